@@ -1,0 +1,36 @@
+"""Grab a point of a GAN image, pull it where it should be, and watch the image follow."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from draggan_widget.config import DragConfig
+    from draggan_widget.dragging import DragResult, drag, drag_steps
+    from draggan_widget.generators import CheckpointError, load_generator
+    from draggan_widget.widget import DragGAN
+
+__version__ = "0.1.0"
+__all__ = ["CheckpointError", "DragConfig", "DragGAN", "DragResult", "drag", "drag_steps", "load_generator"]
+
+# Names load on first use, so that importing the package imports no torch.
+_ROOMS = {
+    "CheckpointError": "generators",
+    "DragConfig": "config",
+    "DragGAN": "widget",
+    "DragResult": "dragging",
+    "drag": "dragging",
+    "drag_steps": "dragging",
+    "load_generator": "generators",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,7 @@
+"""``python -m draggan_widget`` is the ``draggan-widget`` command."""
+
+import sys
+
+from draggan_widget.cli import main
+
+sys.exit(main())

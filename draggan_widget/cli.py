@@ -1,0 +1,105 @@
+"""The ``draggan-widget`` command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from draggan_widget import __version__
+
+PACKAGE = Path(__file__).parent
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with ``arguments``, by default those of the process; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="draggan-widget", description="Pull points of GAN images in a notebook.")
+    parser.add_argument("--version", action="version", version=f"draggan_widget {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    demo = commands.add_parser(
+        "demo",
+        help="open JupyterLab on a copy of the example notebooks",
+        description="Open JupyterLab on a copy of the example notebooks. Arguments after -- go to JupyterLab.",
+    )
+    demo.add_argument("--no-browser", action="store_true", help="only serve, and print the address")
+    demo.add_argument("--port", type=int, default=8888, help="port to serve on (the next free one if it is taken)")
+    demo.add_argument("--token", help="token that the address asks for (default: a random one)")
+    demo.add_argument("--ip", default="127.0.0.1", help="address to serve on; 0.0.0.0 for a container")
+    demo.add_argument("--dir", type=Path, help="folder for the notebooks (default: ./draggan-widget-demo)")
+    demo.add_argument("lab", nargs="*", metavar="-- LAB_ARGUMENT", help="further arguments of JupyterLab")
+    demo.set_defaults(run=run_demo)
+
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """JupyterLab on a copy of the example notebooks, until it is stopped."""
+    if find_spec("jupyterlab") is None or find_spec("ipykernel") is None:
+        print('JupyterLab is not installed here; run: pip install "draggan_widget[demo]"', file=sys.stderr)
+        return 1
+    try:
+        folder = copy_examples(options.dir)
+    except OSError as error:
+        print(f"the notebooks cannot be copied to {options.dir}: {error}; give another --dir", file=sys.stderr)
+        return 1
+    token = options.token or secrets.token_hex(16)
+    command = [
+        *(sys.executable, "-m", "jupyterlab"),
+        f"--ServerApp.root_dir={folder}",
+        f"--ServerApp.ip={options.ip}",
+        f"--ServerApp.port={options.port}",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.open_browser={not options.no_browser}",
+        "--LabApp.default_url=/lab/tree/quickstart.ipynb",
+        # Neither Lab's news nor its updates are what somebody came for, and both ask the network.
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.news_url=None",
+        "--LabApp.expose_app_in_browser=True",
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+        *options.lab,
+    ]
+    host = "127.0.0.1" if options.ip == "0.0.0.0" else options.ip
+    print(f"The example notebooks are in {folder}", flush=True)
+    print(f"JupyterLab comes up at http://{host}:{options.port}/lab/tree/quickstart.ipynb?token={token}", flush=True)
+    print("Choose Run > Run All Cells, then press on the face and pull. Stop here with Ctrl+C.", flush=True)
+    try:
+        return subprocess.run(command, cwd=folder, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def copy_examples(folder: Path | None) -> Path:
+    """A folder with the example notebooks, each copied unless one of its name is there, so that no work is lost.
+
+    Without ``folder`` it is ``draggan-widget-demo`` in the working folder, or a temporary one where that cannot be
+    written. :raises OSError: if ``folder`` cannot be written.
+    """
+    if folder is None:
+        folder = Path.cwd() / "draggan-widget-demo"
+        if not os.access(folder if folder.exists() else Path.cwd(), os.W_OK):
+            folder = Path(tempfile.mkdtemp(prefix="draggan-widget-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for notebook in example_notebooks():
+        if not (folder / notebook.name).exists():
+            shutil.copy(notebook, folder)
+    return folder.resolve()
+
+
+def example_notebooks() -> list[Path]:
+    """The example notebooks: beside the package in a wheel, in ``examples/`` of a checkout."""
+    shipped = PACKAGE / "examples"
+    return sorted((shipped if shipped.is_dir() else PACKAGE.parent / "examples").glob("*.ipynb"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

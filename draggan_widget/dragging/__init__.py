@@ -1,0 +1,38 @@
+"""Points and mask → latent: the drag of Pan et al., *Drag Your GAN* (SIGGRAPH 2023), as an iterative method."""
+
+from draggan_widget.dragging.edits import (
+    add_point,
+    begin_run,
+    move_handle,
+    move_target,
+    remove_point,
+    with_config,
+    with_mask,
+)
+from draggan_widget.dragging.iteration import init, step, terminate
+from draggan_widget.dragging.points import Point
+from draggan_widget.dragging.run import DragRecord, DragResult, drag, drag_steps, make_result, to_image
+from draggan_widget.dragging.sampling import DivergedError
+from draggan_widget.dragging.state import DragState
+
+__all__ = [
+    "DivergedError",
+    "DragRecord",
+    "DragResult",
+    "DragState",
+    "Point",
+    "add_point",
+    "begin_run",
+    "drag",
+    "drag_steps",
+    "init",
+    "make_result",
+    "move_handle",
+    "move_target",
+    "remove_point",
+    "step",
+    "terminate",
+    "to_image",
+    "with_config",
+    "with_mask",
+]

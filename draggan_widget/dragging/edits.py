@@ -1,0 +1,105 @@
+"""Changes of a drag between two steps, as functions from state to state.
+
+A change begins a new run: stalling and the cap are counted from it. The latent, Adam's moments and the references of
+points that are not touched stay, with one exception: in ``official``, as in the authors' program, another number of
+points takes all references, and the features that the mask keeps, anew from the present latent.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from draggan_widget.dragging.methods import block_of
+from draggan_widget.dragging.points import Point, check_mask, check_xy, make_points, place
+from draggan_widget.dragging.state import Anchor, Course, DragState
+
+if TYPE_CHECKING:
+    from draggan_widget.config import DragConfig
+    from draggan_widget.generators import Generator
+
+
+def begin_run(state: DragState) -> DragState:
+    """The same state at the beginning of a new run: stalling and the cap are counted from here."""
+    return dataclasses.replace(state, course=Course(first_step=state.step))
+
+
+def add_point(generator: Generator, state: DragState, number: int, handle: Any, target: Any) -> DragState:
+    """A further point, whose reference is taken from the present latent.
+
+    :param number: its id. :param handle: (x, y) in picture pixels. :param target: the same.
+    :raises ValueError: for an id that is taken, or a position that is none or outside the picture.
+    """
+    if number in state.ids:
+        raise ValueError(f"there is a point {number} already; give the new one another id")
+    added = make_points([(number, handle, target)], state.config, generator.resolution)
+    return _renumbered(dataclasses.replace(state, points=(*state.points, *added)))
+
+
+def remove_point(generator: Generator, state: DragState, number: int) -> DragState:  # noqa: ARG001 - as add_point
+    """Without that point. :raises ValueError: if there is none of that id."""
+    gone = state.point(number)
+    return _renumbered(dataclasses.replace(state, points=tuple(p for p in state.points if p is not gone)))
+
+
+def move_target(state: DragState, number: int, target: Any) -> DragState:
+    """That point pulled elsewhere. :raises ValueError: for an unknown id, or a position outside the picture."""
+    point = state.point(number)
+    moved = check_xy(f"the target of point {number}", target, state.resolution)
+    return _with_point(state, dataclasses.replace(point, target=moved))
+
+
+def move_handle(generator: Generator, state: DragState, number: int, handle: Any) -> DragState:
+    """That point put on other content: its reference is taken there, from the present latent.
+
+    :raises ValueError: for an unknown id, or a position outside the picture.
+    """
+    point = state.point(number)
+    (moved,) = make_points([(number, handle, point.target)], state.config, generator.resolution)
+    return _with_point(state, moved)
+
+
+def with_mask(state: DragState, mask: Any) -> DragState:
+    """With another mask (H, W), 1 = may move, or with None. What must stay is kept as it was at the start, ``w0``.
+
+    :raises ValueError: for another shape, NaN, or numbers outside 0 … 1. :raises TypeError: if it holds no numbers.
+    """
+    return begin_run(dataclasses.replace(state, mask=check_mask(mask, state.resolution, state.w0)))
+
+
+def with_config(generator: Generator, state: DragState, config: DragConfig) -> DragState:
+    """With other settings, which hold from the next step on.
+
+    References stay unless the method or the block changes: another method looks for something else, and other
+    features are needed for another block, so they are taken anew from the present latent.
+
+    :raises ValueError: if the generator does not have ``config.block``.
+    """
+    block_of(generator, config)
+    if config == state.config:
+        return state
+    if (config.method, config.block) != (state.config.method, state.config.block):
+        state = dataclasses.replace(state, points=_taken_anew(state.points, config, state.resolution))
+    return begin_run(dataclasses.replace(state, config=config))
+
+
+def _with_point(state: DragState, changed: Point) -> DragState:
+    points = tuple(changed if point.id == changed.id else point for point in state.points)
+    return begin_run(dataclasses.replace(state, points=points))
+
+
+def _renumbered(state: DragState) -> DragState:
+    """What another number of points entails."""
+    if state.config.method == "official":
+        points = _taken_anew(state.points, state.config, state.resolution)
+        state = dataclasses.replace(state, points=points, anchor=Anchor(state.latent))
+    return begin_run(state)
+
+
+def _taken_anew(points: tuple[Point, ...], config: DragConfig, resolution: tuple[int, int]) -> tuple[Point, ...]:
+    """The points with references to be taken from the present latent."""
+    placed = (place(point.handle, config, resolution) for point in points)
+    return tuple(
+        dataclasses.replace(point, handle=handle, start=handle, reference=None)
+        for point, handle in zip(points, placed, strict=True)
+    )

@@ -1,0 +1,175 @@
+"""The drag as an iterative method: ``init``, ``step``, ``terminate`` over immutable states.
+
+State n holds the latent after n steps and the handles tracked in its picture. A step supervises there and takes one
+Adam step (Pan et al. 2023, equation 1), then tracks in the new picture (equation 2). The features that tracking reads
+and those that the next step supervises are of the same latent, so a step costs one forward and one backward pass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.dragging.adam import Moments, adam_step
+from draggan_widget.dragging.methods import block_of, frame_of, method_of
+from draggan_widget.dragging.points import check_mask, check_ws, make_points
+from draggan_widget.dragging.sampling import DivergedError
+from draggan_widget.dragging.state import Anchor, Course, DragState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from draggan_widget.config import DragConfig
+    from draggan_widget.dragging.sampling import Reader
+    from draggan_widget.generators import Generator
+
+MARKED = 0.1
+"""A handle has come nearer if it did so by as many pixels; less may be the noise of tracking."""
+
+
+def init(
+    generator: Generator,
+    ws: Tensor | np.ndarray,
+    points: Sequence[tuple[int, Any, Any]] = (),
+    mask: Any = None,
+    config: DragConfig | None = None,
+) -> DragState:
+    """The state before the first step. Nothing is computed yet.
+
+    :param ws: (1, num_ws, w_dim). :param points: ``(id, handle, target)`` each, positions (x, y) in picture pixels;
+        there may be none as yet. :param mask: (H, W) bools or numbers 0 … 1, 1 = may move; None: everything may.
+    :param config: None for the generator's own.
+    :raises ValueError: for what cannot be worked with; the message says what and how to mend it. :raises TypeError:
+        for a ``ws`` or ``mask`` that holds no numbers.
+    """
+    config = generator.drag_config if config is None else config
+    block_of(generator, config)
+    with torch.inference_mode(mode=False):
+        w0 = check_ws(generator, ws)
+        latent = w0.clone().requires_grad_()
+        return DragState(
+            config=config,
+            resolution=generator.resolution,
+            points=make_points(points, config, generator.resolution),
+            mask=check_mask(mask, generator.resolution, w0),
+            latent=latent,
+            w0=w0,
+            anchor=Anchor(latent),
+            moments=Moments.zeros_like(w0),
+        )
+
+
+def step(generator: Generator, state: DragState) -> DragState:
+    """One step from ``state``, which stays as it is.
+
+    :raises ValueError: without points. :raises DivergedError: if the loss, its gradient, the new latent or its
+        features are not finite.
+    """
+    if not state.points:
+        raise ValueError("there are no points to drag; add a handle and its target first")
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        state = _with_references(generator, state)
+        latent, moments, loss = _supervise(generator, state)
+        handles = _track(generator, state, latent)
+    points = tuple(
+        dataclasses.replace(point, handle=(float(x), float(y)))
+        for point, (x, y) in zip(state.points, handles, strict=True)
+    )
+    after = dataclasses.replace(state, points=points, latent=latent, moments=moments, step=state.step + 1, loss=loss)
+    return dataclasses.replace(after, course=_follow(state, after))
+
+
+def terminate(state: DragState) -> str | None:
+    """Why the run is over: "arrived", "stalled" or "capped"; None while it is not."""
+    if not state.points:
+        return None
+    config, course = state.config, state.course
+    within = config.tolerance
+    if within is None:
+        frame = frame_of(config, state.resolution)
+        within = method_of(config).tolerance(len(state.points), frame)
+    if state.distances.max() <= within:
+        return "arrived"
+    if config.stall_steps is not None and course.idle >= config.stall_steps:
+        return "stalled"
+    if config.max_steps is not None and state.step - course.first_step >= config.max_steps:
+        return "capped"
+    return None
+
+
+def _reader(generator: Generator, latent: Tensor, config: DragConfig) -> Reader:
+    block = block_of(generator, config)
+    return lambda xy: generator.sample_features(latent, block, torch.from_numpy(np.ascontiguousarray(xy)))
+
+
+def _with_references(generator: Generator, state: DragState) -> DragState:
+    """Takes the references that are not there yet, from the latent and the handles of this state."""
+    missing = [point for point in state.points if point.reference is None]
+    if not missing:
+        return state
+    read = _reader(generator, state.latent, state.config)
+    features = read(np.array([point.handle for point in missing])).detach()  # (n, C)
+    taken = {point.id: feature.clone() for point, feature in zip(missing, features, strict=True)}
+    points = tuple(dataclasses.replace(point, reference=taken.get(point.id, point.reference)) for point in state.points)
+    return dataclasses.replace(state, points=points)
+
+
+def _supervise(generator: Generator, state: DragState) -> tuple[Tensor, Moments, dict[str, float]]:
+    """The latent after one Adam step, the moments, and the terms of the loss."""
+    config, latent = state.config, state.latent
+    method, frame, block = method_of(config), frame_of(config, state.resolution), block_of(generator, config)
+    kept: Tensor | None = None
+    if state.mask is not None and config.mask_weight > 0:
+        base = state.anchor.features(generator, block)
+        kept = method.mask_loss(generator.features(latent, block), base, state.mask)
+    motion = method.motion_loss(_reader(generator, latent, config), state.handles, state.targets, frame)
+    terms = [motion, None if kept is None else config.mask_weight * kept]
+    total = sum((term for term in terms if term is not None), start=latent.new_zeros(()))
+    loss = {"motion": _value(motion), "mask": _value(kept)}
+    gradient = torch.autograd.grad(total, latent)[0] if total.requires_grad else torch.zeros_like(latent)
+    rows = min(config.edit_layers, latent.shape[1])
+    moved, moments = _step_rows(latent.detach(), gradient, state.moments, config.learning_rate, rows)
+    if not np.isfinite(list(loss.values())).all() or not bool(torch.isfinite(moved).all()):
+        raise DivergedError(
+            f"step {state.step + 1} gave a loss of {_value(total)} and a latent that is not finite; the latent before "
+            "it is kept. Lower learning_rate or mask_weight, or begin from another latent"
+        )
+    return moved.requires_grad_(), moments, loss
+
+
+def _step_rows(
+    ws: Tensor, gradient: Tensor, moments: Moments, learning_rate: float, rows: int
+) -> tuple[Tensor, Moments]:
+    """Adam on the first ``rows`` rows of ``ws``; the others, and their moments, stay."""
+    part = Moments(moments.first[:, :rows], moments.second[:, :rows], moments.count)
+    stepped, part = adam_step(ws[:, :rows], gradient[:, :rows], part, learning_rate)
+    first = torch.cat([part.first, moments.first[:, rows:]], dim=1)
+    second = torch.cat([part.second, moments.second[:, rows:]], dim=1)
+    return torch.cat([stepped, ws[:, rows:]], dim=1), Moments(first, second, part.count)
+
+
+def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray:
+    references = [point.reference for point in state.points if point.reference is not None]
+    frame = frame_of(state.config, state.resolution)
+    # Read with a graph, though tracking needs none: the generator then keeps the map for the next supervision.
+    read = _reader(generator, latent, state.config)
+    return method_of(state.config).track(read, state.handles, references, frame)
+
+
+def _follow(before: DragState, after: DragState) -> Course:
+    """The course of the run, one tracking on."""
+    nearest = np.array(before.course.nearest or before.distances)
+    nearer = after.distances <= nearest - MARKED
+    return dataclasses.replace(
+        before.course,
+        nearest=tuple(np.where(nearer, after.distances, nearest).tolist()),
+        idle=0 if nearer.any() else before.course.idle + 1,
+    )
+
+
+def _value(term: Tensor | None) -> float:
+    return 0.0 if term is None else float(term.detach())

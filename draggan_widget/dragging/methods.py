@@ -1,0 +1,63 @@
+"""The readings of the formulas under the names that ``DragConfig.method`` chooses from.
+
+``default`` is the project's own, ``paper`` what the paper prints, ``official`` how the authors' program behaves. Each
+is a module with the same functions.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+from draggan_widget.dragging import default, official, paper
+from draggan_widget.dragging.geometry import Frame
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from torch import Tensor
+
+    from draggan_widget.config import DragConfig
+    from draggan_widget.dragging.sampling import Reader
+    from draggan_widget.generators import Generator
+
+
+class Method(Protocol):
+    """One reading of the formulas."""
+
+    def place(self, handles: np.ndarray, frame: Frame) -> np.ndarray:
+        """Where handles (N, 2) set by somebody are put."""
+
+    def motion_loss(self, read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
+        """The term that moves the content at the handles (N, 2) towards the targets; None if there is none."""
+
+    def track(self, read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
+        """Where the content of each reference (C,) went from the handles (N, 2)."""
+
+    def mask_loss(self, features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
+        """The term that keeps ``features`` (1, C, h, w) at ``base`` where the mask (H, W) is 0; None if it has none."""
+
+    def tolerance(self, points: int, frame: Frame, /) -> float:
+        """Pixels to go within which a handle has arrived, where the config does not say."""
+
+
+METHODS = cast("dict[str, Method]", {"default": default, "paper": paper, "official": official})
+
+
+def method_of(config: DragConfig) -> Method:
+    """The reading that ``config`` asks for."""
+    return METHODS[config.method]
+
+
+def frame_of(config: DragConfig, resolution: tuple[int, int]) -> Frame:
+    """The radii of ``config`` in a picture of ``resolution`` (H, W)."""
+    return Frame.of(resolution, config.supervision_radius, config.tracking_radius)
+
+
+def block_of(generator: Generator, config: DragConfig) -> int:
+    """The block whose features are read. :raises ValueError: if the generator does not have it."""
+    block = generator.default_block() if config.block is None else config.block
+    if block not in generator.blocks:
+        first, last = generator.blocks[0], generator.blocks[-1]
+        raise ValueError(f"config.block is {block}; this generator has blocks {first} to {last}, or leave it None")
+    return block

@@ -1,0 +1,110 @@
+"""The formulas as the authors' program (Pan et al. 2023) behaves, oddities included: the yardstick for all else.
+
+Handles live on whole pixels and features are read in two stages: the map bilinearly upsampled to whole pixels, then
+bilinearly between those pixels, which blurs a little more than one reading between the map's own cells.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from draggan_widget.dragging.geometry import Frame, lengths, square
+from draggan_widget.dragging.sampling import Reader, distances_to_references, mean_per_disc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CORNERS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=np.float64)
+LARGEST_UPSAMPLED = 1 << 24
+"""Numbers of the upsampled map held at once (64 MiB in float32)."""
+
+
+def place(handles: np.ndarray, frame: Frame) -> np.ndarray:
+    """Handles (N, 2) on whole pixels; halves go to the even one, as Python rounds."""
+    return frame.clamp(np.round(handles))
+
+
+def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
+    """Σ_i mean over q of |F(q + d_i) - sg(F(q))|, d_i of unit length; None if no handle has more than 1 px to go.
+
+    ``q + d_i`` may stand outside the picture, where pixels read zero.
+    """
+    discs, ahead = [], []
+    for handle, to_go in zip(handles, targets - handles, strict=True):
+        distance = np.hypot(*to_go)
+        if distance > 1:
+            discs.append(_disc(handle, frame))
+            ahead.append(discs[-1] + to_go / distance)
+    if not discs:
+        return None
+    here = np.concatenate(discs)  # (P, 2)
+    there, weights = _between_pixels(np.concatenate(ahead), frame)  # (P, 4, 2), (P, 4)
+    features = read(np.concatenate([here, there.reshape(-1, 2)]))
+    now = features[: len(here)].detach()  # (P, C)
+    corners = features[len(here) :].reshape(len(here), 4, -1)  # (P, 4, C)
+    pulled = (corners * torch.from_numpy(weights).to(corners)[:, :, None]).sum(dim=1)  # (P, C)
+    return mean_per_disc((pulled - now).abs().mean(dim=1), [len(pixels) for pixels in discs])
+
+
+def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
+    """The pixels (N, 2) within ±r2 of each handle whose features are nearest to its reference in L2.
+
+    Of equally near ones the first, counting row by row.
+    """
+    windows = [handle + square(frame.tracking) for handle in handles]
+    windows = [window[frame.contains(window)] for window in windows]
+    distances = distances_to_references(read, windows, references, order=2)
+    return np.stack([window[near.argmin()] for window, near in zip(windows, distances, strict=True)])
+
+
+def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
+    """Mean of |(F - F0)·(1 - M)| over all channels and pixels of the upsampled map.
+
+    None, no term, unless the mask (H, W) holds both a 0 and a 1. The map is upsampled a few channels at a time. That
+    its gradient is at hand then costs nothing: the term is linear in F - F0 wherever signs stay, so it equals the
+    product of F - F0 with its own gradient.
+    """
+    if mask.min() != 0 or mask.max() != 1:
+        return None
+    change = features - base  # (1, C, h, w)
+    stay = 1 - mask
+    channels = max(1, LARGEST_UPSAMPLED // mask.numel())
+    parts = []
+    for part in torch.split(change.detach(), channels, dim=1):
+        part = part.requires_grad_()
+        with torch.enable_grad():
+            wide = F.interpolate(part, size=mask.shape, mode="bilinear", align_corners=False)
+            total = (wide * stay).abs().sum()
+        parts.append(torch.autograd.grad(total, part)[0])
+    gradient = torch.cat(parts, dim=1) / (change.shape[1] * mask.numel())
+    return (change * gradient).sum()
+
+
+def tolerance(_points: int, frame: Frame) -> float:
+    """Pixels to go within which a handle has arrived."""
+    return max(2.0, 2 / 512 * frame.height)
+
+
+def _disc(handle: np.ndarray, frame: Frame) -> np.ndarray:
+    """Pixels (n, 2) nearer than r1 to the handle when pixel j of n stands at j·n/(n - 1), up to 1 px too far on."""
+    pixels = np.round(handle) + square(frame.supervision + 1)
+    pixels = pixels[frame.contains(pixels)]
+    size = np.array([frame.width, frame.height])
+    return np.asarray(pixels[lengths(pixels * size / (size - 1) - handle) < frame.supervision])
+
+
+def _between_pixels(xy: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    """The four pixels (P, 4, 2) around positions (P, 2), and their bilinear weights (P, 4), zero outside the picture.
+
+    Pixels outside are moved to the border, to be readable.
+    """
+    low = np.floor(xy)
+    pixels = low[:, None] + CORNERS  # (P, 4, 2)
+    weights = (1 - np.abs(pixels - xy[:, None])).prod(axis=2)  # (P, 4)
+    inside = frame.contains(pixels.reshape(-1, 2)).reshape(weights.shape)
+    return frame.clamp(pixels), weights * inside

@@ -1,0 +1,72 @@
+"""The formulas as the paper prints them (Pan et al. 2023, section 3.2, equations 1 and 2), with means for sums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch.nn.functional as F
+from torch import Tensor
+
+from draggan_widget.dragging.geometry import Frame, disc, square
+from draggan_widget.dragging.sampling import Reader, distances_to_references, mean_per_disc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def place(handles: np.ndarray, frame: Frame) -> np.ndarray:
+    """Handles (N, 2) as they are, but inside the picture."""
+    return frame.clamp(handles)
+
+
+def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
+    """Equation 1, first term: Σ_i mean over q ∈ Ω1(p_i, r1) of |F(q + d_i) - sg(F(q))|, d_i of unit length.
+
+    A handle exactly on its target has no direction and adds nothing.
+    """
+    to_go = targets - handles
+    distances = np.hypot(to_go[:, :1], to_go[:, 1:])
+    steps = np.divide(to_go, distances, out=np.zeros_like(to_go), where=distances > 0)
+    return pulled_apart(read, handles, steps, frame)
+
+
+def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
+    """Equation 2: the nearest features in L1 among whole-pixel steps with |x| and |y| < r2 from each handle."""
+    offsets = square(max(1, frame.tracking - 1))
+    windows = [handle + offsets for handle in handles]
+    windows = [window[frame.contains(window)] for window in windows]
+    distances = distances_to_references(read, windows, references, order=1)
+    return np.stack([window[near.argmin()] for window, near in zip(windows, distances, strict=True)])
+
+
+def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
+    """Equation 1, second term: mean of |(F - F0)·(1 - M)| over the map's cells, the mask averaged over each cell.
+
+    None if everything may move.
+    """
+    if mask.min() == 1:
+        return None
+    stay = 1 - F.adaptive_avg_pool2d(mask[None, None], (features.shape[2], features.shape[3]))  # (1, 1, h, w)
+    return ((features - base) * stay).abs().mean()
+
+
+def tolerance(points: int, _frame: Frame) -> float:
+    """Pixels to go within which a handle has arrived (section 4.1)."""
+    return 1.0 if points <= 5 else 2.0
+
+
+def pulled_apart(read: Reader, handles: np.ndarray, steps: np.ndarray, frame: Frame) -> Tensor:
+    """Σ_i mean over the disc ``≤ r1`` around handle i of |F(q + step_i) - sg(F(q))|.
+
+    Pixels of a disc that are outside the picture have no content to pull and do not count; ``q + step_i`` outside
+    reads the border.
+    """
+    offsets = disc(frame.supervision)
+    discs = [handle + offsets for handle in handles]
+    discs = [pixels[frame.contains(pixels)] for pixels in discs]
+    counts = [len(pixels) for pixels in discs]
+    here = np.concatenate(discs)  # (P, 2)
+    features = read(np.concatenate([here, here + np.repeat(steps, counts, axis=0)]))
+    now, pulled = features[: len(here)].detach(), features[len(here) :]  # (P, C) each
+    return mean_per_disc((pulled - now).abs().mean(dim=1), counts)

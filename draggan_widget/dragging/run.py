@@ -1,0 +1,158 @@
+"""A drag from its start to its end: ``drag``, ``drag_steps`` and what they return."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from draggan_widget.dragging.iteration import init, step, terminate
+from draggan_widget.dragging.points import check_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import numpy as np
+
+    from draggan_widget.config import DragConfig
+    from draggan_widget.dragging.state import DragState
+    from draggan_widget.generators import Generator
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DragRecord:
+    """What one step left, without tensors."""
+
+    step: int
+    handles: np.ndarray
+    """(N, 2) picture pixels (x, y)."""
+    distances: np.ndarray
+    """(N,) picture pixels still to go."""
+    loss: dict[str, float]
+    """The terms whose gradient led here; empty at the start."""
+
+    @classmethod
+    def of(cls, state: DragState) -> DragRecord:
+        """The record of a state."""
+        return cls(state.step, state.handles, state.distances, dict(state.loss))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DragResult:
+    """Where a drag ended."""
+
+    generator: Generator = dataclasses.field(repr=False)
+    state: DragState = dataclasses.field(repr=False)
+    """From which it can go on."""
+    reason: str
+    """"arrived", "stalled", "capped", or what the callback gave for a reason."""
+    history: tuple[DragRecord, ...] = dataclasses.field(default=(), repr=False)
+    """One record a step, beginning with the start."""
+
+    @property
+    def ws(self) -> Tensor:
+        """The latent (1, num_ws, w_dim)."""
+        return self.state.ws
+
+    @property
+    def handles(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y)."""
+        return self.state.handles
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y)."""
+        return self.state.targets
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(N,) picture pixels left to go."""
+        return self.state.distances
+
+    @property
+    def steps(self) -> int:
+        """Adam steps done."""
+        return self.state.step
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, made anew each time: L, RGB or RGBA by the generator's channels."""
+        with torch.no_grad():
+            return to_image(self.generator.synthesize(self.ws))
+
+
+def drag(
+    generator: Generator,
+    ws: Tensor | np.ndarray,
+    handles: Sequence[Any] | np.ndarray,
+    targets: Sequence[Any] | np.ndarray,
+    mask: Any = None,
+    config: DragConfig | None = None,
+    callback: Callable[[DragState], str | None] | None = None,
+) -> DragResult:
+    """Pull the content at ``handles`` to ``targets``.
+
+    :param ws: (1, num_ws, w_dim), from ``generator.mapping``. :param handles: (N, 2), (x, y) in picture pixels, x to
+        the right and y down, pixel centres at integers. :param targets: (N, 2), one for each handle.
+    :param mask: (H, W) bools or numbers 0 … 1, 1 = may move, 0 = must stay; None: everything may move.
+    :param config: None for the generator's own. With neither ``max_steps`` nor ``stall_steps``, as in
+        ``DragConfig.official()``, the drag goes on until it arrives.
+    :param callback: called with every state, the start included; a string it returns ends the drag, as its reason.
+    :raises ValueError: for no points, positions outside the picture, or anything else that cannot be worked with.
+    :raises DivergedError: if the optimisation leaves the finite numbers.
+    """
+    state = _begin(generator, ws, handles, targets, mask, config)
+    history = []
+    while True:
+        history.append(DragRecord.of(state))
+        asked = callback(state) if callback is not None else None
+        reason = asked if isinstance(asked, str) else terminate(state)
+        if reason is not None:
+            return make_result(generator, state, reason, history)
+        state = step(generator, state)
+
+
+def drag_steps(
+    generator: Generator,
+    ws: Tensor | np.ndarray,
+    handles: Sequence[Any] | np.ndarray,
+    targets: Sequence[Any] | np.ndarray,
+    mask: Any = None,
+    config: DragConfig | None = None,
+) -> Iterator[DragState]:
+    """The states of a drag one after the other, from the start to the one at which it is over.
+
+    Takes and raises what ``drag`` does; what it is given is checked at once, not with the first state.
+    """
+    return _states(generator, _begin(generator, ws, handles, targets, mask, config))
+
+
+def make_result(generator: Generator, state: DragState, reason: str, history: Sequence[DragRecord] = ()) -> DragResult:
+    """The result of a drag that ended at ``state`` for ``reason``."""
+    return DragResult(generator, state, reason, tuple(history))
+
+
+def to_image(picture: Tensor) -> Image.Image:
+    """A picture (1, channels, H, W), nominally in [-1, 1], clamped, as L (1 channel), RGB (3) or RGBA (4)."""
+    pixels = (picture[0].detach().float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+    array = pixels.permute(1, 2, 0).cpu().numpy()
+    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+
+
+def _begin(
+    generator: Generator, ws: Any, handles: Any, targets: Any, mask: Any, config: DragConfig | None
+) -> DragState:
+    points = check_pairs(handles, targets)
+    if not points:
+        raise ValueError("there are no points to drag; give at least one handle and its target")
+    return init(generator, ws, points, mask, config)
+
+
+def _states(generator: Generator, state: DragState) -> Iterator[DragState]:
+    yield state
+    while terminate(state) is None:
+        state = step(generator, state)
+        yield state

@@ -1,0 +1,197 @@
+"""The state between two steps of a drag: an immutable value from which the drag goes on exactly."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.config import DragConfig
+from draggan_widget.dragging.adam import Moments
+from draggan_widget.dragging.geometry import XY, lengths
+from draggan_widget.dragging.points import Point
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from draggan_widget.generators import Generator
+
+VERSION = 1
+"""Of what ``DragState.to_tensors`` writes."""
+
+
+class Anchor:
+    """The latent whose features stay where the mask says so, and these features, computed when first asked for."""
+
+    def __init__(self, latent: Tensor) -> None:
+        self.latent = latent
+        self._features: tuple[int, Tensor] | None = None
+
+    def features(self, generator: Generator, block: int) -> Tensor:
+        """F0 (1, C, h, w), detached.
+
+        Computed with a graph like every other map, so that at the anchor itself F - F0 is exactly 0: Adam would blow
+        up any rounding difference to full steps.
+        """
+        if self._features is None or self._features[0] != block:
+            with torch.enable_grad():
+                self._features = block, generator.features(self.latent, block).detach()
+        return self._features[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """How the present run has gone, by which it is found to be stalled or capped."""
+
+    first_step: int = 0
+    """Steps done when the run began."""
+    nearest: tuple[float, ...] = ()
+    """Per point, the least distance to its target so far, where it fell markedly."""
+    idle: int = 0
+    """Trackings since any of these fell."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DragState:
+    """The latent after some steps, and where the handles are in its picture.
+
+    Made by ``init``, ``step`` and the functions that edit a drag; never changed. States share tensors: do not write
+    into them.
+    """
+
+    config: DragConfig
+    resolution: tuple[int, int]
+    """(H, W) of the picture."""
+    points: tuple[Point, ...]
+    mask: Tensor | None
+    """(H, W), 1 = may move; None = everything may."""
+    latent: Tensor
+    """(1, num_ws, w_dim), a leaf that takes gradients. The generator remembers feature maps by this very tensor, which
+    is why tracking and the next supervision must hand it the same one. To look at the latent, use ``ws``."""
+    w0: Tensor
+    """(1, num_ws, w_dim), the latent the drag began with."""
+    anchor: Anchor
+    moments: Moments
+    step: int = 0
+    """Steps done since the drag began."""
+    course: Course = Course()
+    loss: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The terms whose gradient led here, ``"motion"`` and ``"mask"`` (before its weight); empty at the start."""
+
+    @property
+    def ws(self) -> Tensor:
+        """The latent (1, num_ws, w_dim), detached."""
+        return self.latent.detach()
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The numbers of the points, in the order of ``handles``."""
+        return tuple(point.id for point in self.points)
+
+    @property
+    def handles(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y): where the handles are now."""
+        return np.array([point.handle for point in self.points], dtype=np.float64).reshape(-1, 2)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y)."""
+        return np.array([point.target for point in self.points], dtype=np.float64).reshape(-1, 2)
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(N,) picture pixels that each handle has still to go."""
+        return lengths(self.targets - self.handles)
+
+    def point(self, number: int) -> Point:
+        """The point of that id. :raises ValueError: if there is none."""
+        for point in self.points:
+            if point.id == number:
+                return point
+        raise ValueError(f"there is no point {number}; there are {list(self.ids)}")
+
+    def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The state as tensors by name and a dict that JSON can hold; ``DragState.from_tensors`` is the way back.
+
+        Features of the anchor are left out: they are computed again from its latent.
+        """
+        tensors = {
+            "ws": self.ws,
+            "w0": self.w0,
+            "anchor": self.anchor.latent.detach(),
+            "adam.first": self.moments.first,
+            "adam.second": self.moments.second,
+        }
+        if self.mask is not None:
+            tensors["mask"] = self.mask
+        for point in self.points:
+            if point.reference is not None:
+                tensors[f"reference.{point.id}"] = point.reference
+        description = {
+            "version": VERSION,
+            "config": self.config.to_dict(),
+            "resolution": list(self.resolution),
+            "points": [
+                {"id": p.id, "handle": list(p.handle), "target": list(p.target), "start": list(p.start)}
+                for p in self.points
+            ],
+            "step": self.step,
+            "adam_steps": self.moments.count,
+            "course": dataclasses.asdict(self.course),
+            "loss": dict(self.loss),
+        }
+        # Clones: a file format may refuse tensors that share memory, and nothing done to these must reach the state.
+        return {name: tensor.cpu().clone() for name, tensor in tensors.items()}, description
+
+    @classmethod
+    def from_tensors(
+        cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any], device: torch.device | str = "cpu"
+    ) -> DragState:
+        """The state that ``to_tensors`` described; steps from it are those that would have followed, bit for bit.
+
+        :param device: of the generator that is to go on.
+        :raises ValueError: if something is missing, or it was written by a version this one does not know.
+        """
+        if description.get("version") != VERSION:
+            raise ValueError(
+                f"this drag state has version {description.get('version')!r}; this program reads version {VERSION}"
+            )
+        try:
+            moved = {name: tensor.detach().to(device, copy=True) for name, tensor in tensors.items()}
+            latent = moved["ws"].requires_grad_()
+            # At the start both are one tensor, so that the generator computes one map for them.
+            same = torch.equal(moved["anchor"], latent)
+            height, width = description["resolution"]
+            course = description["course"]
+            return cls(
+                config=DragConfig.from_dict(description["config"]),
+                resolution=(int(height), int(width)),
+                points=tuple(
+                    Point(
+                        id=point["id"],
+                        handle=_pair(point["handle"]),
+                        target=_pair(point["target"]),
+                        start=_pair(point["start"]),
+                        reference=moved.get(f"reference.{point['id']}"),
+                    )
+                    for point in description["points"]
+                ),
+                mask=moved.get("mask"),
+                latent=latent,
+                w0=moved["w0"],
+                anchor=Anchor(latent if same else moved["anchor"].requires_grad_()),
+                moments=Moments(moved["adam.first"], moved["adam.second"], description["adam_steps"]),
+                step=description["step"],
+                course=Course(course["first_step"], tuple(course["nearest"]), course["idle"]),
+                loss=dict(description["loss"]),
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"this is no complete drag state: {error!r}") from error
+
+
+def _pair(values: Any) -> XY:
+    x, y = values
+    return float(x), float(y)

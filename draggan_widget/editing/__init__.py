@@ -1,0 +1,21 @@
+"""One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
+
+from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
+from draggan_widget.editing.history import History, Record
+from draggan_widget.editing.points import check_mask, check_points, check_xy
+from draggan_widget.editing.session import Moment, Session, Snapshot, to_pixels
+
+__all__ = [
+    "DragFileError",
+    "History",
+    "Moment",
+    "Record",
+    "Session",
+    "Snapshot",
+    "check_mask",
+    "check_points",
+    "check_xy",
+    "load_drag",
+    "save_drag",
+    "to_pixels",
+]

@@ -1,0 +1,131 @@
+"""`.drag` files: an edit on disk, from which it goes on exactly as if never interrupted.
+
+A safetensors file: the tensors of the drag state, the mask and the history, and under one key of the header, as JSON,
+everything else. Nothing in it is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from draggan_widget.dragging import DragState
+from draggan_widget.editing.history import Record
+from draggan_widget.editing.session import Moment
+from draggan_widget.generators import Generator
+
+HEADER = "draggan_edit"
+FORMAT = 1
+
+
+class DragFileError(ValueError):
+    """A `.drag` file that cannot be taken; the message names the file, the reason and the remedy."""
+
+
+def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator, source: str | None) -> None:
+    """Write an edit, whole or not at all.
+
+    :param source: the name or path the generator was loaded from; None if it was given as an object.
+    """
+    drag_tensors, drag_fields = moment.drag.to_tensors()
+    tensors = {f"drag.{name}": tensor for name, tensor in drag_tensors.items()}
+    if moment.mask is not None:
+        tensors["mask"] = torch.from_numpy(moment.mask)
+    records = []
+    for index, record in enumerate(moment.records):
+        for name in ("handles", "targets", "ws"):
+            tensors[f"history.{index}.{name}"] = torch.from_numpy(getattr(record, name))
+        records.append({"step": record.step, "seconds": record.seconds, "ids": record.ids, "loss": record.loss})
+    header = {
+        "format": FORMAT,
+        "generator": {"source": source, "fingerprint": fingerprint(generator)},
+        "seed": moment.seed,
+        "truncation": moment.truncation,
+        "drag": drag_fields,
+        "records": records,
+    }
+    # Tensors may share memory, which the format does not allow, and may lie on another device.
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    partial = Path(f"{os.fspath(path)}.partial")
+    try:
+        safetensors.torch.save_file(tensors, partial, metadata={HEADER: json.dumps(header)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_source(path: str | os.PathLike[str]) -> str | None:
+    """The name or path of the generator an edit was made with. :raises DragFileError: if the file cannot be taken."""
+    source = _read(path)[0]["generator"]["source"]
+    return None if source is None else str(source)
+
+
+def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
+    """The edit in a file, to go on with under ``generator``.
+
+    :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, or was made
+        with a generator of other weights.
+    """
+    header, tensors = _read(path)
+    if header["generator"]["fingerprint"] != fingerprint(generator):
+        raise DragFileError(
+            f"{os.fspath(path)} was made with another generator ({header['generator']['source']}); "
+            "load it with that one: DragGAN.load(path, model=…)"
+        )
+    like = next(generator.parameters())
+    try:
+        drag_tensors = {
+            name.removeprefix("drag."): tensor.to(like.device)
+            for name, tensor in tensors.items()
+            if name.startswith("drag.")
+        }
+        drag = DragState.from_tensors(drag_tensors, header["drag"])
+        records = tuple(_record(index, fields, tensors) for index, fields in enumerate(header["records"]))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
+    mask = tensors["mask"].numpy() if "mask" in tensors else None
+    return Moment(drag, mask, header["seed"], header["truncation"], records)
+
+
+def fingerprint(generator: Generator) -> str:
+    """A hash of a generator's weights, the same for the same network wherever its file lies."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(generator.state_dict().items()):
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no file {os.fspath(path)}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(HEADER)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise DragFileError(f"{os.fspath(path)} cannot be read ({error}); give a .drag file, whole") from error
+    if text is None:
+        raise DragFileError(f"{os.fspath(path)} holds no edit; give a file that editor.save() wrote")
+    header = json.loads(text)
+    if header.get("format") != FORMAT:
+        raise DragFileError(
+            f"{os.fspath(path)} has format {header.get('format')!r}, this version reads {FORMAT}; update draggan_widget"
+        )
+    return header, tensors
+
+
+def _record(index: int, fields: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
+    arrays: dict[str, np.ndarray] = {
+        name: tensors[f"history.{index}.{name}"].numpy() for name in ("handles", "targets", "ws")
+    }
+    return Record(fields["step"], fields["seconds"], tuple(fields["ids"]), loss=fields["loss"], **arrays)

@@ -1,0 +1,5 @@
+"""The notebook's face: the widget, its messages, its frame stream, and the built front end."""
+
+from draggan_widget.widget.editor import DragGAN
+
+__all__ = ["DragGAN"]

@@ -1,0 +1,201 @@
+"""The messages between page and kernel, and nothing else: read, checked, written.
+
+Every message is JSON discriminated on ``type``, some with one binary buffer. Positions are image pixels, x to the
+right and y down, pixel centres at integers. ``js/src/protocol.ts`` is the other half; ``tests/golden/messages.json``
+holds an example of each, which both halves are tested on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from draggan_widget.editing import Snapshot, check_xy
+from draggan_widget.editing.points import XY
+from draggan_widget.generators.base import check_seed
+
+
+class ProtocolError(ValueError):
+    """A message from the page that cannot be understood or carried out; the text says what is wrong with it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sign:
+    """A sign of life of one view: ``ready`` asks for everything, ``ping`` for an answer, ``bye`` is the last."""
+
+    kind: Literal["ready", "ping", "bye"]
+    view: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Ack:
+    """A view has drawn the frame ``seq``, or let it pass because it is hidden."""
+
+    view: str
+    seq: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A new point, or what changes of a known one; ``pulling`` while the pointer is down."""
+
+    id: int
+    handle: XY | None
+    target: XY | None
+    pulling: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Remove:
+    """Points to delete."""
+
+    ids: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A button without arguments."""
+
+    name: Literal["start", "stop", "step_once", "reset", "undo", "redo"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NewImage:
+    """The picture of a seed, None for a random one."""
+
+    seed: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Truncation:
+    """The same seed at another truncation."""
+
+    value: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Mask:
+    """A painted mask (H, W) in 0 … 1, 1 = may move; None when nothing is painted."""
+
+    mask: np.ndarray | None
+
+
+FromPage = Sign | Ack | Point | Remove | Command | NewImage | Truncation | Mask
+
+
+def read(message: Any, buffers: Sequence[Any], resolution: tuple[int, int]) -> FromPage:
+    """A message of the page for a picture of ``resolution`` (H, W).
+
+    :raises ProtocolError: saying what is wrong with it.
+    """
+    if not isinstance(message, Mapping):
+        raise ProtocolError(f"a message must be an object, not {message!r}")
+    try:
+        return _read(message, buffers, resolution)
+    except KeyError as error:
+        raise ProtocolError(f"a message {message.get('type')!r} needs the field {error}") from None
+    except (TypeError, ValueError) as error:
+        raise ProtocolError(str(error)) from None
+
+
+def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[int, int]) -> FromPage:
+    match message["type"]:
+        case "ready" | "ping" | "bye" as kind:
+            return Sign(kind, str(message["view"]))
+        case "ack":
+            return Ack(str(message["view"]), _whole("seq", message["seq"]))
+        case "point":
+            number = _whole("the id of a point", message["id"])
+            handle, target = (
+                _position(f"the {part} of point {number}", message.get(part), resolution)
+                for part in ("handle", "target")
+            )
+            return Point(number, handle, target, bool(message["pulling"]))
+        case "remove":
+            return Remove(tuple(_whole("the id of a point", number) for number in message["ids"]))
+        case "start" | "stop" | "step_once" | "reset" | "undo" | "redo" as name:
+            return Command(name)
+        case "new_image":
+            return NewImage(None if message["seed"] is None else check_seed(message["seed"]))
+        case "truncation":
+            return Truncation(check_truncation(message["value"]))
+        case "mask":
+            return Mask(_mask(message, buffers, resolution))
+        case other:
+            raise ProtocolError(f"unknown message type {other!r}; page and kernel may be of different versions")
+
+
+def state_message(snapshot: Snapshot, resolution: tuple[int, int], name: str) -> dict[str, Any]:
+    """Everything a page shows but pictures and masks. ``resolution`` is (H, W), ``name`` the generator's."""
+    moment = snapshot.moment
+    return {
+        "type": "state",
+        "status": snapshot.status,
+        "message": snapshot.message,
+        "step": snapshot.step,
+        "points": snapshot.points(),
+        "seed": moment.seed,
+        "truncation": moment.truncation,
+        "width": resolution[1],
+        "height": resolution[0],
+        "generator": name,
+        "can_undo": snapshot.can_undo,
+        "can_redo": snapshot.can_redo,
+        "edited": snapshot.step > 0,
+        "rate": snapshot.rate,
+    }
+
+
+def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int]) -> dict[str, Any]:
+    """The head of a frame, whose one buffer is the encoded picture; ``size`` is (width, height)."""
+    return {"type": "frame", "seq": seq, "step": step, "format": encoding, "width": size[0], "height": size[1]}
+
+
+def mask_message(mask: np.ndarray | None, resolution: tuple[int, int]) -> tuple[dict[str, Any], list[bytes]]:
+    """A mask (H, W) in 0 … 1, or None, with its buffer of one byte a pixel."""
+    message = {"type": "mask", "width": resolution[1], "height": resolution[0]}
+    return message, [] if mask is None else [np.round(mask * 255).astype(np.uint8).tobytes()]
+
+
+def notice_message(text: str) -> dict[str, Any]:
+    """A line for the status bar; the edit stays as it was."""
+    return {"type": "notice", "text": text}
+
+
+def pong_message() -> dict[str, Any]:
+    """The answer to a ping."""
+    return {"type": "pong"}
+
+
+def check_truncation(value: Any) -> float:
+    """``value`` as a float. :raises ValueError: if it is no finite number from 0 to 2."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or not 0 <= value <= 2:
+        raise ValueError(f"truncation is {value!r}; it must be a number from 0 to 2, usually 0.5 to 1")
+    return float(value)
+
+
+def _position(name: str, value: Any, resolution: tuple[int, int]) -> XY | None:
+    return None if value is None else check_xy(name, value, resolution)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number")
+    return value
+
+
+def _mask(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[int, int]) -> np.ndarray | None:
+    height, width = resolution
+    if (message["height"], message["width"]) != resolution:
+        raise ValueError(f"the mask is for a picture of {message['width']}×{message['height']}, not {width}×{height}")
+    if not buffers:
+        return None
+    values = np.frombuffer(buffers[0], np.uint8)
+    if values.size != height * width:
+        raise ValueError(f"the mask has {values.size} bytes; {height * width} are needed")
+    return values.reshape(height, width).astype(np.float32) / 255

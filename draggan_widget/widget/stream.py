@@ -1,0 +1,141 @@
+"""The way of states and pictures to the page: newest wins.
+
+A picture is synthesised and encoded only when somebody wants one: a view lives, and fewer than ``WINDOW`` frames are
+unacknowledged. What cannot be sent is not queued; the next chance sends whatever is newest by then. The state of a
+run's step goes the same way, just before its frame; a settled one goes at once. Frames of a run are JPEG; when the
+picture settles it goes once more as PNG, exact to the bit. Without acknowledgements (a cell blocks the kernel's main
+thread) frames go at 2 Hz. With nobody there, none go.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from draggan_widget.editing import Moment, Snapshot
+from draggan_widget.widget.protocol import frame_message
+
+WINDOW = 2
+SLOW_CLOCK = 0.5
+"""Seconds without an acknowledgement after which a frame is sent anyway."""
+AWAY_AFTER = 10.0
+"""Seconds without a sign of life after which a view counts as gone."""
+
+
+class FrameStream:
+    """Sends the newest snapshot of a session to its views. ``offer`` and ``pump`` belong to the worker thread.
+
+    :param send: takes a message and its buffers.
+    :param describe: makes the state message of a snapshot.
+    :param render: makes the pixels (H, W, channels) uint8 of a moment.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[dict[str, Any], list[bytes]], None],
+        describe: Callable[[Snapshot], dict[str, Any]],
+        render: Callable[[Moment], np.ndarray],
+    ) -> None:
+        self._send = send
+        self._describe = describe
+        self._render = render
+        self._lock = threading.Lock()
+        self._views: dict[str, float] = {}
+        self._newest: Snapshot | None = None
+        self._told: Snapshot | None = None
+        self._shown: Snapshot | None = None
+        self._seq = 0
+        self._acked = 0
+        self._sent_at = 0.0
+        self.bytes_sent = 0
+
+    @property
+    def frames_sent(self) -> int:
+        """Frames so far, for whoever measures the stream."""
+        return self._seq
+
+    def attended(self) -> bool:
+        """Whether a view has given a sign of life lately."""
+        with self._lock:
+            limit = time.monotonic() - AWAY_AFTER
+            self._views = {view: seen for view, seen in self._views.items() if seen > limit}
+            return bool(self._views)
+
+    def seen(self, view: str) -> None:
+        """A sign of life of a view."""
+        with self._lock:
+            self._views[view] = time.monotonic()
+
+    def left(self, view: str) -> None:
+        """A view says it is gone."""
+        with self._lock:
+            self._views.pop(view, None)
+
+    def acknowledge(self, view: str, seq: int) -> bool:
+        """A view has drawn a frame. Says whether something newer waits, so that ``pump`` is worth a job."""
+        self.seen(view)
+        with self._lock:
+            self._acked = max(self._acked, min(seq, self._seq))
+            newest = self._newest
+            return newest is not None and not (self._told is newest and self._is_shown(newest))
+
+    def again(self) -> None:
+        """The next ``pump`` sends everything though it was sent before: a view has come that lacks it."""
+        with self._lock:
+            self._told = self._shown = None
+            self._acked = self._seq
+
+    def offer(self, snapshot: Snapshot) -> None:
+        """A newer snapshot than any before."""
+        self._newest = snapshot
+        self.pump()
+
+    def pump(self) -> None:
+        """Send what is newest and was not sent, as far as somebody wants it."""
+        snapshot = self._newest
+        if snapshot is None or not self.attended():
+            return
+        with self._lock:
+            free = self._seq - self._acked < WINDOW or time.monotonic() - self._sent_at >= SLOW_CLOCK
+            tell = self._told is not snapshot and (free or snapshot.settled)
+            show = free and not self._is_shown(snapshot)
+            if tell:
+                self._told = snapshot
+        if tell:
+            self._send(self._describe(snapshot), [])
+        if show:
+            self._send_frame(snapshot)
+
+    def _send_frame(self, snapshot: Snapshot) -> None:
+        pixels = self._render(snapshot.moment)
+        encoding, data = encode(pixels, lossless=snapshot.settled)
+        with self._lock:
+            self._seq += 1
+            self._shown = snapshot
+            self._sent_at = time.monotonic()
+            self.bytes_sent += len(data)
+        self._send(frame_message(self._seq, snapshot.step, encoding, (pixels.shape[1], pixels.shape[0])), [data])
+
+    def _is_shown(self, snapshot: Snapshot) -> bool:
+        # A latent's address names its picture, points do not change it; the snapshot kept here keeps the address taken.
+        shown = self._shown
+        if shown is None or shown.settled != snapshot.settled:
+            return False
+        return shown.moment.drag.ws.data_ptr() == snapshot.moment.drag.ws.data_ptr()
+
+
+def encode(pixels: np.ndarray, *, lossless: bool) -> tuple[str, bytes]:
+    """Pixels (H, W, 1 | 3 | 4) uint8 as ("jpeg" | "png", bytes). Pictures with alpha are always PNG."""
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    buffer = io.BytesIO()
+    if lossless or image.mode == "RGBA":
+        image.save(buffer, "PNG", compress_level=1)
+        return "png", buffer.getvalue()
+    image.save(buffer, "JPEG", quality=92, subsampling=0)
+    return "jpeg", buffer.getvalue()

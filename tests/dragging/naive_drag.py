@@ -1,0 +1,71 @@
+"""The formulas of ``official`` and of the default, written down as plainly as they can be: full maps, autograd,
+torch's own optimiser, a loop over points. What the package does is compared with this."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def official(generator, ws, handles, targets, steps, *, learning_rate, mask=None, weight=20.0, r1=3.0, r2=12.0):
+    """``(ws, handles)`` at the beginning of each of ``steps`` iterations, and one more."""
+    height, width = generator.resolution
+    r1, r2 = max(1, round(r1 / 512 * height)), max(1, round(r2 / 512 * height))
+    block = generator.default_block()
+    ws = ws.clone().requires_grad_()
+    optimizer = torch.optim.Adam([ws], lr=learning_rate)
+    handles = [[round(x), round(y)] for x, y in handles]
+    rest = ws[:, 6:].detach().clone()
+    ys, xs = torch.meshgrid(
+        torch.linspace(0, height, height, dtype=ws.dtype), torch.linspace(0, width, width, dtype=ws.dtype), indexing="ij"
+    )
+    references = base = None
+    course = []
+    for _ in range(steps + 1):
+        latent = torch.cat([ws[:, :6], rest], dim=1)
+        native = generator.feature_maps(latent, [block])[0]
+        wide = F.interpolate(native, size=(height, width), mode="bilinear", align_corners=False)
+        if references is None:
+            references = [wide[0, :, y, x].detach() for x, y in handles]
+            base = wide.detach()
+        for number, (x, y) in enumerate(handles):
+            left, top = max(x - r2, 0), max(y - r2, 0)
+            patch = wide[0, :, top : y + r2 + 1, left : x + r2 + 1].detach()
+            away = (patch - references[number][:, None, None]).norm(dim=0)
+            row, column = divmod(int(away.argmin()), away.shape[1])
+            handles[number] = [left + column, top + row]
+        course.append((latent.detach().clone(), [list(handle) for handle in handles]))
+        if all(math.dist(handle, target) <= max(2, 2 / 512 * height) for handle, target in zip(handles, targets)):
+            break
+        loss = 0 * native.sum()
+        for (x, y), (tx, ty) in zip(handles, targets):
+            length = math.dist((x, y), (tx, ty))
+            if length <= 1:
+                continue
+            rows, columns = torch.where((ys - y) ** 2 + (xs - x) ** 2 < r1**2)
+            grid_x = (columns + (tx - x) / length) / (width - 1) * 2 - 1
+            grid_y = (rows + (ty - y) / length) / (height - 1) * 2 - 1
+            grid = torch.stack([grid_x, grid_y], dim=-1)[None, None].to(wide)
+            pulled = F.grid_sample(wide, grid, padding_mode="zeros", align_corners=True)[0, :, 0]
+            loss = loss + F.l1_loss(pulled, wide[0, :, rows, columns].detach())
+        if mask is not None and mask.min() == 0 and mask.max() == 1:
+            loss = loss + weight * F.l1_loss(wide * (1 - mask), base * (1 - mask))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return course
+
+
+def read(native, x, y, size):
+    """The feature vector (C,) at picture position (x, y) of a map (1, C, n, n), held at the border outside."""
+    n = native.shape[-1]
+    u = min(max((x + 0.5) * n / size - 0.5, 0.0), n - 1.0)
+    v = min(max((y + 0.5) * n / size - 0.5, 0.0), n - 1.0)
+    i, j = min(int(u), n - 2), min(int(v), n - 2)
+    a, b = u - i, v - j
+    cells = native[0]
+    upper = cells[:, j, i] * (1 - a) + cells[:, j, i + 1] * a
+    lower = cells[:, j + 1, i] * (1 - a) + cells[:, j + 1, i + 1] * a
+    return upper * (1 - b) + lower * b

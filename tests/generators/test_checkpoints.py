@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+import safetensors.torch
+import torch
+from conftest import small_stylegan2
+
+from draggan_widget.config import DragConfig
+from draggan_widget.generators import CheckpointError, builtin_names, load_generator, save_generator
+
+
+def test_a_saved_generator_comes_back_the_same_with_its_drag_settings(tmp_path):
+    saved = small_stylegan2(64, drag_config=DragConfig(block=4, learning_rate=0.01))
+    save_generator(tmp_path / "g.safetensors", saved, name="small")
+    loaded = load_generator(tmp_path / "g.safetensors", device="cpu")
+    ws = saved.mapping(seed=1, truncation=0.6)
+    assert torch.equal(loaded.mapping(seed=1, truncation=0.6), ws)
+    assert torch.equal(loaded.synthesize(ws), saved.synthesize(ws))
+    assert loaded.drag_config == saved.drag_config
+    assert os.listdir(tmp_path) == ["g.safetensors"]
+
+
+def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path, generator):
+    save_generator(tmp_path / "full.safetensors", generator)
+    save_generator(tmp_path / "half.safetensors", generator, half=True)
+    loaded = load_generator(tmp_path / "half.safetensors")
+    assert all(parameter.dtype == torch.float32 for parameter in loaded.parameters())
+    ws = generator.mapping(seed=0)
+    torch.testing.assert_close(loaded.synthesize(ws), generator.synthesize(ws), atol=0.02, rtol=0.02)
+    assert (tmp_path / "half.safetensors").stat().st_size < 0.7 * (tmp_path / "full.safetensors").stat().st_size
+
+
+def test_an_unknown_name_lists_the_built_in_ones():
+    with pytest.raises(FileNotFoundError, match="no generator 'fases'.*built-in name"):
+        load_generator("fases")
+    assert all(not name.startswith(".") for name in builtin_names())
+
+
+def test_a_broken_save_leaves_the_old_file_and_no_partial_one(tmp_path, generator, monkeypatch):
+    path = tmp_path / "g.safetensors"
+    save_generator(path, generator)
+    before = path.read_bytes()
+
+    def break_off(_tensors, partial, metadata):
+        partial.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", break_off)
+    with pytest.raises(OSError, match="disk full"):
+        save_generator(path, generator)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["g.safetensors"]
+
+
+def rewrite(path, **changes):
+    """The file with fields of its description changed."""
+    with safetensors.safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["draggan_widget"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    description.update(changes)
+    safetensors.torch.save_file(tensors, path, metadata={"draggan_widget": json.dumps(description)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"format": 99}, "format 99, this version reads 1; update"),
+        ({"family": "stylegan9"}, "no generator this version knows"),
+        ({"config": {"resolution": 64}}, "no generator this version knows"),
+        ({"drag_config": {"speed": 1}}, "unknown drag settings speed"),
+    ],
+)
+def test_a_description_that_cannot_be_taken_is_named(tmp_path, generator, changes, says):
+    path = tmp_path / "g.safetensors"
+    save_generator(path, generator)
+    rewrite(path, **changes)
+    with pytest.raises(CheckpointError, match=says):
+        load_generator(path)
+
+
+def test_weights_that_do_not_fit_the_description_are_named(tmp_path, generator):
+    path = tmp_path / "g.safetensors"
+    save_generator(path, generator)
+    rewrite(path, config={**generator.config, "w_dim": 24})
+    with pytest.raises(CheckpointError, match="does not fit its own description"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no tensors here", b"\x80\x04}q\x00."])
+def test_a_file_of_another_kind_is_a_checkpoint_error_which_is_a_value_error(tmp_path, content):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="cannot be read as a generator") as caught:
+        load_generator(path)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_truncated_file_is_named(tmp_path, generator):
+    path = tmp_path / "g.safetensors"
+    save_generator(path, generator)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_generator(path)
+
+
+def test_tensors_without_a_description_are_named(tmp_path):
+    path = tmp_path / "loose.safetensors"
+    safetensors.torch.save_file({"a": torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match="no description of the generator"):
+        load_generator(path)
