@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, square
+from draggan_widget.dragging.geometry import Frame
 from draggan_widget.dragging.paper import place, pulled_apart
 from draggan_widget.dragging.sampling import Reader, distances_to_references
 
@@ -29,16 +30,17 @@ def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: F
 
 
 def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
-    """Where within ±r2 of each handle the features are nearest to its reference, to a fraction of a pixel."""
-    windows, shapes = [], []
-    for handle in np.round(handles):
-        window = handle + square(frame.tracking)
-        window = window[frame.contains(window)]
-        columns = int(window[-1, 0] - window[0, 0]) + 1
-        windows.append(window)
-        shapes.append((len(window) // columns, columns))
-    distances = distances_to_references(read, windows, references, order=NORM)
-    return np.stack([_lowest(*found) for found in zip(windows, distances, shapes, strict=True)])
+    """Where within ±r2 of each handle the features are nearest to its reference, to a fraction of a pixel.
+
+    The nearest whole pixel first, then the nearest quarter of a pixel within 1 px of it, then the lowest point of a
+    parabola along each axis: the map is bilinear between its cells, so the squared distance is a parabola inside one.
+    """
+    coarse = [_Grid.around(handle, frame.tracking, 1.0, frame) for handle in np.round(handles)]
+    distances = distances_to_references(read, [grid.positions() for grid in coarse], references, order=NORM)
+    pixels = [grid.nearest(found) for grid, found in zip(coarse, distances, strict=True)]
+    fine = [_Grid.around(pixel, 4, 0.25, frame) for pixel in pixels]
+    distances = distances_to_references(read, [grid.positions() for grid in fine], references, order=NORM)
+    return np.stack([grid.lowest(found) for grid, found in zip(fine, distances, strict=True)])
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
@@ -61,18 +63,42 @@ def tolerance(_points: int, _frame: Frame) -> float:
     return 1.0
 
 
-def _lowest(window: np.ndarray, distances: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The lowest point of a window's distances, by a parabola along each axis through the least and its neighbours."""
-    grid = distances.reshape(shape).astype(np.float64) ** 2  # quadratic near the minimum
-    row, column = divmod(int(distances.argmin()), shape[1])
-    best = window[row * shape[1] + column]
-    return np.asarray(best + np.array([_valley(grid[row], column), _valley(grid[:, column], row)]))
+@dataclasses.dataclass(frozen=True)
+class _Grid:
+    """Positions in rows and columns, inside the picture."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def around(cls, middle: np.ndarray, reach: int, spacing: float, frame: Frame) -> _Grid:
+        offsets = np.arange(-reach, reach + 1) * spacing
+        x, y = middle[0] + offsets, middle[1] + offsets
+        return cls(x[(x >= 0) & (x <= frame.width - 1)], y[(y >= 0) & (y <= frame.height - 1)])
+
+    def positions(self) -> np.ndarray:
+        """(rows · columns, 2), row by row."""
+        x, y = np.meshgrid(self.x, self.y)
+        return np.stack([x.ravel(), y.ravel()], axis=1)
+
+    def nearest(self, distances: np.ndarray) -> np.ndarray:
+        """The position (2,) of the least of ``distances`` (rows · columns,)."""
+        row, column = divmod(int(distances.argmin()), len(self.x))
+        return np.array([self.x[column], self.y[row]])
+
+    def lowest(self, distances: np.ndarray) -> np.ndarray:
+        """The same, moved by less than one spacing to the lowest point of a parabola along each axis."""
+        heights = distances.reshape(len(self.y), len(self.x)).astype(np.float64) ** 2
+        row, column = divmod(int(distances.argmin()), len(self.x))
+        return np.array([_valley(self.x, heights[row], column), _valley(self.y, heights[:, column], row)])
 
 
-def _valley(heights: np.ndarray, lowest: int) -> float:
-    """Offset, within half a step, of the minimum of the parabola through ``heights`` around ``lowest``."""
-    if not 0 < lowest < len(heights) - 1:
-        return 0.0
-    before, here, after = heights[lowest - 1 : lowest + 2]
-    curvature = before - 2 * here + after
-    return float((before - after) / (2 * curvature)) if curvature > 0 else 0.0
+def _valley(places: np.ndarray, heights: np.ndarray, lowest: int) -> float:
+    """The minimum of the parabola through ``heights`` at ``lowest`` and its neighbours, evenly spaced."""
+    if 0 < lowest < len(heights) - 1:
+        before, here, after = heights[lowest - 1 : lowest + 2]
+        curvature = before - 2 * here + after
+        if curvature > 0:
+            spacing = places[lowest + 1] - places[lowest]
+            return float(places[lowest] + spacing * (before - after) / (2 * curvature))
+    return float(places[lowest])

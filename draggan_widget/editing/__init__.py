@@ -3,7 +3,7 @@
 from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
 from draggan_widget.editing.history import History, Record
 from draggan_widget.editing.points import check_mask, check_points, check_xy
-from draggan_widget.editing.session import Moment, Session, Snapshot, to_pixels
+from draggan_widget.editing.session import Moment, Session, Snapshot
 
 __all__ = [
     "DragFileError",
@@ -17,5 +17,4 @@ __all__ = [
     "check_xy",
     "load_drag",
     "save_drag",
-    "to_pixels",
 ]

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import DragResult, DragState
-from draggan_widget.editing.history import History, Record
+from draggan_widget.editing.history import Record
 from draggan_widget.editing.points import XY
 from draggan_widget.editing.worker import Worker
 from draggan_widget.generators import Generator
@@ -135,9 +136,14 @@ class Session:
         """The edit as it is when all commands given so far are carried out; waits for them."""
         return self._worker.call(lambda: self._now)
 
-    def picture(self, moment: Moment | None = None) -> np.ndarray:
-        """The picture (H, W, channels) uint8 of a moment, by default now; waits for commands given so far."""
-        return self._worker.call(lambda: to_pixels(self._synthesize((moment or self._now).drag.ws)))
+    def picture(self, moment: Moment | None = None) -> Image.Image:
+        """The picture of a moment, by default now; waits for commands given so far."""
+
+        def picture() -> Image.Image:
+            with torch.no_grad():
+                return dragging.to_image(self.generator.synthesize((moment or self._now).drag.ws))
+
+        return self._worker.call(picture)
 
     @property
     def config(self) -> DragConfig:
@@ -507,10 +513,6 @@ class Session:
         rate = (len(ends) - 1) / (ends[-1] - ends[0]) if len(ends) > 1 else None
         return Snapshot(self._status, self._message, self._now, bool(self._past), bool(self._future), rate)
 
-    def _synthesize(self, ws: Tensor) -> Tensor:
-        with torch.no_grad():
-            return self.generator.synthesize(ws)
-
     def _to_go(self) -> str:
         distances = self._now.drag.distances
         return f"{max(distances):.1f} px to go" if len(distances) else "no points"
@@ -519,17 +521,6 @@ class Session:
     def _record(drag: DragState, seconds: float) -> Record:
         ws = drag.ws.cpu().numpy().copy()
         return Record(drag.step, seconds, tuple(drag.ids), drag.handles, drag.targets, dict(drag.loss), ws)
-
-
-def history_of(moment: Moment) -> History:
-    """The records of a moment's edit."""
-    return History(moment.records)
-
-
-def to_pixels(picture: Tensor) -> np.ndarray:
-    """A picture (1, channels, H, W), nominally in [-1, 1], as (H, W, channels) uint8, clamped."""
-    pixels = picture[0].detach().float().add(1).mul(127.5).round().clamp(0, 255)
-    return pixels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
 
 
 def _count(steps: int) -> str:

@@ -143,8 +143,7 @@ class DragGAN(anywidget.AnyWidget):
     @property
     def image(self) -> Image.Image:
         """The picture as it is now, after all commands given so far."""
-        pixels = self._session.picture()
-        return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+        return self._session.picture()
 
     @property
     def latent(self) -> np.ndarray:

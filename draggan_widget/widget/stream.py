@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from draggan_widget.editing import Moment, Snapshot
@@ -33,14 +32,14 @@ class FrameStream:
 
     :param send: takes a message and its buffers.
     :param describe: makes the state message of a snapshot.
-    :param render: makes the pixels (H, W, channels) uint8 of a moment.
+    :param render: makes the picture of a moment.
     """
 
     def __init__(
         self,
         send: Callable[[dict[str, Any], list[bytes]], None],
         describe: Callable[[Snapshot], dict[str, Any]],
-        render: Callable[[Moment], np.ndarray],
+        render: Callable[[Moment], Image.Image],
     ) -> None:
         self._send = send
         self._describe = describe
@@ -113,14 +112,14 @@ class FrameStream:
             self._send_frame(snapshot)
 
     def _send_frame(self, snapshot: Snapshot) -> None:
-        pixels = self._render(snapshot.moment)
-        encoding, data = encode(pixels, lossless=snapshot.settled)
+        picture = self._render(snapshot.moment)
+        encoding, data = encode(picture, lossless=snapshot.settled)
         with self._lock:
             self._seq += 1
             self._shown = snapshot
             self._sent_at = time.monotonic()
             self.bytes_sent += len(data)
-        self._send(frame_message(self._seq, snapshot.step, encoding, (pixels.shape[1], pixels.shape[0])), [data])
+        self._send(frame_message(self._seq, snapshot.step, encoding, picture.size), [data])
 
     def _is_shown(self, snapshot: Snapshot) -> bool:
         # A latent's address names its picture, points do not change it; the snapshot kept here keeps the address taken.
@@ -130,9 +129,8 @@ class FrameStream:
         return shown.moment.drag.ws.data_ptr() == snapshot.moment.drag.ws.data_ptr()
 
 
-def encode(pixels: np.ndarray, *, lossless: bool) -> tuple[str, bytes]:
-    """Pixels (H, W, 1 | 3 | 4) uint8 as ("jpeg" | "png", bytes). Pictures with alpha are always PNG."""
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:
+    """A picture as ("jpeg" | "png", bytes). Pictures with alpha are always PNG."""
     buffer = io.BytesIO()
     if lossless or image.mode == "RGBA":
         image.save(buffer, "PNG", compress_level=1)

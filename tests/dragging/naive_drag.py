@@ -45,8 +45,8 @@ def official(generator, ws, handles, targets, steps, *, learning_rate, mask=None
             if length <= 1:
                 continue
             rows, columns = torch.where((ys - y) ** 2 + (xs - x) ** 2 < r1**2)
-            grid_x = (columns + (tx - x) / length) / (width - 1) * 2 - 1
-            grid_y = (rows + (ty - y) / length) / (height - 1) * 2 - 1
+            grid_x = (columns.to(wide) + (tx - x) / length) / (width - 1) * 2 - 1
+            grid_y = (rows.to(wide) + (ty - y) / length) / (height - 1) * 2 - 1
             grid = torch.stack([grid_x, grid_y], dim=-1)[None, None].to(wide)
             pulled = F.grid_sample(wide, grid, padding_mode="zeros", align_corners=True)[0, :, 0]
             loss = loss + F.l1_loss(pulled, wide[0, :, rows, columns].detach())
@@ -69,3 +69,76 @@ def read(native, x, y, size):
     upper = cells[:, j, i] * (1 - a) + cells[:, j, i + 1] * a
     lower = cells[:, j + 1, i] * (1 - a) + cells[:, j + 1, i + 1] * a
     return upper * (1 - b) + lower * b
+
+
+def default(generator, ws, handles, targets, steps, *, learning_rate, mask=None, weight=20.0, r1=3.0, r2=12.0):
+    """``(ws, handles)`` of each state from the start to the one after ``steps`` steps, by the default's formulas."""
+    size = generator.resolution[0]
+    r1, r2 = max(1, round(r1 / 512 * size)), max(1, round(r2 / 512 * size))
+    block = generator.default_block()
+    ws = ws.clone().requires_grad_()
+    optimizer = torch.optim.Adam([ws], lr=learning_rate)
+    handles = [list(map(float, handle)) for handle in handles]
+    references = base = None
+    course = []
+    for _ in range(steps + 1):
+        native = generator.feature_maps(torch.cat([ws[:, :6], ws[:, 6:].detach()], dim=1), [block])[0]
+        if references is None:
+            references = [read(native, x, y, size).detach() for x, y in handles]
+            base = native.detach()
+        else:
+            handles = [
+                lowest_nearby(native.detach(), handle, reference, r2, size)
+                for handle, reference in zip(handles, references)
+            ]
+        course.append((ws.detach().clone(), [list(handle) for handle in handles]))
+        loss = 0 * native.sum()
+        for (x, y), (tx, ty) in zip(handles, targets):
+            longer = max(1.0, math.dist((x, y), (tx, ty)))
+            dx, dy = (tx - x) / longer, (ty - y) / longer
+            terms = []
+            for oy in range(-r1, r1 + 1):
+                for ox in range(-r1, r1 + 1):
+                    inside = 0 <= x + ox <= size - 1 and 0 <= y + oy <= size - 1
+                    if ox * ox + oy * oy <= r1 * r1 and inside:
+                        here = read(native, x + ox, y + oy, size).detach()
+                        terms.append((read(native, x + ox + dx, y + oy + dy, size) - here).abs().mean())
+            loss = loss + sum(terms) / len(terms)
+        if mask is not None:
+            n = native.shape[-1]
+            cell = size // n
+            stay = 1 - mask.reshape(n, cell, n, cell).mean(dim=(1, 3))
+            cells = stay.sum() / stay.max()
+            loss = loss + weight * ((native - base).abs() * stay).mean(dim=1).sum() / cells
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return course
+
+
+def lowest_nearby(native, handle, reference, r2, size):
+    """The whole pixel within ±r2 that is nearest in L2, the quarter of a pixel within ±1 of that, a parabola there."""
+
+    def away(x, y):
+        return float((read(native, x, y, size) - reference).square().sum())
+
+    def nearest(middle, reach, spacing):
+        places = [
+            (middle[0] + column * spacing, middle[1] + row * spacing)
+            for row in range(-reach, reach + 1)
+            for column in range(-reach, reach + 1)
+        ]
+        inside = [(x, y) for x, y in places if 0 <= x <= size - 1 and 0 <= y <= size - 1]
+        return min(inside, key=lambda at: away(*at)), inside
+
+    pixel, _ = nearest((round(handle[0]), round(handle[1])), r2, 1)
+    (x, y), window = nearest(pixel, 4, 0.25)
+    found = []
+    for place, step in ((x, (0.25, 0)), (y, (0, 0.25))):
+        before, after = (x - step[0], y - step[1]), (x + step[0], y + step[1])
+        if before not in window or after not in window:
+            found.append(float(place))
+            continue
+        a, b, c = away(*before), away(x, y), away(*after)
+        found.append(place + 0.25 * (a - c) / (2 * (a - 2 * b + c)))
+    return found

@@ -19,14 +19,14 @@ def half_mask(size: int) -> torch.Tensor:
 
 CASES = {
     # name: size, handles, targets, learning rate, radii
-    "one_point_at_64_px": (64, [(30, 30)], [(44, 36)], 5e-3, {}),
-    "two_points_at_32_px": (32, [(12, 12), (22, 20)], [(20, 14), (14, 22)], 5e-3, {}),
+    "one_point_at_64_px": (64, [(30, 30)], [(44, 36)], 2e-2, {}),
+    "two_points_at_32_px": (32, [(12, 12), (22, 20)], [(20, 14), (14, 22)], 2e-2, {}),
     "halves_round_and_a_point_on_its_target_at_64_px": (
-        64, [(20.5, 31.5), (50.4, 10.6)], [(30.2, 26.8), (50.6, 10.4)], 5e-3, {},
+        64, [(20.5, 31.5), (50.4, 10.6)], [(30.2, 26.8), (50.6, 10.4)], 2e-2, {},
     ),
-    "at_the_border_at_64_px": (64, [(62, 1), (1, 40)], [(55, 12), (0, 55)], 5e-3, {"r1": 16.0, "r2": 24.0}),
-    "one_point_at_256_px": (256, [(120, 130)], [(150, 118)], 1e-2, {}),
-    "a_wide_disc_at_256_px": (256, [(60, 200)], [(90, 190)], 1e-2, {"r1": 9.0}),
+    "at_the_border_at_64_px": (64, [(62, 1), (1, 40)], [(55, 12), (0, 55)], 2e-2, {"r1": 16.0, "r2": 24.0}),
+    "one_point_at_256_px": (256, [(120, 130)], [(150, 118)], 2e-2, {}),
+    "a_wide_disc_at_256_px": (256, [(60, 200)], [(90, 190)], 2e-2, {"r1": 9.0}),
 }  # fmt: skip
 
 
@@ -37,9 +37,10 @@ def test_official_follows_the_plain_formulas_step_for_step(generator_of, case, m
     generator = generator_of(size, 16 if size < 256 else 8)
     ws = generator.mapping(seed=3)
     mask = half_mask(size) if masked else None
-    wanted = by_the_book(generator, ws, handles, targets, 20, learning_rate=learning_rate, mask=mask, **radii)
+    wanted = by_the_book(generator, ws, handles, targets, 20, learning_rate=learning_rate, mask=mask, weight=0.1, **radii)
     config = DragConfig.official(
         learning_rate=learning_rate,
+        mask_weight=0.1,  # with the usual 20 nothing moves: a random generator's picture moves as a whole
         max_steps=20,
         supervision_radius=radii.get("r1", 3.0),
         tracking_radius=radii.get("r2", 12.0),
@@ -53,10 +54,12 @@ def test_official_follows_the_plain_formulas_step_for_step(generator_of, case, m
     assert moved >= 3, "the handles hardly move, so this compares nothing"
 
 
-def test_official_returns_the_picture_and_latent_before_the_step_it_does_not_take(small):
-    ws = small.mapping(seed=3)
-    result = drag(small, ws, [(12, 12)], [(20, 14)], config=DragConfig.official(learning_rate=5e-3, max_steps=200))
-    wanted = by_the_book(small, ws, [(12, 12)], [(20, 14)], 200, learning_rate=5e-3)
+def test_official_returns_the_picture_and_latent_before_the_step_it_does_not_take(generator_of):
+    generator = generator_of(64)
+    ws = generator.mapping(seed=3)
+    handles, targets = [(20.5, 31.5)], [(30.2, 26.8)]
+    result = drag(generator, ws, handles, targets, config=DragConfig.official(learning_rate=2e-2, max_steps=60))
+    wanted = by_the_book(generator, ws, handles, targets, 60, learning_rate=2e-2)
     assert result.reason == "arrived"
     assert result.steps == len(wanted) - 1
     assert (result.ws - wanted[-1][0]).norm() <= 1e-6 * (result.ws - ws).norm()
@@ -124,7 +127,7 @@ def test_official_overshoots_with_a_unit_step_when_less_than_2_px_remain():
 
     frame = Frame.of((256, 256), 3, 12)
     loss = official.motion_loss(read, np.array([[50.0, 50.0]]), np.array([[51.5, 50.0]]), frame)
-    assert float(loss) == pytest.approx(0.5)  # features are positions: 1 px in x, none in y, averaged over channels
+    assert loss.item() == pytest.approx(0.5)  # features are positions: 1 px in x, none in y, averaged over channels
 
 
 def test_official_adds_no_loss_for_a_handle_with_1_px_to_go():
@@ -137,8 +140,8 @@ def test_official_reads_zeros_outside_the_picture():
     ones = lambda xy: torch.ones(len(xy), 1, requires_grad=True)  # noqa: E731
     inside = official.motion_loss(ones, np.array([[50.0, 255.0]]), np.array([[90.0, 255.0]]), frame)
     outside = official.motion_loss(ones, np.array([[50.0, 255.0]]), np.array([[50.0, 300.0]]), frame)
-    assert float(inside) == pytest.approx(0, abs=1e-6)
-    assert float(outside) > 0.3
+    assert inside.item() == pytest.approx(0, abs=1e-6)
+    assert outside.item() > 0.3
 
 
 def test_official_rebases_all_references_and_the_kept_features_when_the_number_of_points_changes(small):

@@ -1,0 +1,89 @@
+"""A real JupyterLab, started by the demo command, and a real Chromium to drive it: one of each for all tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from host import Lab
+from playwright.sync_api import sync_playwright
+
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+TOKEN = "tok"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def chromium() -> str:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = os.environ.get("DRAGGAN_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    # A skip would let the checks pass without the one thing they are for.
+    assert found, "no Chromium found; run these tests by tests/run.py, which finds or installs one"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    """The demo as a newcomer starts it, but with settings of its own."""
+    home = tmp_path_factory.mktemp("lab")
+    folder = home / "work"
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR")
+    environment = {name: str(home / name.lower()) for name in (*names, "JUPYTERLAB_WORKSPACES_DIR")}
+    port = free_port()
+    command = Path(sys.executable).parent / "draggan-widget"
+    log = (home / "log").open("w")
+    server = subprocess.Popen(
+        [str(command), "demo", "--no-browser", "--port", str(port), "--token", TOKEN, "--dir", str(folder)],
+        env={**os.environ, **environment},
+        cwd=home,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        wait_until_served(f"http://127.0.0.1:{port}/api", server, home / "log")
+        yield Lab(browser, f"http://127.0.0.1:{port}", TOKEN, folder)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, 15)
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, 9)
+        log.close()
+
+
+def wait_until_served(url: str, server: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=2)
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.1)
+        else:
+            return
+    pytest.fail(f"the server did not come up:\n{log.read_text()}")

@@ -1,0 +1,227 @@
+"""Named helpers for what tests do in JupyterLab and in the widget: no test knows a selector of the host."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import time
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+EDITOR = ".draggan-widget"
+
+
+class Lab:
+    """A running JupyterLab on a folder."""
+
+    def __init__(self, browser: Browser, url: str, token: str, folder: Path) -> None:
+        self.browser, self.url, self.token, self.folder = browser, url, token, folder
+        self.pages: list[Page] = []
+
+    def write(self, name: str, *cells: str) -> str:
+        """A notebook of code cells."""
+        code = [
+            {
+                "cell_type": "code",
+                "id": f"c{n}",
+                "metadata": {},
+                "execution_count": None,
+                "outputs": [],
+                "source": source,
+            }
+            for n, source in enumerate(cells)
+        ]
+        spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+        notebook = {"cells": code, "metadata": {"kernelspec": spec}, "nbformat": 4, "nbformat_minor": 5}
+        (self.folder / name).write_text(json.dumps(notebook))
+        return name
+
+    def open(self, name: str, *, width: int = 1100, height: int = 1000, scale: float = 1, page: Page | None = None):
+        """A notebook in a page, its kernel ready."""
+        if page is None:
+            context = self.browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
+            page = context.new_page()
+            self.pages.append(page)
+        page.goto(f"{self.url}/lab/tree/{name}?reset&token={self.token}")
+        page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
+        )
+        return Notebook(page)
+
+    def close_pages(self) -> None:
+        """Ends what tests opened, kernels included."""
+        for page in self.pages:
+            page.evaluate("window.jupyterapp?.serviceManager.sessions.shutdownAll()")
+            page.context.close()
+        self.pages.clear()
+
+
+class Notebook:
+    """A notebook that is open in a page."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def run_all(self) -> None:
+        """Run all cells; returns at once."""
+        self.page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
+
+    def execute(self, code: str, timeout: float = 30) -> tuple[str, float]:
+        """Run code in the kernel beside the notebook; what it printed, and the seconds until it had answered."""
+        script = """async (code) => {
+            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            const began = performance.now();
+            const future = kernel.requestExecute({code, store_history: false});
+            let text = '';
+            future.onIOPub = (message) => {
+                const content = message.content;
+                if (message.header.msg_type === 'stream') text += content.text;
+                if (message.header.msg_type === 'error') text += content.ename + ': ' + content.evalue;
+            };
+            await future.done;
+            return [text, (performance.now() - began) / 1000];
+        }"""
+        self.page.set_default_timeout(timeout * 1000)
+        text, seconds = self.page.evaluate(script, code)
+        return text, seconds
+
+    def set_theme(self, name: str) -> None:
+        """ "JupyterLab Light" or "JupyterLab Dark"."""
+        self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        light = "false" if "Dark" in name else "true"
+        self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{light}'")
+
+    def editor(self, index: int = 0) -> Editor:
+        """A view of the widget, once it shows a picture."""
+        root = self.page.locator(EDITOR).nth(index)
+        root.wait_for(timeout=60_000)
+        editor = Editor(self.page, root)
+        editor.wait_for_picture()
+        return editor
+
+
+class Editor:
+    """One view of the widget."""
+
+    def __init__(self, page: Page, root) -> None:
+        self.page, self.root = page, root
+        self.canvas = root.locator('canvas[data-layer="image"]')
+
+    # --- what it shows
+
+    @property
+    def status(self) -> str:
+        return self.root.get_attribute("data-status")
+
+    @property
+    def step(self) -> int:
+        return int(self.root.get_attribute("data-step"))
+
+    def wait_for_status(self, *statuses: str, timeout: float = 60) -> str:
+        """Waits until the status is one of these; returns it."""
+        self.page.wait_for_function(
+            "([root, wanted]) => wanted.includes(root.dataset.status)",
+            arg=[self.root.element_handle(), list(statuses)],
+            timeout=timeout * 1000,
+        )
+        return self.status
+
+    def wait_for_exact_step(self, step: int) -> None:
+        """Waits until just so many steps are done, after an undo say."""
+        expect(self.root).to_have_attribute("data-step", str(step), timeout=30_000)
+
+    def wait_for_step(self, step: int, timeout: float = 60) -> None:
+        """Waits until so many steps are done."""
+        self.page.wait_for_function(
+            "([root, step]) => Number(root.dataset.step) >= step",
+            arg=[self.root.element_handle(), step],
+            timeout=timeout * 1000,
+        )
+
+    def wait_for_picture(self, timeout: float = 60) -> None:
+        """Waits until the image layer holds a picture, not blankness."""
+        self.page.wait_for_function(
+            """canvas => {
+                if (canvas.width < 32) return false;
+                const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+                const first = data[0];
+                for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255 && data[i] !== first) return true;
+                return false;
+            }""",
+            arg=self.canvas.element_handle(),
+            timeout=timeout * 1000,
+        )
+
+    def picture(self) -> Image.Image:
+        """The pixels of the image layer."""
+        data = self.canvas.evaluate("canvas => canvas.toDataURL('image/png')")
+        return Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("RGB")
+
+    def wait_for_other_picture(self, than: Image.Image, timeout: float = 30) -> Image.Image:
+        """Waits until the image layer differs from ``than``."""
+        deadline = time.monotonic() + timeout
+        while (now := self.picture()).tobytes() == than.tobytes():
+            assert time.monotonic() < deadline, "the picture stays as it is"
+            self.page.wait_for_timeout(50)
+        return now
+
+    def count_pictures(self) -> None:
+        """From now on, note every picture that the image layer shows."""
+        self.canvas.evaluate(
+            """canvas => {
+                window.seen = new Set();
+                window.times = [];
+                const look = () => {
+                    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+                    let hash = 0;
+                    for (const value of data) hash = (hash * 31 + value) | 0;
+                    if (!window.seen.has(hash)) { window.seen.add(hash); window.times.push(performance.now()); }
+                    requestAnimationFrame(look);
+                };
+                look();
+            }"""
+        )
+
+    def pictures_seen(self) -> list[float]:
+        """Milliseconds at which each different picture since ``count_pictures`` was first seen."""
+        return self.page.evaluate("window.times")
+
+    def status_line(self) -> str:
+        return self.root.locator("[aria-live]").first.inner_text()
+
+    def points(self) -> list[str]:
+        """Labels of the focusable points."""
+        return [
+            label
+            for button in self.root.locator('[aria-label^="Point "]').all()
+            if (label := button.get_attribute("aria-label"))
+        ]
+
+    # --- what a person does
+
+    def button(self, label: str):
+        return self.root.get_by_label(label, exact=True).first
+
+    def click(self, label: str) -> None:
+        self.button(label).click()
+
+    def at(self, xy) -> tuple[float, float]:
+        """Where an image pixel is on the page."""
+        self.canvas.scroll_into_view_if_needed()
+        box = self.canvas.bounding_box()
+        width, height = self.canvas.evaluate("canvas => [canvas.width, canvas.height]")
+        return box["x"] + (xy[0] + 0.5) * box["width"] / width, box["y"] + (xy[1] + 0.5) * box["height"] / height
+
+    def pull(self, start, end, *, steps: int = 8, release: bool = True) -> None:
+        """Press on one image pixel, and move to another with the button down."""
+        self.page.mouse.move(*self.at(start))
+        self.page.mouse.down()
+        self.page.mouse.move(*self.at(end), steps=steps)
+        if release:
+            self.page.mouse.up()
+
+    def expect_status(self, status: str) -> None:
+        expect(self.root).to_have_attribute("data-status", status, timeout=60_000)

@@ -1,0 +1,278 @@
+"""The widget in JupyterLab, with the mouse and keyboard of a person. The pictures are a small random network's."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+SHOW = """
+import torch
+from draggan_widget import DragConfig, DragGAN
+from draggan_widget.generators import StyleGAN2
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+generator = StyleGAN2(64, z_dim=16, w_dim=16, channels={4: 16, 8: 16, 16: 8, 32: 8, 64: 4}, mapping_layers=2,
+                      mapping_lr_multiplier=1.0)
+fast = DragConfig(learning_rate=0.05, max_steps=40)
+endless = fast.replace(tolerance=0.0, stall_steps=None, max_steps=None)
+editor = DragGAN(generator, seed=3, config=fast)
+editor
+"""
+
+
+@pytest.fixture
+def notebook(lab):
+    notebook = lab.open(lab.write("widget.ipynb", SHOW))
+    notebook.run_all()
+    yield notebook
+    lab.close_pages()
+
+
+def endless(notebook):
+    """Runs no longer end by themselves."""
+    notebook.execute("editor.config = endless")
+
+
+def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
+    editor = notebook.editor()
+    first = editor.picture()
+    endless(notebook)
+    editor.pull((30, 30), (40, 30))
+    editor.wait_for_step(5)
+    assert editor.status == "running"
+    editor.click("Stop")
+    editor.wait_for_status("stopped")
+    assert "Stopped after" in editor.status_line()
+    assert sorted(editor.points()) == ["Point 1 handle", "Point 1 target"]
+    edited = editor.wait_for_other_picture(first)
+    stopped_at = editor.step
+    editor.click("Start")
+    editor.wait_for_step(stopped_at + 3)
+    editor.click("Stop")
+    editor.wait_for_status("stopped")
+    editor.click("Undo")
+    editor.page.wait_for_function(
+        "s => document.querySelector('.draggan-widget').dataset.step === s", arg=str(stopped_at)
+    )
+    editor.click("Undo")
+    editor.wait_for_exact_step(0)
+    assert editor.points() == []
+    assert editor.wait_for_other_picture(edited).tobytes() == first.tobytes()
+    editor.click("Redo")
+    editor.page.wait_for_function(
+        "s => document.querySelector('.draggan-widget').dataset.step === s", arg=str(stopped_at)
+    )
+    editor.click("Reset")
+    editor.wait_for_status("idle")
+    assert len(editor.points()) == 2
+
+
+def test_the_settled_picture_is_the_kernels_to_the_bit(notebook):
+    editor = notebook.editor()
+    first = editor.picture()
+    editor.pull((30, 30), (34, 30))
+    editor.wait_for_status("arrived", "stalled", "capped")
+    editor.wait_for_other_picture(first)
+    editor.page.wait_for_timeout(300)
+    digest = "import hashlib; print(hashlib.md5(editor.image.tobytes()).hexdigest())"
+    assert notebook.execute(digest)[0].strip() == hashlib.md5(editor.picture().tobytes()).hexdigest()
+
+
+def test_with_hold_points_are_set_first_and_start_runs_them(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((20, 20), (24, 20))
+    editor.pull((40, 40), (44, 40))
+    assert len(editor.points()) == 4
+    assert (editor.status, editor.step) == ("idle", 0)
+    endless(notebook)
+    editor.click("Start")
+    editor.wait_for_step(2)
+    editor.click("Stop")
+    editor.wait_for_status("stopped")
+
+
+def test_a_target_is_dragged_elsewhere_and_a_point_deleted(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((20, 20), (40, 20))
+    editor.pull((40, 20), (40, 50))
+    assert len(editor.points()) == 2
+    target = "print([round(x) for x in editor.points[0]['target']])"
+    assert notebook.execute(target)[0].strip() == "[40, 50]"
+    editor.button("Point 1 handle").focus()
+    editor.page.keyboard.press("Delete")
+    editor.page.wait_for_function("!document.querySelector('[aria-label=\"Point 1 handle\"]')")
+    assert notebook.execute("print(editor.points)")[0].strip() == "[]"
+
+
+def test_everything_by_keyboard_moves_and_runs_and_keys_stay_in_the_widget(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((20, 20), (30, 20))
+    editor.button("Point 1 target").focus()
+    for key in ("ArrowDown", "ArrowDown", "Shift+ArrowRight"):
+        editor.page.keyboard.press(key)
+    editor.page.wait_for_timeout(200)
+    assert editor.status == "idle"
+    target = "print([round(x) for x in editor.points[0]['target']])"
+    assert notebook.execute(target)[0].strip() == "[40, 22]"
+    cells = "jupyterapp.shell.currentWidget.content.widgets.length"
+    before = editor.page.evaluate(cells)
+    endless(notebook)
+    editor.page.keyboard.press("Space")
+    editor.wait_for_step(2)
+    editor.page.keyboard.press("Space")
+    editor.wait_for_status("stopped")
+    editor.page.keyboard.press("b")  # would add a cell below, were it to reach the notebook
+    assert editor.page.evaluate(cells) == before
+    editor.page.keyboard.press("Control+z")
+    editor.wait_for_exact_step(0)
+
+
+def test_a_brushed_mask_reaches_the_kernel_and_clearing_it_too(notebook):
+    editor = notebook.editor()
+    editor.click("Brush")
+    editor.pull((20, 20), (40, 20))
+    editor.page.wait_for_timeout(200)
+    report = "m = editor.mask; print(None if m is None else [m[20, 30] > 0.9, m[60, 5] == 0, m.shape])"
+    assert notebook.execute(report)[0].strip().replace("np.True_", "True") == "[True, True, (64, 64)]"
+    editor.click("Undo")
+    editor.page.wait_for_timeout(200)
+    assert notebook.execute("print(editor.mask)")[0].strip() == "None"
+
+
+def test_a_new_image_by_button_and_by_seed(notebook):
+    editor = notebook.editor()
+    first = editor.picture()
+    editor.click("New image")
+    second = editor.wait_for_other_picture(first)
+    editor.button("Seed").fill("3")
+    editor.button("Seed").press("Enter")
+    assert editor.wait_for_other_picture(second).tobytes() == first.tobytes()
+    assert notebook.execute("print(editor.seed)")[0].strip() == "3"
+
+
+def test_python_and_page_see_the_same_edit(notebook):
+    editor = notebook.editor()
+    notebook.execute("editor.points = [{'handle': [20, 20], 'target': [26, 20]}]")
+    editor.button("Point 1 target").wait_for(state="attached")
+    notebook.execute("editor.start()")
+    status = editor.wait_for_status("arrived", "stalled", "capped")
+    assert notebook.execute("print(editor.status)")[0].strip() == status
+    said = notebook.execute("r = await editor.finished(); print(r.reason, r.steps == editor.step)")[0].strip()
+    assert said == f"{status} True"
+
+
+def test_bad_input_in_a_cell_is_an_error_there_and_one_in_the_page_a_line_in_the_status(notebook):
+    editor = notebook.editor()
+    said = notebook.execute("editor.points = [{'handle': [200, 20], 'target': [26, 20]}]")[0]
+    assert "TraitError: the handle of point 1 is outside the picture" in said
+    assert editor.button("Start").get_attribute("aria-disabled") == "true"  # there is nothing to pull
+    editor.button("Seed").fill("99999999999")
+    editor.button("Seed").press("Enter")
+    editor.page.wait_for_function("/4294967295/.test(document.querySelector('.draggan-widget [aria-live]').innerText)")
+    assert editor.status == "idle"
+    assert notebook.execute("print(editor.seed)")[0].strip() == "3"
+
+
+def test_an_exception_in_the_worker_is_seen_in_the_page_and_by_finished(notebook):
+    editor = notebook.editor()
+    notebook.execute("editor.generator.network = None")
+    editor.pull((30, 30), (40, 30))
+    editor.wait_for_status("error")
+    assert "failed" in editor.status_line()
+    assert "TypeError: 'NoneType' object" in notebook.execute("await editor.finished()")[0]
+
+
+def test_other_cells_answer_at_once_during_a_run_and_stop_is_quick(notebook):
+    editor = notebook.editor()
+    endless(notebook)
+    editor.pull((30, 30), (40, 30))
+    editor.wait_for_step(3)
+    said, seconds = notebook.execute("print(6 * 7)")
+    assert said.strip() == "42"
+    assert seconds < 1
+    assert editor.status == "running"
+    editor.click("Stop")
+    editor.wait_for_status("stopped", timeout=2)
+
+
+@pytest.mark.parametrize("cell", ["import time; time.sleep(3)", "import asyncio; await asyncio.sleep(3)"])
+def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, cell):
+    editor = notebook.editor()
+    endless(notebook)
+    editor.pull((30, 30), (40, 30))
+    editor.wait_for_step(3)
+    editor.page.evaluate(
+        """code => {
+            window.cellDone = false;
+            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            kernel.requestExecute({code}).done.then(() => { window.cellDone = true; });
+        }""",
+        cell,
+    )
+    editor.page.wait_for_timeout(300)
+    before = editor.step
+    editor.wait_for_step(before + 3, timeout=2.5)
+    editor.click("Stop")
+    editor.wait_for_status("stopped", timeout=2)
+    assert not editor.page.evaluate("window.cellDone")
+
+
+def test_a_reopened_page_gets_the_edit_back(notebook, lab):
+    editor = notebook.editor()
+    endless(notebook)
+    editor.pull((30, 30), (40, 30))
+    editor.wait_for_step(3)
+    editor.click("Stop")
+    editor.wait_for_status("stopped")
+    editor.page.wait_for_timeout(300)
+    picture, step = editor.picture(), editor.step
+    editor.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    editor.page.evaluate(
+        """async () => {
+            const panel = jupyterapp.shell.currentWidget;
+            panel.close();
+            await jupyterapp.commands.execute('docmanager:open', {path: 'widget.ipynb'});
+        }"""
+    )
+    editor.page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
+    notebook.run_shown = notebook.execute("print(editor.step)")[0].strip()
+    assert notebook.run_shown == str(step)
+    editor.page.evaluate(
+        """() => {
+            const panel = jupyterapp.shell.currentWidget;
+            panel.content.activeCell.model.sharedModel.setSource('editor');
+            return jupyterapp.commands.execute('notebook:run-cell');
+        }"""
+    )
+    again = notebook.editor()
+    assert again.step == step
+    assert again.picture().tobytes() == picture.tobytes()
+
+
+def test_two_views_of_one_editor_show_the_same(lab):
+    notebook = lab.open(lab.write("two.ipynb", SHOW, "editor"))
+    notebook.run_all()
+    one, two = notebook.editor(0), notebook.editor(1)
+    one.click("Hold")
+    one.pull((30, 30), (34, 30))
+    two.button("Point 1 target").wait_for(state="attached")
+    two.click("Start")
+    status = one.wait_for_status("arrived", "stalled", "capped")
+    two.wait_for_status(status)
+    one.page.wait_for_timeout(300)
+    assert one.picture().tobytes() == two.picture().tobytes()
+    lab.close_pages()
+
+
+def test_a_restarted_kernel_is_noticed(notebook):
+    editor = notebook.editor()
+    editor.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    editor.wait_for_status("disconnected", timeout=30)
+    assert "run the cell again" in editor.status_line().lower()

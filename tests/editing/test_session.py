@@ -1,0 +1,384 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_stylegan2
+
+from draggan_widget import dragging
+from draggan_widget.config import DragConfig
+from draggan_widget.editing import Session, load_drag, save_drag
+
+FAST = DragConfig(learning_rate=0.05, max_steps=60)
+NEVER = FAST.replace(tolerance=0.0, stall_steps=None, max_steps=None)
+"""A run that goes on until it is stopped."""
+
+
+class Log:
+    """Collects what a session publishes, and waits for it."""
+
+    def __init__(self):
+        self.snapshots, self.notices = [], []
+        self.changed = threading.Condition()
+
+    def __call__(self, snapshot):
+        with self.changed:
+            self.snapshots.append(snapshot)
+            self.changed.notify_all()
+
+    def wait_for(self, condition):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.snapshots and condition(self.snapshots[-1]), timeout=20)
+        return self.snapshots[-1]
+
+    @property
+    def statuses(self):
+        """Statuses in order, repetitions left out."""
+        found = [snapshot.status for snapshot in self.snapshots]
+        return [status for place, status in enumerate(found) if place == 0 or found[place - 1] != status]
+
+
+@pytest.fixture
+def log():
+    return Log()
+
+
+@pytest.fixture
+def make(generator, log):
+    """A function that makes sessions of the shared generator, which are closed in the end."""
+    made = []
+
+    def make(config=FAST, **settings):
+        settings = {"on_change": log, "on_notice": log.notices.append, **settings}
+        made.append(Session(generator, seed=3, truncation=0.7, config=config, **settings))
+        return made[-1]
+
+    yield make
+    for session in made:
+        session.close()
+
+
+def latent(session):
+    return session.now().drag.ws
+
+
+def pull(session, number=1, handle=(30, 30), target=(36, 30), **settings):
+    return session.put_point(number, handle=handle, target=target, **settings)
+
+
+def test_a_run_goes_from_idle_through_steps_to_arrived_and_says_so(make, log):
+    session = make()
+    pull(session)
+    session.start()
+    result = session.finished().result(30)
+    assert log.statuses == ["idle", "running", "arrived"]
+    assert result.reason == "arrived"
+    assert result.distances.max() <= 1
+    assert result.steps == session.latest.step > 0
+    assert log.snapshots[-1].message == f"Arrived after {result.steps} steps."
+    steps = [snapshot.step for snapshot in log.snapshots]
+    assert steps == sorted(steps)
+    assert set(range(result.steps + 1)) <= set(steps)
+
+
+def test_the_session_does_exactly_what_drag_does(make, generator):
+    session = make()
+    pull(session)
+    session.start()
+    ours = session.finished().result(30)
+    alone = dragging.drag(generator, generator.mapping(seed=3, truncation=0.7), [(30, 30)], [(36, 30)], config=FAST)
+    assert torch.equal(ours.ws, alone.ws)
+    assert (ours.steps, ours.reason) == (alone.steps, alone.reason)
+    np.testing.assert_array_equal(ours.handles, alone.handles)
+
+
+def test_history_has_the_start_and_every_step(make):
+    session = make()
+    pull(session)
+    session.start()
+    steps = session.finished().result(30).steps
+    records = session.now().records
+    assert [record.step for record in records] == list(range(steps + 1))
+    assert records[0].loss == {}
+    assert records[1].loss["motion"] > 0
+    assert records[-1].distances[0] < records[0].distances[0] == pytest.approx(6)
+    np.testing.assert_array_equal(records[-1].ws, latent(session).numpy())
+
+
+def test_stop_ends_a_run_that_would_go_on_and_start_takes_it_up_again(make, log):
+    session = make(NEVER)
+    pull(session)
+    session.start()
+    log.wait_for(lambda s: s.step >= 3)
+    session.stop()
+    stopped = session.finished().result(20)
+    assert stopped.reason == "stopped"
+    session.start()
+    log.wait_for(lambda s: s.step >= stopped.steps + 2)
+    session.stop().result(20)
+
+
+def test_the_cap_counts_each_run_anew(make):
+    session = make(NEVER.replace(max_steps=4))
+    pull(session)
+    for runs in (1, 2):
+        session.start()
+        result = session.finished().result(20)
+        assert (result.reason, result.steps) == ("capped", 4 * runs)
+    assert "Reached the cap of 4 steps" in session.latest.message
+
+
+def test_while_pulling_a_run_waits_at_the_target_and_follows_it_further(make, log):
+    session = make()
+    pull(session, pulling=True, target=(31, 30))
+    session.start(by_view=True)
+    session.put_point(1, target=(34, 30), pulling=True)
+    log.wait_for(lambda s: s.points() and s.points()[0]["distance"] <= 1 and s.points()[0]["target"] == [34, 30])
+    assert session.now() is session.now()  # nothing moves: the run waits
+    assert session.latest.status == "running"
+    session.put_point(1, target=(35, 30), pulling=False)
+    assert session.finished().result(20).reason == "arrived"
+    assert session.latest.points()[0]["target"] == [35, 30]
+
+
+def test_one_undo_takes_back_a_gesture_with_its_run_and_redo_brings_it_again(make):
+    session = make()
+    before = session.now()
+    pull(session, pulling=True, target=(31, 30))
+    session.start(by_view=True)
+    session.put_point(1, target=(35, 30), pulling=True)
+    session.put_point(1, target=(35, 30), pulling=False)
+    session.finished().result(20)
+    after = session.now()
+    session.undo()
+    assert torch.equal(latent(session), before.drag.ws)
+    assert session.latest.points() == []
+    assert (session.latest.status, session.latest.can_undo, session.latest.can_redo) == ("idle", False, True)
+    session.redo()
+    assert torch.equal(latent(session), after.drag.ws)
+    np.testing.assert_array_equal(session.now().drag.handles, after.drag.handles)
+    assert len(session.now().records) == len(after.records)
+
+
+def test_undo_in_mid_run_stops_it(make, log):
+    session = make(NEVER)
+    pull(session)
+    session.start()
+    log.wait_for(lambda s: s.step >= 2)
+    session.undo()
+    assert session.finished().result(20).steps == 0
+    assert [point["id"] for point in session.latest.points()] == [1]
+
+
+def test_points_are_added_moved_and_removed_in_mid_run_and_others_keep_their_reference(make, log):
+    session = make(NEVER)
+    pull(session)
+    session.start()
+    log.wait_for(lambda s: s.step >= 2)
+    reference = session.now().drag.point(1).reference
+    pull(session, 2, (20, 40), (20, 44))
+    log.wait_for(lambda s: s.step >= 4 and len(s.points()) == 2)
+    session.put_point(2, target=(24, 40))
+    assert torch.equal(session.now().drag.point(1).reference, reference)
+    assert session.now().drag.point(2).target == (24, 40)
+    session.remove_points([2, 99])
+    assert session.now().drag.ids == (1,)
+    assert session.latest.status == "running"
+    session.remove_points([1])
+    assert session.finished().result(20).reason == "stopped"
+
+
+def test_set_points_applies_differences_only(make):
+    session = make()
+    before = [{"id": 1, "handle": [30.0, 30.0], "target": [36.0, 30.0]}]
+    session.set_points([], before)
+    session.step_once()
+    tracked = session.now().drag.point(1)
+    after = [{"id": 1, "handle": [30.0, 30.0], "target": [30.0, 36.0]}, {"id": 4, "handle": [9, 9], "target": [9, 12]}]
+    session.set_points(before, after)
+    point = session.now().drag.point(1)
+    assert (point.handle, point.target) == (tracked.handle, (30, 36))
+    assert torch.equal(point.reference, tracked.reference)
+    assert session.now().drag.ids == (1, 4)
+
+
+def test_reset_goes_back_to_the_first_latent_and_the_first_handles_and_can_be_undone(make, generator):
+    session = make()
+    pull(session)
+    session.start()
+    arrived = session.finished().result(20)
+    session.reset()
+    assert torch.equal(latent(session), generator.mapping(seed=3, truncation=0.7))
+    np.testing.assert_array_equal(session.now().drag.handles, [[30, 30]])
+    np.testing.assert_array_equal(session.now().drag.targets, [[36, 30]])
+    assert (session.latest.status, session.latest.step) == ("idle", 0)
+    session.undo()
+    assert torch.equal(latent(session), arrived.ws)
+
+
+def test_a_new_image_begins_a_new_edit_and_undo_brings_the_old_one_back(make, generator):
+    session = make()
+    pull(session)
+    session.step_once()
+    old = latent(session)
+    session.new_image(seed=9, truncation=0.5)
+    assert torch.equal(latent(session), generator.mapping(seed=9, truncation=0.5))
+    assert session.latest.points() == []
+    session.retruncate(0.2)
+    assert torch.equal(latent(session), generator.mapping(seed=9, truncation=0.2))
+    session.undo()
+    session.undo()
+    assert torch.equal(latent(session), old)
+    assert session.now().seed == 3
+
+
+def test_a_latent_of_ones_own_begins_an_edit_without_a_seed(make, log):
+    session = make()
+    ws = latent(session) + 0.1
+    session.set_latent(ws)
+    assert torch.equal(latent(session), ws)
+    with pytest.raises(ValueError, match="did not come from a seed"):
+        session.retruncate(0.5).result(5)
+    assert "did not come from a seed" in log.notices[0]
+
+
+def test_the_mask_is_obeyed_and_follows_undo(make):
+    mask = np.zeros((64, 64), np.float32)
+    mask[20:44, 20:44] = 1
+    results = {}
+    for name, given in (("masked", mask), ("free", None)):
+        session = make(FAST.replace(max_steps=8, tolerance=0.0, stall_steps=None))
+        session.set_mask(given)
+        pull(session)
+        session.start()
+        results[name] = session.finished().result(20)
+        assert (session.now().mask is None) == (given is None)
+    assert not torch.equal(results["masked"].ws, results["free"].ws)
+    session = make()
+    session.set_mask(mask)
+    session.undo()
+    assert session.now().mask is None
+    assert session.now().drag.mask is None
+
+
+def test_other_settings_hold_from_the_next_step_on_and_survive_undo(make):
+    session = make()
+    pull(session)
+    session.step_once()
+    before = latent(session)
+    session.set_config(FAST.replace(learning_rate=0.01)).result(5)
+    session.step_once()
+    assert float((latent(session) - before).abs().max()) < 0.02
+    session.undo()
+    assert session.now().drag.config.learning_rate == 0.01
+    assert session.config.learning_rate == 0.01
+
+
+def test_a_start_without_points_is_a_notice_and_changes_nothing(make, log):
+    session = make()
+    with pytest.raises(ValueError, match="no points yet"):
+        session.start(by_view=True).result(5)
+    assert "no points yet" in log.notices[0]
+    assert session.latest.status == "idle"
+    with pytest.raises(ValueError, match="nothing to undo"):
+        session.undo().result(5)
+
+
+def test_an_exception_in_the_worker_is_published_and_raised_by_finished_and_the_edit_is_kept(make, monkeypatch):
+    session = make(NEVER)
+    pull(session)
+    session.step_once()
+    before = latent(session)
+    real, fails = dragging.step, threading.Event()
+
+    def step(generator, state):
+        if fails.is_set():
+            raise RuntimeError("out of memory")
+        return real(generator, state)
+
+    monkeypatch.setattr(dragging, "step", step)
+    fails.set()
+    session.start()
+    with pytest.raises(RuntimeError, match="out of memory"):
+        session.finished().result(20)
+    assert session.latest.status == "error"
+    assert "out of memory" in session.latest.message
+    assert torch.equal(latent(session), before)
+    fails.clear()
+    session.set_config(FAST)
+    session.start()
+    assert session.finished().result(20).reason == "arrived"
+
+
+def test_a_run_of_a_view_pauses_when_nobody_looks_and_goes_on_when_somebody_does(make, log):
+    looking = threading.Event()
+    looking.set()
+    session = make(NEVER, attended=looking.is_set)
+    pull(session)
+    session.start(by_view=True)
+    log.wait_for(lambda s: s.step >= 2)
+    looking.clear()
+    paused = log.wait_for(lambda s: s.status == "paused")
+    looking.set()
+    session.resume()
+    log.wait_for(lambda s: s.step > paused.step + 1)
+    session.stop().result(20)
+
+
+def test_a_run_of_python_goes_on_though_nobody_looks(make):
+    session = make(attended=lambda: False)
+    pull(session)
+    session.start()
+    assert session.finished().result(20).reason == "arrived"
+
+
+def test_a_paused_run_goes_on_while_somebody_waits_for_its_end(make, log):
+    session = make(attended=lambda: False)
+    pull(session)
+    session.start(by_view=True)
+    log.wait_for(lambda s: s.status == "paused")
+    assert session.finished().result(20).reason == "arrived"
+
+
+def test_closing_in_mid_run_ends_it_and_whoever_waits_is_told(make, log):
+    session = make(NEVER)
+    pull(session)
+    session.start()
+    log.wait_for(lambda s: s.step >= 1)
+    waiting = session.finished()
+    session.now()
+    session.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        waiting.result(5)
+
+
+def test_a_drag_file_goes_on_exactly_as_if_never_interrupted(make, generator, tmp_path):
+    mask = np.ones((64, 64), np.float32)
+    mask[:, 32:] = 0.25
+    config = FAST.replace(max_steps=5, tolerance=0.0, stall_steps=None)
+    whole, first = make(config), make(config)
+    for session in (whole, first):
+        session.set_mask(mask)
+        pull(session)
+        pull(session, 2, (20, 40), (20, 44))
+        session.start()
+        session.finished().result(30)
+    path = tmp_path / "edit.drag"
+    save_drag(path, first.now(), generator, "small")
+    again = make()
+    again.restore(load_drag(path, small_stylegan2())).result(5)
+    for session in (whole, again):
+        session.put_point(2, target=(22, 44))
+        session.start()
+        session.finished().result(30)
+    ours, theirs = again.now(), whole.now()
+    assert torch.equal(ours.drag.ws, theirs.drag.ws)
+    np.testing.assert_array_equal(ours.drag.handles, theirs.drag.handles)
+    np.testing.assert_array_equal(ours.mask, mask)
+    assert (ours.seed, ours.truncation, again.config) == (3, 0.7, config)
+    assert [r.step for r in ours.records] == [r.step for r in theirs.records]
+    for mine, other in zip(ours.records, theirs.records, strict=True):
+        np.testing.assert_array_equal(mine.ws, other.ws)
+        assert mine.loss == other.loss

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from draggan_widget.editing import worker as worker_module
+from draggan_widget.editing.worker import Worker
+
+
+def until(condition, timeout=5.0):
+    """Waits for a condition; fails if it does not come."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.005)
+
+
+def test_jobs_run_in_order_on_one_thread_that_is_not_the_callers():
+    worker, ran = Worker(lambda: False, "test"), []
+    futures = [worker.submit(lambda n=n: ran.append((n, threading.current_thread().name))) for n in range(20)]
+    for future in futures:
+        future.result(5)
+    assert ran == [(n, "test") for n in range(20)]
+    worker.close()
+
+
+def test_work_goes_on_between_jobs_and_stops_when_there_is_none():
+    left = [3]
+
+    def work():
+        left[0] -= 1
+        return left[0] > 0
+
+    worker = Worker(work, "test")
+    worker.submit(lambda: None).result(5)
+    until(lambda: left[0] == 0)
+    time.sleep(0.05)
+    assert left[0] == 0
+    worker.close()
+
+
+def test_an_exception_of_a_job_reaches_who_waits_for_it_and_the_next_job_runs():
+    worker = Worker(lambda: False, "test")
+    with pytest.raises(ZeroDivisionError):
+        worker.submit(lambda: 1 / 0).result(5)
+    assert worker.call(lambda: 42) == 42
+    worker.close()
+
+
+def test_a_call_from_the_thread_itself_does_not_wait_for_itself():
+    worker = Worker(lambda: False, "test")
+    assert worker.submit(lambda: worker.call(lambda: "inner")).result(5) == "inner"
+    worker.close()
+
+
+def test_an_idle_thread_is_given_back_and_the_next_job_starts_a_new_one(monkeypatch):
+    monkeypatch.setattr(worker_module, "REST_AFTER", 0.05)
+    worker = Worker(lambda: False, "test")
+    first = worker.call(threading.get_native_id)
+    until(lambda: worker.resting)
+    assert worker.call(lambda: "again") == "again"
+    assert not worker.resting or first
+    worker.close()
+
+
+def test_closing_ends_the_thread_cancels_what_waits_and_refuses_more():
+    worker, go = Worker(lambda: False, "test"), threading.Event()
+    worker.submit(go.wait)
+    waiting = worker.submit(lambda: "never")
+    threading.Timer(0.05, go.set).start()
+    worker.close(timeout=5)
+    until(lambda: worker.resting)
+    assert waiting.cancelled()
+    with pytest.raises(RuntimeError, match="closed; make a new one"):
+        worker.submit(lambda: None)
+
+
+def test_the_interpreter_ends_while_a_worker_works():
+    code = (
+        "from draggan_widget.editing.worker import Worker\n"
+        "w = Worker(lambda: True, 'endless')\n"
+        "w.submit(lambda: None).result()\n"
+        "print('over')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")

@@ -1,0 +1,99 @@
+"""The package as people get it: wheel, notebooks, README, rooms."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "draggan_widget"
+ROOMS = ["widget", "analysis", "editing", "inversion", "dragging", "generators", "config"]
+"""From the top down: each imports only rooms below it."""
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
+    (path,) = folder.glob("*.whl")
+    return zipfile.ZipFile(path)
+
+
+def test_the_wheel_holds_bundle_weights_cards_notebooks_and_type_marker(wheel):
+    names = set(wheel.namelist())
+    expected = {
+        "draggan_widget/py.typed",
+        "draggan_widget/widget/static/index.js",
+        "draggan_widget/generators/builtin/faces.safetensors",
+        "draggan_widget/generators/builtin/faces.md",
+        *(f"draggan_widget/examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")),
+    }
+    assert expected <= names
+    for name in ("widget/static/index.js", "generators/builtin/faces.safetensors"):
+        assert wheel.read(f"draggan_widget/{name}") == (PACKAGE / name).read_bytes()
+    assert not [name for name in names if not name.startswith("draggan_widget")]
+
+
+def test_the_wheel_works_from_where_it_is_unpacked(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    code = (
+        "import draggan_widget, sys; from draggan_widget import load_generator, cli\n"
+        "assert draggan_widget.__file__.startswith(sys.argv[1])\n"
+        "print(load_generator('faces').resolution[0] >= 128, [p.name for p in cli.example_notebooks()])"
+    )
+    printed = subprocess.check_output(
+        [sys.executable, "-c", code, str(tmp_path)], text=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
+    )
+    assert printed.startswith("True ['quickstart.ipynb'")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.name)
+def test_example_notebooks_run_headless_and_are_committed_without_outputs(path, tmp_path):
+    notebook = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
+    NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+def test_the_bundle_is_small_and_fetches_nothing():
+    bundle = (PACKAGE / "widget" / "static" / "index.js").read_text()
+    assert len(bundle.encode()) < 100_000
+    assert not re.search(r"""import\s*\(|from\s*["']https?:|src\s*=\s*["']https?:""", bundle)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_each_room_imports_only_rooms_below_it(room):
+    below = ROOMS[ROOMS.index(room) :]
+    files = (PACKAGE / room).rglob("*.py") if (PACKAGE / room).is_dir() else PACKAGE.glob(f"{room}.py")
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            modules = [node.module] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for module in modules:
+                parts = (module or "").split(".")
+                if parts[0] == "draggan_widget" and len(parts) > 1:
+                    assert parts[1] in below, f"{file} imports {module}"
+
+
+def test_both_readme_commands_are_one_line_and_use_the_one_constraints_file():
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^python3 -m venv .*$", readme, re.MULTILINE)
+    assert len(commands) == 2
+    assert all("-c constraints.txt" in command for command in commands)
+    assert commands[0].endswith("draggan-widget demo")
+    assert commands[1].endswith("tests/run.py")
+    assert (ROOT / "constraints.txt").read_text().splitlines()[0] == "torch==2.13.0"
+
+
+def test_notebooks_name_a_kernel_that_everybody_has():
+    for path in (ROOT / "examples").glob("*.ipynb"):
+        assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import small_stylegan2
+
+from draggan_widget.editing import Session
+from draggan_widget.widget import protocol
+
+GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "messages.json").read_text())
+SIZE = (64, 64)
+
+
+def buffers_of(entry):
+    return [bytes(length) for length in entry["buffers"]]
+
+
+@pytest.mark.parametrize("entry", GOLDEN["to_kernel"], ids=lambda entry: entry["message"]["type"])
+def test_every_golden_message_of_the_page_is_read(entry):
+    message = entry["message"]
+    size = (message.get("height", 512), message.get("width", 512))
+    read = protocol.read(message, buffers_of(entry), size)
+    fields = {field: getattr(read, field) for field in (f.name for f in dataclasses.fields(read))}
+    for name, value in fields.items():
+        if name in message and not isinstance(value, (np.ndarray, tuple)):
+            assert value == message[name]
+
+
+def test_the_golden_messages_cover_every_type_of_both_directions():
+    kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
+    commands = {"start", "stop", "step_once", "reset", "undo", "redo"}
+    assert kinds["to_kernel"] == commands | {
+        *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "mask")
+    }
+    assert kinds["to_page"] == {"state", "frame", "mask", "notice", "pong"}
+
+
+def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
+    session = Session(small_stylegan2(64), seed=3)
+    session.put_point(1, handle=(1, 2), target=(3, 4))
+    session.now()
+    written = [
+        (protocol.state_message(session.latest, SIZE, "faces"), []),
+        (protocol.frame_message(1, 2, "jpeg", SIZE), [b"x"]),
+        protocol.mask_message(np.ones(SIZE), SIZE),
+        protocol.mask_message(None, SIZE),
+        (protocol.notice_message("no"), []),
+        (protocol.pong_message(), []),
+    ]
+    session.close()
+    for message, buffers in written:
+        json.dumps(message)
+        golden = [entry for entry in GOLDEN["to_page"] if entry["message"]["type"] == message["type"]]
+        assert golden
+        assert all(entry["message"].keys() == message.keys() for entry in golden)
+        assert len(buffers) in {len(entry["buffers"]) for entry in golden}
+        if message["type"] == "state":
+            assert all(point.keys() == message["points"][0].keys() for e in golden for point in e["message"]["points"])
+
+
+def test_a_mask_survives_the_way_to_the_page_and_back():
+    mask = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(SIZE)
+    message, buffers = protocol.mask_message(mask, SIZE)
+    read = protocol.read(message, [memoryview(buffers[0])], SIZE)
+    np.testing.assert_allclose(read.mask, mask, atol=0.5 / 255 + 1e-6)
+    assert protocol.read({"type": "mask", "width": 64, "height": 64}, [], SIZE).mask is None
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("hello", "must be an object"),
+        ({}, "needs the field 'type'"),
+        ({"type": "jump"}, "unknown message type 'jump'.*different versions"),
+        ({"type": "ack", "view": "a"}, "'ack' needs the field 'seq'"),
+        ({"type": "ack", "view": "a", "seq": "3"}, "seq is '3'"),
+        (
+            {"type": "point", "id": 1, "handle": [1, 2], "target": [99, 2], "pulling": True},
+            "target of point 1 is outside",
+        ),
+        ({"type": "point", "id": 1, "handle": [None, 2], "pulling": True}, "handle of point 1"),
+        ({"type": "new_image", "seed": 1.5}, "seed is 1.5"),
+        ({"type": "new_image", "seed": -1}, "from 0 to"),
+        ({"type": "truncation", "value": "big"}, "truncation is 'big'"),
+        ({"type": "truncation", "value": float("nan")}, "truncation"),
+        ({"type": "mask", "width": 32, "height": 64}, "32×64, not 64×64"),
+        ({"type": "remove", "ids": [True]}, "id of a point"),
+    ],
+)
+def test_bad_messages_are_named(message, says):
+    with pytest.raises(protocol.ProtocolError, match=says):
+        protocol.read(message, [], SIZE)
+
+
+def test_a_mask_with_too_few_bytes_is_named():
+    with pytest.raises(protocol.ProtocolError, match="3 bytes; 4096 are needed"):
+        protocol.read({"type": "mask", "width": 64, "height": 64}, [b"abc"], SIZE)

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from conftest import small_stylegan2
+from PIL import Image
+
+from draggan_widget import dragging
+from draggan_widget.config import DragConfig
+from draggan_widget.editing import Moment, Snapshot
+from draggan_widget.widget import stream as stream_module
+from draggan_widget.widget.stream import SLOW_CLOCK, WINDOW, FrameStream, encode
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is set."""
+
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(stream_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def sent():
+    return []
+
+
+@pytest.fixture
+def rendered():
+    return []
+
+
+@pytest.fixture
+def stream(sent, rendered, clock):
+    def render(moment):
+        rendered.append(moment)
+        return Image.new("RGB", (8, 8), (moment.drag.step,) * 3)
+
+    stream = FrameStream(lambda m, b: sent.append((m, b)), lambda s: {"type": "state", "step": s.step}, render)
+    stream.seen("a")
+    return stream
+
+
+@pytest.fixture
+def snapshots():
+    """Snapshots of a run, one a step; keeps them apart as a session does."""
+    generator = small_stylegan2(32)
+    config = DragConfig(learning_rate=0.05)
+    state = dragging.init(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
+    found = []
+    for _ in range(8):
+        found.append(Snapshot("running", "", Moment(state, None, 0, 0.7), True, False, None))
+        state = dragging.step(generator, state)
+    return found
+
+
+def frames(sent):
+    return [message["step"] for message, _ in sent if message["type"] == "frame"]
+
+
+def settled(snapshot):
+    return Snapshot("stopped", "", snapshot.moment, True, False, None)
+
+
+def test_no_more_than_the_window_goes_unacknowledged_and_the_newest_wins(stream, sent, rendered, snapshots):
+    for snapshot in snapshots:
+        stream.offer(snapshot)
+    assert frames(sent) == list(range(WINDOW))
+    assert len(rendered) == WINDOW
+    assert stream.acknowledge("a", 1)
+    stream.pump()
+    assert frames(sent) == [*range(WINDOW), 7]
+    assert not stream.acknowledge("a", 3)
+
+
+def test_a_state_goes_before_its_frame_and_a_settled_one_goes_at_once(stream, sent, snapshots):
+    for snapshot in snapshots:
+        stream.offer(snapshot)
+    kinds = [(message["type"], message["step"]) for message, _ in sent]
+    assert kinds == [("state", 0), ("frame", 0), ("state", 1), ("frame", 1)]
+    stream.offer(settled(snapshots[-1]))
+    assert sent[-1][0] == {"type": "state", "step": 7}
+
+
+def test_without_acknowledgements_frames_go_on_the_slow_clock(stream, sent, snapshots, clock):
+    for snapshot in snapshots[:4]:
+        stream.offer(snapshot)
+    clock.now += SLOW_CLOCK
+    for snapshot in snapshots[4:]:
+        stream.offer(snapshot)
+    assert frames(sent) == [0, 1, 4]
+
+
+def test_nothing_is_made_for_nobody_and_a_view_that_comes_gets_the_newest(stream, sent, rendered, snapshots, clock):
+    stream.left("a")
+    for snapshot in snapshots:
+        stream.offer(snapshot)
+    assert sent == rendered == []
+    stream.seen("b")
+    stream.again()
+    stream.pump()
+    assert frames(sent) == [7]
+
+
+def test_a_view_that_falls_silent_counts_as_gone(stream, clock):
+    assert stream.attended()
+    clock.now += 9
+    assert stream.attended()
+    clock.now += 2
+    assert not stream.attended()
+
+
+def test_a_settled_picture_goes_once_more_without_loss_and_then_never_again(stream, sent, snapshots):
+    stream.offer(snapshots[0])
+    stream.acknowledge("a", 1)
+    for _ in range(3):
+        stream.offer(settled(snapshots[0]))
+    assert [m["format"] for m, _ in sent if m["type"] == "frame"] == ["jpeg", "png"]
+
+
+def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
+    first = settled(snapshots[0])
+    stream.offer(first)
+    moved = dragging.move_target(first.moment.drag, 1, (11, 11))
+    stream.offer(Snapshot("stopped", "", Moment(moved, None, 0, 0.7), True, False, None))
+    assert len(rendered) == 1
+
+
+def test_acknowledgements_of_frames_never_sent_do_not_open_the_window(stream, sent, snapshots):
+    stream.acknowledge("a", 10**6)
+    for snapshot in snapshots:
+        stream.offer(snapshot)
+    assert len(frames(sent)) == WINDOW
+
+
+def test_frames_are_plain_bytes_of_the_right_kind():
+    pixels = np.random.RandomState(0).randint(0, 256, (16, 24, 3), np.uint8)
+    kind, data = encode(Image.fromarray(pixels), lossless=True)
+    assert (kind, type(data)) == ("png", bytes)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
+    kind, data = encode(Image.fromarray(pixels), lossless=False)
+    assert (kind, Image.open(io.BytesIO(data)).size) == ("jpeg", (24, 16))
+    assert encode(Image.new("L", (4, 4)), lossless=False)[0] == "jpeg"
+    assert encode(Image.new("RGBA", (4, 4)), lossless=False)[0] == "png"
