@@ -19,7 +19,9 @@ def official(generator, ws, handles, targets, steps, *, learning_rate, mask=None
     handles = [[round(x), round(y)] for x, y in handles]
     rest = ws[:, 6:].detach().clone()
     ys, xs = torch.meshgrid(
-        torch.linspace(0, height, height, dtype=ws.dtype), torch.linspace(0, width, width, dtype=ws.dtype), indexing="ij"
+        torch.linspace(0, height, height, dtype=ws.dtype),
+        torch.linspace(0, width, width, dtype=ws.dtype),
+        indexing="ij",
     )
     references = base = None
     course = []
@@ -37,10 +39,13 @@ def official(generator, ws, handles, targets, steps, *, learning_rate, mask=None
             row, column = divmod(int(away.argmin()), away.shape[1])
             handles[number] = [left + column, top + row]
         course.append((latent.detach().clone(), [list(handle) for handle in handles]))
-        if all(math.dist(handle, target) <= max(2, 2 / 512 * height) for handle, target in zip(handles, targets)):
+        if all(
+            math.dist(handle, target) <= max(2, 2 / 512 * height)
+            for handle, target in zip(handles, targets, strict=True)
+        ):
             break
         loss = 0 * native.sum()
-        for (x, y), (tx, ty) in zip(handles, targets):
+        for (x, y), (tx, ty) in zip(handles, targets, strict=True):
             length = math.dist((x, y), (tx, ty))
             if length <= 1:
                 continue
@@ -89,11 +94,11 @@ def default(generator, ws, handles, targets, steps, *, learning_rate, mask=None,
         else:
             handles = [
                 lowest_nearby(native.detach(), handle, reference, r2, size)
-                for handle, reference in zip(handles, references)
+                for handle, reference in zip(handles, references, strict=True)
             ]
         course.append((ws.detach().clone(), [list(handle) for handle in handles]))
         loss = 0 * native.sum()
-        for (x, y), (tx, ty) in zip(handles, targets):
+        for (x, y), (tx, ty) in zip(handles, targets, strict=True):
             longer = max(1.0, math.dist((x, y), (tx, ty)))
             dx, dy = (tx - x) / longer, (ty - y) / longer
             terms = []

@@ -37,7 +37,9 @@ def test_official_follows_the_plain_formulas_step_for_step(generator_of, case, m
     generator = generator_of(size, 16 if size < 256 else 8)
     ws = generator.mapping(seed=3)
     mask = half_mask(size) if masked else None
-    wanted = by_the_book(generator, ws, handles, targets, 20, learning_rate=learning_rate, mask=mask, weight=0.1, **radii)
+    wanted = by_the_book(
+        generator, ws, handles, targets, 20, learning_rate=learning_rate, mask=mask, weight=0.1, **radii
+    )
     config = DragConfig.official(
         learning_rate=learning_rate,
         mask_weight=0.1,  # with the usual 20 nothing moves: a random generator's picture moves as a whole

@@ -50,7 +50,7 @@ def test_in_the_paper_a_handle_exactly_on_its_target_adds_nothing():
 
 def test_the_paper_adds_up_the_means_over_the_discs():
     handles = np.array([[50.0, 50.0], [0.0, 0.0]])  # a whole disc, and a quarter of one
-    loss = paper.motion_loss(positions, handles, handles + [20.0, 0.0], FRAME)
+    loss = paper.motion_loss(positions, handles, handles + np.array([20.0, 0.0]), FRAME)
     assert loss.item() == pytest.approx(0.5 + 0.5)
 
 
@@ -77,4 +77,6 @@ def test_the_paper_takes_references_from_the_first_latent(small):
     for _ in range(3):
         state = step(small, state)
         assert torch.allclose(state.point(1).reference, wanted, rtol=1e-12)
-    assert torch.equal(step(small, add_point(small, state, 2, (5, 5), (9, 9))).point(1).reference, state.point(1).reference)
+    assert torch.equal(
+        step(small, add_point(small, state, 2, (5, 5), (9, 9))).point(1).reference, state.point(1).reference
+    )

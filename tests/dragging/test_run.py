@@ -121,7 +121,9 @@ def test_the_weights_of_the_generator_collect_no_gradients(medium):
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["without_mask", "with_mask"])
-@pytest.mark.parametrize("config", [FAST, DragConfig.paper(), DragConfig.official()], ids=["default", "paper", "official"])
+@pytest.mark.parametrize(
+    "config", [FAST, DragConfig.paper(), DragConfig.official()], ids=["default", "paper", "official"]
+)
 def test_a_step_computes_one_feature_map(medium, config, masked, monkeypatch):
     computed = []
     whole = type(medium).feature_maps

@@ -69,6 +69,16 @@ class Notebook:
         """Run all cells; returns at once."""
         self.page.evaluate("void jupyterapp.commands.execute('notebook:run-all-cells')")
 
+    def run_below_first(self) -> None:
+        """Run the code cells after the first one again, and wait for their end."""
+        self.page.evaluate(
+            """async () => {
+                const {content} = jupyterapp.shell.currentWidget;
+                content.activeCellIndex = content.widgets.findIndex(cell => cell.model.type === 'code') + 1;
+                await jupyterapp.commands.execute('notebook:run-all-below');
+            }"""
+        )
+
     def execute(self, code: str, timeout: float = 30) -> tuple[str, float]:
         """Run code in the kernel beside the notebook; what it printed, and the seconds until it had answered."""
         script = """async (code) => {

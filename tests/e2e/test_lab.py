@@ -55,17 +55,13 @@ def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
     editor.click("Stop")
     editor.wait_for_status("stopped")
     editor.click("Undo")
-    editor.page.wait_for_function(
-        "s => document.querySelector('.draggan-widget').dataset.step === s", arg=str(stopped_at)
-    )
+    editor.wait_for_exact_step(stopped_at)
     editor.click("Undo")
     editor.wait_for_exact_step(0)
     assert editor.points() == []
     assert editor.wait_for_other_picture(edited).tobytes() == first.tobytes()
     editor.click("Redo")
-    editor.page.wait_for_function(
-        "s => document.querySelector('.draggan-widget').dataset.step === s", arg=str(stopped_at)
-    )
+    editor.wait_for_exact_step(stopped_at)
     editor.click("Reset")
     editor.wait_for_status("idle")
     assert len(editor.points()) == 2

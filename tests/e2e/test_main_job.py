@@ -1,0 +1,68 @@
+"""The main job from end to end: the demo, its first notebook, a pull at the corner of a mouth."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from landmarks import MOUTH_CORNER, Landmarks
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def quickstart(lab):
+    notebook = lab.open("quickstart.ipynb")
+    yield notebook
+    lab.close_pages()
+
+
+def test_a_pull_of_the_mouth_moves_the_mouth(quickstart):
+    began = time.monotonic()
+    quickstart.run_all()
+    editor = quickstart.editor()
+    shown_after = time.monotonic() - began
+    assert shown_after < 15
+    # Cells below the widget run on; they must not be what the pull is measured against.
+    quickstart.execute("pass")
+    before = editor.picture()
+    find_landmarks = Landmarks()
+    marks = find_landmarks(np.asarray(before))
+    assert marks is not None
+    corner, width = marks[MOUTH_CORNER], before.width
+    target = corner + 0.07 * width * np.array([-0.8, -0.6])
+    editor.count_pictures()
+    editor.pull(corner, target)
+    said, answered_after = quickstart.execute("print(editor.generator.resolution)")
+    running = editor.status
+    editor.wait_for_status("arrived")
+    editor.page.wait_for_timeout(500)
+    after = editor.picture()
+    seen = editor.pictures_seen()
+    moved = find_landmarks(np.asarray(after))
+    assert moved is not None
+    way = moved[MOUTH_CORNER] - corner
+    along = float(way @ (target - corner)) / float(np.linalg.norm(target - corner))
+    rate = (len(seen) - 1) / max(1e-9, (seen[-1] - seen[0]) / 1000)
+    print(
+        f"\nshown {shown_after:.1f} s after Run All; {running} cell answered in {answered_after * 1000:.0f} ms; "
+        f"{editor.step} steps, {len(seen)} pictures, {rate:.1f} a second; "
+        f"mouth corner moved {along:.1f} of {0.07 * width:.1f} px along the pull"
+    )
+    assert said.strip() == f"({before.height}, {before.width})"
+    assert answered_after < 1
+    assert len(seen) >= 6  # the first is the picture before the pull
+    assert along > 0.3 * 0.07 * width
+
+
+def test_the_notebook_has_no_errors_and_the_next_cells_go_on_with_the_edit(quickstart):
+    quickstart.run_all()
+    editor = quickstart.editor()
+    width = editor.picture().width
+    editor.pull((width * 0.5, width * 0.5), (width * 0.53, width * 0.5))
+    editor.wait_for_status("arrived", "stalled", "capped")
+    quickstart.run_below_first()
+    said = quickstart.execute("print(len(editor.history) == editor.step + 1 > 1, again.step == editor.step)")[0]
+    assert said.strip() == "True True"
+    assert quickstart.page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
