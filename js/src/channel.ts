@@ -1,0 +1,207 @@
+/**
+ * The one owner of the model. Every message to and from the kernel passes here, whichever view it belongs to: there is
+ * one channel for a model (for every wrapper of it, where a host hands out several), and one `Connection` for a view.
+ *
+ * A view says `ready` until it is answered, then `ping`s. When pings go unanswered it knows itself disconnected, and
+ * it recovers as soon as anything comes.
+ */
+import type { AnyModel } from "@anywidget/types";
+import { type KernelMessage, type PageMessage, type PointMessage, parse } from "./protocol.ts";
+
+const TICK = 500;
+const READY_EVERY = 2000;
+const PING_EVERY = 3000;
+const SILENCE = 8000;
+const ASK_EVERY = 100;
+
+export interface Listener {
+  message(message: KernelMessage, buffers: readonly ArrayBufferView[]): void;
+  /** Called when the connection is lost or found again. */
+  connected(connected: boolean): void;
+}
+
+export class Channel {
+  static readonly #channels = new WeakMap<object, Channel>();
+
+  /** `initialize` makes it; a host that renders without initialising gets it here all the same. */
+  static of(model: AnyModel): Channel {
+    let channel = Channel.#channels.get(model);
+    if (!channel) {
+      channel = new Channel(model);
+      Channel.#channels.set(model, channel);
+    }
+    return channel;
+  }
+
+  readonly #model: AnyModel;
+  readonly #connections = new Set<Connection>();
+
+  private constructor(model: AnyModel) {
+    this.#model = model;
+  }
+
+  /** A connection for one view, silent until the view opens it. */
+  connect(listener: Listener): Connection {
+    const connection: Connection = new Connection(this, listener, () => this.#forget(connection));
+    if (this.#connections.size === 0) this.#model.on("msg:custom", this.#receive);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
+    try {
+      // Some hosts send a view's whole `.buffer`, others read it as a view: a tight copy is the same to both.
+      const tight = buffers.map((each) => new Uint8Array(each.buffer, each.byteOffset, each.byteLength).slice());
+      this.#model.send(message, undefined, tight);
+    } catch (error) {
+      // A kernel that has gone is shown to the person as a disconnection, not thrown at whatever they pressed.
+      console.debug("draggan_widget: not sent", message.type, error);
+    }
+  }
+
+  close(): void {
+    for (const connection of [...this.#connections]) connection.close();
+    Channel.#channels.delete(this.#model);
+  }
+
+  #forget(connection: Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size === 0) this.#model.off("msg:custom", this.#receive);
+  }
+
+  readonly #receive = (raw: unknown, buffers: readonly ArrayBufferView[] = []): void => {
+    let message: KernelMessage | null;
+    try {
+      message = parse(raw, buffers);
+    } catch (error) {
+      console.warn("draggan_widget:", error);
+      return;
+    }
+    if (!message) return;
+    for (const connection of [...this.#connections]) connection.hear(message, buffers);
+  };
+}
+
+export class Connection {
+  readonly view = randomId();
+  readonly #channel: Channel;
+  readonly #listener: Listener;
+  readonly #forget: () => void;
+  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #answered = false;
+  #connected = true;
+  #heardAt = Date.now();
+  #askedAt = 0;
+  #unanswered = 0;
+  #acked: number | null = null;
+  #open = false;
+
+  constructor(channel: Channel, listener: Listener, forget: () => void) {
+    this.#channel = channel;
+    this.#listener = listener;
+    this.#forget = forget;
+  }
+
+  open(): void {
+    this.#open = true;
+    this.#ask("ready");
+    this.#timers.push(setInterval(() => this.#tick(), TICK));
+    // In Colab nothing arrives that was not sent while a message of ours was handled: ask for the next frame.
+    if (inColab()) this.#timers.push(setInterval(() => this.#askForFrame(), ASK_EVERY));
+  }
+
+  send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
+    if (this.#open) this.#channel.send(message, buffers);
+  }
+
+  ack(seq: number): void {
+    this.#acked = Math.max(seq, this.#acked ?? seq);
+    this.send({ type: "ack", view: this.view, seq });
+  }
+
+  hear(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
+    this.#heardAt = Date.now();
+    this.#unanswered = 0;
+    if (message.type === "state") this.#answered = true;
+    if (!this.#connected) {
+      this.#connected = true;
+      this.#listener.connected(true);
+      // What was said meanwhile is lost: ask for everything again.
+      if (message.type !== "state") this.#ask("ready");
+    }
+    this.#listener.message(message, buffers);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    for (const timer of this.#timers) clearInterval(timer);
+    this.send({ type: "bye", view: this.view });
+    this.#open = false;
+    this.#forget();
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    // Two questions, not one: a page that was asleep has not yet given the kernel a chance to answer.
+    if (this.#connected && this.#unanswered >= 2 && now - this.#heardAt >= SILENCE) {
+      this.#connected = false;
+      this.#answered = false;
+      this.#listener.connected(false);
+    }
+    if (!this.#answered && now - this.#askedAt >= READY_EVERY) this.#ask("ready");
+    else if (this.#answered && now - this.#askedAt >= PING_EVERY) this.#ask("ping");
+  }
+
+  #ask(type: "ready" | "ping"): void {
+    this.#askedAt = Date.now();
+    this.#unanswered += 1;
+    this.send({ type, view: this.view });
+  }
+
+  #askForFrame(): void {
+    if (this.#acked === null || !this.#connected || Date.now() - this.#heardAt < ASK_EVERY) return;
+    this.send({ type: "ack", view: this.view, seq: this.#acked });
+  }
+}
+
+/**
+ * Pointer moves come faster than anybody can use them: of the moves of one gesture only the newest is sent, once per
+ * animation frame. Everything else goes out at once, after what waits, so that order is kept and the last move of a
+ * gesture is never lost.
+ */
+export class Coalescer {
+  readonly #send: (message: PageMessage) => void;
+  readonly #schedule: (flush: () => void) => void;
+  #waiting: PointMessage | null = null;
+
+  constructor(send: (message: PageMessage) => void, schedule: (flush: () => void) => void) {
+    this.#send = send;
+    this.#schedule = schedule;
+  }
+
+  push(message: PageMessage): void {
+    if (message.type !== "point" || message.id !== this.#waiting?.id) this.flush();
+    if (message.type !== "point") {
+      this.#send(message);
+      return;
+    }
+    const first = this.#waiting === null;
+    this.#waiting = { ...this.#waiting, ...message };
+    if (!message.pulling) this.flush();
+    else if (first) this.#schedule(() => this.flush());
+  }
+
+  flush(): void {
+    const message = this.#waiting;
+    this.#waiting = null;
+    if (message) this.#send(message);
+  }
+}
+
+function randomId(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(36)).join("");
+}
+
+function inColab(): boolean {
+  return Boolean((globalThis as { google?: { colab?: unknown } }).google?.colab);
+}

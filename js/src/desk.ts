@@ -1,0 +1,33 @@
+/** What one view knows: the kernel's last word, and what the person has in hand. No DOM, no messages. */
+import type { Part } from "./geometry.ts";
+import type { Tool } from "./keys.ts";
+import { Points } from "./points.ts";
+import type { StateMessage } from "./protocol.ts";
+
+export class Desk {
+  readonly points = new Points();
+  state: StateMessage | null = null;
+  connected = true;
+  tool: Tool = "points";
+  /** Pulling only sets points, until Start. */
+  hold = false;
+  /** The point that "Delete point" and the arrow keys mean. */
+  selected: { readonly id: number; readonly part: Part } | null = null;
+
+  get running(): boolean {
+    return this.state?.status === "running";
+  }
+
+  /** True where this state is of another picture than the last. */
+  receive(state: StateMessage): boolean {
+    const last = this.state;
+    this.state = state;
+    this.points.receive(state.points, this.running);
+    this.selectOnlyWhatIs();
+    return state.width !== last?.width || state.height !== last.height || state.seed !== last.seed;
+  }
+
+  selectOnlyWhatIs(): void {
+    if (this.selected && !this.points.find(this.selected.id)) this.selected = null;
+  }
+}

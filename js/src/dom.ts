@@ -1,0 +1,28 @@
+/** Two helpers in place of a framework. */
+type Attributes = Readonly<Record<string, string | number | boolean>>;
+
+/** An element with attributes (`true` is the empty attribute, `false` none) and children. */
+export function make<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Off, but still there for the focus: a disabled button would lose it, and in some notebooks the keyboard with it.
+ * Who handles the click asks `isOff`.
+ */
+export function setOff(element: Element, off: boolean): void {
+  if (isOff(element) !== off) element.setAttribute("aria-disabled", String(off));
+}
+
+export function isOff(element: Element): boolean {
+  return element.getAttribute("aria-disabled") === "true";
+}

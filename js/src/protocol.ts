@@ -1,0 +1,218 @@
+/**
+ * The messages between page and kernel, discriminated on `type`; its twin is `draggan_widget/widget/protocol.py`.
+ *
+ * Coordinates are image pixels, x to the right, y down, pixel centres at integers. What the kernel sends is checked
+ * here and nowhere else: past `parse` every message is what its type says.
+ */
+
+export type Xy = readonly [x: number, y: number];
+
+export const STATUSES = ["idle", "running", "paused", "arrived", "stalled", "capped", "stopped", "error"] as const;
+export type Status = (typeof STATUSES)[number];
+
+export interface PointState {
+  readonly id: number;
+  readonly handle: Xy;
+  readonly target: Xy;
+  readonly distance: number;
+}
+
+export interface StateMessage {
+  readonly type: "state";
+  readonly status: Status;
+  readonly message: string;
+  readonly step: number;
+  readonly points: readonly PointState[];
+  readonly seed: number | null;
+  readonly truncation: number;
+  readonly width: number;
+  readonly height: number;
+  readonly generator: string;
+  readonly can_undo: boolean;
+  readonly can_redo: boolean;
+  readonly edited: boolean;
+  readonly rate: number | null;
+}
+
+export interface FrameMessage {
+  readonly type: "frame";
+  readonly seq: number;
+  readonly step: number;
+  readonly format: "jpeg" | "png";
+  readonly width: number;
+  readonly height: number;
+}
+
+/** One buffer of `width * height` bytes, 255 = may move, 0 = must stay; without a buffer everything may move. */
+export interface MaskMessage {
+  readonly type: "mask";
+  readonly width: number;
+  readonly height: number;
+}
+
+export type KernelMessage =
+  | StateMessage
+  | FrameMessage
+  | MaskMessage
+  | { readonly type: "notice"; readonly text: string }
+  | { readonly type: "pong" };
+
+export interface PointMessage {
+  readonly type: "point";
+  readonly id: number;
+  readonly handle?: Xy;
+  readonly target?: Xy;
+  readonly pulling: boolean;
+}
+
+export const COMMANDS = ["start", "stop", "step_once", "reset", "undo", "redo"] as const;
+export type Command = (typeof COMMANDS)[number];
+
+export type PageMessage =
+  | { readonly type: "ready" | "ping" | "bye"; readonly view: string }
+  | { readonly type: "ack"; readonly view: string; readonly seq: number }
+  | PointMessage
+  | { readonly type: "remove"; readonly ids: readonly number[] }
+  | { readonly type: Command }
+  | { readonly type: "new_image"; readonly seed: number | null }
+  | { readonly type: "truncation"; readonly value: number }
+  | MaskMessage;
+
+/** A point message with coordinates of a hundredth of a pixel: finer is noise, and shorter is easier to read. */
+export function point(id: number, moved: { handle?: Xy; target?: Xy }, pulling: boolean): PointMessage {
+  return {
+    type: "point",
+    id,
+    ...(moved.handle && { handle: rounded(moved.handle) }),
+    ...(moved.target && { target: rounded(moved.target) }),
+    pulling,
+  };
+}
+
+function rounded([x, y]: Xy): Xy {
+  return [Math.round(x * 100) / 100, Math.round(y * 100) / 100];
+}
+
+/** What the kernel sent, or null for a type that this page does not know. Throws where a known type is malformed. */
+export function parse(raw: unknown, buffers: readonly ArrayBufferView[]): KernelMessage | null {
+  const fields = new Fields(raw);
+  const type = fields.string("type");
+  switch (type) {
+    case "state":
+      return parseState(fields);
+    case "frame":
+      fields.buffers(buffers, 1, 1);
+      return {
+        type,
+        seq: fields.integer("seq"),
+        step: fields.integer("step"),
+        format: fields.oneOf("format", ["jpeg", "png"]),
+        width: fields.integer("width"),
+        height: fields.integer("height"),
+      };
+    case "mask": {
+      const mask = { type, width: fields.integer("width"), height: fields.integer("height") } as const;
+      fields.buffers(buffers, 0, 1);
+      if (buffers[0] && buffers[0].byteLength !== mask.width * mask.height) throw fields.error("buffers");
+      return mask;
+    }
+    case "notice":
+      return { type, text: fields.string("text") };
+    case "pong":
+      return { type };
+    default:
+      return null;
+  }
+}
+
+function parseState(fields: Fields): StateMessage {
+  return {
+    type: "state",
+    status: fields.oneOf("status", STATUSES),
+    message: fields.string("message"),
+    step: fields.integer("step"),
+    points: fields.list("points").map((raw) => {
+      const each = new Fields(raw);
+      return {
+        id: each.integer("id"),
+        handle: each.xy("handle"),
+        target: each.xy("target"),
+        distance: each.number("distance"),
+      };
+    }),
+    seed: fields.get("seed") === null ? null : fields.integer("seed"),
+    truncation: fields.number("truncation"),
+    width: fields.integer("width"),
+    height: fields.integer("height"),
+    generator: fields.string("generator"),
+    can_undo: fields.boolean("can_undo"),
+    can_redo: fields.boolean("can_redo"),
+    edited: fields.boolean("edited"),
+    rate: fields.get("rate") === null ? null : fields.number("rate"),
+  };
+}
+
+/** Typed reading of an object that came over the wire. */
+class Fields {
+  readonly #raw: Record<string, unknown>;
+
+  constructor(raw: unknown) {
+    if (typeof raw !== "object" || raw === null) throw new TypeError(`not a message: ${JSON.stringify(raw)}`);
+    this.#raw = raw as Record<string, unknown>;
+  }
+
+  get(name: string): unknown {
+    return this.#raw[name];
+  }
+
+  error(name: string): TypeError {
+    return new TypeError(`bad ${name} in message: ${JSON.stringify(this.#raw)}`);
+  }
+
+  string(name: string): string {
+    const value = this.#raw[name];
+    if (typeof value !== "string") throw this.error(name);
+    return value;
+  }
+
+  number(name: string): number {
+    const value = this.#raw[name];
+    if (typeof value !== "number" || !Number.isFinite(value)) throw this.error(name);
+    return value;
+  }
+
+  integer(name: string): number {
+    const value = this.number(name);
+    if (!Number.isInteger(value)) throw this.error(name);
+    return value;
+  }
+
+  boolean(name: string): boolean {
+    const value = this.#raw[name];
+    if (typeof value !== "boolean") throw this.error(name);
+    return value;
+  }
+
+  list(name: string): unknown[] {
+    const value = this.#raw[name];
+    if (!Array.isArray(value)) throw this.error(name);
+    return value;
+  }
+
+  oneOf<const T extends string>(name: string, known: readonly T[]): T {
+    const value = this.string(name);
+    const found = known.find((each) => each === value);
+    if (found === undefined) throw this.error(name);
+    return found;
+  }
+
+  xy(name: string): Xy {
+    const [x, y, ...more] = this.list(name);
+    if (more.length > 0 || !Number.isFinite(x) || !Number.isFinite(y)) throw this.error(name);
+    return [x as number, y as number];
+  }
+
+  buffers(given: readonly ArrayBufferView[], least: number, most: number): void {
+    if (given.length < least || given.length > most) throw this.error("buffers");
+  }
+}

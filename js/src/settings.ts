@@ -1,0 +1,144 @@
+/** The rows under the picture: which picture (seed, truncation), and the brush while one is in the hand. */
+import { LARGEST, SMALLEST } from "./brush.ts";
+import { make } from "./dom.ts";
+import { icon } from "./icons.ts";
+import type { StateMessage } from "./protocol.ts";
+import { BAD_SEED, BRUSH } from "./status.ts";
+import { button, type Toolbar } from "./toolbar.ts";
+
+const LARGEST_SEED = 2 ** 32 - 1;
+
+export interface SettingsHost {
+  newImage(seed: number | null): void;
+  truncation(value: number): void;
+  brushSize(size: number): void;
+  hint(text: string): void;
+}
+
+export class Settings {
+  readonly element: HTMLElement;
+  readonly brush: HTMLElement;
+  readonly #host: SettingsHost;
+  readonly #seed = make("input", {
+    class: "dg-seed",
+    type: "text",
+    inputmode: "numeric",
+    "aria-label": "Seed",
+    title: "The number that this picture grew from; Enter goes to another",
+    autocomplete: "off",
+    spellcheck: "false",
+  });
+  readonly #truncation = make("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    "aria-label": "Truncation",
+    title: "Low: typical pictures; high: varied ones. Begins a new edit",
+  });
+  readonly #value = make("output", { class: "dg-value" });
+  readonly #size = make("input", {
+    type: "range",
+    min: SMALLEST,
+    max: LARGEST,
+    step: 2,
+    "aria-label": "Stroke width",
+    title: "Size of the brush ([ and ])",
+  });
+  /** What the person is in the middle of changing is theirs until they are done. */
+  #typing = false;
+  #sliding = false;
+  #state: StateMessage | null = null;
+
+  constructor(host: SettingsHost, toolbar: Toolbar) {
+    this.#host = host;
+    const fresh = make(
+      "button",
+      {
+        type: "button",
+        class: "dg-button dg-wide",
+        "aria-label": "New image",
+        title: "Another picture, from a random seed or from the one typed",
+      },
+      icon("dice"),
+      make("span", {}, "New image"),
+    );
+    this.element = make(
+      "div",
+      { class: "dg-row" },
+      make("label", { class: "dg-field" }, make("span", {}, "Seed"), this.#seed),
+      toolbar.add("New image", fresh),
+      make("label", { class: "dg-field dg-end" }, make("span", {}, "Truncation"), this.#truncation, this.#value),
+    );
+    this.brush = make(
+      "div",
+      { class: "dg-row dg-brush", hidden: true },
+      make("p", { class: "dg-words" }, BRUSH),
+      this.#size,
+      toolbar.add("Clear mask", button("Clear mask", "trash", "Clear what was painted: everything may move")),
+    );
+    this.#listen();
+  }
+
+  /** The typed seed, or null for a random one: what "New image" means now. Undefined where the typed one is none. */
+  takeSeed(): number | null | undefined {
+    if (!this.#typing || this.#seed.value.trim() === "") return this.#done(null);
+    const typed = this.#seed.value.trim();
+    const seed = Number(typed);
+    if (/^\d+$/.test(typed) && seed <= LARGEST_SEED) return this.#done(seed);
+    this.#seed.setAttribute("aria-invalid", "true");
+    this.#host.hint(BAD_SEED);
+    return undefined;
+  }
+
+  show(state: StateMessage | null): void {
+    this.#state = state;
+    if (!state) return;
+    if (!this.#typing) this.#seed.value = state.seed === null ? "" : String(state.seed);
+    if (!this.#sliding) {
+      this.#truncation.value = String(state.truncation);
+      this.#value.value = state.truncation.toFixed(2);
+    }
+  }
+
+  /** Keys come from the view, which hears them before the notebook does. */
+  typed(event: KeyboardEvent): void {
+    if (event.composedPath()[0] !== this.#seed) return;
+    if (event.key === "Enter") {
+      this.#typing = true;
+      const seed = this.takeSeed();
+      if (seed !== undefined) this.#host.newImage(seed);
+    } else if (event.key === "Escape") {
+      this.#done(null);
+      this.show(this.#state);
+    }
+  }
+
+  showBrush(active: boolean, size: number): void {
+    if (this.#size.valueAsNumber === size && this.brush.hidden !== active) return;
+    this.brush.hidden = !active;
+    this.#size.value = String(size);
+  }
+
+  #done(seed: number | null): number | null {
+    this.#typing = false;
+    this.#seed.removeAttribute("aria-invalid");
+    return seed;
+  }
+
+  #listen(): void {
+    this.#seed.addEventListener("input", () => {
+      this.#typing = true;
+      this.#seed.removeAttribute("aria-invalid");
+    });
+    this.#truncation.addEventListener("input", () => {
+      this.#sliding = true;
+      this.#value.value = Number(this.#truncation.value).toFixed(2);
+    });
+    this.#truncation.addEventListener("change", () => {
+      this.#sliding = false;
+      this.#host.truncation(Number(this.#truncation.value));
+    });
+    this.#size.addEventListener("input", () => this.#host.brushSize(Number(this.#size.value)));
+  }
+}

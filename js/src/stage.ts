@@ -1,0 +1,134 @@
+/** The owner of the picture's DOM: three canvases on top of each other, what stands on them, and how big they are. */
+import { make } from "./dom.ts";
+import { type Css, type Scale, shownSize } from "./geometry.ts";
+import type { Tool } from "./keys.ts";
+import type { Box, Mask } from "./mask.ts";
+import { drawMarks, type Mark } from "./overlay.ts";
+import type { FrameMessage, StateMessage } from "./protocol.ts";
+import { LOADING } from "./status.ts";
+
+/** The veil over what must stay, and the fine stripes in it that show it on a dark picture too. */
+const VEIL = [14, 16, 28, 150] as const;
+const STRIPE = [92, 98, 122, 150] as const;
+
+export class Stage {
+  readonly element: HTMLElement;
+  readonly #image = make("canvas", { "data-layer": "image", width: 1, height: 1 });
+  readonly #mask = make("canvas", { "data-layer": "mask", width: 1, height: 1 });
+  readonly #overlay = make("canvas", { "data-layer": "overlay", width: 1, height: 1 });
+  readonly #ring = make("div", { class: "dg-ring", hidden: true });
+  readonly #words = make("span", {});
+  readonly #placeholder = make("div", { class: "dg-placeholder" }, make("i", { class: "dg-spinner" }), this.#words);
+  #width = 256;
+  #height = 256;
+
+  constructor() {
+    this.element = make(
+      "div",
+      { class: "dg-stage", tabindex: 0, role: "group", "aria-label": "Picture" },
+      this.#image,
+      this.#mask,
+      this.#overlay,
+      this.#placeholder,
+      this.#ring,
+    );
+  }
+
+  get shownSize(): { width: number; height: number } {
+    return shownSize(this.#width, this.#height);
+  }
+
+  get scale(): Scale {
+    const { width, height } = this.#overlay.getBoundingClientRect();
+    return { width: this.#width, height: this.#height, shownWidth: width || 1, shownHeight: height || 1 };
+  }
+
+  locate(event: { clientX: number; clientY: number }): Css {
+    const { left, top } = this.#overlay.getBoundingClientRect();
+    return { left: event.clientX - left, top: event.clientY - top };
+  }
+
+  drawPicture(picture: CanvasImageSource, { seq, step, width, height }: FrameMessage): void {
+    sized(this.#image, width, height);
+    Object.assign(this.#image.dataset, { seq, step });
+    const context = this.#image.getContext("2d");
+    if (!context) return;
+    context.globalCompositeOperation = "copy"; // a picture with holes must not show the last one through them
+    context.drawImage(picture, 0, 0, width, height);
+    this.#placeholder.hidden = true;
+  }
+
+  toBlob(): Promise<Blob | null> {
+    return new Promise((resolve) => this.#image.toBlob(resolve, "image/png"));
+  }
+
+  /** What stands where the picture will be, and the shape of it. */
+  show(state: StateMessage | null, connected: boolean): void {
+    const failed = state?.status === "error";
+    if (state) [this.#width, this.#height] = [state.width, state.height];
+    this.#words.textContent = failed || !connected ? "No picture" : LOADING;
+    this.#placeholder.toggleAttribute("data-busy", !failed && connected);
+    this.element.style.aspectRatio = `${this.#width} / ${this.#height}`;
+  }
+
+  tool(tool: Tool): void {
+    this.element.dataset.tool = tool;
+    this.ring(null, 0);
+  }
+
+  cursor(kind: "free" | "grab" | "pulling"): void {
+    this.element.dataset.cursor = kind;
+  }
+
+  /** The veil over what must stay, all of it or only a changed box. No mask: no veil. */
+  drawMask(mask: Mask | null, box?: Box): void {
+    const context = this.#mask.getContext("2d");
+    if (!context) return;
+    if (!mask) {
+      context.clearRect(0, 0, this.#mask.width, this.#mask.height);
+      return;
+    }
+    const whole = sized(this.#mask, mask.width, mask.height) || !box;
+    const { x, y, width, height } = whole ? { x: 0, y: 0, width: mask.width, height: mask.height } : box;
+    if (width === 0 || height === 0) return;
+    const veil = context.createImageData(width, height);
+    const period = Math.max(4, Math.round(mask.width / 42));
+    for (let row = 0; row < height; row++) {
+      for (let column = 0; column < width; column++) {
+        const stays = 255 - (mask.data[(y + row) * mask.width + x + column] ?? 0);
+        if (stays === 0) continue;
+        const striped = (x + column + y + row) % period < period / 6;
+        const [red, green, blue, alpha] = striped ? STRIPE : VEIL;
+        veil.data.set([red, green, blue, (alpha * stays) / 255], 4 * (row * width + column));
+      }
+    }
+    context.putImageData(veil, x, y);
+  }
+
+  drawMarks(marks: readonly Mark[]): void {
+    const { width, height } = this.#overlay.getBoundingClientRect();
+    const ratio = window.devicePixelRatio || 1;
+    sized(this.#overlay, Math.round(width * ratio), Math.round(height * ratio));
+    drawMarks(this.#overlay, marks, ratio);
+  }
+
+  /** Where the brush is, or null while it is not over the picture. */
+  ringAt: Css | null = null;
+
+  /** The brush under the pointer, or none. */
+  ring(at: Css | null, size: number): void {
+    this.ringAt = at;
+    this.#ring.hidden = at === null;
+    if (!at) return;
+    this.#ring.style.width = this.#ring.style.height = `${size}px`;
+    this.#ring.style.transform = `translate(${at.left - size / 2}px, ${at.top - size / 2}px)`;
+  }
+}
+
+/** Sets a canvas's size, which wipes it, only where it changes; true where it did. */
+function sized(canvas: HTMLCanvasElement, width: number, height: number): boolean {
+  if (canvas.width === width && canvas.height === height) return false;
+  canvas.width = width;
+  canvas.height = height;
+  return true;
+}

@@ -1,0 +1,79 @@
+/** The words under the picture. */
+import type { StateMessage } from "./protocol.ts";
+
+export const LOADING = "Loading the generator…";
+export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
+export const PRESS_AND_PULL = "Press and pull.";
+export const MOVED = "Moved. Press Start and the picture follows.";
+export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
+export const BRUSH = "Painted may move; nothing painted means everything may move.";
+export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
+
+/** What is going on, in a sentence: the kernel's own words where it has any. */
+export function sentence(state: StateMessage | null, hold: boolean): string {
+  if (!state) return LOADING;
+  if (state.message) return state.message;
+  const steps = `${state.step} ${state.step === 1 ? "step" : "steps"}`;
+  const toGo = farthest(state);
+  const left = toGo === null ? "" : `, ${toGo.toFixed(1)} px to go`;
+  switch (state.status) {
+    case "idle":
+      if (state.points.length > 0) return "Ready. Press Start and the picture follows.";
+      return hold ? "Press on the picture and pull to set points, then Start." : "Press on the picture and pull.";
+    case "running": {
+      const rate = state.rate === null ? "" : `, ${pace(state.rate)} steps/s`;
+      return `Pulling… step ${state.step}${left}${rate}`;
+    }
+    case "paused":
+      return `Paused after ${steps}: nobody was looking.`;
+    case "arrived":
+      return `Arrived after ${steps}.`;
+    case "stalled":
+      return `Came no closer: ended after ${steps}${left}.`;
+    case "capped":
+      return `Reached the limit of ${steps}${left}.`;
+    case "stopped":
+      return `Stopped after ${steps}${left}.`;
+    case "error":
+      return "Something went wrong in the kernel.";
+  }
+}
+
+/** The largest distance from a handle to its target, or null without points. */
+export function farthest(state: StateMessage): number | null {
+  return state.points.length > 0 ? Math.max(...state.points.map((point) => point.distance)) : null;
+}
+
+function pace(rate: number): string {
+  return rate >= 9.95 ? rate.toFixed(0) : rate.toFixed(1).replace(/\.0$/, "");
+}
+
+export function fileName(state: StateMessage, step: number): string {
+  const generator = state.generator.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "image";
+  const seed = state.seed === null ? "" : `-seed${state.seed}`;
+  return `draggan-${generator}${seed}-step${step}.png`;
+}
+
+/**
+ * What a screen reader is told: every change of state at once, but progress only now and then, because a sentence a
+ * step would drown everything else.
+ */
+export class Announcer {
+  readonly #say: (text: string) => void;
+  readonly #every: number;
+  #kind = "";
+  #saidAt = Number.NEGATIVE_INFINITY;
+
+  constructor(say: (text: string) => void, every = 5000) {
+    this.#say = say;
+    this.#every = every;
+  }
+
+  tell(kind: string, text: string): void {
+    const now = Date.now();
+    if (kind === this.#kind && kind === "running" && now - this.#saidAt < this.#every) return;
+    this.#kind = kind;
+    this.#saidAt = now;
+    this.#say(text);
+  }
+}

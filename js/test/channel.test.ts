@@ -1,0 +1,263 @@
+import type { AnyModel } from "@anywidget/types";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Channel, Coalescer, type Connection } from "../src/channel.ts";
+import { type KernelMessage, type PageMessage, point } from "../src/protocol.ts";
+import { aState } from "./states.ts";
+
+type Handler = (message: unknown, buffers: readonly ArrayBufferView[]) => void;
+
+class FakeModel {
+  readonly sent: { message: PageMessage; buffers: Uint8Array[] }[] = [];
+  handlers: Handler[] = [];
+  broken = false;
+
+  on(_: string, handler: Handler) {
+    this.handlers.push(handler);
+  }
+
+  off(_: string, handler: Handler) {
+    this.handlers = this.handlers.filter((each) => each !== handler);
+  }
+
+  send(message: PageMessage, _: unknown, buffers: Uint8Array[]) {
+    if (this.broken) throw new Error("the kernel is dead");
+    this.sent.push({ message, buffers });
+  }
+
+  say(message: unknown, buffers: readonly ArrayBufferView[] = []) {
+    for (const handler of this.handlers) handler(message, buffers);
+  }
+
+  types(): string[] {
+    return this.sent.splice(0).map(({ message }) => message.type);
+  }
+}
+
+let model: FakeModel;
+let channel: Channel;
+
+function open() {
+  const heard: KernelMessage[] = [];
+  const links: boolean[] = [];
+  const connection: Connection = channel.connect({
+    message: (message) => heard.push(message),
+    connected: (connected) => links.push(connected),
+  });
+  connection.open();
+  return { connection, heard, links };
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  model = new FakeModel();
+  channel = Channel.of(model as unknown as AnyModel);
+});
+
+afterEach(() => {
+  channel.close();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe("a view", () => {
+  it("says ready every two seconds until a state answers, then pings every three", () => {
+    const { connection } = open();
+    vi.advanceTimersByTime(4000);
+    expect(model.types()).toEqual(["ready", "ready", "ready"]);
+    expect(connection.view).toMatch(/^\w{6,}$/);
+    model.say(aState());
+    vi.advanceTimersByTime(3000);
+    expect(model.types()).toEqual(["ping"]);
+    model.say({ type: "pong" });
+    vi.advanceTimersByTime(3000);
+    expect(model.types()).toEqual(["ping"]);
+  });
+
+  it("is not answered by a frame that another view asked for", () => {
+    open();
+    model.say({ type: "frame", seq: 1, step: 0, format: "png", width: 1, height: 1 }, [new Uint8Array(1)]);
+    vi.advanceTimersByTime(2000);
+    expect(model.types()).toEqual(["ready", "ready"]);
+  });
+
+  it("knows itself disconnected after eight seconds of silence", () => {
+    const { links } = open();
+    model.say(aState());
+    vi.advanceTimersByTime(7900);
+    expect(links).toEqual([]);
+    vi.advanceTimersByTime(600);
+    expect(links).toEqual([false]);
+  });
+
+  it("recovers as soon as anything comes, and asks for what it missed", () => {
+    const { links } = open();
+    model.say(aState());
+    vi.advanceTimersByTime(20_000);
+    model.types();
+    model.say({ type: "pong" });
+    expect(links).toEqual([false, true]);
+    expect(model.types()).toEqual(["ready"]);
+  });
+
+  it("stays connected as long as pings are answered", () => {
+    const { links } = open();
+    model.say(aState());
+    for (let second = 0; second < 60; second++) {
+      vi.advanceTimersByTime(1000);
+      if (model.types().includes("ping")) model.say({ type: "pong" });
+    }
+    expect(links).toEqual([]);
+  });
+
+  it("that slept gives the kernel time to answer before it despairs", () => {
+    const { links } = open();
+    model.say(aState());
+    vi.advanceTimersByTime(3000);
+    vi.setSystemTime(Date.now() + 3_600_000);
+    vi.advanceTimersByTime(500);
+    expect(links).toEqual([]);
+  });
+
+  it("says bye once, and nothing after it", () => {
+    const { connection } = open();
+    model.types();
+    connection.close();
+    connection.close();
+    connection.ack(7);
+    vi.advanceTimersByTime(20_000);
+    expect(model.types()).toEqual(["bye"]);
+  });
+
+  it("acknowledges under its own name", () => {
+    const [one, two] = [open().connection, open().connection];
+    model.types();
+    two.ack(5);
+    expect(model.sent[0]?.message).toEqual({ type: "ack", view: two.view, seq: 5 });
+    expect(one.view).not.toBe(two.view);
+  });
+});
+
+describe("a channel", () => {
+  it("is one for a model, however many views it has", () => {
+    expect(Channel.of(model as unknown as AnyModel)).toBe(channel);
+    const [one, two] = [open(), open()];
+    expect(model.handlers).toHaveLength(1);
+    model.say({ type: "notice", text: "hello" });
+    expect([one.heard, two.heard]).toEqual([[{ type: "notice", text: "hello" }], [{ type: "notice", text: "hello" }]]);
+  });
+
+  it("listens only while there is a view", () => {
+    expect(model.handlers).toHaveLength(0);
+    const [one, two] = [open(), open()];
+    one.connection.close();
+    expect(model.handlers).toHaveLength(1);
+    two.connection.close();
+    expect(model.handlers).toHaveLength(0);
+    open();
+    expect(model.handlers).toHaveLength(1);
+  });
+
+  it("says bye for every view when it closes, and listens no more", () => {
+    open();
+    open();
+    model.types();
+    channel.close();
+    expect(model.types()).toEqual(["bye", "bye"]);
+    expect(model.handlers).toEqual([]);
+  });
+
+  it("outlives a malformed message and one of another version", () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const { heard } = open();
+    model.say({ type: "state", status: "flying" });
+    model.say({ type: "fireworks" });
+    model.say(null);
+    expect(heard).toEqual([]);
+    expect(warn).toHaveBeenCalledTimes(2);
+    warn.mockRestore();
+  });
+
+  it("outlives a kernel that is gone", () => {
+    const debug = vi.spyOn(console, "debug").mockImplementation(() => {});
+    model.broken = true;
+    expect(() => open().connection.send({ type: "start" })).not.toThrow();
+    model.broken = false;
+    debug.mockRestore();
+  });
+
+  it("sends a view of something bigger as a tight copy", () => {
+    const { connection } = open();
+    const big = Uint8Array.from({ length: 100 }, (_, at) => at);
+    connection.send({ type: "mask", width: 2, height: 2 }, [big.subarray(10, 14)]);
+    const sent = model.sent.at(-1)?.buffers[0];
+    expect([...(sent ?? [])]).toEqual([10, 11, 12, 13]);
+    expect(sent?.buffer.byteLength).toBe(4);
+  });
+});
+
+describe("in Colab", () => {
+  it("a view asks for the next frame when none comes, by acknowledging the last again", () => {
+    vi.stubGlobal("google", { colab: {} });
+    const { connection } = open();
+    model.say(aState());
+    connection.ack(3);
+    model.types();
+    vi.advanceTimersByTime(350);
+    expect(model.types()).toEqual(["ack", "ack", "ack"]);
+  });
+
+  it("elsewhere nothing is asked for twice", () => {
+    const { connection } = open();
+    model.say(aState());
+    connection.ack(3);
+    model.types();
+    vi.advanceTimersByTime(2000);
+    expect(model.types()).toEqual([]);
+  });
+});
+
+describe("pointer moves", () => {
+  let sent: PageMessage[];
+  let frames: (() => void)[];
+  let out: Coalescer;
+
+  beforeEach(() => {
+    [sent, frames] = [[], []];
+    out = new Coalescer(
+      (message) => sent.push(message),
+      (flush) => frames.push(flush),
+    );
+  });
+
+  it("become one message a frame, the newest", () => {
+    for (const x of [1, 2, 3]) out.push(point(1, { target: [x, 0] }, true));
+    expect(sent).toEqual([]);
+    frames.shift()?.();
+    expect(sent).toEqual([point(1, { target: [3, 0] }, true)]);
+    out.push(point(1, { target: [4, 0] }, true));
+    expect(frames).toHaveLength(1);
+  });
+
+  it("keep what only the first of them said", () => {
+    out.push(point(1, { handle: [9, 9], target: [1, 0] }, true));
+    out.push(point(1, { target: [2, 0] }, true));
+    out.flush();
+    expect(sent).toEqual([point(1, { handle: [9, 9], target: [2, 0] }, true)]);
+  });
+
+  it("send their last at once", () => {
+    out.push(point(1, { target: [1, 0] }, true));
+    out.push(point(1, { target: [2, 0] }, false));
+    expect(sent).toEqual([point(1, { target: [2, 0] }, false)]);
+    frames.shift()?.();
+    expect(sent).toHaveLength(1);
+  });
+
+  it("are not overtaken by a command, nor mixed with another point's", () => {
+    out.push(point(1, { handle: [9, 9], target: [1, 0] }, true));
+    out.push({ type: "start" });
+    out.push(point(1, { target: [2, 0] }, true));
+    out.push(point(2, { target: [3, 0] }, false));
+    expect(sent.map((message) => ("id" in message ? message.id : message.type))).toEqual([1, "start", 1, 2]);
+  });
+});

@@ -1,0 +1,71 @@
+import { describe, expect, it } from "vitest";
+import { nearest, type Scale, shownSize, toCss, toImage } from "../src/geometry.ts";
+
+const scale: Scale = { width: 256, height: 128, shownWidth: 512, shownHeight: 256 };
+
+describe("css pixels and image pixels", () => {
+  it("have pixel centres at integers", () => {
+    expect(toImage(scale, { left: 1, top: 1 })).toEqual([0, 0]);
+    expect(toImage(scale, { left: 3, top: 201 })).toEqual([1, 100]);
+    expect(toCss(scale, [0, 0])).toEqual({ left: 1, top: 1 });
+  });
+
+  it("clamp to the outermost centres", () => {
+    expect(toImage(scale, { left: -50, top: 999 })).toEqual([0, 127]);
+    expect(toImage(scale, { left: 512, top: 0 })).toEqual([255, 0]);
+  });
+
+  it.each([90, 300, 511.5, 720])("lead back where they came from at %d css pixels", (shown) => {
+    const odd = { ...scale, shownWidth: shown, shownHeight: shown / 2 };
+    for (const [x, y] of [
+      [0, 0],
+      [17.25, 99.5],
+      [255, 127],
+    ] as const) {
+      const [backX, backY] = toImage(odd, toCss(odd, [x, y]));
+      expect(backX).toBeCloseTo(x, 9);
+      expect(backY).toBeCloseTo(y, 9);
+    }
+  });
+});
+
+describe("a press", () => {
+  const points = [
+    { id: 1, handle: [50, 50], target: [80, 50] },
+    { id: 2, handle: [53, 50], target: [90, 50] },
+  ] as const;
+  const at = (x: number, y = 50) => toCss(scale, [x, y]);
+
+  it("means the nearest handle within reach", () => {
+    expect(nearest(scale, points, at(52), 14)).toMatchObject({ part: "handle", point: { id: 2 } });
+    expect(nearest(scale, points, at(51), 14)).toMatchObject({ part: "handle", point: { id: 1 } });
+  });
+
+  it("means the nearest target within reach", () => {
+    expect(nearest(scale, points, at(86), 14)).toMatchObject({ part: "target", point: { id: 2 } });
+  });
+
+  it("means nothing out of reach, and more under a finger", () => {
+    expect(nearest(scale, points, at(60), 12)).toBeNull();
+    expect(nearest(scale, points, at(60), 22)).toMatchObject({ point: { id: 2 } });
+  });
+
+  it("means a target sooner than a handle, even a nearer one", () => {
+    const arrived = [{ id: 1, handle: [80, 50], target: [81, 50] }] as const;
+    expect(nearest(scale, arrived, at(80), 14)).toMatchObject({ part: "target" });
+  });
+});
+
+describe("a picture is shown", () => {
+  it.each([
+    [128, 128, 512, 512],
+    [256, 256, 512, 512],
+    [512, 512, 512, 512],
+    [640, 640, 640, 640],
+    [1024, 1024, 720, 720],
+    [512, 320, 512, 320],
+    [64, 128, 256, 512],
+  ])("%d × %d as %d × %d", (width, height, shownWidth, shownHeight) => {
+    expect(shownSize(width, height)).toEqual({ width: shownWidth, height: shownHeight });
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, it } from "vitest";
+import { type Focus, type Key, meaning } from "../src/keys.ts";
+
+const key = (name: string, held: Partial<Key> = {}): Key => ({
+  key: name,
+  shiftKey: false,
+  ctrlKey: false,
+  metaKey: false,
+  altKey: false,
+  ...held,
+});
+
+describe("arrows", () => {
+  it("move a focused point by one pixel, with Shift by ten", () => {
+    expect(meaning(key("ArrowLeft"), "point")).toEqual({ do: "nudge", dx: -1, dy: 0 });
+    expect(meaning(key("ArrowDown", { shiftKey: true }), "point")).toEqual({ do: "nudge", dx: 0, dy: 10 });
+  });
+
+  it.each(["picture", "button"] as const)("are the notebook's on a %s", (focus) => {
+    expect(meaning(key("ArrowUp"), focus)).toBeNull();
+  });
+});
+
+describe("space", () => {
+  it.each(["point", "picture"] as const)("starts and stops on a %s", (focus) => {
+    expect(meaning(key(" "), focus)).toEqual({ do: "run" });
+  });
+
+  it("presses a button as always, without the notebook seeing it", () => {
+    expect(meaning(key(" "), "button")).toEqual({ do: "keep" });
+    expect(meaning(key("Enter"), "button")).toEqual({ do: "keep" });
+  });
+});
+
+it.each(["Delete", "Backspace"])("%s removes a focused point and nothing else", (name) => {
+  expect(meaning(key(name), "point")).toEqual({ do: "remove" });
+  expect(meaning(key(name), "picture")).toBeNull();
+});
+
+it.each([
+  ["b", { do: "tool", tool: "brush" }],
+  ["E", { do: "tool", tool: "eraser" }],
+  ["p", { do: "tool", tool: "points" }],
+  ["h", { do: "hold" }],
+  ["?", { do: "help" }],
+  ["Escape", { do: "cancel" }],
+])("%s has its meaning wherever no text is typed", (name, expected) => {
+  for (const focus of ["point", "picture", "button"] satisfies Focus[]) {
+    expect(meaning(key(name), focus)).toEqual(expected);
+  }
+});
+
+describe("with Ctrl or Cmd", () => {
+  it.each(["ctrlKey", "metaKey"] as const)("(%s) Z undoes, Shift+Z and Y redo", (held) => {
+    expect(meaning(key("z", { [held]: true }), "picture")).toEqual({ do: "undo" });
+    expect(meaning(key("Z", { [held]: true, shiftKey: true }), "point")).toEqual({ do: "redo" });
+    expect(meaning(key("y", { [held]: true }), "button")).toEqual({ do: "redo" });
+  });
+
+  it.each(["b", "s", "Enter", " "])("%s stays the notebook's", (name) => {
+    expect(meaning(key(name, { ctrlKey: true }), "point")).toBeNull();
+    expect(meaning(key(name, { altKey: true }), "point")).toBeNull();
+  });
+});
+
+it.each(["x", "d", "1", "z"])("a lone %s means nothing, here or to the notebook", (name) => {
+  expect(meaning(key(name), "point")).toEqual({ do: "keep" });
+  expect(meaning(key(name), "picture")).toEqual({ do: "keep" });
+});
+
+it("Shift+Enter still runs the cell, and Tab still moves on", () => {
+  expect(meaning(key("Enter", { shiftKey: true }), "point")).toBeNull();
+  expect(meaning(key("Tab"), "point")).toBeNull();
+});
+
+it("in an input every key is the input's, and none the notebook's", () => {
+  for (const name of ["b", "Enter", " ", "Escape", "ArrowLeft", "Delete"]) {
+    expect(meaning(key(name), "input")).toEqual({ do: "keep" });
+  }
+  expect(meaning(key("z", { ctrlKey: true }), "input")).toEqual({ do: "keep" });
+});

@@ -1,0 +1,103 @@
+import { describe, expect, it } from "vitest";
+import golden from "../../tests/golden/messages.json" with { type: "json" };
+import { COMMANDS, type MaskMessage, type PageMessage, parse, point, STATUSES } from "../src/protocol.ts";
+
+const buffersOf = (entry: { buffers: number[] }) => entry.buffers.map((length) => new Uint8Array(length));
+const view = "k3x9q2m7";
+
+/** How this page makes every message of the fixtures, in their order. */
+const made: PageMessage[] = [
+  { type: "ready", view },
+  { type: "ack", view, seq: 42 },
+  { type: "ping", view },
+  { type: "bye", view },
+  point(1, { handle: [99.5, 124.5], target: [103.25, 123.25] }, true),
+  point(1, { target: [140, 118.75] }, true),
+  point(1, { target: [140, 118.75] }, false),
+  point(1, {}, false),
+  point(2, { handle: [0, 255] }, false),
+  point(3, { handle: [12, 34], target: [56, 78] }, false),
+  { type: "remove", ids: [2] },
+  { type: "remove", ids: [1, 3] },
+  ...COMMANDS.map((type) => ({ type })),
+  { type: "new_image", seed: 4294967295 },
+  { type: "new_image", seed: null },
+  { type: "truncation", value: 0.7 },
+  { type: "mask", width: 4, height: 3 },
+  { type: "mask", width: 256, height: 256 },
+];
+
+describe("the golden messages", () => {
+  it.each(golden.to_page)("include one that the page reads whole: $message.type", (entry) => {
+    expect(parse(entry.message, buffersOf(entry))).toEqual(entry.message);
+  });
+
+  it("are what the page sends, field by field", () => {
+    expect(made).toEqual(golden.to_kernel.map((entry) => entry.message));
+  });
+
+  it("show every status and every type there is", () => {
+    const states = golden.to_page.map(({ message }) => message).filter((message) => message.type === "state");
+    expect(new Set(states.map((state) => state.status))).toEqual(new Set(STATUSES));
+    expect(new Set(golden.to_page.map(({ message }) => message.type))).toEqual(
+      new Set(["state", "frame", "mask", "notice", "pong"]),
+    );
+  });
+
+  it("carry masks of one byte a pixel, or of none", () => {
+    for (const { message, buffers } of [...golden.to_kernel, ...golden.to_page]) {
+      if (message.type !== "mask") continue;
+      const { width, height } = message as MaskMessage;
+      expect([0, width * height]).toContain(buffers.reduce((all, each) => all + each, 0));
+    }
+  });
+});
+
+describe("reading a message", () => {
+  const frame = { type: "frame", seq: 1, step: 0, format: "png", width: 2, height: 2 };
+  const bytes = [new Uint8Array(4)];
+
+  it("takes buffers as any kind of view", () => {
+    expect(parse(frame, [new DataView(new ArrayBuffer(8), 2, 4)])).toMatchObject({ seq: 1 });
+    expect(parse(frame, bytes)).toMatchObject({ seq: 1 });
+  });
+
+  it("lets fields pass that it does not know, and drops them", () => {
+    expect(parse({ ...frame, colour: "red" }, bytes)).toEqual(frame);
+  });
+
+  it("answers null for a type of another version", () => {
+    expect(parse({ type: "fireworks" }, [])).toBeNull();
+  });
+
+  it.each([
+    ["no object at all", "state", []],
+    ["a missing type", {}, []],
+    ["a frame without its picture", frame, []],
+    ["a number that is none", { ...frame, seq: "1" }, bytes],
+    ["a broken number", { ...frame, seq: 1.5 }, bytes],
+    ["an unknown format", { ...frame, format: "webp" }, bytes],
+    ["a mask of the wrong size", { type: "mask", width: 3, height: 3 }, bytes],
+    ["a notice without words", { type: "notice" }, []],
+  ])("throws at %s", (_, message, buffers) => {
+    expect(() => parse(message, buffers)).toThrow(TypeError);
+  });
+
+  const state = golden.to_page[1]?.message;
+  it.each([
+    ["status", "flying"],
+    ["step", Number.NaN],
+    ["points", {}],
+    ["points", [{ id: 1, handle: [1], target: [1, 2], distance: 0 }]],
+    ["points", [{ id: 1, handle: [1, null], target: [1, 2], distance: 0 }]],
+    ["seed", "7"],
+    ["can_undo", 1],
+    ["rate", undefined],
+  ])("throws at a state whose %s is %j", (field, value) => {
+    expect(() => parse({ ...state, [field]: value }, [])).toThrow(`bad ${field === "points" ? "" : field}`);
+  });
+});
+
+it("coordinates are sent to a hundredth of a pixel", () => {
+  expect(point(1, { target: [1.23456, 7.899999] }, true)).toMatchObject({ target: [1.23, 7.9] });
+});

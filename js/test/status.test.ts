@@ -1,0 +1,75 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Announcer, fileName, LOADING, sentence } from "../src/status.ts";
+import { aPoint, aState } from "./states.ts";
+
+describe("the line under the picture", () => {
+  const points = [aPoint(1, [0, 0], [3, 4]), aPoint(2, [0, 0], [5.3, 0])];
+
+  it.each([
+    ["what to do first", aState(), "Press on the picture and pull."],
+    ["progress", aState({ status: "running", step: 12, points, rate: 8 }), "Pulling… step 12, 5.3 px to go, 8 steps/s"],
+    [
+      "a slow pace",
+      aState({ status: "running", step: 1, points, rate: 0.84 }),
+      "Pulling… step 1, 5.3 px to go, 0.8 steps/s",
+    ],
+    ["no pace before there is one", aState({ status: "running", points }), "Pulling… step 0, 5.3 px to go"],
+    ["arrival", aState({ status: "arrived", step: 23, points }), "Arrived after 23 steps."],
+    ["arrival at once", aState({ status: "arrived", step: 1, points }), "Arrived after 1 step."],
+    ["a stop", aState({ status: "stopped", step: 4, points }), "Stopped after 4 steps, 5.3 px to go."],
+    ["a stop without points", aState({ status: "stopped", step: 4 }), "Stopped after 4 steps."],
+    ["the kernel's own words", aState({ status: "error", message: "Out of memory." }), "Out of memory."],
+  ])("says %s", (_, state, words) => {
+    expect(sentence(state, false)).toBe(words);
+  });
+
+  it("says that it loads until there is a state", () => {
+    expect(sentence(null, false)).toBe(LOADING);
+  });
+
+  it("says what Hold is for", () => {
+    expect(sentence(aState(), true)).toContain("then Start");
+  });
+});
+
+describe("a saved picture", () => {
+  it("is named after where it comes from", () => {
+    expect(fileName(aState(), 23)).toBe("draggan-faces-seed7-step23.png");
+  });
+
+  it("has no seed in its name where it has none", () => {
+    expect(fileName(aState({ seed: null }), 0)).toBe("draggan-faces-step0.png");
+  });
+
+  it("has nothing in its name that a disk would not take", () => {
+    expect(fileName(aState({ generator: "../my network: v2" }), 1)).toBe("draggan-my-network-v2-seed7-step1.png");
+    expect(fileName(aState({ generator: "…" }), 1)).toBe("draggan-image-seed7-step1.png");
+  });
+});
+
+describe("what is spoken", () => {
+  let spoken: string[];
+  let announcer: Announcer;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    spoken = [];
+    announcer = new Announcer((text) => spoken.push(text), 5000);
+  });
+  afterEach(() => void vi.useRealTimers());
+
+  it("is not every step", () => {
+    for (let step = 0; step < 100; step++) {
+      announcer.tell("running", `step ${step}`);
+      vi.advanceTimersByTime(100);
+    }
+    expect(spoken).toEqual(["step 0", "step 50"]);
+  });
+
+  it("is every change at once", () => {
+    announcer.tell("running", "step 1");
+    announcer.tell("arrived", "Arrived.");
+    announcer.tell("running", "step 2");
+    expect(spoken).toEqual(["step 1", "Arrived.", "step 2"]);
+  });
+});
