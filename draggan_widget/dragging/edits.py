@@ -75,10 +75,10 @@ def with_config(generator: Generator, state: DragState, config: DragConfig) -> D
 
     :raises ValueError: if the generator does not have ``config.block``.
     """
-    block_of(generator, config)
+    block = block_of(generator, config)
     if config == state.config:
         return state
-    if (config.method, config.block) != (state.config.method, state.config.block):
+    if (config.method, block) != (state.config.method, block_of(generator, state.config)):
         state = dataclasses.replace(state, points=_taken_anew(state.points, config, state.resolution))
     return begin_run(dataclasses.replace(state, config=config))
 

@@ -181,12 +181,15 @@ class SynthesisBlock(nn.Module):
     def grow(self, x: Tensor | None, ws: Tensor) -> Tensor:
         """The block's features (N, C, size, size) from those of the block before (None at 4×4)."""
         if x is None:
-            return self.conv1.forward(self.const[None].expand(len(ws), -1, -1, -1), ws[:, 0])
-        return self.conv1.forward(self.conv0.forward(x, ws[:, 0]), ws[:, 1])
+            x, last = self.const[None].expand(len(ws), -1, -1, -1), ws[:, 0]
+        else:
+            x, last = self.conv0(x, ws[:, 0]), ws[:, 1]
+        grown: Tensor = self.conv1(x, last)
+        return grown
 
     def paint(self, x: Tensor, ws: Tensor, picture: Tensor | None) -> Tensor:
         """The picture (N, channels, size, size) from the block's features and the picture of the block before."""
-        added = self.torgb.forward(x, ws[:, -1])
+        added: Tensor = self.torgb(x, ws[:, -1])
         return added if picture is None else upsample(picture, self.resample_filter) + added
 
 
@@ -208,7 +211,7 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, size, size)."""
-        styles = self.affine.forward(w)  # (N, C_in)
+        styles = self.affine(w)  # (N, C_in)
         norms = torch.rsqrt(styles.square() @ self.weight.square().sum(dim=(2, 3)).T + 1e-8)  # (N, C_out)
         x = x * styles[:, :, None, None]
         if self.up:
@@ -234,7 +237,7 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, img_channels, h, w)."""
-        styles = self.affine.forward(w) * self.gain
+        styles = self.affine(w) * self.gain
         return F.conv2d(x * styles[:, :, None, None], self.weight, self.bias)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from naive_drag import default as by_the_book
+from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import default, drag_steps
@@ -24,7 +25,7 @@ def positions(xy):
     [([(30, 30)], [(44, 36)]), ([(20.3, 31.7), (62.5, 0.25)], [(29.5, 26.5), (55, 12)])],
     ids=["one_point", "two_points_one_at_the_border"],
 )
-def test_the_default_follows_its_plain_formulas_step_for_step(generator_of, handles, targets, masked):
+def test_the_default_follows_its_plain_formulas_step_for_step(handles, targets, masked):
     generator = generator_of(64)
     ws = generator.mapping(seed=3)
     mask = None

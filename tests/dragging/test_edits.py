@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import (
@@ -17,6 +18,13 @@ from draggan_widget.dragging import (
     with_config,
     with_mask,
 )
+
+
+@pytest.fixture
+def small():
+    """A generator of 32 px pictures."""
+    return generator_of(32)
+
 
 CONFIGS = {
     "default": DragConfig(learning_rate=2e-2),
@@ -118,10 +126,16 @@ def test_settings_other_than_method_and_block_leave_references_alone(small, begu
 
 def test_another_block_takes_new_references_from_the_present_latent(small, begun):
     before = begun()
-    after = step(small, with_config(small, before, before.config.replace(block=3)))
+    after = step(small, with_config(small, before, before.config.replace(block=2)))
     at = torch.from_numpy(before.handles)
     references = torch.stack([point.reference for point in after.points])
-    assert torch.allclose(references, small.sample_features(before.ws, 3, at), rtol=1e-12)
+    assert torch.allclose(references, small.sample_features(before.ws, 2, at), rtol=1e-12)
+
+
+def test_naming_the_block_that_is_read_anyway_leaves_references_alone(small, begun):
+    before = begun()
+    after = with_config(small, before, before.config.replace(block=small.default_block()))
+    assert [p.reference for p in after.points] == [p.reference for p in before.points]
 
 
 def test_changing_to_official_puts_handles_on_whole_pixels(small, begun):
@@ -151,8 +165,7 @@ def test_a_mask_set_in_mid_run_keeps_the_picture_of_the_start(small, begun):
     mask = np.ones((32, 32))
     mask[:, :16] = 0
     state = with_mask(begun(), mask)
-    config = state.config.replace(mask_weight=1000.0, stall_steps=None)
-    kept = free = with_config(small, state, config)
+    kept = with_config(small, state, state.config.replace(mask_weight=1000.0))
     free = with_mask(kept, None)
     for _ in range(12):
         kept, free = step(small, kept), step(small, free)

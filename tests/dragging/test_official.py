@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 import torch
 from naive_drag import official as by_the_book
+from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import drag, drag_steps, init, official, step, terminate
 from draggan_widget.dragging.geometry import Frame
+
+
+@pytest.fixture
+def small():
+    """A generator of 32 px pictures."""
+    return generator_of(32)
 
 
 def half_mask(size: int) -> torch.Tensor:
@@ -32,7 +39,7 @@ CASES = {
 
 @pytest.mark.parametrize("masked", [False, True], ids=["without_mask", "with_mask"])
 @pytest.mark.parametrize("case", CASES)
-def test_official_follows_the_plain_formulas_step_for_step(generator_of, case, masked):
+def test_official_follows_the_plain_formulas_step_for_step(case, masked):
     size, handles, targets, learning_rate, radii = CASES[case]
     generator = generator_of(size, 16 if size < 256 else 8)
     ws = generator.mapping(seed=3)
@@ -56,7 +63,7 @@ def test_official_follows_the_plain_formulas_step_for_step(generator_of, case, m
     assert moved >= 3, "the handles hardly move, so this compares nothing"
 
 
-def test_official_returns_the_picture_and_latent_before_the_step_it_does_not_take(generator_of):
+def test_official_returns_the_picture_and_latent_before_the_step_it_does_not_take():
     generator = generator_of(64)
     ws = generator.mapping(seed=3)
     handles, targets = [(20.5, 31.5)], [(30.2, 26.8)]
@@ -166,7 +173,7 @@ def test_official_rebases_all_references_and_the_kept_features_when_the_number_o
     assert more.moments.count == 4, "the optimiser goes on"
 
 
-def test_rows_from_the_seventh_on_stay(generator_of):
+def test_rows_from_the_seventh_on_stay():
     generator = generator_of(256, 8)
     ws = generator.mapping(seed=3)
     state = step(generator, init(generator, ws, [(1, (120, 130), (150, 118))], config=DragConfig.official()))

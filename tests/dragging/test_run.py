@@ -3,17 +3,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import DivergedError, drag, drag_steps, init, step, terminate
 from draggan_widget.generators import StyleGAN2
+
+
+@pytest.fixture
+def small():
+    """A generator of 32 px pictures."""
+    return generator_of(32)
+
 
 HANDLES, TARGETS = [(20.5, 31.5)], [(30.2, 26.8)]
 FAST = DragConfig(learning_rate=2e-2)
 
 
 @pytest.fixture
-def medium(generator_of):
+def medium():
     return generator_of(64)
 
 
@@ -140,7 +148,7 @@ def test_a_step_computes_one_feature_map(medium, config, masked, monkeypatch):
 @pytest.mark.parametrize("size", [32, 64])
 @pytest.mark.parametrize("config", [DragConfig(), DragConfig.paper(), DragConfig.official()],
                          ids=["default", "paper", "official"])  # fmt: skip
-def test_small_pictures_have_something_to_supervise_and_somewhere_to_track(generator_of, size, config):
+def test_small_pictures_have_something_to_supervise_and_somewhere_to_track(size, config):
     # r1 = round(3 / 512 · 64) = 0: a mean over nothing is NaN and would destroy the latent.
     generator = generator_of(size)
     state = init(generator, generator.mapping(seed=3), [(1, (size * 0.4, size * 0.5), (size * 0.7, size * 0.4))],

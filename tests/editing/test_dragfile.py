@@ -5,7 +5,7 @@ import os
 import pytest
 import safetensors.torch
 import torch
-from conftest import small_stylegan2
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget.editing import DragFileError, Session, load_drag, save_drag
 

@@ -6,7 +6,7 @@ import os
 import pytest
 import safetensors.torch
 import torch
-from conftest import small_stylegan2
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
 from draggan_widget.generators import CheckpointError, builtin_names, load_generator, save_generator

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from conftest import small_stylegan2
 from PIL import Image
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import DragFileError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import small_stylegan2
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget.editing import Session
 from draggan_widget.widget import protocol

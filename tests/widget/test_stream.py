@@ -4,8 +4,8 @@ import io
 
 import numpy as np
 import pytest
-from conftest import small_stylegan2
 from PIL import Image
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
