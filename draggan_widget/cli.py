@@ -61,9 +61,7 @@ def run_demo(options: argparse.Namespace) -> int:
         f"--IdentityProvider.token={token}",
         f"--ServerApp.open_browser={not options.no_browser}",
         "--LabApp.default_url=/lab/tree/quickstart.ipynb",
-        # Neither Lab's news nor its updates are what somebody came for, and both ask the network.
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        "--LabApp.news_url=None",
         "--LabApp.expose_app_in_browser=True",
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
         *options.lab,
@@ -71,11 +69,19 @@ def run_demo(options: argparse.Namespace) -> int:
     host = "127.0.0.1" if options.ip == "0.0.0.0" else options.ip
     print(f"The example notebooks are in {folder}", flush=True)
     print(f"JupyterLab comes up at http://{host}:{options.port}/lab/tree/quickstart.ipynb?token={token}", flush=True)
-    print("Choose Run > Run All Cells, then press on the face and pull. Stop here with Ctrl+C.", flush=True)
-    try:
-        return subprocess.run(command, cwd=folder, check=False).returncode
-    except KeyboardInterrupt:
-        return 0
+    print("Run the first cell there, then press on the face and pull. Stop here with Ctrl+C.", flush=True)
+    # In it Lab does not ask whether to fetch news, which is not what somebody came for.
+    settings = [str(PACKAGE / "lab"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    environment = {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, settings))}
+    return become(command, folder, environment)
+
+
+def become(command: list[str], folder: Path, environment: dict[str, str]) -> int:
+    """Run ``command`` in place of this process, so that signals reach it; on Windows, as a child of it."""
+    os.chdir(folder)
+    if os.name == "posix":
+        os.execve(command[0], command, environment)
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def copy_examples(folder: Path | None) -> Path:

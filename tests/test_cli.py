@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -43,11 +43,12 @@ def test_without_jupyterlab_it_says_how_to_get_it(monkeypatch, capsys):
 def test_arguments_go_to_jupyterlab_and_its_status_comes_back(monkeypatch, tmp_path, capsys):
     ran = []
 
-    def run(command, **options):
+    def become(command, folder, environment):
         ran.append(command)
-        return subprocess.CompletedProcess(command, 7)
+        assert (Path(environment["JUPYTER_CONFIG_PATH"]) / "labconfig" / "default_setting_overrides.json").is_file()
+        return 7
 
-    monkeypatch.setattr(cli.subprocess, "run", run)
+    monkeypatch.setattr(cli, "become", become)
     arguments = ["demo", "--no-browser", "--port", "9999", "--token", "abc", "--dir", str(tmp_path), "--", "--debug"]
     assert cli.main(arguments) == 7
     (command,) = ran

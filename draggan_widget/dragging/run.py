@@ -80,8 +80,16 @@ class DragResult:
     @property
     def image(self) -> Image.Image:
         """The picture, made anew each time: L, RGB or RGBA by the generator's channels."""
+        return self._picture(self.ws)
+
+    @property
+    def before(self) -> Image.Image:
+        """The picture that the drag began with, likewise."""
+        return self._picture(self.state.w0)
+
+    def _picture(self, ws: Tensor) -> Image.Image:
         with torch.no_grad():
-            return to_image(self.generator.synthesize(self.ws))
+            return to_image(self.generator.synthesize(ws))
 
 
 def drag(

@@ -102,6 +102,8 @@ def test_the_picture_of_a_result_has_the_channels_of_the_generator(channels, mod
     generator = StyleGAN2(32, z_dim=4, w_dim=8, img_channels=channels, channels=widths, mapping_layers=1)
     result = drag(generator, generator.mapping(seed=0), [(3, 3)], [(28, 28)], config=DragConfig(max_steps=1))
     assert (result.image.mode, result.image.size) == (mode, (32, 32))
+    assert (result.before.mode, result.before.size) == (mode, (32, 32))
+    assert result.before.tobytes() != result.image.tobytes()
     picture = generator.synthesize(result.ws)[0, 0].clamp(-1, 1).numpy()
     assert np.abs(np.asarray(result.image).reshape(32, 32, -1)[..., 0] - (picture + 1) * 127.5).max() <= 0.51
 
