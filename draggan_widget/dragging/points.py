@@ -26,7 +26,7 @@ class Point:
     """Where the handle is now."""
     target: XY
     start: XY
-    """Where the handle was when its reference was taken."""
+    """Where somebody put the handle."""
     reference: Tensor | None = None
     """Features (C,) that tracking looks for. None: to be taken at the handle, from the latent of the next step."""
 
@@ -85,6 +85,8 @@ def check_xy(name: str, value: Any, resolution: tuple[int, int]) -> XY:
     """
     height, width = resolution
     try:
+        if isinstance(value, (str, bytes)):
+            raise TypeError("text is no position")
         x, y = (float(number) for number in value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is {value!r}; give (x, y) in picture pixels") from error
@@ -92,13 +94,13 @@ def check_xy(name: str, value: Any, resolution: tuple[int, int]) -> XY:
         raise ValueError(f"{name} is ({x:g}, {y:g}); both numbers must be finite")
     if not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
         raise ValueError(
-            f"{name} is outside the picture: ({x:g}, {y:g}); x goes from 0 to {width - 1}, y from 0 to {height - 1}"
+            f"{name} is outside the picture: ({x:g}, {y:g}); pixels go from 0 to {width - 1} in x, {height - 1} in y"
         )
     return x, y
 
 
-def check_mask(mask: Any, resolution: tuple[int, int], like: Tensor) -> Tensor | None:
-    """A mask (H, W) of bools or numbers 0 … 1, 1 = may move → a tensor of the dtype and device of ``like``.
+def check_mask(mask: Any, resolution: tuple[int, int]) -> np.ndarray | None:
+    """A mask (H, W) of bools or numbers 0 … 1, 1 = may move → an array of floats of its own.
 
     None stays None: everything may move.
 
@@ -117,7 +119,13 @@ def check_mask(mask: Any, resolution: tuple[int, int], like: Tensor) -> Tensor |
         raise ValueError(
             f"mask holds numbers from {array.min():g} to {array.max():g}; scale them to 0 (must stay) … 1 (may move)"
         )
-    return torch.tensor(array, dtype=like.dtype, device=like.device)
+    return array.astype(array.dtype if array.dtype.kind == "f" else np.float32)
+
+
+def mask_tensor(mask: Any, resolution: tuple[int, int], like: Tensor) -> Tensor | None:
+    """``check_mask`` as a tensor of the dtype and device of ``like``."""
+    array = check_mask(mask, resolution)
+    return None if array is None else torch.tensor(array, dtype=like.dtype, device=like.device)
 
 
 def check_ws(generator: Generator, ws: Any) -> Tensor:

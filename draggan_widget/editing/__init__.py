@@ -2,7 +2,7 @@
 
 from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
 from draggan_widget.editing.history import History, Record
-from draggan_widget.editing.points import check_mask, check_points, check_xy
+from draggan_widget.editing.points import check_points
 from draggan_widget.editing.session import Moment, Session, Snapshot
 
 __all__ = [
@@ -12,9 +12,7 @@ __all__ = [
     "Record",
     "Session",
     "Snapshot",
-    "check_mask",
     "check_points",
-    "check_xy",
     "load_drag",
     "save_drag",
 ]

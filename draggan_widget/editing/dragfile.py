@@ -6,9 +6,11 @@ everything else. Nothing in it is executed when it is read.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from draggan_widget.dragging import DragState
+from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.session import Moment
 from draggan_widget.generators import Generator
+from draggan_widget.generators.base import check_seed
 
 HEADER = "draggan_edit"
 FORMAT = 1
@@ -35,7 +38,10 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
     """Write an edit, whole or not at all.
 
     :param source: the name or path the generator was loaded from; None if it was given as an object.
+    :raises FileNotFoundError: if there is no such folder.
     """
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
     drag_tensors, drag_fields = moment.drag.to_tensors()
     tensors = {f"drag.{name}": tensor for name, tensor in drag_tensors.items()}
     if moment.mask is not None:
@@ -65,7 +71,8 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
 
 def read_source(path: str | os.PathLike[str]) -> str | None:
     """The name or path of the generator an edit was made with. :raises DragFileError: if the file cannot be taken."""
-    source = _read(path)[0]["generator"]["source"]
+    with _opened(path) as file:
+        source = _header(path, file)["generator"]["source"]
     return None if source is None else str(source)
 
 
@@ -75,53 +82,74 @@ def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
     :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, or was made
         with a generator of other weights.
     """
-    header, tensors = _read(path)
+    with _opened(path) as file:
+        header = _header(path, file)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     if header["generator"]["fingerprint"] != fingerprint(generator):
         raise DragFileError(
             f"{os.fspath(path)} was made with another generator ({header['generator']['source']}); "
             "load it with that one: DragGAN.load(path, model=…)"
         )
-    like = next(generator.parameters())
     try:
         drag_tensors = {
-            name.removeprefix("drag."): tensor.to(like.device)
-            for name, tensor in tensors.items()
-            if name.startswith("drag.")
+            name.removeprefix("drag."): tensor for name, tensor in tensors.items() if name.startswith("drag.")
         }
-        drag = DragState.from_tensors(drag_tensors, header["drag"])
+        like = next(generator.parameters())
+        drag = DragState.from_tensors(drag_tensors, header["drag"], device=like.device)
+        mask = check_mask(tensors.get("mask"), generator.resolution)
+        seed, truncation = header["seed"], float(header["truncation"])
+        _check(drag, generator)
         records = tuple(_record(index, fields, tensors) for index, fields in enumerate(header["records"]))
+        return Moment(drag, mask, None if seed is None else check_seed(seed), truncation, records)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
-    mask = tensors["mask"].numpy() if "mask" in tensors else None
-    return Moment(drag, mask, header["seed"], header["truncation"], records)
+
+
+def _check(drag: DragState, generator: Generator) -> None:
+    """That the state is one of this generator's. :raises ValueError: if it is not."""
+    if drag.resolution != generator.resolution:
+        raise ValueError(f"it is for pictures of {drag.resolution}, not {generator.resolution}")
+    for tensor in (drag.latent, drag.w0, drag.anchor.latent, drag.moments.first, drag.moments.second):
+        check_ws(generator, tensor)
+    for point in drag.points:
+        for part in ("handle", "target", "start"):
+            check_xy(f"the {part} of point {point.id}", getattr(point, part), drag.resolution)
 
 
 def fingerprint(generator: Generator) -> str:
     """A hash of a generator's weights, the same for the same network wherever its file lies."""
     digest = hashlib.sha256()
     for name, tensor in sorted(generator.state_dict().items()):
-        digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
-def _read(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no file {os.fspath(path)}")
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(HEADER)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except (SafetensorError, OSError) as error:
         raise DragFileError(f"{os.fspath(path)} cannot be read ({error}); give a .drag file, whole") from error
+
+
+def _header(path: str | os.PathLike[str], file: Any) -> dict[str, Any]:
+    text = (file.metadata() or {}).get(HEADER)
     if text is None:
         raise DragFileError(f"{os.fspath(path)} holds no edit; give a file that editor.save() wrote")
-    header = json.loads(text)
-    if header.get("format") != FORMAT:
+    try:
+        header: dict[str, Any] = json.loads(text)
+        found, _ = header["format"], (header["generator"]["fingerprint"], header["generator"]["source"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
+    if found != FORMAT:
         raise DragFileError(
-            f"{os.fspath(path)} has format {header.get('format')!r}, this version reads {FORMAT}; update draggan_widget"
+            f"{os.fspath(path)} has format {found!r}, this version reads {FORMAT}; update draggan_widget"
         )
-    return header, tensors
+    return header
 
 
 def _record(index: int, fields: dict[str, Any], tensors: dict[str, Tensor]) -> Record:

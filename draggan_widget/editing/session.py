@@ -8,7 +8,9 @@ every change and every step.
 from __future__ import annotations
 
 import collections
+import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -21,15 +23,17 @@ from torch import Tensor
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import DragResult, DragState
+from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.history import Record
-from draggan_widget.editing.points import XY
 from draggan_widget.editing.worker import Worker
 from draggan_widget.generators import Generator
 
+log = logging.getLogger(__name__)
 UNDO_DEPTH = 200
 RATE_WINDOW = 10
 """Steps over which the step rate is averaged."""
+LOOK_EVERY = 1.0
+"""Seconds between looks at whether somebody is still there, while a run waits at its target for the pointer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +127,7 @@ class Session:
         self._future: list[Moment] = []
         self._run: _Run | None = None
         self._pulling = False
+        self._gesture = False
         self._waiting: list[Future[DragResult]] = []
         self._failure: BaseException | None = None
         self._now = self._begin(generator.mapping(seed=seed, truncation=truncation), seed, truncation)
@@ -155,9 +160,17 @@ class Session:
         """Whether the session holds no thread at the moment."""
         return self._worker.resting
 
-    def call(self, job: Callable[[], Any]) -> Future[Any]:
-        """Run a job between two steps, in the worker thread."""
-        return self._worker.submit(job)
+    def show(self, job: Callable[[], None]) -> Future[None]:
+        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
+
+        def carry_out() -> None:
+            try:
+                job()
+            except Exception as error:
+                self._fail(error, "The picture could not be shown")
+                raise
+
+        return self._worker.submit(carry_out)
 
     def finished(self) -> Future[DragResult]:
         """Resolves when no run is on: with the result so far, or with the exception that ended the last run.
@@ -165,7 +178,6 @@ class Session:
         While somebody waits for it, a run goes on though no view looks.
         """
         done: Future[DragResult] = Future()
-        done.set_running_or_notify_cancel()
 
         def wait() -> None:
             self._waiting.append(done)
@@ -174,7 +186,11 @@ class Session:
             elif self._run is None:
                 self._settle_waiting()
 
-        self._worker.submit(wait)
+        def let_down(job: Future[None]) -> None:
+            if (job.cancelled() or job.exception() is not None) and done.set_running_or_notify_cancel():
+                done.set_exception(RuntimeError("the editor was closed"))
+
+        self._worker.submit(wait).add_done_callback(let_down)
         return done
 
     def close(self) -> None:
@@ -189,12 +205,14 @@ class Session:
         """Pull the handles to their targets until arrived, stalled, capped or stopped."""
 
         def start() -> None:
+            if self._run is None and self._status == "paused":
+                self._resume()
             if self._run is not None:
                 self._run.by_view &= by_view
                 return
             if not self._now.drag.ids:
                 raise ValueError("there are no points yet; press on the picture and pull, or set points")
-            if not self._pulling:
+            if not self._gesture:
                 self._remember()
             self._change(drag=dragging.begin_run(self._now.drag))
             self._go(by_view=by_view)
@@ -217,8 +235,9 @@ class Session:
             if not self._now.drag.ids:
                 raise ValueError("there are no points yet; press on the picture and pull, or set points")
             self._stop()
-            self._remember()
+            before = self._now
             self._step()
+            self._remember(before)
             self._set_status("stopped", f"One step: {self._to_go()}.")
 
         return self._command(step_once)
@@ -297,14 +316,23 @@ class Session:
             known = number in self._now.drag.ids
             if not known and (handle is None or target is None):
                 raise ValueError(f"there is no point {number}; give its handle and its target")
-            if not self._pulling:
+            if not self._gesture:
                 self._remember()
-            self._pulling = pulling
+            self._gesture = self._pulling = pulling
             self._apply_point(number, handle, target, known=known)
             self._publish()
             self._end_if_over()
 
         return self._command(put_point)
+
+    def let_go(self) -> Future[None]:
+        """The pointer that was down is no longer there."""
+
+        def let_go() -> None:
+            self._gesture = self._pulling = False
+            self._end_if_over()
+
+        return self._command(let_go)
 
     def remove_points(self, numbers: Iterable[int]) -> Future[None]:
         """Delete points; numbers that are not there are ignored."""
@@ -314,7 +342,7 @@ class Session:
             if not gone:
                 return
             self._remember()
-            self._pulling = False
+            self._gesture = self._pulling = False
             self._drop_points(gone)
             self._publish()
             self._end_if_over()
@@ -327,6 +355,8 @@ class Session:
         def set_points() -> None:
             old = {point["id"]: point for point in before}
             new = {point["id"]: point for point in after}
+            if old == new:
+                return
             self._remember()
             self._drop_points([number for number in self._now.drag.ids if number not in new])
             for number, point in new.items():
@@ -371,28 +401,35 @@ class Session:
                 self._on_notice(str(error))
                 raise
             except Exception as error:
-                self._fail(error)
+                self._fail(error, "That failed and the edit is as it was before")
                 raise
 
         return self._worker.submit(carry_out)
 
-    def _work(self) -> bool:
-        """One step of the run, if one is on and has somewhere to go. Says whether to go on at once."""
+    def _work(self) -> float | None:
+        """One step of the run, if one is on and has somewhere to go; when to ask again, as ``Worker`` wants it."""
         run = self._run
-        if run is None or dragging.terminate(self._now.drag) is not None:
-            return False  # while the pointer is down, a run waits for it to move on
+        if run is None:
+            return None
         try:
-            if run.by_view and not self._waiting and not self._attended():
+            if run.by_view and not self._awaited() and not self._attended():
                 self._run = None
+                self._gesture = self._pulling = False
                 self._set_status("paused", "Paused, because nobody was looking.")
-                return False
-            self._step()
-            run.ends.append(time.perf_counter())
-            if not self._end_if_over():
-                self._publish()
-        except Exception as error:  # whatever it is must reach the person, not the thread's end
-            self._fail(error)
-        return self._run is not None
+            elif dragging.terminate(self._now.drag) is not None:
+                if not self._end_if_over():
+                    return LOOK_EVERY  # while the pointer is down, a run waits for it to move on
+            else:
+                self._step()
+                run.ends.append(time.perf_counter())
+                if not self._end_if_over():
+                    self._publish()
+        except Exception as error:  # whatever it is must reach the person, not end the thread
+            self._fail(error, "The step failed and the edit is as it was before")
+        return None if self._run is None else 0.0
+
+    def _awaited(self) -> bool:
+        return any(not done.cancelled() for done in self._waiting)
 
     def _step(self) -> None:
         began = time.perf_counter()
@@ -431,13 +468,13 @@ class Session:
         self._run = _Run(by_view, collections.deque([time.perf_counter()], RATE_WINDOW + 1))
         self._set_status("running", "")
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, what: str) -> None:
         self._run, self._pulling = None, False
-        what = str(error) or type(error).__name__
-        self._set_status("error", f"The step failed and the edit is as it was before: {what}", error)
+        log.error("%s", what, exc_info=error)
+        self._set_status("error", f"{what}: {str(error) or type(error).__name__}", error)
 
-    def _remember(self) -> None:
-        self._past.append(self._now)
+    def _remember(self, moment: Moment | None = None) -> None:
+        self._past.append(moment or self._now)
         del self._past[:-UNDO_DEPTH]
         self._future.clear()
 
@@ -496,17 +533,31 @@ class Session:
     def _settle_waiting(self) -> None:
         waiting, self._waiting = self._waiting, []
         for done in waiting:
+            if not done.set_running_or_notify_cancel():
+                continue
             if self._failure is not None:
                 done.set_exception(self._failure)
             else:
                 done.set_result(self._result())
 
     def _result(self) -> DragResult:
-        return dragging.make_result(self.generator, self._now.drag, self._status)
+        history = [DragRecord(r.step, r.handles, r.distances, r.loss) for r in self._now.records]
+        return dragging.make_result(self.generator, self._now.drag, self._status, history)
 
     def _publish(self) -> None:
+        """Tell everybody. Never raises: a listener that fails ends the run, which is told in turn."""
         self.latest = self._snapshot()
-        self._on_change(self.latest)
+        try:
+            self._on_change(self.latest)
+        except Exception as error:
+            log.exception("the picture could not be shown")
+            self._run, self._pulling, self._failure = None, False, error
+            self._status = "error"
+            self._message = f"The picture could not be shown: {str(error) or type(error).__name__}"
+            self.latest = self._snapshot()
+            with contextlib.suppress(Exception):
+                self._on_change(self.latest)
+            self._settle_waiting()
 
     def _snapshot(self) -> Snapshot:
         ends = [] if self._run is None else list(self._run.ends)

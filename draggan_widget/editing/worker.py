@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import queue
 import threading
 import weakref
@@ -11,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 REST_AFTER = 10.0
 """Seconds without a job or work after which the thread ends; the next job starts a new one."""
 
@@ -20,12 +22,12 @@ _alive: weakref.WeakSet[Worker] = weakref.WeakSet()
 class Worker:
     """Runs jobs one after another in a thread of its own, and ``work`` again and again while no job waits.
 
-    :param work: does a small piece of work and says whether there may be more. It is called when no job waits, and
-        again after every job.
+    :param work: does a small piece of work and says in how many seconds to ask again: 0 for at once, None for not
+        before the next job. It is called when no job waits.
     :param name: of the thread.
     """
 
-    def __init__(self, work: Callable[[], bool], name: str) -> None:
+    def __init__(self, work: Callable[[], float | None], name: str) -> None:
         self._work = work
         self._name = name
         self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
@@ -68,14 +70,14 @@ class Worker:
             thread.join(timeout)
 
     def _run(self) -> None:
-        busy = True
+        pause: float | None = 0.0
         while True:
             try:
-                job, future = self._jobs.get(block=not busy, timeout=None if busy else REST_AFTER)
+                job, future = self._jobs.get(block=pause != 0, timeout=REST_AFTER if pause is None else pause)
             except queue.Empty:
-                if not busy and self._may_rest():
+                if pause is None and self._may_rest():
                     return
-                busy = not self._closed and self._work()
+                pause = None if self._closed else self._do_work()
                 continue
             if self._closed:
                 future.cancel()
@@ -89,7 +91,14 @@ class Worker:
                     future.set_exception(error)
             # Neither may outlive the job: they would keep its widget alive while the thread waits for the next one.
             del job, future
-            busy = True
+            pause = 0.0
+
+    def _do_work(self) -> float | None:
+        try:
+            return self._work()
+        except Exception:  # a thread that died would leave everybody waiting for it for ever
+            log.exception("the work between jobs failed")
+            return None
 
     def _may_rest(self) -> bool:
         # Under the lock, so that no job can slip in between the last look at the queue and the end of the thread.

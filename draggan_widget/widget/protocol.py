@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from draggan_widget.editing import Snapshot, check_xy
-from draggan_widget.editing.points import XY
+from draggan_widget.dragging import XY, check_xy
+from draggan_widget.editing import Snapshot
 from draggan_widget.generators.base import check_seed
 
 

@@ -23,6 +23,8 @@ from draggan_widget.widget.protocol import frame_message
 WINDOW = 2
 SLOW_CLOCK = 0.5
 """Seconds without an acknowledgement after which a frame is sent anyway."""
+LOST_AFTER = 3.0
+"""Seconds after which a settled picture that nobody acknowledged is sent again."""
 AWAY_AFTER = 10.0
 """Seconds without a sign of life after which a view counts as gone."""
 
@@ -76,13 +78,23 @@ class FrameStream:
         with self._lock:
             self._views.pop(view, None)
 
-    def acknowledge(self, view: str, seq: int) -> bool:
-        """A view has drawn a frame. Says whether something newer waits, so that ``pump`` is worth a job."""
-        self.seen(view)
+    def acknowledge(self, view: str, seq: int) -> None:
+        """A view has drawn a frame."""
         with self._lock:
+            if view in self._views:  # what a view that has left still had under way does not bring it back
+                self._views[view] = time.monotonic()
             self._acked = max(self._acked, min(seq, self._seq))
+
+    def behind(self) -> bool:
+        """Whether views lack something, so that ``pump`` is worth a job."""
+        with self._lock:
             newest = self._newest
-            return newest is not None and not (self._told is newest and self._is_shown(newest))
+            if newest is None:
+                return False
+            if newest.settled and self._acked < self._seq and time.monotonic() - self._sent_at >= LOST_AFTER:
+                self._shown = None
+                self._acked = self._seq
+            return not (self._told is newest and self._is_shown(newest))
 
     def again(self) -> None:
         """The next ``pump`` sends everything though it was sent before: a view has come that lacks it."""

@@ -384,3 +384,143 @@ def test_a_drag_file_goes_on_exactly_as_if_never_interrupted(make, generator, tm
     for mine, other in zip(ours.records, theirs.records, strict=True):
         np.testing.assert_array_equal(mine.ws, other.ws)
         assert mine.loss == other.loss
+
+
+# --- what must never hang --------------------------------------------------------------------------------------------
+
+
+def test_settings_that_end_a_run_in_mid_run_end_it(make, log):
+    session = make(NEVER)
+    pull(session)
+    session.start()
+    log.wait_for(lambda s: s.step >= 3)
+    session.set_config(NEVER.replace(max_steps=0))
+    assert session.finished().result(20).reason == "capped"
+
+
+def test_a_run_that_paused_and_is_over_by_now_ends_when_resumed(make, log):
+    session = make(NEVER, attended=lambda: False)
+    pull(session)
+    session.start(by_view=True)
+    log.wait_for(lambda s: s.status == "paused")
+    session.set_config(NEVER.replace(tolerance=50.0))
+    assert session.finished().result(20).reason == "arrived"
+
+
+def test_a_view_that_dies_in_mid_pull_does_not_hold_the_run(make, log):
+    looking = threading.Event()
+    looking.set()
+    session = make(FAST.replace(tolerance=50.0), attended=looking.is_set)
+    pull(session, pulling=True)
+    session.start(by_view=True)
+    log.wait_for(lambda s: s.status == "running")
+    session.let_go()
+    assert session.finished().result(20).reason == "arrived"
+    session.put_point(1, target=(36, 31), pulling=True)
+    session.start(by_view=True)
+    looking.clear()
+    log.wait_for(lambda s: s.status == "paused")
+    assert session.finished().result(20).reason == "arrived"
+
+
+def test_a_listener_that_fails_ends_the_run_with_an_error_and_the_session_lives_on(make, generator, caplog):
+    fails = threading.Event()
+
+    def listen(snapshot):
+        if fails.is_set():
+            raise RuntimeError("no memory for the picture")
+
+    session = make(NEVER, on_change=listen)
+    pull(session)
+    session.now()
+    fails.set()
+    session.start()
+    with pytest.raises(RuntimeError, match="no memory for the picture"):
+        session.finished().result(20)
+    assert session.latest.status == "error"
+    assert "could not be shown" in session.latest.message
+    fails.clear()
+    session.set_config(FAST.replace(max_steps=3, tolerance=0.0))
+    session.start()
+    assert session.finished().result(20).reason == "capped"
+
+
+def test_waiting_for_the_end_of_a_session_that_closes_at_that_moment_is_told(generator):
+    session = Session(generator, seed=3)
+    busy = threading.Event()
+    session.show(lambda: busy.wait(10) and None)
+    waiting = session.finished()
+    threading.Timer(0.1, busy.set).start()
+    session.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        waiting.result(5)
+
+
+def test_somebody_who_stopped_waiting_does_not_keep_an_unattended_run_going(make, log):
+    looking = threading.Event()
+    looking.set()
+    session = make(NEVER, attended=looking.is_set)
+    pull(session)
+    session.start(by_view=True)
+    waiting = session.finished()
+    log.wait_for(lambda s: s.step >= 2)
+    looking.clear()
+    step = session.now().drag.step
+    log.wait_for(lambda s: s.step >= step + 3)
+    assert waiting.cancel()
+    log.wait_for(lambda s: s.status == "paused")
+
+
+# --- what one undo takes back ----------------------------------------------------------------------------------------
+
+
+def test_a_gesture_in_which_the_run_was_stopped_is_still_one_undo(make, log):
+    session = make(NEVER)
+    pull(session, pulling=True)
+    session.start(by_view=True)
+    log.wait_for(lambda s: s.step >= 2)
+    session.stop()
+    session.put_point(1, target=(40, 30), pulling=True)
+    session.put_point(1, target=(40, 30), pulling=False)
+    session.undo()
+    assert session.now().drag.ids == ()
+    assert session.now().drag.step == 0
+
+
+def test_a_step_that_fails_leaves_no_trace_in_undo(make, monkeypatch):
+    session = make()
+    pull(session)
+    session.step_once()
+    session.undo()
+    assert session.now().drag.step == 0
+
+    def step(generator, state):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(dragging, "step", step)
+    with pytest.raises(RuntimeError, match="no memory"):
+        session.step_once().result(20)
+    assert session.latest.can_redo
+
+
+def test_the_start_of_a_paused_run_is_the_same_run(make, log):
+    session = make(attended=lambda: False)
+    pull(session)
+    session.start(by_view=True)
+    log.wait_for(lambda s: s.status == "paused")
+    session.start()
+    session.finished().result(20)
+    session.undo()
+    assert session.now().drag.step == 0
+    assert session.now().drag.ids == (1,)
+
+
+def test_reset_puts_handles_where_somebody_put_them_in_official_too(make):
+    session = make(DragConfig.official(learning_rate=0.05, max_steps=5))
+    pull(session)
+    session.start()
+    session.finished().result(20)
+    pull(session, 2, (20, 40), (20, 44))
+    session.step_once()
+    session.reset()
+    np.testing.assert_array_equal(session.now().drag.handles, [[30, 30], [20, 40]])

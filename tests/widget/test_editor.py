@@ -20,6 +20,8 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import DragFileError
+from draggan_widget.generators import save_generator
+from draggan_widget.widget import stream
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
 NEVER = FAST.replace(tolerance=0.0, stall_steps=None, max_steps=None)
@@ -47,6 +49,10 @@ class Page:
 
     def of(self, kind):
         return [content for content, _ in self.told if content["type"] == kind]
+
+    def masks(self):
+        """Buffers of the masks told so far."""
+        return [buffers for content, buffers in self.told if content["type"] == "mask"]
 
     def wait_for(self, condition, timeout=20):
         with self.news:
@@ -160,7 +166,7 @@ def test_undo_redo_reset_and_a_latent_of_ones_own(make):
     np.testing.assert_array_equal(editor.latent, moved)
     assert editor.seed is None
     for bad in (moved[:, :2], np.full_like(moved, np.nan)):
-        with pytest.raises(ValueError, match=r"of shape \(1, 10, 16\)"):
+        with pytest.raises(ValueError, match=r"one latent of \(1, 10, 16\)|NaN"):
             editor.latent = bad
 
 
@@ -234,10 +240,24 @@ def test_an_edit_is_saved_and_goes_on_in_another_editor(make, generator, tmp_pat
         one.start()
     assert torch.equal(finish(editor).ws, finish(again).ws)
     again.close()
+    with pytest.raises(traitlets.TraitError, match="seed is None"):
+        editor.seed = None
     with pytest.raises(ValueError, match="give it as model"):
         DragGAN.load(tmp_path / "a.drag")
     with pytest.raises(DragFileError, match="another generator"):
         DragGAN.load(tmp_path / "a.drag", model=small_stylegan2(seed=5))
+
+
+def test_a_file_whose_checkpoint_was_moved_says_how_to_load_it_all_the_same(generator, tmp_path):
+    save_generator(tmp_path / "g.safetensors", generator)
+    editor = DragGAN(tmp_path / "g.safetensors")
+    editor.save(tmp_path / "a.drag")
+    editor.close()
+    DragGAN.load(tmp_path / "a.drag").close()
+    (tmp_path / "g.safetensors").rename(tmp_path / "h.safetensors")
+    with pytest.raises(FileNotFoundError, match="give model="):
+        DragGAN.load(tmp_path / "a.drag")
+    DragGAN.load(tmp_path / "a.drag", model=tmp_path / "h.safetensors").close()
 
 
 def test_a_snapshot_shows_the_points_at_the_asked_size(make):
@@ -252,6 +272,81 @@ def test_a_snapshot_shows_the_points_at_the_asked_size(make):
     assert changed[:, 1].max() <= 4 * 37 + 8
 
 
+def test_points_and_mask_may_be_given_at_once_and_unknown_arguments_are_named(make, generator):
+    editor = make(points=[POINT], mask=np.ones((64, 64), bool))
+    moment = editor._session.now()
+    assert moment.drag.ids == (1,)
+    assert moment.mask.min() == 1
+    with pytest.raises(TypeError, match="takes no sed"):
+        DragGAN(generator, sed=7)
+
+
+def test_a_list_of_points_that_was_changed_in_place_counts_when_it_is_set_again(make):
+    editor = make(points=[POINT])
+    points = editor.points
+    points[0]["target"] = [40, 30]
+    editor.points = points
+    assert editor._session.now().drag.point(1).target == (40, 30)
+
+
+def test_an_assignment_is_not_taken_back_by_what_the_session_published_before_it(generator):
+    async def cell():
+        editor = DragGAN(generator, seed=3, config=NEVER, points=[POINT])
+        editor.start()
+        for number in range(2, 6):
+            await asyncio.sleep(0.03)
+            editor.points = [*editor.points, {"handle": [10 * number, 10], "target": [10 * number, 14]}]
+        await asyncio.sleep(0.03)
+        editor.stop()
+        await editor.finished()
+        ids = editor._session.now().drag.ids
+        editor.close()
+        return ids
+
+    assert asyncio.run(cell()) == (1, 2, 3, 4, 5)
+
+
+def test_an_observer_may_set_traits_itself(make, generator):
+    editor = make()
+    editor.observe(lambda change: setattr(editor, "seed", 9) if change["new"] == "arrived" else None, "status")
+    editor.points = [POINT]
+    editor.start()
+    finish(editor)
+    editor.latent  # noqa: B018 - waits until the seed is taken
+    assert editor._session.now().seed == editor.seed == 9
+
+
+def test_the_truncation_of_a_picture_without_a_seed_is_refused(make):
+    editor = make()
+    editor.latent = editor.latent
+    editor.latent  # noqa: B018
+    with pytest.raises(traitlets.TraitError, match="did not come from a seed"):
+        editor.truncation = 0.3
+
+
+def test_traits_are_told_to_the_page_now_and_then_and_not_at_every_step(generator):
+    async def cell():
+        editor = DragGAN(generator, seed=3, config=NEVER, points=[POINT], mask=np.ones((64, 64)))
+        told, masks = [], []
+        editor.send_state = lambda key=None: told.append(key)
+        editor.observe(masks.append, "mask")
+        began = time.monotonic()
+        editor.start()
+        while editor._session.latest.step < 100:
+            await asyncio.sleep(0.005)
+        seconds = time.monotonic() - began
+        editor.stop()
+        result = await editor.finished()
+        await asyncio.sleep(0.05)
+        assert editor.step == result.steps
+        editor.close()
+        return len(told), seconds, masks
+
+    told, seconds, masks = asyncio.run(cell())
+    assert told <= 10 * seconds + 8
+    assert masks == []
+
+
 # --- with a page -----------------------------------------------------------------------------------------------------
 
 
@@ -259,12 +354,12 @@ def test_ready_is_answered_with_the_mask_the_state_and_a_lossless_frame(make):
     editor = make()
     page = Page(editor)
     page.say("ready", view="page")
-    page.wait_for(lambda p: p.of("frame"))
-    assert [content["type"] for content, _ in page.told] == ["mask", "state", "frame"]
+    page.wait_for(lambda p: p.of("mask"))
+    assert [content["type"] for content, _ in page.told] == ["state", "frame", "mask"]
     state, frame = page.of("state")[0], page.of("frame")[0]
     assert (state["status"], state["width"], state["seed"], state["points"]) == ("idle", 64, 3, [])
     assert (frame["format"], frame["width"]) == ("png", 64)
-    picture = Image.open(io.BytesIO(page.told[-1][1][0]))
+    picture = Image.open(io.BytesIO(page.told[1][1][0]))
     assert picture.tobytes() == editor.image.tobytes()
     page.say("ready", view="second")
     page.wait_for(lambda p: len(p.of("frame")) == 2)
@@ -287,17 +382,21 @@ def test_press_and_pull_is_one_edit_with_frames_on_the_way(make):
     page.wait_for(lambda p: p.of("state")[-1]["points"] == [])
 
 
-def test_a_page_that_acknowledges_nothing_is_not_flooded(make):
+def test_a_page_that_acknowledges_nothing_is_not_flooded(make, monkeypatch):
+    monkeypatch.setattr(stream, "SLOW_CLOCK", 3600)
     editor = make(config=NEVER)
     page = Page(editor, acks=False)
     page.say("ready", view="page")
     page.say("point", id=1, handle=[30, 30], target=[40, 30], pulling=False)
     page.say("start")
-    time.sleep(0.4)
+    deadline = time.monotonic() + 20
+    while editor._session.latest.step < 20 and time.monotonic() < deadline:
+        time.sleep(0.01)
     page.say("stop")
     page.wait_for_status("stopped")
-    assert len(page.of("frame")) <= 3
-    assert len(page.of("state")) <= 8
+    assert page.of("state")[-1]["step"] >= 20
+    assert len(page.of("frame")) == 2
+    assert len(page.of("state")) <= 6
 
 
 def test_a_view_that_says_goodbye_pauses_its_run_and_one_that_comes_takes_it_up(make):
@@ -311,9 +410,39 @@ def test_a_view_that_says_goodbye_pauses_its_run_and_one_that_comes_takes_it_up(
     deadline = time.monotonic() + 10
     while editor._session.latest.status != "paused" and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert editor._session.latest.status == "paused"
     step = editor._session.latest.step
     page.say("ready", view="next")
     page.wait_for(lambda p: p.of("state")[-1]["status"] == "running" and p.of("state")[-1]["step"] > step)
+
+
+def test_what_was_published_while_a_view_seemed_away_reaches_it_with_its_next_ping(make, monkeypatch):
+    editor = make()
+    page = Page(editor)
+    page.say("ready", view="page")
+    page.wait_for(lambda p: p.of("mask"))
+    page.told.clear()
+    monkeypatch.setattr(stream, "AWAY_AFTER", 0)
+    editor.seed = 8
+    editor.latent  # noqa: B018
+    assert page.of("frame") == []
+    monkeypatch.undo()
+    page.say("ping", view="page")
+    page.wait_for(lambda p: p.of("frame"))
+    assert page.of("state")[-1]["seed"] == 8
+
+
+def test_a_picture_that_cannot_be_made_is_told_and_not_swallowed(make, generator, monkeypatch):
+    editor = make()
+    page = Page(editor)
+
+    def synthesize(ws):
+        raise RuntimeError("no memory for the picture")
+
+    monkeypatch.setattr(editor.generator, "synthesize", synthesize)
+    page.say("ready", view="page")
+    page.wait_for_status("error")
+    assert "no memory for the picture" in page.of("state")[-1]["message"]
 
 
 def test_bad_messages_and_impossible_commands_are_notices_and_the_edit_stays(make):
@@ -358,15 +487,18 @@ def test_masks_go_both_ways_and_a_view_that_comes_gets_the_mask(make):
     painted = np.zeros((64, 64), np.uint8)
     painted[10:20, 10:20] = 255
     page.say("mask", [painted.tobytes()], width=64, height=64)
+    page.wait_for(lambda p: [painted.tobytes()] in p.masks())
     editor.latent  # noqa: B018 - waits until the mask is taken
     np.testing.assert_array_equal(editor.mask, painted / 255)
+    page.told.clear()
     editor.mask = None
-    page.wait_for(lambda p: p.told[-1][0]["type"] == "mask" or not p.of("mask")[-1].get("never"))
-    editor.latent  # noqa: B018
-    assert [c for c, b in page.told if c["type"] == "mask" and not b]
-    page.say("mask", [painted.tobytes()], width=64, height=64)
+    page.wait_for(lambda p: p.masks() == [[]])
+    editor.mask = painted / 255
+    page.wait_for(lambda p: p.masks() == [[], [painted.tobytes()]])
+    page.told.clear()
     page.say("ready", view="second")
-    page.wait_for(lambda p: any(b and b[0] == painted.tobytes() for c, b in p.told if c["type"] == "mask"))
+    page.wait_for(lambda p: p.masks())
+    assert page.masks() == [[painted.tobytes()]]
 
 
 def test_a_new_image_of_the_page_takes_a_seed_or_draws_one(make):

@@ -11,7 +11,7 @@ from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Moment, Snapshot
 from draggan_widget.widget import stream as stream_module
-from draggan_widget.widget.stream import SLOW_CLOCK, WINDOW, FrameStream, encode
+from draggan_widget.widget.stream import LOST_AFTER, SLOW_CLOCK, WINDOW, FrameStream, encode
 
 
 @pytest.fixture
@@ -76,10 +76,12 @@ def test_no_more_than_the_window_goes_unacknowledged_and_the_newest_wins(stream,
         stream.offer(snapshot)
     assert frames(sent) == list(range(WINDOW))
     assert len(rendered) == WINDOW
-    assert stream.acknowledge("a", 1)
+    stream.acknowledge("a", 1)
+    assert stream.behind()
     stream.pump()
     assert frames(sent) == [*range(WINDOW), 7]
-    assert not stream.acknowledge("a", 3)
+    stream.acknowledge("a", 3)
+    assert not stream.behind()
 
 
 def test_a_state_goes_before_its_frame_and_a_settled_one_goes_at_once(stream, sent, snapshots):
@@ -125,6 +127,24 @@ def test_a_settled_picture_goes_once_more_without_loss_and_then_never_again(stre
     for _ in range(3):
         stream.offer(settled(snapshots[0]))
     assert [m["format"] for m, _ in sent if m["type"] == "frame"] == ["jpeg", "png"]
+
+
+def test_a_settled_picture_that_nobody_acknowledged_is_sent_again(stream, sent, snapshots, clock):
+    stream.offer(settled(snapshots[0]))
+    assert not stream.behind()
+    clock.now += LOST_AFTER
+    assert stream.behind()
+    stream.pump()
+    assert len(frames(sent)) == 2
+    stream.acknowledge("a", 2)
+    clock.now += LOST_AFTER
+    assert not stream.behind()
+
+
+def test_an_acknowledgement_does_not_bring_back_a_view_that_has_left(stream):
+    stream.left("a")
+    stream.acknowledge("a", 1)
+    assert not stream.attended()
 
 
 def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
