@@ -24,7 +24,9 @@ export class Desk {
     this.state = state;
     this.points.receive(state.points, this.running);
     this.selectOnlyWhatIs();
-    return state.width !== last?.width || state.height !== last.height || state.seed !== last.seed;
+    const same = (["width", "height", "seed", "truncation"] as const).every((key) => state[key] === last?.[key]);
+    if (!same) this.points.restore();
+    return !same;
   }
 
   selectOnlyWhatIs(): void {

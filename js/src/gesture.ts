@@ -88,11 +88,14 @@ export class Pull {
   /** As if it had never been. What it started is stopped and undone, which takes its point back as well. */
   cancel(): PageMessage[] {
     if (!this.#pulled) return [];
-    const { points } = this.#scene();
-    if (this.#started) {
+    const { points, status } = this.#scene();
+    if (this.#started || status !== "running") {
+      // To the kernel the gesture, with the run it started, is one step of undo.
       points.restore(this.id);
-      return [point(this.id, {}, false), { type: "stop" }, { type: "undo" }];
+      const end = point(this.id, {}, false);
+      return this.#started ? [end, { type: "stop" }, { type: "undo" }] : [end, { type: "undo" }];
     }
+    // A run that was on before is left alone.
     if (this.isNew) {
       points.remove([this.id]);
       return [{ type: "remove", ids: [this.id] }];

@@ -52,6 +52,13 @@ export class PointerInput {
     return active !== null;
   }
 
+  /** Lets go where the pointer is: the view ends, and the kernel must not wait for more. */
+  finish(): void {
+    const active = this.#active;
+    this.#active = null;
+    active?.gesture.end();
+  }
+
   /** Lets go without a word: what was pulled is no longer there. */
   drop(): void {
     this.#active = null;

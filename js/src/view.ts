@@ -112,6 +112,7 @@ export class View {
   }
 
   close(): void {
+    this.#pointer.finish();
     this.#stop.abort();
     this.#out.flush();
     this.#connection.close();

@@ -145,6 +145,14 @@ describe("escape", () => {
     hold = true;
     const pull = press(100, 100);
     pull.move(css(110, 100));
+    expect(pull.cancel()).toEqual([{ type: "point", id: 1, pulling: false }, { type: "undo" }]);
+    expect(points.shown()).toEqual([]);
+  });
+
+  it("takes back a point that joined a run, and leaves the run alone", () => {
+    status = "running";
+    const pull = press(100, 100);
+    pull.move(css(110, 100));
     expect(pull.cancel()).toEqual([{ type: "remove", ids: [1] }]);
     expect(points.shown()).toEqual([]);
   });
