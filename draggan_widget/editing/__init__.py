@@ -2,8 +2,9 @@
 
 from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
 from draggan_widget.editing.history import History, Record
+from draggan_widget.editing.moment import Moment, Snapshot
 from draggan_widget.editing.points import check_points
-from draggan_widget.editing.session import Moment, Session, Snapshot
+from draggan_widget.editing.session import Session
 
 __all__ = [
     "DragFileError",

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
 from draggan_widget.editing.history import Record
-from draggan_widget.editing.session import Moment
+from draggan_widget.editing.moment import Moment
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
 

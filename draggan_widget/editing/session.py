@@ -25,6 +25,7 @@ from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.moment import Moment, Snapshot
 from draggan_widget.editing.worker import Worker
 from draggan_widget.generators import Generator
 
@@ -34,59 +35,6 @@ RATE_WINDOW = 10
 """Steps over which the step rate is averaged."""
 LOOK_EVERY = 1.0
 """Seconds between looks at whether somebody is still there, while a run waits at its target for the pointer."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Moment:
-    """Everything of an edit at one time, as an immutable value: what undo goes back to and a `.drag` file holds."""
-
-    drag: DragState
-    mask: np.ndarray | None
-    """(H, W) floats 0 … 1, 1 = may move; None = everything may."""
-    seed: int | None
-    """Of the picture the edit began with; None if it began with a latent of unknown origin."""
-    truncation: float
-    records: tuple[Record, ...] = ()
-
-    @property
-    def seconds(self) -> float:
-        """Time spent optimising."""
-        return self.records[-1].seconds if self.records else 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """What everybody but the worker sees of a session. Publishing one costs nothing; a picture is made on demand."""
-
-    status: str
-    """"idle", "running", "paused", "arrived", "stalled", "capped", "stopped" or "error"."""
-    message: str
-    """A sentence about it for people; for "error", what is wrong and what to do."""
-    moment: Moment
-    can_undo: bool
-    can_redo: bool
-    rate: float | None
-    """Steps per second of the run, while one is on."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether the picture stays as it is until somebody acts."""
-        return self.status != "running"
-
-    @property
-    def step(self) -> int:
-        """Steps done since the edit began."""
-        return self.moment.drag.step
-
-    def points(self) -> list[dict[str, Any]]:
-        """``[{"id": 1, "handle": [x, y], "target": [x, y], "distance": d}, …]`` in image pixels."""
-        drag = self.moment.drag
-        return [
-            {"id": number, "handle": handle.tolist(), "target": target.tolist(), "distance": float(distance)}
-            for number, handle, target, distance in zip(
-                drag.ids, drag.handles, drag.targets, drag.distances, strict=True
-            )
-        ]
 
 
 @dataclasses.dataclass
@@ -446,9 +394,8 @@ class Session:
         steps = _count(self._now.drag.step)
         sentences = {
             "arrived": f"Arrived after {steps}.",
-            "stalled": f"Stalled after {steps}, {self._to_go()}: the picture no longer follows. "
-            "Try a nearer target, another spot for the handle, or Start to insist.",
-            "capped": f"Reached the cap of {self._config.max_steps} steps, {self._to_go()}. Start goes on.",
+            "stalled": f"Stalled after {steps}, {self._to_go()}: try a nearer target.",
+            "capped": f"Reached {self._config.max_steps} steps, {self._to_go()}. Start goes on.",
         }
         self._run = None
         self._set_status(reason, sentences[reason])

@@ -48,9 +48,9 @@ export class Stage {
     return { left: event.clientX - left, top: event.clientY - top };
   }
 
-  drawPicture(picture: CanvasImageSource, { seq, step, width, height }: FrameMessage): void {
+  drawPicture(picture: CanvasImageSource, { seq, step, format, width, height }: FrameMessage): void {
     sized(this.#image, width, height);
-    Object.assign(this.#image.dataset, { seq, step });
+    Object.assign(this.#image.dataset, { seq, step, format });
     const context = this.#image.getContext("2d");
     if (!context) return;
     context.globalCompositeOperation = "copy"; // a picture with holes must not show the last one through them

@@ -57,7 +57,10 @@ def lab(browser, tmp_path_factory):
     command = Path(sys.executable).parent / "draggan-widget"
     log = (home / "log").open("w")
     server = subprocess.Popen(
-        [str(command), "demo", "--no-browser", "--port", str(port), "--token", TOKEN, "--dir", str(folder)],
+        [
+            *(str(command), "demo", "--no-browser", "--port", str(port), "--token", TOKEN, "--dir", str(folder)),
+            *("--", "--ServerApp.port_retries=0"),
+        ],
         env={**os.environ, **environment},
         cwd=home,
         stdout=log,

@@ -98,6 +98,13 @@ class Notebook:
         text, seconds = self.page.evaluate(script, code)
         return text, seconds
 
+    def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
+        """Runs code in the kernel again and again until it prints ``said``."""
+        deadline = time.monotonic() + timeout
+        while (found := self.execute(code)[0].strip()) != said:
+            assert time.monotonic() < deadline, f"{found!r} instead of {said!r}"
+            self.page.wait_for_timeout(50)
+
     def set_theme(self, name: str) -> None:
         """ "JupyterLab Light" or "JupyterLab Dark"."""
         self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
@@ -178,26 +185,36 @@ class Editor:
             self.page.wait_for_timeout(50)
         return now
 
+    def wait_for_lossless(self) -> Image.Image:
+        """Waits until the image layer shows the picture of the step that the widget has settled at, without loss."""
+        self.page.wait_for_function(
+            """([root, canvas]) => canvas.dataset.step === root.dataset.step && canvas.dataset.format === 'png'""",
+            arg=[self.root.element_handle(), self.canvas.element_handle()],
+            timeout=20_000,
+        )
+        return self.picture()
+
     def count_pictures(self) -> None:
-        """From now on, note every picture that the image layer shows."""
+        """From now on, note when the image layer first shows the picture of each step."""
         self.canvas.evaluate(
             """canvas => {
-                window.seen = new Set();
-                window.times = [];
+                window.seen = new Map();
                 const look = () => {
                     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
                     let hash = 0;
                     for (const value of data) hash = (hash * 31 + value) | 0;
-                    if (!window.seen.has(hash)) { window.seen.add(hash); window.times.push(performance.now()); }
+                    const {step} = canvas.dataset;
+                    const known = [...window.seen.values()].some(other => other.hash === hash);
+                    if (!known && !window.seen.has(step)) window.seen.set(step, {hash, at: performance.now()});
                     requestAnimationFrame(look);
                 };
                 look();
             }"""
         )
 
-    def pictures_seen(self) -> list[float]:
-        """Milliseconds at which each different picture since ``count_pictures`` was first seen."""
-        return self.page.evaluate("window.times")
+    def pictures_seen(self) -> list[tuple[int, float]]:
+        """Step and milliseconds of each different picture that was seen since ``count_pictures``, one a step."""
+        return self.page.evaluate("[...window.seen].map(([step, {at}]) => [Number(step), at])")
 
     def status_line(self) -> str:
         return self.root.locator("[aria-live]").first.inner_text()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.browser
 
@@ -22,6 +24,9 @@ endless = fast.replace(tolerance=0.0, stall_steps=None, max_steps=None)
 editor = DragGAN(generator, seed=3, config=fast)
 editor
 """
+
+
+TARGET = "print([round(x) for x in editor.points[0]['target']] if editor.points else None)"
 
 
 @pytest.fixture
@@ -69,13 +74,11 @@ def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
 
 def test_the_settled_picture_is_the_kernels_to_the_bit(notebook):
     editor = notebook.editor()
-    first = editor.picture()
     editor.pull((30, 30), (34, 30))
     editor.wait_for_status("arrived", "stalled", "capped")
-    editor.wait_for_other_picture(first)
-    editor.page.wait_for_timeout(300)
+    picture = editor.wait_for_lossless()
     digest = "import hashlib; print(hashlib.md5(editor.image.tobytes()).hexdigest())"
-    assert notebook.execute(digest)[0].strip() == hashlib.md5(editor.picture().tobytes()).hexdigest()
+    assert notebook.execute(digest)[0].strip() == hashlib.md5(picture.tobytes()).hexdigest()
 
 
 def test_with_hold_points_are_set_first_and_start_runs_them(notebook):
@@ -98,12 +101,11 @@ def test_a_target_is_dragged_elsewhere_and_a_point_deleted(notebook):
     editor.pull((20, 20), (40, 20))
     editor.pull((40, 20), (40, 50))
     assert len(editor.points()) == 2
-    target = "print([round(x) for x in editor.points[0]['target']])"
-    assert notebook.execute(target)[0].strip() == "[40, 50]"
+    notebook.wait_for_output(TARGET, "[40, 50]")
     editor.button("Point 1 handle").focus()
     editor.page.keyboard.press("Delete")
     editor.page.wait_for_function("!document.querySelector('[aria-label=\"Point 1 handle\"]')")
-    assert notebook.execute("print(editor.points)")[0].strip() == "[]"
+    notebook.wait_for_output("print(editor.points)", "[]")
 
 
 def test_everything_by_keyboard_moves_and_runs_and_keys_stay_in_the_widget(notebook):
@@ -113,10 +115,8 @@ def test_everything_by_keyboard_moves_and_runs_and_keys_stay_in_the_widget(noteb
     editor.button("Point 1 target").focus()
     for key in ("ArrowDown", "ArrowDown", "Shift+ArrowRight"):
         editor.page.keyboard.press(key)
-    editor.page.wait_for_timeout(200)
+    notebook.wait_for_output(TARGET, "[40, 22]")
     assert editor.status == "idle"
-    target = "print([round(x) for x in editor.points[0]['target']])"
-    assert notebook.execute(target)[0].strip() == "[40, 22]"
     cells = "jupyterapp.shell.currentWidget.content.widgets.length"
     before = editor.page.evaluate(cells)
     endless(notebook)
@@ -134,12 +134,15 @@ def test_a_brushed_mask_reaches_the_kernel_and_clearing_it_too(notebook):
     editor = notebook.editor()
     editor.click("Brush")
     editor.pull((20, 20), (40, 20))
-    editor.page.wait_for_timeout(200)
-    report = "m = editor.mask; print(None if m is None else [m[20, 30] > 0.9, m[60, 5] == 0, m.shape])"
-    assert notebook.execute(report)[0].strip().replace("np.True_", "True") == "[True, True, (64, 64)]"
+    at = "m = editor.mask; print(None if m is None else [bool(m[20, x] > 0.9) for x in (22, 38, 60)])"
+    notebook.wait_for_output(at, "[True, True, False]")
+    editor.click("Eraser")
+    editor.pull((38, 20), (44, 20))
+    notebook.wait_for_output(at, "[True, False, False]")
     editor.click("Undo")
-    editor.page.wait_for_timeout(200)
-    assert notebook.execute("print(editor.mask)")[0].strip() == "None"
+    notebook.wait_for_output(at, "[True, True, False]")
+    editor.click("Undo")
+    notebook.wait_for_output(at, "None")
 
 
 def test_a_new_image_by_button_and_by_seed(notebook):
@@ -150,7 +153,7 @@ def test_a_new_image_by_button_and_by_seed(notebook):
     editor.button("Seed").fill("3")
     editor.button("Seed").press("Enter")
     assert editor.wait_for_other_picture(second).tobytes() == first.tobytes()
-    assert notebook.execute("print(editor.seed)")[0].strip() == "3"
+    notebook.wait_for_output("print(editor.seed)", "3")
 
 
 def test_python_and_page_see_the_same_edit(notebook):
@@ -159,7 +162,7 @@ def test_python_and_page_see_the_same_edit(notebook):
     editor.button("Point 1 target").wait_for(state="attached")
     notebook.execute("editor.start()")
     status = editor.wait_for_status("arrived", "stalled", "capped")
-    assert notebook.execute("print(editor.status)")[0].strip() == status
+    notebook.wait_for_output("print(editor.status)", status)
     said = notebook.execute("r = await editor.finished(); print(r.reason, r.steps == editor.step)")[0].strip()
     assert said == f"{status} True"
 
@@ -198,7 +201,7 @@ def test_other_cells_answer_at_once_during_a_run_and_stop_is_quick(notebook):
     editor.wait_for_status("stopped", timeout=2)
 
 
-@pytest.mark.parametrize("cell", ["import time; time.sleep(3)", "import asyncio; await asyncio.sleep(3)"])
+@pytest.mark.parametrize("cell", ["import time; time.sleep(10)", "import asyncio; await asyncio.sleep(10)"])
 def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, cell):
     editor = notebook.editor()
     endless(notebook)
@@ -208,15 +211,18 @@ def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, cell)
         """code => {
             window.cellDone = false;
             const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            kernel.requestExecute({code}).done.then(() => { window.cellDone = true; });
+            const future = kernel.requestExecute({code: "print('busy', flush=True)\\n" + code});
+            future.done.then(() => { window.cellDone = true; });
+            return new Promise(resolve => {
+                future.onIOPub = message => { if (message.header.msg_type === 'stream') resolve(); };
+            });
         }""",
         cell,
     )
-    editor.page.wait_for_timeout(300)
     before = editor.step
-    editor.wait_for_step(before + 3, timeout=2.5)
+    editor.wait_for_step(before + 3, timeout=4)
     editor.click("Stop")
-    editor.wait_for_status("stopped", timeout=2)
+    editor.wait_for_status("stopped", timeout=4)
     assert not editor.page.evaluate("window.cellDone")
 
 
@@ -227,8 +233,7 @@ def test_a_reopened_page_gets_the_edit_back(notebook, lab):
     editor.wait_for_step(3)
     editor.click("Stop")
     editor.wait_for_status("stopped")
-    editor.page.wait_for_timeout(300)
-    picture, step = editor.picture(), editor.step
+    picture, step = editor.wait_for_lossless(), editor.step
     editor.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
     editor.page.evaluate(
         """async () => {
@@ -238,8 +243,7 @@ def test_a_reopened_page_gets_the_edit_back(notebook, lab):
         }"""
     )
     editor.page.wait_for_function("window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel")
-    notebook.run_shown = notebook.execute("print(editor.step)")[0].strip()
-    assert notebook.run_shown == str(step)
+    notebook.wait_for_output("print(editor.step)", str(step))
     editor.page.evaluate(
         """() => {
             const panel = jupyterapp.shell.currentWidget;
@@ -248,8 +252,48 @@ def test_a_reopened_page_gets_the_edit_back(notebook, lab):
         }"""
     )
     again = notebook.editor()
-    assert again.step == step
-    assert again.picture().tobytes() == picture.tobytes()
+    again.wait_for_exact_step(step)
+    assert again.wait_for_lossless().tobytes() == picture.tobytes()
+
+
+def test_the_saved_picture_is_the_kernels_png(notebook):
+    editor = notebook.editor()
+    with editor.page.expect_download() as download:
+        editor.click("Save image")
+    assert download.value.suggested_filename.endswith("-seed3-step0.png")
+    saved = Image.open(download.value.path())
+    assert (saved.format, saved.size) == ("PNG", (64, 64))
+    assert saved.convert("RGB").tobytes() == editor.picture().tobytes()
+
+
+def test_the_overlay_is_drawn_in_device_pixels_and_never_into_the_picture(lab):
+    notebook = lab.open(lab.write("sharp.ipynb", SHOW), scale=2)
+    notebook.run_all()
+    editor = notebook.editor()
+    before = editor.picture()
+    editor.click("Hold")
+    editor.pull((20, 20), (40, 40))
+    overlay = editor.root.locator('canvas[data-layer="overlay"]')
+    assert overlay.evaluate("c => c.width / c.getBoundingClientRect().width") == pytest.approx(2, rel=0.02)
+    drawn = "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].some(value => value > 0)"
+    editor.page.wait_for_function(f"c => ({drawn})(c)", arg=overlay.element_handle(), timeout=10_000)
+    assert editor.picture().tobytes() == before.tobytes()
+    lab.close_pages()
+
+
+def test_it_takes_the_colours_of_the_light_and_the_dark_theme(notebook):
+    editor = notebook.editor()
+    style = "e => { const s = getComputedStyle(e); return [s.backgroundColor, s.color]; }"
+
+    def lightness(colour):
+        return sum(float(part) for part in re.findall(r"[\d.]+", colour)[:3]) / 3
+
+    for theme, is_dark in (("JupyterLab Light", False), ("JupyterLab Dark", True)):
+        notebook.set_theme(theme)
+        back, text = editor.root.evaluate(style)
+        assert (lightness(back) < lightness(text)) == is_dark
+        assert abs(lightness(back) - lightness(text)) > 100
+    notebook.set_theme("JupyterLab Light")
 
 
 def test_two_views_of_one_editor_show_the_same(lab):
@@ -262,8 +306,7 @@ def test_two_views_of_one_editor_show_the_same(lab):
     two.click("Start")
     status = one.wait_for_status("arrived", "stalled", "capped")
     two.wait_for_status(status)
-    one.page.wait_for_timeout(300)
-    assert one.picture().tobytes() == two.picture().tobytes()
+    assert one.wait_for_lossless().tobytes() == two.wait_for_lossless().tobytes()
     lab.close_pages()
 
 

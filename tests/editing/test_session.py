@@ -127,7 +127,7 @@ def test_the_cap_counts_each_run_anew(make):
         session.start()
         result = session.finished().result(20)
         assert (result.reason, result.steps) == ("capped", 4 * runs)
-    assert "Reached the cap of 4 steps" in session.latest.message
+    assert "Reached 4 steps" in session.latest.message
 
 
 def test_while_pulling_a_run_waits_at_the_target_and_follows_it_further(make, log):
