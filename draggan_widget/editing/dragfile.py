@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -25,6 +24,7 @@ from draggan_widget.editing.history import Record
 from draggan_widget.editing.moment import Moment
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
+from draggan_widget.generators.checkpoints import write_tensors
 
 HEADER = "draggan_edit"
 FORMAT = 1
@@ -40,8 +40,6 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
     :param source: the name or path the generator was loaded from; None if it was given as an object.
     :raises FileNotFoundError: if there is no such folder.
     """
-    if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
     drag_tensors, drag_fields = moment.drag.to_tensors()
     tensors = {f"drag.{name}": tensor for name, tensor in drag_tensors.items()}
     if moment.mask is not None:
@@ -61,12 +59,7 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
     }
     # Tensors may share memory, which the format does not allow, and may lie on another device.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    partial = Path(f"{os.fspath(path)}.partial")
-    try:
-        safetensors.torch.save_file(tensors, partial, metadata={HEADER: json.dumps(header)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(path, tensors, {HEADER: json.dumps(header)})
 
 
 def read_source(path: str | os.PathLike[str]) -> str | None:

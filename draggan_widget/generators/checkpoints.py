@@ -77,9 +77,16 @@ def save_generator(path: str | os.PathLike[str], generator: StyleGAN2, *, half: 
         "drag_config": generator.drag_config.to_dict(),
         **notes,
     }
+    write_tensors(path, tensors, {HEADER: json.dumps(header)})
+
+
+def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write a safetensors file, whole or not at all. :raises FileNotFoundError: if there is no such folder."""
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
     partial = Path(f"{os.fspath(path)}.partial")
     try:
-        safetensors.torch.save_file(tensors, partial, metadata={HEADER: json.dumps(header)})
+        safetensors.torch.save_file(tensors, partial, metadata=header)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
