@@ -181,11 +181,11 @@ def test_bad_input_in_a_cell_is_an_error_there_and_one_in_the_page_a_line_in_the
 
 def test_an_exception_in_the_worker_is_seen_in_the_page_and_by_finished(notebook):
     editor = notebook.editor()
-    notebook.execute("editor.generator.network = None")
+    notebook.execute("import draggan_widget.dragging as dragging; dragging.step = None")
     editor.pull((30, 30), (40, 30))
     editor.wait_for_status("error")
     assert "failed" in editor.status_line()
-    assert "TypeError: 'NoneType' object" in notebook.execute("await editor.finished()")[0]
+    assert "TypeError: 'NoneType' object is not callable" in notebook.execute("await editor.finished()")[0]
 
 
 def test_other_cells_answer_at_once_during_a_run_and_stop_is_quick(notebook):

@@ -1,0 +1,190 @@
+"""A head as a linear model: rest shape, phenotype polynomial, local shape changes and facial actions.
+
+The ``anny`` package (Apache-2.0 code, CC0 MakeHuman data) needs about 180 ms for one body. The faces need only its
+head, and the head is very nearly polynomial in the phenotype and linear in everything else, so it is sampled once
+and kept as a few matrices. Lengths are in distances between the eyes; the origin lies between the eyes; x points to
+the person's left, y to the back, z up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+PHENOTYPE = ("gender", "age", "muscle", "weight", "african", "asian")
+"""The coordinates of the phenotype polynomial, each 0..1 (what is neither african nor asian is caucasian)."""
+
+PARTS = (
+    "body",
+    "helper-hair",
+    "helper-l-eye",
+    "helper-r-eye",
+    "helper-upper-teeth",
+    "helper-lower-teeth",
+    "helper-tongue",
+    "helper-l-eyelashes-1",
+    "helper-r-eyelashes-1",
+    "helper-l-eyelashes-2",
+    "helper-r-eyelashes-2",
+)
+
+_LOCAL_WORDS = ("chin", "nose", "mouth", "eye", "cheek", "head-", "ear", "forehead", "neck")
+_PHENOTYPE_SAMPLES = 320
+_BATCH = 16
+_LOWEST = -5.0  # eye distances below the eyes; nothing lower is ever in the picture
+
+
+def phenotype_features(values: np.ndarray) -> np.ndarray:
+    """All monomials of degree 1 and 2 of phenotype coordinates ``(..., 6)`` centred at 0.5: ``(..., 27)``."""
+    centred = np.asarray(values, float) - 0.5
+    first, second = np.triu_indices(centred.shape[-1])
+    return np.concatenate([centred, centred[..., first] * centred[..., second]], axis=-1)
+
+
+@dataclass(frozen=True)
+class HeadBasis:
+    """Everything needed to build a head; see the module for units and axes."""
+
+    rest: np.ndarray  # (V, 3) with every phenotype at 0.5
+    phenotype: np.ndarray  # (27, V, 3)
+    local: np.ndarray  # (L, V, 3)
+    actions: np.ndarray  # (A, V, 3)
+    local_names: tuple[str, ...]
+    action_names: tuple[str, ...]
+    triangles: dict[str, np.ndarray]  # part -> (T, 3) vertex numbers; parts share no vertex
+
+    def save(self, path: Path) -> None:
+        """Write everything as one ``.npz``, whole or not at all."""
+        arrays = {f"triangles/{name}": value for name, value in self.triangles.items()}
+        temporary = path.with_name(path.name + ".part")
+        with temporary.open("wb") as stream:
+            np.savez(
+                stream,
+                rest=self.rest,
+                phenotype=self.phenotype,
+                local=self.local,
+                actions=self.actions,
+                local_names=np.array(self.local_names),
+                action_names=np.array(self.action_names),
+                **arrays,
+            )
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> HeadBasis:
+        """Read what :meth:`save` wrote."""
+        with np.load(path) as arrays:
+            return cls(
+                rest=arrays["rest"],
+                phenotype=arrays["phenotype"],
+                local=arrays["local"],
+                actions=arrays["actions"],
+                local_names=tuple(str(name) for name in arrays["local_names"]),
+                action_names=tuple(str(name) for name in arrays["action_names"]),
+                triangles={k.split("/", 1)[1]: arrays[k] for k in arrays.files if k.startswith("triangles/")},
+            )
+
+
+def _read_parts(obj_file: Path) -> dict[str, np.ndarray]:
+    """The triangles of every group of a Wavefront file of quads."""
+    quads: dict[str, list[list[int]]] = {}
+    group = ""
+    with obj_file.open() as lines:
+        for line in lines:
+            if line.startswith("g "):
+                group = line.split()[1]
+            elif line.startswith("f "):
+                quads.setdefault(group, []).append([int(corner.split("/")[0]) - 1 for corner in line.split()[1:]])
+    return {
+        name: np.array([(face[0], face[k], face[k + 1]) for face in quads[name] for k in range(1, len(face) - 1)])
+        for name in PARTS
+    }
+
+
+def build_basis() -> HeadBasis:
+    """Sample the full model; takes about a minute on one core, most of it loading."""
+    import anny
+    import torch
+
+    model = anny.Anny(
+        phenotypes="all", local_changes="all", facial_actions="all", topology="makehuman", rig="makehuman"
+    )
+    generator = torch.Generator().manual_seed(0)
+    races = ("african", "asian", "caucasian")
+    resting = dict.fromkeys(model.phenotype_labels, 0.5) | dict.fromkeys(races, 1 / 3)
+
+    @torch.no_grad()
+    def vertices(count: int, phenotype: dict | None = None, local: dict | None = None, actions: dict | None = None):
+        values = {name: torch.full((count,), value) for name, value in resting.items()} | (phenotype or {})
+        pose = torch.eye(4)[None, None].repeat(count, model.bone_count, 1, 1)
+        out = model(
+            pose_parameters=pose,
+            phenotype_kwargs=values,
+            local_changes_kwargs=local or {},
+            facial_actions=actions or {},
+        )
+        return out["vertices"].numpy()
+
+    def one_at_a_time(groups: list[list[str]], keyword: str) -> np.ndarray:
+        """The displacement that each group of labels, at 1, adds to the resting head."""
+        labels = [label for group in groups for label in group]
+        blocks = []
+        for start in range(0, len(groups), _BATCH):
+            chunk = groups[start : start + _BATCH]
+            values = {label: torch.zeros(len(chunk)) for label in labels}
+            for row, group in enumerate(chunk):
+                for label in group:
+                    values[label][row] = 1.0
+            blocks.append(vertices(len(chunk), **{keyword: values}) - whole)
+        return np.concatenate(blocks)
+
+    whole = vertices(1)[0]
+    triangles = _read_parts(Path(anny.__file__).parent / "data/mpfb2/3dobjs/base.obj")
+    left, right = (np.unique(triangles[f"helper-{side}-eye"]) for side in "lr")
+
+    def scale_and_centre(points: np.ndarray) -> np.ndarray:
+        eyes = points[:, left].mean(1), points[:, right].mean(1)
+        distance = np.linalg.norm(eyes[0] - eyes[1], axis=1)
+        return (points - ((eyes[0] + eyes[1]) / 2)[:, None]) / distance[:, None, None]
+
+    eye_distance = float(np.linalg.norm(whole[left].mean(0) - whole[right].mean(0)))
+    centred = scale_and_centre(whole[None])[0]
+    inside = centred[:, 2] > _LOWEST
+    triangles = {name: faces[inside[faces].all(1)] for name, faces in triangles.items()}
+    used = np.unique(np.concatenate([faces.ravel() for faces in triangles.values()]))
+    renumber = np.full(len(whole), -1)
+    renumber[used] = np.arange(len(used))
+
+    samples, coordinates = [], []
+    for _ in range(_PHENOTYPE_SAMPLES // _BATCH):
+        values = {name: torch.rand(_BATCH, generator=generator) for name in PHENOTYPE}
+        values["age"] = 0.62 + 0.36 * values["age"]  # adults only
+        share = values["african"] + values["asian"]
+        for name in ("african", "asian"):
+            values[name] = torch.where(share > 1, values[name] / share, values[name])
+        values["caucasian"] = 1 - values["african"] - values["asian"]
+        samples.append(scale_and_centre(vertices(_BATCH, phenotype=values))[:, used])
+        coordinates.append(np.stack([values[name].numpy() for name in PHENOTYPE], 1))
+    displaced = (np.concatenate(samples) - centred[used]).reshape(_PHENOTYPE_SAMPLES, -1)
+    features = phenotype_features(np.concatenate(coordinates))
+    design = np.concatenate([np.ones((len(features), 1)), features], 1)
+    solution = np.linalg.lstsq(design, displaced, rcond=None)[0]
+    left_over = np.sqrt(np.square(displaced - design @ solution).mean())
+    print(f"head basis: {len(used)} vertices, phenotype fitted to {left_over:.4f} eye distances (r.m.s.)", flush=True)
+
+    names = [name for name in model.local_change_labels if any(word in name for word in _LOCAL_WORDS)]
+    pairs = [[n, "r-" + n[2:]] if n.startswith("l-") else [n] for n in names if not n.startswith("r-")]
+    local = one_at_a_time(pairs, "local")[:, used] / eye_distance
+    action_names = list(model.facial_action_labels)
+    actions = one_at_a_time([[name] for name in action_names], "actions")[:, used] / eye_distance
+    return HeadBasis(
+        rest=(centred[used] + solution[0].reshape(-1, 3)).astype("f4"),
+        phenotype=solution[1:].reshape(features.shape[1], -1, 3).astype("f4"),
+        local=local.astype("f4"),
+        actions=actions.astype("f4"),
+        local_names=tuple(pair[0] for pair in pairs),
+        action_names=tuple(action_names),
+        triangles={name: renumber[faces].astype("i4") for name, faces in triangles.items()},
+    )

@@ -1,0 +1,42 @@
+"""Faces and their 68 landmarks by dlib, for pictures of any size."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import dlib
+import numpy as np
+from PIL import Image
+
+MOUTH_CORNER, CHIN, NOSE_TIP, EYE_CORNER = 48, 8, 30, 45
+"""Numbers of landmarks, as dlib counts them."""
+_SIZE = 256  # the detector wants faces of 80 px and more
+
+
+def _model(name: str) -> str:
+    # Importing face_recognition_models needs setuptools' pkg_resources; only its files are wanted.
+    spec = importlib.util.find_spec("face_recognition_models")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("face_recognition_models is not installed: pip install face-recognition-models")
+    return str(Path(spec.origin).parent / "models" / name)
+
+
+class Landmarks:
+    """Finds the face of a picture."""
+
+    def __init__(self) -> None:
+        """Loads dlib's models."""
+        self._detect = dlib.get_frontal_face_detector()
+        self._predict = dlib.shape_predictor(_model("shape_predictor_68_face_landmarks.dat"))
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray | None:
+        """The landmarks (68, 2) as x, y in pixels of ``picture`` (H, W, 3) uint8, or None where no face is found."""
+        height, width = picture.shape[:2]
+        large = np.asarray(Image.fromarray(picture).resize((_SIZE, _SIZE), Image.Resampling.BICUBIC))
+        faces = self._detect(large, 1)
+        if not faces:
+            return None
+        shape = self._predict(large, max(faces, key=lambda face: face.area()))
+        points = np.array([(shape.part(k).x, shape.part(k).y) for k in range(68)], float)
+        return (points + 0.5) * (width / _SIZE, height / _SIZE) - 0.5

@@ -1,0 +1,127 @@
+"""Make the built-in generator "faces" from nothing: render faces, learn them, write a file the package loads.
+
+    python examples/generators/faces/make.py --out DIR [--minutes 60] [--pictures 24000]
+
+Stop it whenever you like; the same command goes on where it stopped. ``--export FILE`` writes what a checkpoint in
+DIR has come to, also while training goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+PACKAGES = {
+    "torch": "torch",
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "scipy": "scipy",
+    "safetensors": "safetensors",
+    "moderngl": "moderngl",
+    "anny": "anny==0.6.2",
+    "draggan_widget": "draggan_widget",
+}
+BYTES_A_PICTURE = 128 * 128 * 3
+
+
+def missing_things(folder: Path, pictures: int) -> list[str]:
+    """What would make the long work fail, in words, each with its remedy."""
+    problems = [
+        f"the package {name} is not installed: pip install {wanted}"
+        for name, wanted in PACKAGES.items()
+        if importlib.util.find_spec(name) is None
+    ]
+    if importlib.util.find_spec("moderngl") is not None:
+        import moderngl
+
+        try:
+            moderngl.create_standalone_context(backend="egl").release()
+        except Exception as error:  # the loader raises plain Exception for a missing library
+            problems.append(f"no OpenGL through EGL ({error}): on Debian, apt-get install libegl1 libgl1-mesa-dri")
+    needed = pictures * BYTES_A_PICTURE + 500_000_000
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        problems.append(f"{folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed: give another --out")
+    return problems
+
+
+def main() -> int:
+    """The command; returns the exit status."""
+    here = Path(__file__).parent
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=here / "work", help="folder for pictures, checkpoint and result")
+    parser.add_argument("--minutes", type=float, default=60, help="time to train, not counting the pictures")
+    parser.add_argument("--pictures", type=int, default=24_000, help="how many pictures to render")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that render")
+    parser.add_argument("--export", type=Path, metavar="FILE", help="only write the checkpoint's generator to FILE")
+    options = parser.parse_args()
+    if options.export is not None:
+        from train import export_checkpoint
+
+        export_checkpoint(options.out, options.export)
+        return 0
+
+    # Ending it politely must end its helpers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the same command goes on from the last checkpoint"))
+    options.out.mkdir(parents=True, exist_ok=True)
+    if problems := missing_things(options.out, options.pictures):
+        print("Cannot start:\n- " + "\n- ".join(problems), file=sys.stderr)
+        return 1
+
+    import torch
+    from basis import HeadBasis, build_basis
+    from dataset import DatasetMaker
+    from train import Pairs, Team, Trainer, count_numbers, help_training
+
+    torch.set_num_threads(1)
+    basis_file = options.out / "basis.npz"
+    if not basis_file.exists():
+        build_basis().save(basis_file)
+    HeadBasis.load(basis_file)
+
+    folder = options.out / "pictures"
+    maker = DatasetMaker(folder, basis_file, options.pictures, options.processes)
+    maker.start()
+    try:
+        while not maker.complete:
+            print(maker.progress(), flush=True)
+            time.sleep(5)
+    finally:
+        maker.stop()
+
+    members = max(1, min(4, os.cpu_count() or 1))
+    team = Team(members, count_numbers())
+    trainer = Trainer(options.out, Pairs(folder), options.minutes, team)
+    helpers = [
+        torch.multiprocessing.get_context("spawn").Process(
+            target=help_training, args=(options.out, folder, options.minutes, team, rank), daemon=True
+        )
+        for rank in range(1, members)
+    ]
+    for helper in helpers:
+        helper.start()
+    began, had = time.monotonic(), trainer.seconds
+
+    def line(text: str) -> None:
+        trained = trainer.seconds - had
+        pace = (time.monotonic() - began) / trained if trained > 5 else 1.0  # saving takes time too
+        left = (60 * trainer.minutes - trainer.seconds) * max(pace, 1.0) / 60
+        print(f"{text}, time left {left:.0f} min", flush=True)
+
+    try:
+        trainer.run(line)
+    finally:
+        for helper in helpers:
+            helper.terminate()
+    print(f"done: {options.out / 'faces.safetensors'}, samples in {options.out / 'samples.png'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,202 @@
+"""64 normal numbers -> one face as a scene: shape, expression, pose, colours, light.
+
+Every number of the latent has a name and acts smoothly and alone as far as possible, so that a generator can learn
+the map from latent to picture and so that what it learned can be dragged about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from basis import PHENOTYPE, HeadBasis, phenotype_features
+from scipy.special import ndtr
+
+LOCAL_AXES: dict[str, dict[str, float]] = {
+    "nose_width": {"nose-scale-horiz-incr": 0.8, "nose-nostrils-width-incr": 0.5},
+    "nose_length": {"nose-scale-vert-incr": 0.9, "nose-point-up": -0.4},
+    "nose_depth": {"nose-scale-depth-incr": 0.9, "nose-trans-forward": 0.3},
+    "nose_bridge": {"nose-hump-incr": 0.8, "nose-curve-convex": 0.5, "nose-width1-incr": 0.4},
+    "mouth_width": {"mouth-scale-horiz-incr": 1.0},
+    "lip_fullness": {
+        "mouth-upperlip-volume-incr": 0.7,
+        "mouth-lowerlip-volume-incr": 0.7,
+        "mouth-upperlip-height-incr": 0.6,
+        "mouth-lowerlip-height-incr": 0.6,
+    },
+    "mouth_height": {"mouth-trans-up": 0.9},
+    "eye_size": {"l-eye-scale-incr": 0.9},
+    "eye_tilt": {"l-eye-corner1-up": -0.6, "l-eye-corner2-up": 0.8},
+    "eye_opening": {"l-eye-height1-incr": 0.5, "l-eye-height2-incr": 0.7, "l-eye-height3-incr": 0.5},
+    "eye_spacing": {"l-eye-trans-out": 0.8},
+    "brow_shape": {"eyebrows-trans-up": 0.7, "eyebrows-angle-up": 0.5},
+    "chin_length": {"chin-jaw-drop-incr": 0.8, "chin-height-incr": 0.6, "chin-prominent-incr": 0.3},
+    "jaw_width": {"chin-bones-incr": 0.8, "chin-width-incr": 0.8, "head-fat-incr": 0.3},
+    "cheeks": {"l-cheek-volume-incr": 0.6, "l-cheek-bones-incr": 0.7},
+    "head_shape": {"head-scale-horiz-incr": 0.5, "head-scale-vert-incr": -0.5},
+    "ears": {"l-ear-scale-incr": 0.5, "l-ear-wing-incr": 0.5},
+}
+"""Each shape axis of the latent as a blend of MakeHuman's local changes (left ones stand for both sides)."""
+
+# fmt: off
+LATENT = (
+    "sex", "age", "muscle", "weight", "african", "asian",
+    *LOCAL_AXES,
+    "smile", "jaw", "mouth_shift", "pucker", "blink", "wink", "brow_raise", "brow_inner", "gaze_x", "gaze_y",
+    "upper_lip", "yaw", "pitch", "roll", "shift_x", "shift_y", "zoom", "light_x", "light_z", "light_warmth",
+    "skin_tone", "skin_warmth", "hair_tone", "hair_red", "grey", "iris", "lip_colour", "blush",
+    "shirt_light", "shirt_blue", "shirt_red", "back_light", "back_blue", "back_red",
+    "brow_weight", "hair_length", "hairline", "hair_volume", "beard", "collar", "parting",
+)
+# fmt: on
+"""What each of the 64 numbers means, in order."""
+
+assert len(LATENT) == 64
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the renderer needs besides the basis: vertices' coefficients, pose, and named shader values."""
+
+    phenotype: np.ndarray  # (27,)
+    local: np.ndarray  # (L,)
+    actions: np.ndarray  # (A,)
+    yaw: float
+    pitch: float
+    roll: float
+    shift: tuple[float, float]
+    zoom: float
+    uniforms: dict[str, float | tuple[float, ...]]
+
+
+def _mix(stops: np.ndarray, place: float) -> np.ndarray:
+    """A colour at ``place`` 0..1 along evenly spaced ``stops`` (K, 3)."""
+    where = np.clip(place, 0, 1) * (len(stops) - 1)
+    return np.array([np.interp(where, np.arange(len(stops)), stops[:, channel]) for channel in range(3)])
+
+
+def _colour(light: float, blue: float, red: float) -> np.ndarray:
+    """A colour from luma and two chroma numbers (BT.601), inside [0.03, 0.97]."""
+    rgb = np.array([light + 1.402 * red, light - 0.344 * blue - 0.714 * red, light + 1.772 * blue])
+    return np.clip(rgb, 0.03, 0.97)
+
+
+def _soft_ramp(value: float, start: float, width: float) -> float:
+    """0 below ``start``, rising smoothly, about ``(value - start) / width`` far above it."""
+    scaled = (value - start) / width
+    return float(np.logaddexp(0.0, 6 * scaled) / 6)
+
+
+SKIN = np.array([[0.36, 0.23, 0.17], [0.52, 0.35, 0.26], [0.72, 0.53, 0.41], [0.86, 0.68, 0.57], [0.95, 0.80, 0.71]])
+HAIR = np.array([[0.07, 0.055, 0.05], [0.15, 0.10, 0.075], [0.28, 0.18, 0.12], [0.47, 0.33, 0.20], [0.78, 0.64, 0.42]])
+IRIS = np.array([[0.20, 0.12, 0.07], [0.30, 0.19, 0.10], [0.33, 0.38, 0.24], [0.30, 0.43, 0.58]])
+
+
+def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
+    """The scene of one latent ``(64,)``.
+
+    The latent is brought to unit mean square first, since that is all a StyleGAN2 mapping sees of it.
+    """
+    latent = np.asarray(latent, float)
+    latent = latent / np.sqrt(np.square(latent).mean() + 1e-8)
+    z = dict(zip(LATENT, np.clip(latent, -2.6, 2.6), strict=True))
+    u = {name: float(ndtr(value)) for name, value in z.items()}
+
+    female = 1 - float(ndtr(1.7 * z["sex"]))
+    male = 1 - female
+    share = np.exp([1.3 * z["african"], 1.3 * z["asian"], 0.6])
+    african, asian, _ = share / share.sum()
+    kinds = {
+        "gender": 0.08 + 0.84 * male,
+        "age": 0.64 + 0.33 * u["age"] ** 1.6,
+        "muscle": 0.5 + 0.17 * z["muscle"],
+        "weight": 0.5 + 0.17 * z["weight"],
+        "african": african,
+        "asian": asian,
+    }
+    old = u["age"] ** 1.6
+
+    local = np.zeros(len(basis.local_names))
+    for axis, blend in LOCAL_AXES.items():
+        for name, amount in blend.items():
+            local[basis.local_names.index(name)] += 0.42 * z[axis] * amount
+    local[basis.local_names.index("head-age-incr")] += 0.5 * old
+
+    actions = np.zeros(len(basis.action_names))
+
+    def act(amount: float, *names: str) -> None:
+        for name in names:
+            actions[basis.action_names.index(name)] += amount
+
+    smile = _soft_ramp(z["smile"], -0.5, 2.0)
+    frown = _soft_ramp(-z["smile"], 0.7, 2.2)
+    jaw = _soft_ramp(z["jaw"], 0.15, 2.6)
+    shift = z["mouth_shift"]
+    act(smile * (1 + 0.18 * shift), "mouthSmileLeft")
+    act(smile * (1 - 0.18 * shift), "mouthSmileRight")
+    act(0.45 * smile, "cheekSquintLeft", "cheekSquintRight")
+    act(0.12 * smile, "eyeSquintLeft", "eyeSquintRight")
+    act(
+        0.45 * smile + 0.25 * jaw + 0.25 * _soft_ramp(z["upper_lip"], 0.2, 1.6), "mouthUpperUpLeft", "mouthUpperUpRight"
+    )
+    act(0.22 * smile + 0.20 * _soft_ramp(-z["upper_lip"], 0.5, 1.6), "mouthLowerDownLeft", "mouthLowerDownRight")
+    act(0.9 * frown, "mouthFrownLeft", "mouthFrownRight")
+    act(0.10 * smile + jaw, "jawOpen")
+    act(0.16 * max(shift, 0), "mouthLeft", "jawLeft")
+    act(0.16 * max(-shift, 0), "mouthRight", "jawRight")
+    act(0.55 * _soft_ramp(z["pucker"], 0.5, 1.6), "mouthPucker", "mouthFunnel")
+    act(0.35 * _soft_ramp(-z["pucker"], 0.6, 1.6), "mouthStretchLeft", "mouthStretchRight")
+    for side, sign in (("Left", 1), ("Right", -1)):
+        lid = z["blink"] + 0.45 * sign * z["wink"]
+        act(min(1.0, 1.0 * _soft_ramp(lid, 0.85, 0.9)), f"eyeBlink{side}")
+        act(0.15 + 0.4 * _soft_ramp(-lid, 0.3, 1.6), f"eyeWide{side}")
+        act(0.9 * _soft_ramp(z["brow_raise"], 0.1, 2.0), f"browOuterUp{side}")
+        act(0.9 * _soft_ramp(-z["brow_raise"], 0.3, 2.0), f"browDown{side}")
+    act(0.5 * _soft_ramp(z["brow_raise"], 0.1, 2.0) + 0.7 * _soft_ramp(z["brow_inner"], 0.8, 2.2), "browInnerUp")
+
+    tone = 0.70 - 0.62 * african - 0.06 * asian + 0.10 * z["skin_tone"]
+    skin = _mix(SKIN, tone) * (1 + np.array([0.02, 0.0, -0.03]) * z["skin_warmth"])
+    fair = 0.36 + 0.26 * z["hair_tone"] - 0.5 * (african + asian - 0.55)
+    hair = _mix(HAIR, fair) * (1 + np.array([0.30, 0.02, -0.12]) * _soft_ramp(z["hair_red"], 0.4, 1.5))
+    grey = float(np.clip(1.5 * old - 0.75 + 0.25 * z["grey"], 0, 1))
+    hair = hair * (1 - 0.85 * grey) + np.array([0.66, 0.65, 0.64]) * 0.85 * grey
+    lips = skin * np.array([0.88, 0.66, 0.65]) + (0.03 * z["lip_colour"] + 0.04 * female) * np.array([0.8, -0.5, -0.3])
+    iris = _mix(IRIS, float(ndtr(z["iris"] - 2.0 * (african + asian - 0.35))))
+
+    warmth = 0.04 * z["light_warmth"]
+    light = np.array([0.55 * z["light_x"], -1.25, 0.75 + 0.25 * z["light_z"]])
+    light /= np.linalg.norm(light)
+    back = _colour(0.58 + 0.13 * z["back_light"], 0.028 * z["back_blue"], 0.022 * z["back_red"])
+    shirt = _colour(0.42 + 0.16 * z["shirt_light"], 0.045 * z["shirt_blue"], 0.035 * z["shirt_red"])
+    length = float(ndtr(1.15 * z["hair_length"] + 0.75 * (female - male)))
+    uniforms: dict[str, float | tuple[float, ...]] = {
+        "light_direction": tuple(light),
+        "light_colour": (0.99 + warmth, 0.97, 0.94 - warmth),
+        "skin": tuple(np.clip(skin, 0, 1)),
+        "hair": tuple(np.clip(hair, 0, 1)),
+        "lips": tuple(np.clip(lips, 0, 1)),
+        "iris": tuple(iris),
+        "shirt": tuple(shirt),
+        "back": tuple(back),
+        "blush": 0.20 + 0.08 * z["blush"] + 0.10 * female,
+        "brow_weight": 0.062 + 0.016 * z["brow_weight"] + 0.018 * male,
+        "brow_colour": tuple(np.clip(hair * 0.62 + skin * 0.06, 0, 1)),
+        "hair_length": 1.1 - 4.6 * length,
+        "hair_rise": float(0.10 * z["hairline"] + 0.22 * old * male),
+        "hair_volume": float(0.13 + 0.05 * z["hair_volume"]),
+        "beard": float(np.clip(male * _soft_ramp(z["beard"], 0.1, 1.3), 0, 1)),
+        "collar": float(0.5 * _soft_ramp(z["collar"], -0.2, 1.2)),
+        "parting": float(0.35 * z["parting"]),
+        "gaze": (0.10 * z["gaze_x"], 0.07 * z["gaze_y"]),
+    }
+    return Scene(
+        phenotype=phenotype_features(np.array([kinds[name] for name in PHENOTYPE])),
+        local=local,
+        actions=actions,
+        yaw=0.25 * z["yaw"],
+        pitch=0.09 * z["pitch"] + 0.02,
+        roll=0.05 * z["roll"],
+        shift=(0.06 * z["shift_x"], 0.05 * z["shift_y"]),
+        zoom=float(np.exp(0.035 * z["zoom"])),
+        uniforms=uniforms,
+    )

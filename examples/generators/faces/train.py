@@ -1,0 +1,427 @@
+"""Learn latent → picture from rendered pairs, coarse to fine, on a processor.
+
+The pairs are known, so there is nothing adversarial about it: differences of pixels at several scales and of
+neighbouring pixels, the face counting more than the background. Everything that counts is in one checkpoint, written
+whole or not at all, so training can be stopped and gone on with at any moment.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from dataset import PART, SIZE, finished_parts, part_file, part_latents
+from forward import TrainingForward, fold_centre
+from PIL import Image
+from torch import Tensor
+
+from draggan_widget.config import DragConfig
+from draggan_widget.generators.checkpoints import save_generator
+from draggan_widget.generators.stylegan2 import LEAKY_GAIN, LEAKY_SLOPE, FullyConnected, StyleGAN2, unit_second_moment
+
+NETWORK = {
+    "z_dim": 64,
+    "w_dim": 320,
+    "channels": {4: 256, 8: 256, 16: 224, 32: 160, 64: 64, 128: 32},
+    "mapping_layers": 4,
+    "mapping_lr_multiplier": 1.0,
+}
+SCHEDULE = ((0.2, 32, 32), (0.48, 64, 24), (1.0, 128, 16))
+"""Until which fraction of the time: picture size, batch size."""
+LEARNING_RATE = 8e-3
+OFFSET = 4.0
+"""Added to every number of ``w``, whose spread is about 1."""
+MAPPING_FACTOR = 0.1
+"""The mapping has been taught before and is only refined: small batches of pictures would unsettle it."""
+DECAY_FROM = 0.6
+HELD_OUT = 64
+"""The first so many pairs of part 0 are never trained on; they tell how good new faces are."""
+SAVE_EVERY = 180.0
+TELL_EVERY = 20.0
+"""Seconds between checkpoints, and between progress lines."""
+DRAG_CONFIG = DragConfig(block=4, edit_layers=5, learning_rate=2e-2, supervision_radius=12.0, mask_weight=10.0)
+"""What ``evaluate.py --search`` found best."""
+NOTES = {
+    "name": "faces",
+    "licence": "CC0-1.0",
+    "card": "faces.md",
+}
+
+
+def new_generator() -> StyleGAN2:
+    """The untrained network. Only the coarsest block paints at first; finer ones join without a jolt."""
+    generator = StyleGAN2(SIZE, **NETWORK)
+    with torch.no_grad():
+        for name, block in generator.network["synthesis"].items():
+            if name != "b4":
+                block.torgb.weight.zero_()
+    return generator
+
+
+class Pairs:
+    """The pairs that are on disk so far, mapped rather than read."""
+
+    def __init__(self, folder: Path) -> None:
+        """Part 0 must be there."""
+        self.folder = folder
+        self.parts: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Take in parts that were finished since."""
+        for part in finished_parts(self.folder):
+            if part not in self.parts:
+                self.parts[part] = (np.load(part_file(self.folder, part), mmap_mode="r"), part_latents(part))
+
+    def __len__(self) -> int:
+        return PART * len(self.parts) - HELD_OUT
+
+    def held_out(self) -> tuple[Tensor, Tensor]:
+        """Pictures (64, 3, 128, 128) and latents (64, 64) that training never sees."""
+        pictures, latents = self.parts[0]
+        return _as_tensor(pictures[:HELD_OUT]), torch.from_numpy(latents[:HELD_OUT])
+
+    def batch(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Random pairs: pictures (N, 3, 128, 128) in [-1, 1], latents (N, 64)."""
+        keys = list(self.parts)
+        chosen = []
+        while len(chosen) < count:
+            part, row = keys[rng.integers(len(keys))], int(rng.integers(PART))
+            if part != 0 or row >= HELD_OUT:
+                chosen.append((part, row))
+        pictures = np.stack([self.parts[part][0][row] for part, row in chosen])
+        latents = np.stack([self.parts[part][1][row] for part, row in chosen])
+        return _as_tensor(pictures), torch.from_numpy(latents)
+
+
+def _as_tensor(pictures: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+
+
+def attention(size: int) -> Tensor:
+    """How much each pixel counts (1, 1, size, size): eyes to mouth, where all faces have theirs, about three times."""
+    line = (torch.arange(size) + 0.5) / size * 2 - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    inner = torch.exp(-(((x / 0.42) ** 2 + ((y - 0.12) / 0.5) ** 2) ** 2))
+    weights = 1 + 2.5 * inner
+    return (weights / weights.mean())[None, None]
+
+
+def picture_loss(made: Tensor, true: Tensor, weights: Tensor) -> Tensor:
+    """Mean absolute differences of pixels at four scales and of neighbouring pixels at two."""
+    difference = made - true
+    total = (difference.abs() * weights).mean()
+    total = total + _edges(difference, weights)
+    for scale in (2, 4, 8):
+        difference, weights = F.avg_pool2d(difference, 2), F.avg_pool2d(weights, 2)
+        total = total + (difference.abs() * weights).mean()
+        if scale == 2:
+            total = total + _edges(difference, weights)
+    return total
+
+
+def _edges(difference: Tensor, weights: Tensor) -> Tensor:
+    down = (difference[:, :, 1:] - difference[:, :, :-1]).abs() * weights[:, :, 1:]
+    right = (difference[..., 1:] - difference[..., :-1]).abs() * weights[..., 1:]
+    return 2 * (down.mean() + right.mean())
+
+
+def principal_targets(pairs: Pairs, most: int = 24_000, components: int = 128) -> tuple[Tensor, Tensor]:
+    """Latents (N, 64) and what their pictures are in few numbers (N, 256): principal components of picture and face.
+
+    Coarse pictures, and the region from brows to chin at twice the detail. Components are scaled to the root of their
+    own spread, so that the small ones, such as an open mouth, have a say.
+    """
+    whole, face, latents = [], [], []
+    for pictures, z in list(pairs.parts.values())[: most // PART]:
+        small = F.avg_pool2d(_as_tensor(pictures), 2)
+        whole.append(F.avg_pool2d(small, 2).flatten(1))
+        face.append(small[:, :, 20:56, 14:50].flatten(1))
+        latents.append(torch.from_numpy(z))
+    targets = []
+    for views in (whole, face):
+        flat = torch.cat(views)
+        flat -= flat.mean(0)
+        _, axes = torch.linalg.eigh(flat.T @ flat / len(flat))
+        scores = flat @ axes[:, -components:]
+        spread = scores.std(0)
+        targets.append(scores / (spread * spread.max()).sqrt())
+    return torch.cat(latents)[HELD_OUT:], torch.cat(targets, 1)[HELD_OUT:]
+
+
+def teach_mapping(generator: StyleGAN2, pairs: Pairs, batch: int = 512) -> None:
+    """Give the mapping a ``w`` that says plainly what will be seen, before anything is drawn.
+
+    All layers but the last learn to predict the principal components of the picture through a linear reader, which
+    then becomes the last layer; beside it the numbers of the latent themselves are handed through, for what is too
+    small to show among the components. The rest of the network only has to draw; left to itself, the mapping learns
+    last, through everything else. And since all numbers of ``w`` mean something and have comparable spread, small
+    moves of ``w`` are small, meaningful moves of the picture.
+    """
+    latents, targets = principal_targets(pairs)
+    steps = min(9000, 3 * len(latents) // 8)  # of few pictures, more would learn the pictures and not the faces
+    z_dim, codes = generator.z_dim, targets.shape[1]
+    layers = torch.nn.ModuleList(
+        [FullyConnected(z_dim, codes)] + [FullyConnected(codes, codes) for _ in range(NETWORK["mapping_layers"] - 2)]
+    )
+    reader = torch.nn.Linear(codes, codes)
+
+    def hidden(z: Tensor) -> Tensor:
+        x = unit_second_moment(z)
+        for layer in layers:
+            x = F.leaky_relu(layer(x), LEAKY_SLOPE) * LEAKY_GAIN
+        return x
+
+    optimiser = torch.optim.Adam([*layers.parameters(), *reader.parameters()], betas=(0.9, 0.99))
+    order = torch.Generator().manual_seed(0)
+    train, test = slice(512, None), slice(0, 512)
+    for step in range(steps):
+        for group in optimiser.param_groups:
+            group["lr"] = 1.5e-2 * (0.02 + 0.98 * (1 + math.cos(math.pi * step / steps)) / 2)
+        rows = torch.randint(len(latents) - 512, (batch,), generator=order)
+        x = hidden(latents[train][rows])
+        loss = F.mse_loss(reader(x), targets[train][rows]) + 0.01 * (x.square().mean() - 1).square()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step % 1000 == 0 or step == steps - 1:
+            with torch.no_grad():
+                missed = F.mse_loss(reader(hidden(latents[test])), targets[test]) / targets[test].var(0).mean()
+            print(f"mapping: step {step}, {float(missed):.3f} of the spread not explained", flush=True)
+    with torch.no_grad():
+        seen = reader(hidden(latents))
+        scale = seen.std(0).clamp(min=1e-3).rsqrt()
+        scale /= (seen * scale).var(0).mean().sqrt()
+        last = FullyConnected(codes, codes)
+        last.weight.copy_(reader.weight * scale[:, None] / (LEAKY_GAIN * last.weight_gain))
+        last.bias.copy_((reader.bias * scale + OFFSET) / (LEAKY_GAIN * last.bias_gain))
+        install_mapping(generator, [*layers, last])
+        mapping = generator.network["mapping"]
+        mapping.w_avg.copy_(torch.cat([mapping(chunk, None) for chunk in latents.split(2000)]).mean(0))
+
+
+@torch.no_grad()
+def install_mapping(generator: StyleGAN2, layers: Sequence[FullyConnected]) -> None:
+    """Put a narrower mapping into the generator's, and beside it hand the normalised latent through.
+
+    Every layer has an activation; ``OFFSET`` keeps nearly all arguments of those handing through positive, hence
+    straight. The last of ``layers`` is to keep its own so too.
+    """
+    mapping, extra = generator.network["mapping"], torch.eye(generator.z_dim)
+    for index, layer in enumerate(layers):
+        into = mapping.get_submodule(f"fc{index}")
+        rows, columns = layer.weight.shape
+        first = index == 0
+        into.weight.zero_()
+        into.bias.zero_()
+        into.weight[:rows, :columns] = layer.weight * layer.weight_gain / into.weight_gain
+        into.bias[:rows] = layer.bias * layer.bias_gain / into.bias_gain
+        beside = slice(0 if first else columns, None)
+        into.weight[rows:, beside] = extra / (LEAKY_GAIN * into.weight_gain)
+        into.bias[rows:] = OFFSET / (LEAKY_GAIN * into.bias_gain) if first else 0.0
+
+
+def write_atomically(path: Path, write) -> None:
+    """Call ``write(stream)`` on a temporary file and put it in the place of ``path``."""
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as stream:
+        write(stream)
+    temporary.replace(path)
+
+
+class Team:
+    """Processes that train together on one machine: each takes a share of the batch, all take the mean gradient.
+
+    One thread in each of two processes gets much further than two threads in one, all the more on a busy machine:
+    they meet once a step instead of once an operation.
+    """
+
+    def __init__(self, size: int, numbers: int) -> None:
+        """``size`` members, who exchange ``numbers`` numbers a step. Make it before the other processes."""
+        context = multiprocessing.get_context("spawn")
+        self.size = size
+        self.rank = 0
+        self.shared = torch.zeros(size, numbers).share_memory_()
+        self.barrier = context.Barrier(size)
+
+    def mean(self, numbers: Tensor) -> Tensor:
+        """The mean over all members of what each gave; waits for them."""
+        self.shared[self.rank].copy_(numbers)
+        self.barrier.wait(timeout=900)
+        mean = self.shared.mean(0)
+        self.barrier.wait(timeout=900)  # nobody writes the next numbers before all have read these
+        return mean
+
+
+class Trainer:
+    """One training run in one folder; with a team, one member's part of it."""
+
+    def __init__(self, folder: Path, pairs: Pairs, minutes: float, team: Team | None = None) -> None:
+        """Goes on with the folder's checkpoint if it has one."""
+        torch.manual_seed(0)  # every member begins with the same weights
+        self.folder, self.pairs, self.minutes, self.team = folder, pairs, minutes, team
+        self.generator = new_generator()
+        checkpoint = folder / "checkpoint.pt"
+        if not checkpoint.exists():
+            if team is not None and team.rank > 0:
+                raise RuntimeError("the first member must have written the first checkpoint")
+            teach_mapping(self.generator, pairs)
+        self.generator.network.requires_grad_(True)
+        self.generator.to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.generator)
+        self.forward = TrainingForward(self.generator, centred=True)
+        self.weights = list(self.generator.network.parameters())
+        for weight in self.weights:
+            weight.grad = torch.zeros_like(weight)  # blocks above the present size take part with zeros
+        self.average_weights = list(self.average.network.parameters())
+        slow = {id(weight) for weight in self.generator.network["mapping"].parameters()}
+        groups = [
+            {"params": [weight for weight in self.weights if id(weight) not in slow], "factor": 1.0},
+            {"params": [weight for weight in self.weights if id(weight) in slow], "factor": MAPPING_FACTOR},
+        ]
+        self.optimiser = torch.optim.Adam(groups, LEARNING_RATE, betas=(0.9, 0.99), fused=True)
+        self.steps, self.seconds, self.fresh_steps, self._clock = 0, 0.0, 0, 0.0
+        self.rng = np.random.default_rng()
+        if not checkpoint.exists():
+            self.save()
+        else:
+            state = torch.load(checkpoint, weights_only=True)
+            self.generator.network.load_state_dict(state["generator"])
+            self.average.network.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.steps, self.seconds = state["steps"], state["seconds"]
+
+    @property
+    def fraction(self) -> float:
+        """How much of the time is used, 0..1."""
+        return min(1.0, self.seconds / (60 * self.minutes))
+
+    def run(self, line=print) -> None:
+        """Train until the time is used up; ``line`` takes a progress line."""
+        recent, saved, told = [], time.monotonic(), time.monotonic()
+        while self.fraction < 1:
+            size, batch = next((size, batch) for until, size, batch in SCHEDULE if self.fraction <= until)
+            recent.append(self.step(size, batch))
+            now = time.monotonic()
+            leads = self.team is None or self.team.rank == 0
+            if now - told > TELL_EVERY:
+                if leads:
+                    line(
+                        f"step {self.steps}, {size} px, {len(self.pairs)} pictures, loss {np.mean(recent):.4f}, "
+                        f"{self.seconds / 60:.1f} of {self.minutes:.0f} min"
+                    )
+                recent, told = [], now
+                self.pairs.refresh()
+            if not leads:
+                continue
+            if now - saved > SAVE_EVERY or self.fraction >= 1:
+                line(f"held-out loss {self.save():.4f}")
+                saved = time.monotonic()
+
+    def step(self, size: int, batch: int) -> float:
+        """One step of the optimiser and of the running average; returns the loss."""
+        decay = max(0.0, (self.fraction - DECAY_FROM) / (1 - DECAY_FROM))
+        self.fresh_steps += 1
+        warm = min(1.0, self.fresh_steps / 50)
+        for group in self.optimiser.param_groups:
+            group["lr"] = group["factor"] * LEARNING_RATE * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * decay)))
+        began = time.monotonic()
+        pictures, latents = self.pairs.batch(batch // (self.team.size if self.team else 1), self.rng)
+        pictures = F.avg_pool2d(pictures, SIZE // size) if size < SIZE else pictures
+        loss = picture_loss(self.forward(self.forward.mapping(latents), size), pictures, attention(size))
+        self.optimiser.zero_grad(set_to_none=False)
+        loss.backward()
+        now = time.monotonic()
+        elapsed, self._clock = now - (self._clock or began), now
+        self.seconds += elapsed if self.team is None else self._share_gradients(elapsed)
+        self.optimiser.step()
+        self.steps += 1
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average_weights, self.weights, max(0.005, 1 / (1 + self.steps / 4)))
+        return float(loss.detach())
+
+    def _share_gradients(self, elapsed: float) -> float:
+        """Replace the gradients and ``elapsed`` by the team's means; returns the latter.
+
+        All members must count the same time, since it decides on sizes, rates and the end.
+        """
+        assert self.team is not None
+        flat = self.team.mean(torch.cat([*(w.grad.flatten() for w in self.weights), torch.tensor([elapsed])]))
+        start = 0
+        for weight in self.weights:
+            weight.grad.copy_(flat[start : start + weight.numel()].view_as(weight))
+            start += weight.numel()
+        return float(flat[-1])
+
+    @torch.no_grad()
+    def save(self) -> float:
+        """Write checkpoint, sample sheet and the generator file; returns the loss on held-out pairs."""
+        size = next(size for until, size, _ in SCHEDULE if self.fraction <= until)
+        true, latents = self.pairs.held_out()
+        draw, mapping = TrainingForward(self.average, torch.float32, centred=True), self.average.network["mapping"]
+        made = draw(mapping(latents, None), size)
+        small = F.avg_pool2d(true, SIZE // size) if size < SIZE else true
+        loss = float(picture_loss(made, small, attention(size)))
+        state = {
+            "generator": self.generator.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "steps": self.steps,
+            "seconds": self.seconds,
+        }
+        write_atomically(self.folder / "checkpoint.pt", lambda stream: torch.save(state, stream))
+        export(self.average, self.folder / "faces.safetensors")
+        fresh = mapping(torch.randn(16, 64, generator=torch.Generator().manual_seed(3)), None)
+        new = draw(mapping.w_avg.lerp(fresh, 0.7), size)
+        rows = [F.interpolate(rows, SIZE) for rows in (true[:8], made[:8], new[:8], new[8:])]
+        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
+        picture = Image.fromarray(((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
+        write_atomically(self.folder / "samples.png", lambda stream: picture.save(stream, "PNG"))
+        with (self.folder / "history.jsonl").open("a") as history:
+            record = {"steps": self.steps, "seconds": round(self.seconds), "size": size, "held_out": round(loss, 5)}
+            history.write(json.dumps(record) + "\n")
+        return loss
+
+
+def help_training(folder: Path, pictures: Path, minutes: float, team: Team, rank: int) -> None:
+    """The whole life of a team's member other than the first."""
+    os.nice(max(0, 19 - os.nice(0)))
+    torch.set_num_threads(1)
+    team.rank = rank
+    Trainer(folder, Pairs(pictures), minutes, team).run()
+
+
+def count_numbers() -> int:
+    """How many numbers a team exchanges each step: all gradients and the time."""
+    return sum(weight.numel() for weight in new_generator().network.parameters()) + 1
+
+
+@torch.no_grad()
+def export(generator: StyleGAN2, path: Path) -> None:
+    """Write a trained (centred) ``generator`` as the package reads it, with the mean latent of 20,000 samples."""
+    generator = copy.deepcopy(generator)
+    fold_centre(generator)
+    z = torch.randn(20_000, generator.z_dim, generator=torch.Generator().manual_seed(1))
+    mapping = generator.network["mapping"]
+    mapping.w_avg.copy_(torch.cat([mapping(chunk, None) for chunk in z.split(2000)]).mean(0))
+    generator.drag_config = DRAG_CONFIG
+    save_generator(path, generator, half=True, **NOTES)
+    path.chmod(0o644)
+
+
+def export_checkpoint(folder: Path, path: Path) -> None:
+    """Write the generator of a folder's checkpoint to ``path``."""
+    generator = new_generator()
+    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    generator.network.load_state_dict(state["average"])
+    export(generator, path)
+    print(f"{path}: the average after {state['steps']} steps, {state['seconds'] / 60:.0f} min")
