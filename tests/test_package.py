@@ -104,7 +104,7 @@ def test_both_readme_commands_are_one_line_and_use_the_one_constraints_file():
 
 def test_every_file_that_the_readme_links_to_is_there():
     readme = (ROOT / "README.md").read_text()
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
+    links = [link for link in re.findall(r"(?:\]\(|src=\")([^)\"]+)[)\"]", readme) if "://" not in link]
     assert len(links) >= 4
     assert [link for link in links if not (ROOT / link).exists()] == []
 
