@@ -15,3 +15,8 @@ torch.set_num_threads(1)  # the networks are tiny, and so is what a second threa
 def generator() -> StyleGAN2:
     """A random StyleGAN2 of 64 px."""
     return small_stylegan2()
+
+
+def pytest_collection_modifyitems(items):
+    """Browser tests last: Playwright's synchronous interface keeps an event loop running in the main thread."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
