@@ -199,14 +199,17 @@ class Editor:
         self.canvas.evaluate(
             """canvas => {
                 window.seen = new Map();
+                let last = null;
                 const look = () => {
+                    requestAnimationFrame(look);
+                    if (canvas.dataset.seq === last) return; // looking costs time that the edit needs
+                    last = canvas.dataset.seq;
                     const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
                     let hash = 0;
-                    for (const value of data) hash = (hash * 31 + value) | 0;
+                    for (let i = 0; i < data.length; i++) hash = (hash * 31 + data[i]) | 0;
                     const {step} = canvas.dataset;
                     const known = [...window.seen.values()].some(other => other.hash === hash);
                     if (!known && !window.seen.has(step)) window.seen.set(step, {hash, at: performance.now()});
-                    requestAnimationFrame(look);
                 };
                 look();
             }"""

@@ -53,7 +53,7 @@ def test_a_pull_of_the_mouth_moves_the_mouth(quickstart):
     )
     assert said.strip() == f"({before.height}, {before.width}) running"
     assert answered_after < 1
-    assert len([step for step, _ in seen if 0 < step < editor.step]) >= 5
+    assert len([step for step, _ in seen if step > 0]) >= 5
     assert along > 0.3 * 0.07 * width
 
 
