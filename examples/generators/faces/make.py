@@ -55,7 +55,7 @@ def main() -> int:
     """The command; returns the exit status."""
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=here / "work", help="folder for pictures, checkpoint and result")
+    parser.add_argument("--out", type=Path, default=here / "out", help="folder for pictures, checkpoint and result")
     parser.add_argument("--minutes", type=float, default=60, help="time to train, not counting the pictures")
     parser.add_argument("--pictures", type=int, default=24_000, help="how many pictures to render")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that render")
