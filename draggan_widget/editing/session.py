@@ -78,7 +78,7 @@ class Session:
         self._gesture = False
         self._waiting: list[Future[DragResult]] = []
         self._failure: BaseException | None = None
-        self._now = self._begin(generator.mapping(seed=seed, truncation=truncation), seed, truncation)
+        self._now = self._begin_at(seed, truncation)
         self._status, self._message = "idle", ""
         self.latest = self._snapshot()
         """The newest snapshot, for any thread to read."""
@@ -158,8 +158,7 @@ class Session:
             if self._run is not None:
                 self._run.by_view &= by_view
                 return
-            if not self._now.drag.ids:
-                raise ValueError("there are no points yet; press on the picture and pull, or set points")
+            self._need_points()
             if not self._gesture:
                 self._remember()
             self._change(drag=dragging.begin_run(self._now.drag))
@@ -180,8 +179,7 @@ class Session:
         """One step, whether or not the handles have arrived."""
 
         def step_once() -> None:
-            if not self._now.drag.ids:
-                raise ValueError("there are no points yet; press on the picture and pull, or set points")
+            self._need_points()
             self._stop()
             before = self._now
             self._step()
@@ -215,8 +213,7 @@ class Session:
         """Begin a new edit with the picture of ``seed``; undo brings the old one back."""
 
         def new_image() -> None:
-            ws = self.generator.mapping(seed=seed, truncation=truncation)
-            self._replace_edit(self._begin(ws, seed, truncation))
+            self._replace_edit(self._begin_at(seed, truncation))
 
         return self._command(new_image)
 
@@ -227,8 +224,7 @@ class Session:
             seed = self._now.seed
             if seed is None:
                 raise ValueError("this picture did not come from a seed, so it has no truncation; set a seed first")
-            ws = self.generator.mapping(seed=seed, truncation=truncation)
-            self._replace_edit(self._begin(ws, seed, truncation))
+            self._replace_edit(self._begin_at(seed, truncation))
 
         return self._command(retruncate)
 
@@ -418,7 +414,7 @@ class Session:
     def _fail(self, error: BaseException, what: str) -> None:
         self._run, self._pulling = None, False
         log.error("%s", what, exc_info=error)
-        self._set_status("error", f"{what}: {str(error) or type(error).__name__}", error)
+        self._set_status("error", _told(what, error), error)
 
     def _remember(self, moment: Moment | None = None) -> None:
         self._past.append(moment or self._now)
@@ -440,6 +436,13 @@ class Session:
         self._remember()
         self._now = moment
         self._set_status("stopped" if moment.drag.step else "idle", "")
+
+    def _need_points(self) -> None:
+        if not self._now.drag.ids:
+            raise ValueError("there are no points yet; press on the picture and pull, or set points")
+
+    def _begin_at(self, seed: int, truncation: float) -> Moment:
+        return self._begin(self.generator.mapping(seed=seed, truncation=truncation), seed, truncation)
 
     def _begin(self, ws: Tensor, seed: int | None, truncation: float) -> Moment:
         return Moment(self._init(ws, [], None), None, seed, truncation)
@@ -500,7 +503,7 @@ class Session:
             log.exception("the picture could not be shown")
             self._run, self._pulling, self._failure = None, False, error
             self._status = "error"
-            self._message = f"The picture could not be shown: {str(error) or type(error).__name__}"
+            self._message = _told("The picture could not be shown", error)
             self.latest = self._snapshot()
             with contextlib.suppress(Exception):
                 self._on_change(self.latest)
@@ -519,6 +522,10 @@ class Session:
     def _record(drag: DragState, seconds: float) -> Record:
         ws = drag.ws.cpu().numpy().copy()
         return Record(drag.step, seconds, tuple(drag.ids), drag.handles, drag.targets, dict(drag.loss), ws)
+
+
+def _told(what: str, error: BaseException) -> str:
+    return f"{what}: {str(error) or type(error).__name__}"
 
 
 def _count(steps: int) -> str:

@@ -3,17 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import drag, drag_steps, init, with_config, with_mask
-
-
-@pytest.fixture
-def small():
-    """A generator of 32 px pictures."""
-    return generator_of(32)
-
 
 GOOD = {"handles": [(3, 3)], "targets": [(9, 9)]}
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from random_stylegan2 import generator_of
+from readings import CONFIGS
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import (
@@ -19,18 +19,6 @@ from draggan_widget.dragging import (
     with_mask,
 )
 
-
-@pytest.fixture
-def small():
-    """A generator of 32 px pictures."""
-    return generator_of(32)
-
-
-CONFIGS = {
-    "default": DragConfig(learning_rate=2e-2),
-    "paper": DragConfig.paper(learning_rate=2e-2),
-    "official": DragConfig.official(learning_rate=2e-2),
-}
 PER_POINT = pytest.mark.parametrize("method", ["default", "paper"])
 
 

@@ -11,12 +11,6 @@ from draggan_widget.dragging import drag, drag_steps, init, official, step, term
 from draggan_widget.dragging.geometry import Frame
 
 
-@pytest.fixture
-def small():
-    """A generator of 32 px pictures."""
-    return generator_of(32)
-
-
 def half_mask(size: int) -> torch.Tensor:
     mask = torch.ones(size, size, dtype=torch.float64)
     mask[:, : size // 3] = 0

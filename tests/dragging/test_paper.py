@@ -3,18 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import add_point, init, paper, step
 from draggan_widget.dragging.geometry import Frame
-
-
-@pytest.fixture
-def small():
-    """A generator of 32 px pictures."""
-    return generator_of(32)
-
 
 FRAME = Frame.of((512, 512), 3, 12)
 

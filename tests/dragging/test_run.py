@@ -9,13 +9,6 @@ from draggan_widget.config import DragConfig
 from draggan_widget.dragging import DivergedError, drag, drag_steps, init, step, terminate
 from draggan_widget.generators import StyleGAN2
 
-
-@pytest.fixture
-def small():
-    """A generator of 32 px pictures."""
-    return generator_of(32)
-
-
 HANDLES, TARGETS = [(20.5, 31.5)], [(30.2, 26.8)]
 FAST = DragConfig(learning_rate=2e-2)
 

@@ -6,23 +6,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from random_stylegan2 import generator_of
+from readings import CONFIGS
 
-from draggan_widget.config import DragConfig
 from draggan_widget.dragging import DragState, add_point, init, move_target, step
-
-
-@pytest.fixture
-def small():
-    """A generator of 32 px pictures."""
-    return generator_of(32)
-
-
-CONFIGS = {
-    "default": DragConfig(learning_rate=2e-2),
-    "paper": DragConfig.paper(learning_rate=2e-2),
-    "official": DragConfig.official(learning_rate=2e-2),
-}
 
 
 def through_a_file(state: DragState) -> DragState:
