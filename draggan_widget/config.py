@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 METHODS = ("default", "paper", "official")
 
@@ -25,9 +25,10 @@ class DragConfig:
 
     method: Literal["default", "paper", "official"] = "default"
     """Which reading of the paper's formulas is used; see ``draggan_widget.dragging.methods``."""
-    block: int | None = None
-    """Synthesis block whose features are read, the 4×4 block being 1. None: 128×128 for pictures of 256 px and more,
-    half the picture below that."""
+    block: int | tuple[int, ...] | None = None
+    """Synthesis block whose features are read, the 4×4 block being 1; or several, whose channels are then read
+    together, as in the paper's ablation ("5+6"). None: 128×128 for pictures of 256 px and more, half the picture below
+    that."""
     edit_layers: int = 6
     """The first so many rows of ``ws`` are optimised, the others stay."""
     learning_rate: float = 2e-3
@@ -48,7 +49,7 @@ class DragConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
-        _check_int("block", self.block, 1, optional=True)
+        object.__setattr__(self, "block", _check_block(self.block))
         _check_int("edit_layers", self.edit_layers, 1)
         _check_int("max_steps", self.max_steps, 0, optional=True)
         _check_int("stall_steps", self.stall_steps, 1, optional=True)
@@ -87,6 +88,18 @@ class DragConfig:
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"unknown drag settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return cls(**fields)
+
+
+def _check_block(value: Any) -> int | tuple[int, ...] | None:
+    """One block or None as it is; several, from whatever held them, as a tuple in rising order."""
+    if not isinstance(value, (list, tuple)):
+        _check_int("block", value, 1, optional=True)
+        return cast("int | None", value)
+    for block in value:
+        _check_int("block", block, 1)
+    if not value or len(set(value)) < len(value):
+        raise ValueError(f"block is {value!r}; name one block, or several different ones, such as (5, 6)")
+    return tuple(sorted(value)) if len(value) > 1 else value[0]
 
 
 def _check_int(name: str, value: Any, low: int, *, optional: bool = False) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.dragging.methods import block_of
+from draggan_widget.dragging.methods import blocks_of
 from draggan_widget.dragging.points import Point, check_xy, make_points, mask_tensor, place
 from draggan_widget.dragging.state import Anchor, Course, DragState
 
@@ -75,10 +75,10 @@ def with_config(generator: Generator, state: DragState, config: DragConfig) -> D
 
     :raises ValueError: if the generator does not have ``config.block``.
     """
-    block = block_of(generator, config)
+    blocks = blocks_of(generator, config)
     if config == state.config:
         return state
-    if (config.method, block) != (state.config.method, block_of(generator, state.config)):
+    if (config.method, blocks) != (state.config.method, blocks_of(generator, state.config)):
         state = dataclasses.replace(state, points=_taken_anew(state.points, config, state.resolution))
     return begin_run(dataclasses.replace(state, config=config))
 

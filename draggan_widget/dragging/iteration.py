@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.dragging.adam import Moments, adam_step
-from draggan_widget.dragging.methods import block_of, frame_of, method_of
+from draggan_widget.dragging.methods import blocks_of, frame_of, method_of
 from draggan_widget.dragging.points import check_ws, make_points, mask_tensor
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import Anchor, Course, DragState
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from draggan_widget.config import DragConfig
+    from draggan_widget.dragging.methods import Method
     from draggan_widget.dragging.sampling import Reader
     from draggan_widget.generators import Generator
 
@@ -47,7 +48,7 @@ def init(
         for a ``ws`` or ``mask`` that holds no numbers.
     """
     config = generator.drag_config if config is None else config
-    block_of(generator, config)
+    blocks_of(generator, config)
     with torch.inference_mode(mode=False):
         w0 = check_ws(generator, ws)
         latent = w0.clone().requires_grad_()
@@ -102,8 +103,8 @@ def terminate(state: DragState) -> str | None:
 
 
 def _reader(generator: Generator, latent: Tensor, config: DragConfig) -> Reader:
-    block = block_of(generator, config)
-    return lambda xy: generator.sample_features(latent, block, torch.from_numpy(np.ascontiguousarray(xy)))
+    blocks = blocks_of(generator, config)
+    return lambda xy: generator.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
 
 
 def _with_references(generator: Generator, state: DragState) -> DragState:
@@ -121,12 +122,14 @@ def _with_references(generator: Generator, state: DragState) -> DragState:
 def _supervise(generator: Generator, state: DragState) -> tuple[Tensor, Moments, dict[str, float]]:
     """The latent after one Adam step, the moments, and the terms of the loss."""
     config, latent = state.config, state.latent
-    method, frame, block = method_of(config), frame_of(config, state.resolution), block_of(generator, config)
-    kept: Tensor | None = None
-    if state.mask is not None and config.mask_weight > 0:
-        base = state.anchor.features(generator, block)
-        kept = method.mask_loss(generator.features(latent, block), base, state.mask)
+    method, frame, blocks = method_of(config), frame_of(config, state.resolution), blocks_of(generator, config)
+    mask = state.mask if config.mask_weight > 0 else None
+    # The generator remembers the maps of one latent: so the anchor's first, then those that both terms read.
+    bases = [state.anchor.features(generator, block) for block in blocks] if mask is not None else []
     motion = method.motion_loss(_reader(generator, latent, config), state.handles, state.targets, frame)
+    kept: Tensor | None = None
+    if mask is not None:
+        kept = _mask_loss(method, [generator.features(latent, block) for block in blocks], bases, mask)
     terms = [motion, None if kept is None else config.mask_weight * kept]
     total = sum((term for term in terms if term is not None), start=latent.new_zeros(()))
     loss = {"motion": _value(motion), "mask": _value(kept)}
@@ -139,6 +142,14 @@ def _supervise(generator: Generator, state: DragState) -> tuple[Tensor, Moments,
             "it is kept. Lower learning_rate or mask_weight, or begin from another latent"
         )
     return moved.requires_grad_(), moments, loss
+
+
+def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Tensor) -> Tensor | None:
+    """The method's term over the channels of all ``maps`` (1, C, h, w), each of which counts the same."""
+    channels = sum(now.shape[1] for now in maps)
+    terms = [(method.mask_loss(now, base, mask), now.shape[1]) for now, base in zip(maps, bases, strict=True)]
+    parts = [term * (count / channels) for term, count in terms if term is not None]
+    return torch.stack(parts).sum() if parts else None
 
 
 def _step_rows(

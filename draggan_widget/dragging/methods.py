@@ -54,10 +54,11 @@ def frame_of(config: DragConfig, resolution: tuple[int, int]) -> Frame:
     return Frame.of(resolution, config.supervision_radius, config.tracking_radius)
 
 
-def block_of(generator: Generator, config: DragConfig) -> int:
-    """The block whose features are read. :raises ValueError: if the generator does not have it."""
-    block = generator.default_block() if config.block is None else config.block
-    if block not in generator.blocks:
+def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
+    """The blocks whose features are read. :raises ValueError: if the generator does not have one of them."""
+    asked = generator.default_block() if config.block is None else config.block
+    blocks = (asked,) if isinstance(asked, int) else asked
+    if not set(blocks) <= set(generator.blocks):
         first, last = generator.blocks[0], generator.blocks[-1]
-        raise ValueError(f"config.block is {block}; this generator has blocks {first} to {last}, or leave it None")
-    return block
+        raise ValueError(f"config.block is {asked}; this generator has blocks {first} to {last}, or leave it None")
+    return blocks

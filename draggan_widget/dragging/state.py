@@ -28,7 +28,7 @@ class Anchor:
 
     def __init__(self, latent: Tensor) -> None:
         self.latent = latent
-        self._features: tuple[int, Tensor] | None = None
+        self._features: dict[int, Tensor] = {}
 
     def features(self, generator: Generator, block: int) -> Tensor:
         """F0 (1, C, h, w), detached.
@@ -36,10 +36,10 @@ class Anchor:
         Computed with a graph like every other map, so that at the anchor itself F - F0 is exactly 0: Adam would blow
         up any rounding difference to full steps.
         """
-        if self._features is None or self._features[0] != block:
+        if block not in self._features:
             with torch.enable_grad():
-                self._features = block, generator.features(self.latent, block).detach()
-        return self._features[1]
+                self._features[block] = generator.features(self.latent, block).detach()
+        return self._features[block]
 
 
 @dataclasses.dataclass(frozen=True)

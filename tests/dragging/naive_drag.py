@@ -63,8 +63,12 @@ def official(generator, ws, handles, targets, steps, *, learning_rate, mask=None
     return course
 
 
-def read(native, x, y, size):
-    """The feature vector (C,) at picture position (x, y) of a map (1, C, n, n), held at the border outside."""
+def read(maps, x, y, size):
+    """The feature vector (C,) at picture position (x, y) of all maps (1, C, n, n), held at the border outside."""
+    return torch.cat([read_one(native, x, y, size) for native in maps])
+
+
+def read_one(native, x, y, size):
     n = native.shape[-1]
     u = min(max((x + 0.5) * n / size - 0.5, 0.0), n - 1.0)
     v = min(max((y + 0.5) * n / size - 0.5, 0.0), n - 1.0)
@@ -76,28 +80,28 @@ def read(native, x, y, size):
     return upper * (1 - b) + lower * b
 
 
-def default(generator, ws, handles, targets, steps, *, learning_rate, mask=None, weight=20.0, r1=3.0, r2=12.0):
+def default(generator, ws, handles, targets, steps, *, learning_rate, mask=None, weight=20.0, r1=3.0, r2=12.0, blocks=None):
     """``(ws, handles)`` of each state from the start to the one after ``steps`` steps, by the default's formulas."""
     size = generator.resolution[0]
     r1, r2 = max(1, round(r1 / 512 * size)), max(1, round(r2 / 512 * size))
-    block = generator.default_block()
+    blocks = blocks or [generator.default_block()]
     ws = ws.clone().requires_grad_()
     optimizer = torch.optim.Adam([ws], lr=learning_rate)
     handles = [list(map(float, handle)) for handle in handles]
     references = base = None
     course = []
     for _ in range(steps + 1):
-        native = generator.feature_maps(torch.cat([ws[:, :6], ws[:, 6:].detach()], dim=1), [block])[0]
+        maps = generator.feature_maps(torch.cat([ws[:, :6], ws[:, 6:].detach()], dim=1), blocks)
         if references is None:
-            references = [read(native, x, y, size).detach() for x, y in handles]
-            base = native.detach()
+            references = [read(maps, x, y, size).detach() for x, y in handles]
+            base = [native.detach() for native in maps]
         else:
             handles = [
-                lowest_nearby(native.detach(), handle, reference, r2, size)
+                lowest_nearby([native.detach() for native in maps], handle, reference, r2, size)
                 for handle, reference in zip(handles, references, strict=True)
             ]
         course.append((ws.detach().clone(), [list(handle) for handle in handles]))
-        loss = 0 * native.sum()
+        loss = 0 * maps[0].sum()
         for (x, y), (tx, ty) in zip(handles, targets, strict=True):
             longer = max(1.0, math.dist((x, y), (tx, ty)))
             dx, dy = (tx - x) / longer, (ty - y) / longer
@@ -106,26 +110,28 @@ def default(generator, ws, handles, targets, steps, *, learning_rate, mask=None,
                 for ox in range(-r1, r1 + 1):
                     inside = 0 <= x + ox <= size - 1 and 0 <= y + oy <= size - 1
                     if ox * ox + oy * oy <= r1 * r1 and inside:
-                        here = read(native, x + ox, y + oy, size).detach()
-                        terms.append((read(native, x + ox + dx, y + oy + dy, size) - here).abs().mean())
+                        here = read(maps, x + ox, y + oy, size).detach()
+                        terms.append((read(maps, x + ox + dx, y + oy + dy, size) - here).abs().mean())
             loss = loss + sum(terms) / len(terms)
         if mask is not None:
-            n = native.shape[-1]
-            cell = size // n
-            stay = 1 - mask.reshape(n, cell, n, cell).mean(dim=(1, 3))
-            cells = stay.sum() / stay.max()
-            loss = loss + weight * ((native - base).abs() * stay).mean(dim=1).sum() / cells
+            channels = sum(native.shape[1] for native in maps)
+            for native, kept in zip(maps, base, strict=True):
+                n = native.shape[-1]
+                cell = size // n
+                stay = 1 - mask.reshape(n, cell, n, cell).mean(dim=(1, 3))
+                cells = stay.sum() / stay.max()
+                loss = loss + weight * ((native - kept).abs() * stay).sum() / cells / channels
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     return course
 
 
-def lowest_nearby(native, handle, reference, r2, size):
+def lowest_nearby(maps, handle, reference, r2, size):
     """The whole pixel within ±r2 that is nearest in L2, the quarter of a pixel within ±1 of that, a parabola there."""
 
     def away(x, y):
-        return float((read(native, x, y, size) - reference).square().sum())
+        return float((read(maps, x, y, size) - reference).square().sum())
 
     def nearest(middle, reach, spacing):
         places = [

@@ -25,6 +25,7 @@ GOOD = {"handles": [(3, 3)], "targets": [(9, 9)]}
         ({"mask": np.full((32, 32), 255, np.uint8)}, "numbers from 255 to 255"),
         ({"mask": np.full((32, 32), np.nan)}, "mask holds NaN"),
         ({"config": DragConfig(block=9)}, "block is 9; this generator has blocks 1 to 4"),
+        ({"config": DragConfig(block=(3, 9))}, r"block is \(3, 9\); this generator has blocks 1 to 4"),
     ],
 )
 def test_what_cannot_be_dragged_is_named_with_a_remedy(small, changes, message):

@@ -19,21 +19,22 @@ def positions(xy):
     return torch.from_numpy(xy).requires_grad_()
 
 
+@pytest.mark.parametrize("block", [None, (3, 5)], ids=["one_block", "two_blocks"])
 @pytest.mark.parametrize("masked", [False, True], ids=["without_mask", "with_mask"])
 @pytest.mark.parametrize(
     ("handles", "targets"),
     [([(30, 30)], [(44, 36)]), ([(20.3, 31.7), (62.5, 0.25)], [(29.5, 26.5), (55, 12)])],
     ids=["one_point", "two_points_one_at_the_border"],
 )
-def test_the_default_follows_its_plain_formulas_step_for_step(handles, targets, masked):
+def test_the_default_follows_its_plain_formulas_step_for_step(handles, targets, masked, block):
     generator = generator_of(64)
     ws = generator.mapping(seed=3)
     mask = None
     if masked:
         mask = torch.ones(64, 64, dtype=torch.float64)
         mask[:20, :21], mask[20:24] = 0, 0.5
-    wanted = by_the_book(generator, ws, handles, targets, 6, learning_rate=2e-2, mask=mask, weight=0.1)
-    config = DragConfig(learning_rate=2e-2, mask_weight=0.1, max_steps=6)
+    wanted = by_the_book(generator, ws, handles, targets, 6, learning_rate=2e-2, mask=mask, weight=0.1, blocks=block)
+    config = DragConfig(learning_rate=2e-2, mask_weight=0.1, max_steps=6, block=block)
     states = list(drag_steps(generator, ws, handles, targets, mask=mask, config=config))
     for state, (latent, tracked) in zip(states, wanted, strict=True):
         assert np.abs(state.handles - tracked).max() <= 1e-6
