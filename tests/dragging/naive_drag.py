@@ -80,7 +80,9 @@ def read_one(native, x, y, size):
     return upper * (1 - b) + lower * b
 
 
-def default(generator, ws, handles, targets, steps, *, learning_rate, mask=None, weight=20.0, r1=3.0, r2=12.0, blocks=None):
+def default(
+    generator, ws, handles, targets, steps, *, learning_rate, mask=None, weight=20.0, r1=3.0, r2=12.0, blocks=None
+):
     """``(ws, handles)`` of each state from the start to the one after ``steps`` steps, by the default's formulas."""
     size = generator.resolution[0]
     r1, r2 = max(1, round(r1 / 512 * size)), max(1, round(r2 / 512 * size))

@@ -18,16 +18,16 @@ from scene import LATENT, scene_from_latent
 SEED = 20240
 PART = 500
 """Pictures a part."""
-SIZE = 128
+SIZE = 256
 
 
 def part_latents(part: int) -> np.ndarray:
-    """The latents of a part: ``(500, 64)`` float32."""
+    """The latents of a part: ``(500, 80)`` float32."""
     return np.random.default_rng([SEED, part]).normal(size=(PART, len(LATENT))).astype("f4")
 
 
 def part_file(folder: Path, part: int) -> Path:
-    """Where the pictures of a part lie: uint8 ``(500, 128, 128, 3)``."""
+    """Where the pictures of a part lie: uint8 ``(500, 256, 256, 3)``."""
     return folder / f"pictures-{part:05d}.npy"
 
 

@@ -1,144 +1,162 @@
-"""Measure a face generator: how often dlib sees a face, how long a picture takes, how well landmarks can be dragged.
+"""Measure a face generator: faces found, variety, how well landmarks can be dragged, time. Show samples and edits.
 
-python examples/generators/faces/evaluate.py faces             # a built-in name or a file
-python examples/generators/faces/evaluate.py FILE --search     # which drag settings are best
+    python examples/generators/faces/evaluate.py faces                       # a built-in name or a file
+    python examples/generators/faces/evaluate.py FILE --search ablation.json   # which drag settings are best
+    python examples/generators/faces/evaluate.py faces --show docs             # faces.jpg and edits.jpg in that folder
+
+A search that was stopped goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
+import os
 import statistics
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
-from PIL import Image, ImageDraw
+from landmarks import Landmarks
+from pulls import DISTANCE, Team, picture_of, summary
+from show import edit_strip, sample_sheet
+from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
-from draggan_widget.dragging import to_image
+from draggan_widget.generators import Generator
 
-PULLED = {"mouth corner": MOUTH_CORNER, "chin": CHIN, "nose tip": NOSE_TIP, "outer eye corner": EYE_CORNER}
-DISTANCE = 0.06
-"""How far landmarks are pulled, in picture widths."""
-
-
-def picture_of(generator, ws: torch.Tensor) -> np.ndarray:
-    """The picture (H, W, 3) uint8 of a latent."""
-    with torch.no_grad():
-        return np.asarray(to_image(generator.synthesize(ws)))
+FIRST_SAMPLE = 1000
+CAP = 100
+"""Steps after which a run of the authors' formulas, which has no cap of its own, is ended."""
 
 
-def detection_rate(generator, find: Landmarks, truncation: float, samples: int) -> float:
-    """The share of seeds 1000, 1001, … in whose pictures dlib finds a face."""
-    seeds = range(1000, 1000 + samples)
-    pictures = (picture_of(generator, generator.mapping(seed=seed, truncation=truncation)) for seed in seeds)
-    return sum(find(picture) is not None for picture in pictures) / samples
-
-
-def milliseconds_a_picture(generator, rounds: int = 30) -> float:
-    """The median time of one picture, latent to pixels."""
+def milliseconds(generator: Generator, rounds: int = 20) -> tuple[float, float]:
+    """The median time of one picture, latent to pixels, and of one step of a drag."""
+    pictures = []
     ws = generator.mapping(seed=0, truncation=0.7)
-    times = []
-    with torch.no_grad():
-        for _ in range(rounds):
-            began = time.perf_counter()
-            generator.synthesize(ws)
-            times.append(1e3 * (time.perf_counter() - began))
-    return statistics.median(times)
-
-
-def sample_sheet(generator, truncation: float = 0.7, columns: int = 8, rows: int = 4) -> Image.Image:
-    """The pictures of seeds 0, 1, …"""
-    pictures = [picture_of(generator, generator.mapping(seed=s, truncation=truncation)) for s in range(columns * rows)]
-    lines = [np.concatenate(pictures[row * columns : (row + 1) * columns], 1) for row in range(rows)]
-    return Image.fromarray(np.concatenate(lines))
-
-
-def drags(generator, find: Landmarks, count: int):
-    """``count`` tasks: (name, landmark number, latent, handle, target), the same ones each time."""
-    rng = np.random.default_rng(0)
-    size = generator.resolution[1]
-    for seed in itertools.count(2000):
-        if not count:
-            return
-        ws = generator.mapping(seed=seed, truncation=0.7)
-        marks = find(picture_of(generator, ws))
-        name = list(PULLED)[count % len(PULLED)]
-        angle = rng.uniform(0, 2 * np.pi)
-        if marks is not None:
-            handle = marks[PULLED[name]]
-            target = np.clip(handle + DISTANCE * size * np.array([np.cos(angle), np.sin(angle)]), 0, size - 1)
-            yield name, PULLED[name], ws, handle, target
-            count -= 1
-
-
-def drag_quality(generator, find: Landmarks, config: DragConfig, count: int) -> tuple[dict, list[np.ndarray]]:
-    """Figures of ``count`` drags with ``config``, and before-and-after pictures of the first eight."""
-    errors, steps, reasons, times, shown = [], [], [], [], []
-    by_name: dict[str, list[float]] = {name: [] for name in PULLED}
-    for name, number, ws, handle, target in drags(generator, find, count):
+    for _ in range(rounds):
         began = time.perf_counter()
-        result = drag(generator, ws, [handle], [target], config=config)
-        times.append((time.perf_counter() - began) / max(result.steps, 1))
-        after = np.asarray(result.image)
-        marks = find(after)
-        error = float(np.hypot(*(marks[number] - target))) if marks is not None else float("inf")
-        errors.append(error)
-        by_name[name].append(error)
-        steps.append(result.steps)
-        reasons.append(result.reason)
-        if len(shown) < 16:
-            for picture in (picture_of(generator, ws), after):
-                large = Image.fromarray(picture).resize((256, 256), Image.Resampling.BICUBIC)
-                scale = 256 / picture.shape[1]
-                pen = ImageDraw.Draw(large)
-                (x0, y0), (x1, y1) = (handle + 0.5) * scale, (target + 0.5) * scale
-                pen.line([x0, y0, x1, y1], fill=(255, 255, 255), width=2)
-                pen.ellipse([x0 - 3, y0 - 3, x0 + 3, y0 + 3], fill=(220, 40, 40))
-                pen.ellipse([x1 - 3, y1 - 3, x1 + 3, y1 + 3], fill=(40, 80, 230))
-                shown.append(np.array(large))
-    figures = {
-        "median_error_px": round(statistics.median(errors), 2),
-        "by_landmark_px": {name: round(statistics.median(found), 2) for name, found in by_name.items() if found},
-        "face_lost": sum(error == float("inf") for error in errors),
-        "arrived": reasons.count("arrived"),
-        "median_steps": statistics.median(steps),
-        "ms_a_step": round(1e3 * statistics.median(times), 1),
+        picture_of(generator, ws)
+        pictures.append(time.perf_counter() - began)
+    steps, began = [], time.perf_counter()
+
+    def tell(_state: object) -> None:
+        nonlocal began
+        steps.append(time.perf_counter() - began)
+        began = time.perf_counter()
+
+    far = generator.drag_config.replace(max_steps=rounds, stall_steps=None, tolerance=0.0)
+    middle = generator.resolution[1] / 2
+    drag(generator, ws, [(middle, middle)], [(middle * 1.5, middle)], config=far, callback=tell)
+    return 1e3 * statistics.median(pictures), 1e3 * statistics.median(steps[1:])
+
+
+def samples(generator: Generator, count: int, truncation: float) -> Iterator[np.ndarray]:
+    """The pictures of seeds 1000, 1001, …"""
+    for seed in range(FIRST_SAMPLE, FIRST_SAMPLE + count):
+        yield picture_of(generator, generator.mapping(seed=seed, truncation=truncation))
+
+
+def renders(basis_file: Path, count: int) -> Iterator[np.ndarray]:
+    """As many pictures by the renderer, of latents that no training uses."""
+    from basis import HeadBasis, build_basis
+    from dataset import SIZE
+    from render import Renderer, halve
+    from scene import LATENT, scene_from_latent
+
+    if not basis_file.exists():
+        basis_file.parent.mkdir(parents=True, exist_ok=True)
+        build_basis().save(basis_file)
+    basis = HeadBasis.load(basis_file)
+    renderer = Renderer(basis, size=2 * SIZE)
+    for latent in np.random.default_rng(FIRST_SAMPLE).normal(size=(count, len(LATENT))):
+        yield halve(renderer(scene_from_latent(latent, basis)))
+
+
+def table(rows: dict[str, dict[str, float]]) -> str:
+    """Markdown: a line for each row, a column for each figure."""
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    lines = [
+        "| |" + "|".join(f" {name.replace('_', ' ')} " for name in columns) + "|",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    lines += [
+        f"| {title} |" + "|".join(f" {row[name]:.3g} " if name in row else " – " for name in columns) + "|"
+        for title, row in rows.items()
+    ]
+    return "\n".join(lines)
+
+
+def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> dict[str, dict[str, dict[str, float]]]:
+    """All figures, as tables of rows of numbers; printed as they come."""
+    generator, find = load_generator(name, device="cpu"), Landmarks()
+    picture, step = milliseconds(generator)
+    weights = sum(weight.numel() for weight in generator.parameters())
+    print(f"{picture:.0f} ms a picture, {step:.0f} ms a step, {weights / 1e6:.2f} million parameters\n", flush=True)
+    seen = {
+        "renders": Faces(renders(basis_file, looked_at), find),
+        "truncation 1.0": Faces(samples(generator, looked_at, 1.0), find),
+        "truncation 0.7": Faces(samples(generator, looked_at, 0.7), find),
     }
-    return figures, shown
-
-
-def masked_quality(generator, find: Landmarks, config: DragConfig, count: int) -> dict:
-    """The same pulls with all but a disc around the landmark held: how exact they are, and what moves outside."""
-    height, width = generator.resolution
-    rows, columns = np.mgrid[:height, :width]
-    errors, outside = [], []
-    for _, number, ws, handle, target in drags(generator, find, count):
-        free = np.hypot(columns - handle[0], rows - handle[1]) < 0.2 * width
-        result = drag(generator, ws, [handle], [target], mask=free, config=config)
-        before, after = picture_of(generator, ws), np.asarray(result.image)
-        marks = find(after)
-        errors.append(float(np.hypot(*(marks[number] - target))) if marks is not None else float("inf"))
-        outside.append(float(np.abs(after.astype(float) - before)[~free].mean()))
-    return {
-        "median_error_px": round(statistics.median(errors), 2),
-        "change_outside_of_255": round(statistics.median(outside), 2),
+    variety = {title: {"found": faces.rate, **faces.spreads()} for title, faces in seen.items()}
+    print(table(variety) + "\n", flush=True)
+    typical = seen["truncation 0.7"].typical_difference()
+    own = generator.drag_config
+    settings = {
+        "default": own,
+        "official": DragConfig.official(max_steps=CAP, stall_steps=None),
+        "official, rates as default": DragConfig.official(
+            block=own.block, edit_layers=own.edit_layers, learning_rate=own.learning_rate, max_steps=CAP
+        ),
     }
+    team = Team(name, os.cpu_count() or 1)
+    drags = {title: summary(team(config, pulled), typical) for title, config in settings.items()}
+    team.close()
+    print(f"pulls of {DISTANCE:.0%}; errors in hundredths of the picture's width\n\n{table(drags)}", flush=True)
+    return {"variety": variety, "drags": drags}
 
 
-def search(generator, find: Landmarks, count: int) -> None:
-    """Print the figures of many settings, one line each; then of weights of the mask with the generator's settings."""
-    for block, rows, rate, radius in itertools.product((3, 4, 5, 6), (4, 5, 6), (1e-2, 2e-2, 4e-2), (3, 12, 24)):
-        changes = {"block": block, "edit_layers": rows, "learning_rate": rate, "supervision_radius": radius}
-        figures, _ = drag_quality(generator, find, generator.drag_config.replace(**changes), count)
-        print(f"{json.dumps(changes)}: {json.dumps(figures)}", flush=True)
-    for weight in (0.0, 2.0, 5.0, 10.0, 20.0, 50.0):
-        config = generator.drag_config.replace(mask_weight=weight)
-        print(f"mask weight {weight}: {json.dumps(masked_quality(generator, find, config, count))}", flush=True)
+def search(name: str, kept_in: Path, count: int) -> None:
+    """Try drag settings one after another, each kept in a file of lines of JSON as soon as it is known.
+
+    A setting is as good as the share of pulls that end within 6 px of 256 with the face still the same person's; the
+    best found so far is the middle of the next comparison. At last weights of the mask are compared.
+    """
+    known = [json.loads(line) for line in kept_in.read_text().splitlines()] if kept_in.exists() else []
+    generator, find = load_generator(name, device="cpu"), Landmarks()
+    typical = Faces(samples(generator, 60, 0.7), find).typical_difference()
+    best = generator.drag_config
+    team = Team(name, os.cpu_count() or 1)
+
+    def figures(config: DragConfig, masked: bool = False) -> dict[str, float]:
+        setting = {**config.to_dict(), "masked": masked}
+        setting = json.loads(json.dumps(setting))
+        for line in known:
+            if line["setting"] == setting:
+                return dict(line["figures"])
+        found = summary(team(config, count, masked), typical)
+        with kept_in.open("a") as lines:
+            lines.write(json.dumps({"setting": setting, "figures": found}) + "\n")
+        return found
+
+    blocks = [*generator.blocks[2:], (3, 4), (4, 5), (5, 6), (4, 6), (6, 7)]
+    fields = {
+        "block": [block for block in blocks if isinstance(block, int) or max(block) <= generator.blocks[-1]],
+        "edit_layers": [4, 5, 6, 7, 8],
+        "learning_rate": [0.005, 0.01, 0.02, 0.04],
+        "supervision_radius": [3.0, 6.0, 12.0, 24.0],
+    }
+    for field, values in fields.items():
+        tried = {value: figures(best.replace(**{field: value})) for value in values}
+        print(table({f"{field} {value}": row for value, row in tried.items()}) + "\n", flush=True)
+        chosen = max(tried, key=lambda value: (tried[value]["good"], -tried[value]["median_error"]))
+        best = best.replace(**{field: chosen})
+    weights = (0.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+    tried = {weight: figures(best.replace(mask_weight=weight), masked=True) for weight in weights}
+    print(table({f"mask_weight {weight}": row for weight, row in tried.items()}) + f"\n\n{best}", flush=True)
+    team.close()
 
 
 def main() -> None:
@@ -146,27 +164,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("generator", help="a built-in name or a .safetensors file")
     parser.add_argument("--samples", type=int, default=200, help="pictures in which faces are looked for")
-    parser.add_argument("--drags", type=int, default=32)
-    parser.add_argument("--search", action="store_true", help="compare drag settings instead")
-    parser.add_argument("--pictures", type=Path, help="folder for samples.png and drags.png")
+    parser.add_argument("--pulls", type=int, help="how many landmarks are pulled (100; in a search 40 a setting)")
+    parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz", help="of the renders")
+    parser.add_argument("--search", type=Path, metavar="FILE", help="compare drag settings instead, kept in FILE")
+    parser.add_argument("--show", type=Path, metavar="DIR", help="only write faces.jpg and edits.jpg to DIR")
     options = parser.parse_args()
-
-    generator, find = load_generator(options.generator, device="cpu"), Landmarks()
-    if options.search:
-        search(generator, find, options.drags)
-        return
-    for truncation in (0.7, 1.0):
-        rate = detection_rate(generator, find, truncation, options.samples)
-        print(f"faces found at truncation {truncation}: {rate:.1%} of {options.samples}", flush=True)
-    parameters = sum(weight.numel() for weight in generator.parameters())
-    print(f"{milliseconds_a_picture(generator):.0f} ms a picture, {parameters / 1e6:.2f} million parameters")
-    figures, shown = drag_quality(generator, find, generator.drag_config, options.drags)
-    print(f"drags of {DISTANCE:.0%} of the picture, {generator.drag_config}:\n{json.dumps(figures, indent=2)}")
-    if options.pictures:
-        options.pictures.mkdir(parents=True, exist_ok=True)
-        sample_sheet(generator).save(options.pictures / "samples.png")
-        columns = [np.concatenate(shown[index : index + 2]) for index in range(0, len(shown), 2)]
-        Image.fromarray(np.concatenate(columns, 1)).save(options.pictures / "drags.png")
+    if options.show:
+        generator = load_generator(options.generator, device="cpu")
+        options.show.mkdir(parents=True, exist_ok=True)
+        sample_sheet(generator).save(options.show / "faces.jpg", quality=88)
+        edit_strip(generator).save(options.show / "edits.jpg", quality=90)
+    elif options.search:
+        search(options.generator, options.search, options.pulls or 40)
+    else:
+        torch.set_num_threads(os.cpu_count() or 1)
+        report(options.generator, options.basis, options.samples, options.pulls or 100)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Faces and their 68 landmarks by dlib, for pictures of any size."""
+"""Faces by dlib, for pictures of any size: their 68 landmarks, and 128 numbers that say who it is."""
 
 from __future__ import annotations
 
@@ -29,14 +29,29 @@ class Landmarks:
         """Loads dlib's models."""
         self._detect = dlib.get_frontal_face_detector()
         self._predict = dlib.shape_predictor(_model("shape_predictor_68_face_landmarks.dat"))
+        self._recognise: dlib.face_recognition_model_v1 | None = None
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
         """The landmarks (68, 2) as x, y in pixels of ``picture`` (H, W, 3) uint8, or None where no face is found."""
-        height, width = picture.shape[:2]
+        found = self._find(picture)
+        return None if found is None else _points(found[1], picture)
+
+    def describe(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """The landmarks (68, 2), and the descriptor (128,) of dlib's recognition network; None without a face."""
+        found = self._find(picture)
+        if found is None:
+            return None
+        if self._recognise is None:
+            self._recognise = dlib.face_recognition_model_v1(_model("dlib_face_recognition_resnet_model_v1.dat"))
+        return _points(found[1], picture), np.array(self._recognise.compute_face_descriptor(*found))
+
+    def _find(self, picture: np.ndarray) -> tuple[np.ndarray, dlib.full_object_detection] | None:
         large = np.asarray(Image.fromarray(picture).resize((_SIZE, _SIZE), Image.Resampling.BICUBIC))
         faces = self._detect(large, 1)
-        if not faces:
-            return None
-        shape = self._predict(large, max(faces, key=lambda face: face.area()))
-        points = np.array([(shape.part(k).x, shape.part(k).y) for k in range(68)], float)
-        return (points + 0.5) * (width / _SIZE, height / _SIZE) - 0.5
+        return (large, self._predict(large, max(faces, key=lambda face: face.area()))) if faces else None
+
+
+def _points(shape: dlib.full_object_detection, picture: np.ndarray) -> np.ndarray:
+    height, width = picture.shape[:2]
+    points = np.array([(shape.part(k).x, shape.part(k).y) for k in range(68)], float)
+    return (points + 0.5) * (width / _SIZE, height / _SIZE) - 0.5

@@ -1,6 +1,6 @@
 """Make the built-in generator "faces" from nothing: render faces, learn them, write a file the package loads.
 
-    python examples/generators/faces/make.py --out DIR [--minutes 60] [--pictures 24000]
+    python examples/generators/faces/make.py --out DIR [--minutes 110] [--pictures 24000] [--device cuda]
 
 Stop it whenever you like; the same command goes on where it stopped. ``--export FILE`` writes what a checkpoint in
 DIR has come to, also while training goes on.
@@ -27,7 +27,7 @@ PACKAGES = {
     "anny": "anny==0.6.2",
     "draggan_widget": "draggan_widget",
 }
-BYTES_A_PICTURE = 128 * 128 * 3
+BYTES_A_PICTURE = 256 * 256 * 3
 
 
 def missing_things(folder: Path, pictures: int) -> list[str]:
@@ -44,7 +44,7 @@ def missing_things(folder: Path, pictures: int) -> list[str]:
             moderngl.create_standalone_context(backend="egl").release()
         except Exception as error:  # the loader raises plain Exception for a missing library
             problems.append(f"no OpenGL through EGL ({error}): on Debian, apt-get install libegl1 libgl1-mesa-dri")
-    needed = pictures * BYTES_A_PICTURE + 500_000_000
+    needed = pictures * BYTES_A_PICTURE + 1_000_000_000
     free = shutil.disk_usage(folder).free
     if free < needed:
         problems.append(f"{folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed: give another --out")
@@ -56,9 +56,10 @@ def main() -> int:
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=here / "out", help="folder for pictures, checkpoint and result")
-    parser.add_argument("--minutes", type=float, default=60, help="time to train, not counting the pictures")
+    parser.add_argument("--minutes", type=float, default=110, help="time to train, not counting the pictures")
     parser.add_argument("--pictures", type=int, default=24_000, help="how many pictures to render")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that render")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1 …; the first accelerator if there is one")
     parser.add_argument("--export", type=Path, metavar="FILE", help="only write the checkpoint's generator to FILE")
     options = parser.parse_args()
     if options.export is not None:
@@ -79,7 +80,7 @@ def main() -> int:
     from dataset import DatasetMaker
     from train import Pairs, Team, Trainer, count_numbers, help_training
 
-    torch.set_num_threads(1)
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     basis_file = options.out / "basis.npz"
     if not basis_file.exists():
         build_basis().save(basis_file)
@@ -95,9 +96,10 @@ def main() -> int:
     finally:
         maker.stop()
 
-    members = max(1, min(4, os.cpu_count() or 1))
-    team = Team(members, count_numbers())
-    trainer = Trainer(options.out, Pairs(folder), options.minutes, team)
+    members = max(1, min(4, os.cpu_count() or 1)) if device.type == "cpu" else 1
+    torch.set_num_threads(1)
+    team = Team(members, count_numbers()) if members > 1 else None
+    trainer = Trainer(options.out, Pairs(folder), options.minutes, team, device)
     helpers = [
         torch.multiprocessing.get_context("spawn").Process(
             target=help_training, args=(options.out, folder, options.minutes, team, rank), daemon=True

@@ -1,4 +1,4 @@
-"""Learn latent → picture from rendered pairs, coarse to fine, on a processor.
+"""Learn latent → picture from rendered pairs, coarse to fine, on a processor or an accelerator.
 
 The pairs are known, so there is nothing adversarial about it: differences of pixels at several scales and of
 neighbouring pixels, the face counting more than the background. Everything that counts is in one checkpoint, written
@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from dataset import PART, SIZE, finished_parts, part_file, part_latents
 from forward import TrainingForward, fold_centre
 from PIL import Image
+from scene import LATENT
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
@@ -29,14 +30,16 @@ from draggan_widget.generators.checkpoints import save_generator
 from draggan_widget.generators.stylegan2 import LEAKY_GAIN, LEAKY_SLOPE, FullyConnected, StyleGAN2, unit_second_moment
 
 NETWORK = {
-    "z_dim": 64,
-    "w_dim": 320,
-    "channels": {4: 256, 8: 256, 16: 224, 32: 160, 64: 64, 128: 32},
+    "z_dim": len(LATENT),
+    "w_dim": 256 + len(LATENT),
+    "channels": {4: 256, 8: 256, 16: 256, 32: 192, 64: 96, 128: 64, 256: 32},
     "mapping_layers": 4,
     "mapping_lr_multiplier": 1.0,
 }
-SCHEDULE = ((0.2, 32, 32), (0.48, 64, 24), (1.0, 128, 16))
+SCHEDULE = ((0.12, 32, 32), (0.32, 64, 24), (0.58, 128, 16), (1.0, 256, 12))
 """Until which fraction of the time: picture size, batch size."""
+ACCELERATED = 4
+"""Batches on an accelerator are so many times larger."""
 LEARNING_RATE = 8e-3
 OFFSET = 4.0
 """Added to every number of ``w``, whose spread is about 1."""
@@ -86,12 +89,12 @@ class Pairs:
         return PART * len(self.parts) - HELD_OUT
 
     def held_out(self) -> tuple[Tensor, Tensor]:
-        """Pictures (64, 3, 128, 128) and latents (64, 64) that training never sees."""
+        """Pictures (64, 3, 256, 256) and latents (64, 80) that training never sees."""
         pictures, latents = self.parts[0]
         return _as_tensor(pictures[:HELD_OUT]), torch.from_numpy(latents[:HELD_OUT])
 
     def batch(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Random pairs: pictures (N, 3, 128, 128) in [-1, 1], latents (N, 64)."""
+        """Random pairs: pictures (N, 3, 256, 256) in [-1, 1], latents (N, 80)."""
         keys = list(self.parts)
         chosen = []
         while len(chosen) < count:
@@ -136,14 +139,14 @@ def _edges(difference: Tensor, weights: Tensor) -> Tensor:
 
 
 def principal_targets(pairs: Pairs, most: int = 24_000, components: int = 128) -> tuple[Tensor, Tensor]:
-    """Latents (N, 64) and what their pictures are in few numbers (N, 256): principal components of picture and face.
+    """Latents (N, 80) and what their pictures are in few numbers (N, 256): principal components of picture and face.
 
     Coarse pictures, and the region from brows to chin at twice the detail. Components are scaled to the root of their
     own spread, so that the small ones, such as an open mouth, have a say.
     """
     whole, face, latents = [], [], []
     for pictures, z in list(pairs.parts.values())[: most // PART]:
-        small = F.avg_pool2d(_as_tensor(pictures), 2)
+        small = F.avg_pool2d(_as_tensor(pictures), SIZE // 64)
         whole.append(F.avg_pool2d(small, 2).flatten(1))
         face.append(small[:, :, 20:56, 14:50].flatten(1))
         latents.append(torch.from_numpy(z))
@@ -265,10 +268,18 @@ class Team:
 class Trainer:
     """One training run in one folder; with a team, one member's part of it."""
 
-    def __init__(self, folder: Path, pairs: Pairs, minutes: float, team: Team | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pairs: Pairs,
+        minutes: float,
+        team: Team | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
         """Goes on with the folder's checkpoint if it has one."""
         torch.manual_seed(0)  # every member begins with the same weights
         self.folder, self.pairs, self.minutes, self.team = folder, pairs, minutes, team
+        self.device = torch.device(device)
         self.generator = new_generator()
         checkpoint = folder / "checkpoint.pt"
         if not checkpoint.exists():
@@ -276,7 +287,7 @@ class Trainer:
                 raise RuntimeError("the first member must have written the first checkpoint")
             teach_mapping(self.generator, pairs)
         self.generator.network.requires_grad_(True)
-        self.generator.to(memory_format=torch.channels_last)
+        self.generator.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator)
         self.forward = TrainingForward(self.generator, centred=True)
         self.weights = list(self.generator.network.parameters())
@@ -294,7 +305,7 @@ class Trainer:
         if not checkpoint.exists():
             self.save()
         else:
-            state = torch.load(checkpoint, weights_only=True)
+            state = torch.load(checkpoint, map_location=device, weights_only=True)
             self.generator.network.load_state_dict(state["generator"])
             self.average.network.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
@@ -335,9 +346,12 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * LEARNING_RATE * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * decay)))
         began = time.monotonic()
-        pictures, latents = self.pairs.batch(batch // (self.team.size if self.team else 1), self.rng)
+        batch = batch // self.team.size if self.team else batch
+        batch = batch if self.device.type == "cpu" else ACCELERATED * batch
+        pictures, latents = (part.to(self.device) for part in self.pairs.batch(batch, self.rng))
         pictures = F.avg_pool2d(pictures, SIZE // size) if size < SIZE else pictures
-        loss = picture_loss(self.forward(self.forward.mapping(latents), size), pictures, attention(size))
+        made = self.forward(self.forward.mapping(latents), size)
+        loss = picture_loss(made, pictures, attention(size).to(self.device))
         self.optimiser.zero_grad(set_to_none=False)
         loss.backward()
         now = time.monotonic()
@@ -366,11 +380,11 @@ class Trainer:
     def save(self) -> float:
         """Write checkpoint, sample sheet and the generator file; returns the loss on held-out pairs."""
         size = next(size for until, size, _ in SCHEDULE if self.fraction <= until)
-        true, latents = self.pairs.held_out()
+        true, latents = (part.to(self.device) for part in self.pairs.held_out())
         draw, mapping = TrainingForward(self.average, torch.float32, centred=True), self.average.network["mapping"]
         made = draw(mapping(latents, None), size)
         small = F.avg_pool2d(true, SIZE // size) if size < SIZE else true
-        loss = float(picture_loss(made, small, attention(size)))
+        loss = float(picture_loss(made, small, attention(size).to(self.device)))
         state = {
             "generator": self.generator.network.state_dict(),
             "average": self.average.network.state_dict(),
@@ -380,11 +394,12 @@ class Trainer:
         }
         write_atomically(self.folder / "checkpoint.pt", lambda stream: torch.save(state, stream))
         export(self.average, self.folder / "faces.safetensors")
-        fresh = mapping(torch.randn(16, 64, generator=torch.Generator().manual_seed(3)), None)
+        z = torch.randn(16, len(LATENT), generator=torch.Generator().manual_seed(3))
+        fresh = mapping(z.to(self.device), None)
         new = draw(mapping.w_avg.lerp(fresh, 0.7), size)
         rows = [F.interpolate(rows, SIZE) for rows in (true[:8], made[:8], new[:8], new[8:])]
         sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
-        picture = Image.fromarray(((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
+        picture = Image.fromarray(((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy())
         write_atomically(self.folder / "samples.png", lambda stream: picture.save(stream, "PNG"))
         with (self.folder / "history.jsonl").open("a") as history:
             record = {"steps": self.steps, "seconds": round(self.seconds), "size": size, "held_out": round(loss, 5)}
@@ -408,7 +423,7 @@ def count_numbers() -> int:
 @torch.no_grad()
 def export(generator: StyleGAN2, path: Path) -> None:
     """Write a trained (centred) ``generator`` as the package reads it, with the mean latent of 20,000 samples."""
-    generator = copy.deepcopy(generator)
+    generator = copy.deepcopy(generator).cpu()
     fold_centre(generator)
     z = torch.randn(20_000, generator.z_dim, generator=torch.Generator().manual_seed(1))
     mapping = generator.network["mapping"]
@@ -421,7 +436,7 @@ def export(generator: StyleGAN2, path: Path) -> None:
 def export_checkpoint(folder: Path, path: Path) -> None:
     """Write the generator of a folder's checkpoint to ``path``."""
     generator = new_generator()
-    state = torch.load(folder / "checkpoint.pt", weights_only=True)
+    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
     generator.network.load_state_dict(state["average"])
     export(generator, path)
     print(f"{path}: the average after {state['steps']} steps, {state['seconds'] / 60:.0f} min")

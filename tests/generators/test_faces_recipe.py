@@ -1,0 +1,169 @@
+"""The recipe of the built-in faces: says what is missing, goes on where it stopped, and what it measures with."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import time
+
+import dataset
+import numpy as np
+import pytest
+import torch
+import train
+from make import missing_things
+from scene import LATENT
+from variety import Faces, align, head_pose
+
+from draggan_widget import load_generator
+
+SMALL = {
+    "z_dim": len(LATENT),
+    "w_dim": 8 + len(LATENT),
+    "channels": {4: 8, 8: 8, 16: 8, 32: 8},
+    "mapping_layers": 2,
+    "mapping_lr_multiplier": 1.0,
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with two parts of noise for pictures, for a recipe of small pictures and a small network."""
+    for module in (dataset, train):
+        monkeypatch.setattr(module, "PART", 40)
+        monkeypatch.setattr(module, "SIZE", 32)
+    monkeypatch.setattr(train, "NETWORK", SMALL)
+    monkeypatch.setattr(train, "HELD_OUT", 8)
+    monkeypatch.setattr(train, "SCHEDULE", ((0.5, 16, 4), (1.0, 32, 4)))
+    monkeypatch.setattr(train, "teach_mapping", lambda generator, pairs: None)
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for part in range(2):
+        pictures = rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+        np.save(dataset.part_file(tmp_path / "pictures", part), pictures)
+    return tmp_path
+
+
+def trainer(folder, minutes=1.0):
+    return train.Trainer(folder, train.Pairs(folder / "pictures"), minutes)
+
+
+def test_training_goes_on_where_it_was_stopped(folder):
+    first = trainer(folder)
+    for _ in range(3):
+        first.step(32, 4)
+    first.save()
+    second = trainer(folder)
+    assert (second.steps, second.seconds) == (3, first.seconds)
+    for name, weight in first.generator.network.state_dict().items():
+        assert torch.equal(weight, second.generator.network.state_dict()[name]), name
+    moments = second.optimiser.state_dict()["state"]
+    assert moments
+    assert all(torch.equal(moment["exp_avg"], first.optimiser.state_dict()["state"][k]["exp_avg"])
+               for k, moment in moments.items())  # fmt: skip
+
+
+def test_a_run_ends_when_its_time_is_used_up_and_leaves_a_generator_that_loads(folder):
+    lines = []
+    trainer(folder, minutes=0.02).run(lines.append)
+    assert "held-out loss" in lines[-1]
+    generator = load_generator(folder / "faces.safetensors", device="cpu")
+    assert generator.resolution == (32, 32)
+    assert torch.isfinite(generator.synthesize(generator.mapping(seed=0))).all()
+    sizes = [json.loads(line)["size"] for line in (folder / "history.jsonl").read_text().splitlines()]
+    assert sizes[0] == 16
+    assert sizes[-1] == 32
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"), [("checkpoint.pt", (torch, "save")), ("faces.safetensors", (train, "export"))]
+)
+def test_a_write_that_breaks_off_leaves_the_old_file_as_it_was(folder, name, writer, monkeypatch):
+    running = trainer(folder)
+    before = (folder / name).read_bytes()
+    running.step(32, 4)
+
+    def full_disk(*_arguments, **_options):
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(*writer, full_disk)
+        with pytest.raises(OSError, match="no space left"):
+            running.save()
+    assert (folder / name).read_bytes() == before
+    assert trainer(folder).steps == (0 if name == "checkpoint.pt" else 1)
+
+
+def test_the_first_pictures_are_never_trained_on(folder):
+    pairs = train.Pairs(folder / "pictures")
+    kept = {latent.tobytes() for latent in pairs.held_out()[1].numpy()}
+    _, latents = pairs.batch(400, np.random.default_rng(0))
+    assert len(kept) == 8
+    assert not kept & {latent.tobytes() for latent in latents.numpy()}
+
+
+def test_half_written_pictures_do_not_count_and_finished_ones_are_not_made_again(folder):
+    (folder / "pictures" / "pictures-00002.part").write_bytes(b"half")
+    assert dataset.finished_parts(folder / "pictures") == [0, 1]
+    maker = dataset.DatasetMaker(folder / "pictures", folder / "basis.npz", 120, 2)
+    assert maker.missing == [2]
+
+
+def test_a_process_that_dies_is_told_instead_of_waited_for(folder):
+    maker = dataset.DatasetMaker(folder / "pictures", folder / "no-such-basis.npz", 120, 1)
+    maker.start()
+    deadline = time.monotonic() + 60
+
+    def wait() -> None:
+        while time.monotonic() < deadline:
+            maker.progress()
+            time.sleep(0.1)
+
+    with pytest.raises(RuntimeError, match="renders pictures died.*Run again"):
+        wait()
+    maker.stop()
+    assert not multiprocessing.active_children()
+
+
+def test_what_is_missing_is_said_before_any_long_work(tmp_path, monkeypatch):
+    monkeypatch.setattr("make.PACKAGES", {"no_such_package": "no-such-package==1"})
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 10**8})())
+    package, *_, disk = missing_things(tmp_path, 24_000)
+    assert package == "the package no_such_package is not installed: pip install no-such-package==1"
+    assert "0.1 GB free, 5.7 GB are needed: give another --out" in disk
+
+
+def head(yaw: float, pitch: float, roll: float) -> np.ndarray:
+    """Landmarks (68, 2) of a head turned by degrees, those that are not looked at being zero."""
+    from variety import _HEAD
+
+    yaw, pitch, roll = np.radians([yaw, pitch, roll])
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
+    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    landmarks = np.zeros((68, 2))
+    landmarks[list(_HEAD)] = (np.array(list(_HEAD.values())) @ (about_z @ about_x @ about_y).T)[:, :2] * 50 + 128
+    return landmarks
+
+
+@pytest.mark.parametrize("angles", [(0, 0, 0), (25, 0, 0), (-25, 0, 0), (0, 15, 0), (0, 0, 10), (20, -10, 5)])
+def test_the_pose_of_a_head_is_read_from_its_landmarks(angles):
+    yaw, pitch, roll = head_pose(head(*angles))
+    assert np.abs(np.abs([yaw, pitch, roll]) - np.abs(angles)).max() < 2
+
+
+def test_shapes_that_differ_by_place_size_and_turn_only_are_the_same():
+    shape = np.random.default_rng(0).normal(size=(68, 2))
+    turn = np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
+    first, second, third = align(np.stack([shape, 3 * shape @ turn + 7, shape * (1.2, 1)]))
+    assert np.abs(first - second).max() < 1e-9
+    assert np.abs(first - third).max() > 1e-2
+
+
+def test_pictures_without_a_face_lower_the_rate_of_faces_found():
+    pictures = [np.zeros((8, 8, 3), np.uint8)] * 4
+    described = iter([(np.zeros((68, 2)), np.zeros(128)), None, None, (np.zeros((68, 2)), np.ones(128))])
+    finder = type("Finder", (), {"describe": lambda self, _picture: next(described)})()
+    faces = Faces(pictures, finder)
+    assert faces.rate == 0.5
+    assert faces.typical_difference() == pytest.approx(np.sqrt(128))
