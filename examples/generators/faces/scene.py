@@ -1,4 +1,4 @@
-"""64 normal numbers -> one face as a scene: shape, expression, pose, colours, light.
+"""80 normal numbers -> one face as a scene: shape, expression, pose, colours, light.
 
 Every number of the latent has a name and acts smoothly and alone as far as possible, so that a generator can learn
 the map from latent to picture and so that what it learned can be dragged about.
@@ -38,6 +38,22 @@ LOCAL_AXES: dict[str, dict[str, float]] = {
 }
 """Each shape axis of the latent as a blend of MakeHuman's local changes (left ones stand for both sides)."""
 
+SEX_CHANGES = {
+    "chin-bones-incr": 0.36,
+    "chin-width-incr": 0.30,
+    "chin-jaw-drop-incr": 0.15,
+    "eyebrows-trans-up": -0.28,
+    "l-eye-scale-incr": -0.26,
+    "l-eye-height2-incr": -0.16,
+    "mouth-upperlip-height-incr": -0.22,
+    "mouth-lowerlip-height-incr": -0.22,
+    "nose-scale-horiz-incr": 0.22,
+    "nose-scale-vert-incr": 0.16,
+    "nose-hump-incr": 0.15,
+    "neck-scale-horiz-incr": 0.30,
+}
+"""What sets male from female faces apart beyond the phenotype; at half of it each."""
+
 # fmt: off
 LATENT = (
     "sex", "age", "muscle", "weight", "african", "asian",
@@ -47,11 +63,13 @@ LATENT = (
     "skin_tone", "skin_warmth", "hair_tone", "hair_red", "grey", "iris", "lip_colour", "blush",
     "shirt_light", "shirt_blue", "shirt_red", "back_light", "back_blue", "back_red",
     "brow_weight", "hair_length", "hairline", "hair_volume", "beard", "collar", "parting",
+    "hair_wave", "fringe", "hair_flare", "hair_back", "brow_arch", "eye_makeup", "freckles", "light_softness",
+    "light_height", "back_slope", "back_glow_x", "back_glow_y", "back_contrast", "lean", "asymmetry", "neckline",
 )
 # fmt: on
-"""What each of the 64 numbers means, in order."""
+"""What each of the 80 numbers means, in order."""
 
-assert len(LATENT) == 64
+assert len(LATENT) == 80
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,7 @@ class Scene:
     shift: tuple[float, float]
     zoom: float
     uniforms: dict[str, float | tuple[float, ...]]
+    lean: float = 0.0  # of the shoulders, radians
 
 
 def _mix(stops: np.ndarray, place: float) -> np.ndarray:
@@ -87,13 +106,13 @@ def _soft_ramp(value: float, start: float, width: float) -> float:
     return float(np.logaddexp(0.0, 6 * scaled) / 6)
 
 
-SKIN = np.array([[0.36, 0.23, 0.17], [0.52, 0.35, 0.26], [0.72, 0.53, 0.41], [0.86, 0.68, 0.57], [0.95, 0.80, 0.71]])
+SKIN = np.array([[0.37, 0.25, 0.20], [0.54, 0.38, 0.30], [0.73, 0.55, 0.45], [0.86, 0.69, 0.60], [0.94, 0.80, 0.73]])
 HAIR = np.array([[0.07, 0.055, 0.05], [0.15, 0.10, 0.075], [0.28, 0.18, 0.12], [0.47, 0.33, 0.20], [0.78, 0.64, 0.42]])
-IRIS = np.array([[0.20, 0.12, 0.07], [0.30, 0.19, 0.10], [0.33, 0.38, 0.24], [0.30, 0.43, 0.58]])
+IRIS = np.array([[0.20, 0.12, 0.07], [0.31, 0.20, 0.11], [0.33, 0.37, 0.23], [0.32, 0.44, 0.56]])
 
 
 def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
-    """The scene of one latent ``(64,)``.
+    """The scene of one latent ``(80,)``.
 
     The latent is brought to unit mean square first, since that is all a StyleGAN2 mapping sees of it.
     """
@@ -102,12 +121,12 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
     z = dict(zip(LATENT, np.clip(latent, -2.6, 2.6), strict=True))
     u = {name: float(ndtr(value)) for name, value in z.items()}
 
-    female = 1 - float(ndtr(1.7 * z["sex"]))
+    female = 1 - float(ndtr(2.0 * z["sex"]))
     male = 1 - female
     share = np.exp([1.3 * z["african"], 1.3 * z["asian"], 0.6])
     african, asian, _ = share / share.sum()
     kinds = {
-        "gender": 0.08 + 0.84 * male,
+        "gender": 0.02 + 0.96 * male,
         "age": 0.64 + 0.33 * u["age"] ** 1.6,
         "muscle": 0.5 + 0.17 * z["muscle"],
         "weight": 0.5 + 0.17 * z["weight"],
@@ -121,6 +140,9 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
         for name, amount in blend.items():
             local[basis.local_names.index(name)] += 0.42 * z[axis] * amount
     local[basis.local_names.index("head-age-incr")] += 0.5 * old
+    local[basis.local_names.index("mouth-angles-up")] += 0.40
+    for name, amount in SEX_CHANGES.items():
+        local[basis.local_names.index(name)] += amount * (male - female)
 
     actions = np.zeros(len(basis.action_names))
 
@@ -128,39 +150,48 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
         for name in names:
             actions[basis.action_names.index(name)] += amount
 
-    smile = _soft_ramp(z["smile"], -0.5, 2.0)
-    frown = _soft_ramp(-z["smile"], 0.7, 2.2)
-    jaw = _soft_ramp(z["jaw"], 0.15, 2.6)
-    shift = z["mouth_shift"]
-    act(smile * (1 + 0.18 * shift), "mouthSmileLeft")
-    act(smile * (1 - 0.18 * shift), "mouthSmileRight")
-    act(0.45 * smile, "cheekSquintLeft", "cheekSquintRight")
-    act(0.12 * smile, "eyeSquintLeft", "eyeSquintRight")
-    act(
-        0.45 * smile + 0.25 * jaw + 0.25 * _soft_ramp(z["upper_lip"], 0.2, 1.6), "mouthUpperUpLeft", "mouthUpperUpRight"
-    )
-    act(0.22 * smile + 0.20 * _soft_ramp(-z["upper_lip"], 0.5, 1.6), "mouthLowerDownLeft", "mouthLowerDownRight")
-    act(0.9 * frown, "mouthFrownLeft", "mouthFrownRight")
-    act(0.10 * smile + jaw, "jawOpen")
-    act(0.16 * max(shift, 0), "mouthLeft", "jawLeft")
-    act(0.16 * max(-shift, 0), "mouthRight", "jawRight")
-    act(0.55 * _soft_ramp(z["pucker"], 0.5, 1.6), "mouthPucker", "mouthFunnel")
-    act(0.35 * _soft_ramp(-z["pucker"], 0.6, 1.6), "mouthStretchLeft", "mouthStretchRight")
+    smile = _soft_ramp(z["smile"], -0.9, 2.1)
+    grin = _soft_ramp(z["smile"], 0.4, 1.7)
+    frown = _soft_ramp(-z["smile"], 1.1, 2.2)
+    jaw = _soft_ramp(z["jaw"], 0.75, 2.1)
+    shift, uneven = z["mouth_shift"], z["asymmetry"]
+    act(smile * (1 + 0.18 * shift + 0.12 * uneven), "mouthSmileLeft")
+    act(smile * (1 - 0.18 * shift - 0.12 * uneven), "mouthSmileRight")
+    act(0.32 * smile, "cheekSquintLeft", "cheekSquintRight")
+    act(0.12 * grin, "eyeSquintLeft", "eyeSquintRight")
+    teeth = _soft_ramp(z["upper_lip"], 0.6, 1.6)
+    act(0.11 * float(np.exp(-2.0 * (jaw + grin + teeth))), "mouthClose")
+    act(0.60 * grin + 0.30 * jaw + 0.25 * teeth, "mouthUpperUpLeft", "mouthUpperUpRight")
+    act(0.30 * grin + 0.20 * _soft_ramp(-z["upper_lip"], 0.8, 1.6), "mouthLowerDownLeft", "mouthLowerDownRight")
+    act(0.55 * frown, "mouthFrownLeft", "mouthFrownRight")
+    act(0.10 * grin + jaw, "jawOpen")
+    act(0.16 * _soft_ramp(shift, 0.0, 1.0), "mouthLeft", "jawLeft")
+    act(0.16 * _soft_ramp(-shift, 0.0, 1.0), "mouthRight", "jawRight")
+    act(0.50 * _soft_ramp(z["pucker"], 0.7, 1.6), "mouthPucker", "mouthFunnel")
+    act(0.35 * _soft_ramp(-z["pucker"], 0.8, 1.6), "mouthStretchLeft", "mouthStretchRight")
+    raised, lowered = _soft_ramp(z["brow_raise"], 0.2, 2.0), _soft_ramp(-z["brow_raise"], 0.6, 2.4)
     for side, sign in (("Left", 1), ("Right", -1)):
-        lid = z["blink"] + 0.45 * sign * z["wink"]
-        act(min(1.0, 1.0 * _soft_ramp(lid, 0.85, 0.9)), f"eyeBlink{side}")
-        act(0.15 + 0.4 * _soft_ramp(-lid, 0.3, 1.6), f"eyeWide{side}")
-        act(0.9 * _soft_ramp(z["brow_raise"], 0.1, 2.0), f"browOuterUp{side}")
-        act(0.9 * _soft_ramp(-z["brow_raise"], 0.3, 2.0), f"browDown{side}")
-    act(0.5 * _soft_ramp(z["brow_raise"], 0.1, 2.0) + 0.7 * _soft_ramp(z["brow_inner"], 0.8, 2.2), "browInnerUp")
+        lid = z["blink"] + 0.5 * sign * z["wink"]
+        closed = _soft_ramp(lid, 1.35, 0.5)
+        closed = closed / (1 + closed**6) ** (1 / 6)
+        act(closed, f"eyeBlink{side}")
+        act((0.50 + 0.4 * _soft_ramp(-lid, 0.5, 1.6)) * (1 - closed), f"eyeWide{side}")
+        act(0.9 * raised + 0.16 * sign * uneven, f"browOuterUp{side}")
+        act(0.7 * lowered - 0.06 * sign * uneven, f"browDown{side}")
+        act(0.05 * sign * uneven, f"noseSneer{side}")
+    act(0.12 + 0.5 * raised + 0.6 * _soft_ramp(z["brow_inner"], 0.9, 2.2), "browInnerUp")
 
     tone = 0.70 - 0.62 * african - 0.06 * asian + 0.10 * z["skin_tone"]
     skin = _mix(SKIN, tone) * (1 + np.array([0.02, 0.0, -0.03]) * z["skin_warmth"])
     fair = 0.36 + 0.26 * z["hair_tone"] - 0.5 * (african + asian - 0.55)
     hair = _mix(HAIR, fair) * (1 + np.array([0.30, 0.02, -0.12]) * _soft_ramp(z["hair_red"], 0.4, 1.5))
-    grey = float(np.clip(1.5 * old - 0.75 + 0.25 * z["grey"], 0, 1))
+    grey = float(ndtr(3.2 * (1.5 * old - 1.1) + 0.7 * z["grey"]))
     hair = hair * (1 - 0.85 * grey) + np.array([0.66, 0.65, 0.64]) * 0.85 * grey
-    lips = skin * np.array([0.88, 0.66, 0.65]) + (0.03 * z["lip_colour"] + 0.04 * female) * np.array([0.8, -0.5, -0.3])
+    makeup = float(ndtr(1.2 * z["eye_makeup"] - 1.0)) * (0.15 + 0.85 * female)
+    rose = np.array([0.78, 0.40, 0.42]) * (0.45 + 0.62 * skin.mean())
+    red = 0.28 + 0.16 * female
+    lips = (1 - red) * skin * np.array([0.96, 0.82, 0.82]) + red * rose
+    lips = lips + (0.035 * z["lip_colour"] + 0.02 * female + 0.10 * makeup) * np.array([0.5, -0.8, -0.55])
     iris = _mix(IRIS, float(ndtr(z["iris"] - 2.0 * (african + asian - 0.35))))
 
     warmth = 0.04 * z["light_warmth"]
@@ -171,6 +202,9 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
     length = float(ndtr(1.15 * z["hair_length"] + 0.75 * (female - male)))
     uniforms: dict[str, float | tuple[float, ...]] = {
         "light_direction": tuple(light),
+        "light_softness": u["light_softness"],
+        "light_top": 0.16 * z["light_height"],
+        "shadow_radius": 0.012 + 0.026 * u["light_softness"],
         "light_colour": (0.99 + warmth, 0.97, 0.94 - warmth),
         "skin": tuple(np.clip(skin, 0, 1)),
         "hair": tuple(np.clip(hair, 0, 1)),
@@ -179,14 +213,32 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
         "shirt": tuple(shirt),
         "back": tuple(back),
         "blush": 0.20 + 0.08 * z["blush"] + 0.10 * female,
-        "brow_weight": 0.062 + 0.016 * z["brow_weight"] + 0.018 * male,
+        "brow_weight": float(0.068 * np.exp(0.20 * z["brow_weight"] + 0.30 * (male - female))),
+        "brow_arch": 0.012 + 0.022 * z["brow_arch"] + 0.014 * (female - male),
+        "freckles": float(_soft_ramp(z["freckles"] + 0.6 * (tone - 0.6), 0.8, 1.5)),
+        "makeup": 0.75 * makeup,
+        "eye_shade": (0.62, 0.50, 0.52),
+        "lash_weight": 0.62 + 0.26 * female + 0.25 * makeup,
+        "lines": (
+            0.03 + 0.18 * old * old,
+            0.04 + 0.22 * old * old + 0.08 * grin,
+            0.16 * old**3 + 0.03 * raised,
+            0.18 * old * old + 0.04 * grin,
+        ),
         "brow_colour": tuple(np.clip(hair * 0.62 + skin * 0.06, 0, 1)),
         "hair_length": 1.1 - 4.6 * length,
         "hair_rise": float(0.10 * z["hairline"] + 0.22 * old * male),
-        "hair_volume": float(0.13 + 0.05 * z["hair_volume"]),
-        "beard": float(np.clip(male * _soft_ramp(z["beard"], 0.1, 1.3), 0, 1)),
-        "collar": float(0.5 * _soft_ramp(z["collar"], -0.2, 1.2)),
-        "parting": float(0.35 * z["parting"]),
+        "hair_volume": float(0.20 + 0.055 * z["hair_volume"]),
+        "beard": float(male * np.tanh(_soft_ramp(z["beard"], 0.1, 1.3))),
+        "collar": (0.16 + 0.30 * _soft_ramp(z["collar"], -0.4, 1.2), u["neckline"]),
+        "back_way": (float(np.sin(1.1 * z["back_slope"])), float(np.cos(1.1 * z["back_slope"]))),
+        "back_glow": (0.55 * z["back_glow_x"], 0.30 + 0.45 * z["back_glow_y"]),
+        "back_contrast": float(0.5 * np.exp(0.4 * z["back_contrast"])),
+        "parting": float(0.50 * np.tanh(0.9 * z["parting"])),
+        "hair_wave": _soft_ramp(z["hair_wave"], -0.2, 1.2),
+        "fringe": float(ndtr(1.6 * z["fringe"] - 1.3)),
+        "hair_flare": float(0.45 * z["hair_flare"]),
+        "hair_back": float(ndtr(1.5 * z["hair_back"] - 0.9)),
         "gaze": (0.10 * z["gaze_x"], 0.07 * z["gaze_y"]),
     }
     return Scene(
@@ -199,4 +251,5 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
         shift=(0.06 * z["shift_x"], 0.05 * z["shift_y"]),
         zoom=float(np.exp(0.035 * z["zoom"])),
         uniforms=uniforms,
+        lean=0.09 * z["lean"],
     )
