@@ -53,7 +53,7 @@ def test_the_wheel_works_from_where_it_is_unpacked(wheel, tmp_path):
     code = (
         "import draggan_widget, sys; from draggan_widget import load_generator, cli\n"
         "assert draggan_widget.__file__.startswith(sys.argv[1])\n"
-        "print(load_generator('faces').resolution[0] >= 128, [p.name for p in cli.example_notebooks()])"
+        "print(load_generator('faces').resolution[0] >= 256, [p.name for p in cli.example_notebooks()])"
     )
     printed = subprocess.check_output(
         [sys.executable, "-c", code, str(tmp_path)], text=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
+import math
 import multiprocessing
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from unittest.mock import MagicMock
 
 import dataset
+import make
 import numpy as np
+import pulls
 import pytest
+import safetensors.torch
 import torch
 import train
-from make import missing_things
+from make import missing_things, recipe
 from scene import LATENT
 from variety import Faces, align, head_pose
 
@@ -55,8 +65,9 @@ def test_training_goes_on_where_it_was_stopped(folder):
     first.save()
     second = trainer(folder)
     assert (second.steps, second.seconds) == (3, first.seconds)
-    for name, weight in first.generator.network.state_dict().items():
-        assert torch.equal(weight, second.generator.network.state_dict()[name]), name
+    for before, after in ((first.generator, second.generator), (first.average, second.average)):
+        for name, weight in before.network.state_dict().items():
+            assert torch.equal(weight, after.network.state_dict()[name]), name
     moments = second.optimiser.state_dict()["state"]
     assert moments
     assert all(torch.equal(moment["exp_avg"], first.optimiser.state_dict()["state"][k]["exp_avg"])
@@ -76,14 +87,18 @@ def test_a_run_ends_when_its_time_is_used_up_and_leaves_a_generator_that_loads(f
 
 
 @pytest.mark.parametrize(
-    ("name", "writer"), [("checkpoint.pt", (torch, "save")), ("faces.safetensors", (train, "export"))]
+    ("name", "writer"), [("checkpoint.pt", (torch, "save")), ("faces.safetensors", (safetensors.torch, "save_file"))]
 )
 def test_a_write_that_breaks_off_leaves_the_old_file_as_it_was(folder, name, writer, monkeypatch):
     running = trainer(folder)
     before = (folder / name).read_bytes()
     running.step(32, 4)
 
-    def full_disk(*_arguments, **_options):
+    def full_disk(_tensors, place, **_options):
+        if isinstance(place, Path):
+            place.write_bytes(b"half")
+        else:
+            place.write(b"half")
         raise OSError("no space left on device")
 
     with monkeypatch.context() as broken:
@@ -103,7 +118,7 @@ def test_the_first_pictures_are_never_trained_on(folder):
 
 
 def test_half_written_pictures_do_not_count_and_finished_ones_are_not_made_again(folder):
-    (folder / "pictures" / "pictures-00002.part").write_bytes(b"half")
+    (folder / "pictures" / "pictures-00002.123.part").write_bytes(b"half")
     assert dataset.finished_parts(folder / "pictures") == [0, 1]
     maker = dataset.DatasetMaker(folder / "pictures", folder / "basis.npz", 120, 2)
     assert maker.missing == [2]
@@ -133,6 +148,95 @@ def test_what_is_missing_is_said_before_any_long_work(tmp_path, monkeypatch):
     assert "0.1 GB free, 5.7 GB are needed: give another --out" in disk
 
 
+def test_pictures_that_are_there_already_need_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr("make.PACKAGES", {})
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 15 * 10**8})())
+    (tmp_path / "pictures").mkdir()
+    for part in range(48):
+        dataset.part_file(tmp_path / "pictures", part).touch()
+    assert not any("GB" in problem for problem in missing_things(tmp_path, 24_000))
+    assert any("GB" in problem for problem in missing_things(tmp_path, 48_000))
+
+
+def test_a_folder_with_the_work_of_another_recipe_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("make.PACKAGES", {})
+    monkeypatch.setitem(
+        sys.modules, "moderngl", type("Mock", (), {"create_standalone_context": MagicMock(), "__spec__": 1})
+    )
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe()))
+    assert missing_things(tmp_path, 1000) == []
+    monkeypatch.setitem(train.NETWORK, "w_dim", 999)
+    (problem,) = missing_things(tmp_path, 1000)
+    assert "holds the work of another recipe (see recipe.json): give another --out" in problem
+
+
+def test_a_device_that_is_not_there_is_said_before_any_long_work(tmp_path):
+    (problem,) = (text for text in missing_things(tmp_path, 1000, "cuda:77") if "device" in text)
+    assert "no device cuda:77" in problem
+    assert "leave --device out" in problem
+
+
+@pytest.mark.parametrize("arguments", [["--pictures", "500"], ["--processes", "0"], ["--minutes", "-1"]])
+def test_amounts_that_make_no_generator_are_refused(arguments, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["make.py", *arguments])
+    with pytest.raises(SystemExit):
+        make.main()
+    assert "--pictures must be at least 1000" in capsys.readouterr().err
+
+
+def test_an_export_without_a_checkpoint_says_what_to_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["make.py", "--out", str(tmp_path), "--export", str(tmp_path / "new.safetensors")])
+    assert make.main() == 1
+    assert f"no checkpoint in {tmp_path} yet: run make.py --out" in capsys.readouterr().err
+
+
+def test_the_latent_is_handed_through_the_mapping_beside_what_it_was_taught():
+    generator = train.StyleGAN2(32, **SMALL)
+    taught = torch.nn.ModuleList([train.FullyConnected(len(LATENT), 8), train.FullyConnected(8, 8)])
+    train.install_mapping(generator, taught)
+    z = torch.randn(50, len(LATENT), generator=torch.Generator().manual_seed(0))
+    w = generator.network["mapping"](z, None)
+    torch.testing.assert_close(w[:, 8:], train.unit_second_moment(z) + train.OFFSET, rtol=0, atol=1e-5)
+    x = train.unit_second_moment(z)
+    for layer in taught:
+        x = torch.nn.functional.leaky_relu(layer(x), 0.2) * 2**0.5
+    torch.testing.assert_close(w[:, :8], x, rtol=1e-4, atol=1e-4)
+
+
+def test_a_team_of_two_takes_the_mean_of_both():
+    team = train.Team(2, 3)
+    team.shared.zero_()
+    other = copy.copy(team)
+    other.rank = 1
+    with ThreadPoolExecutor(2) as threads:
+        both = [threads.submit(member.mean, torch.tensor(numbers))
+                for member, numbers in ((team, [1.0, 2.0, 3.0]), (other, [3.0, 2.0, 1.0]))]  # fmt: skip
+        assert all(torch.equal(one.result(), torch.full((3,), 2.0)) for one in both)
+
+
+def test_nobody_waits_for_a_member_that_has_died():
+    team = train.Team(2, 3)
+    team.watch([type("Dead", (), {"exitcode": 1})()])
+    with pytest.raises(RuntimeError, match="a process that trains died.*Run the same command again"):
+        team.mean(torch.zeros(3))
+
+
+def test_figures_of_pulls_count_lost_faces_as_failures():
+    pull = pulls.Pull(2000, "chin", (0.05, 0.0))
+    good = pulls.Pulled(pull, error=1.0, changed=0.1, outside=0.0, reason="arrived", steps=10, seconds=1.0)
+    other_person = dataclasses.replace(good, changed=0.3)
+    lost = dataclasses.replace(good, error=math.inf, changed=math.inf, reason="capped", steps=30)
+    figures = pulls.summary([good, other_person, lost, None], typical_difference=0.5)
+    assert figures["pulls"] == 3
+    assert figures["good"] == pytest.approx(1 / 3, abs=1e-4)
+    assert figures["within"] == figures["face_found"] == figures["arrived"] == pytest.approx(2 / 3, abs=1e-4)
+    assert figures["same_face"] == pytest.approx(1 / 3, abs=1e-4)
+    assert figures["median_error"] == figures["error_chin"] == 1.0
+    assert figures["seconds_a_step"] == pytest.approx(3 / 50)
+    with pytest.raises(RuntimeError, match="no face in any of 2 pictures"):
+        pulls.summary([None, None], 0.5)
+
+
 def head(yaw: float, pitch: float, roll: float) -> np.ndarray:
     """Landmarks (68, 2) of a head turned by degrees, those that are not looked at being zero."""
     from variety import _HEAD
@@ -146,10 +250,11 @@ def head(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return landmarks
 
 
-@pytest.mark.parametrize("angles", [(0, 0, 0), (25, 0, 0), (-25, 0, 0), (0, 15, 0), (0, 0, 10), (20, -10, 5)])
+@pytest.mark.parametrize(
+    "angles", [(0, 0, 0), (25, 0, 0), (-25, 0, 0), (0, 15, 0), (0, 0, 10), (20, -10, 5), (30, 15, -10)]
+)
 def test_the_pose_of_a_head_is_read_from_its_landmarks(angles):
-    yaw, pitch, roll = head_pose(head(*angles))
-    assert np.abs(np.abs([yaw, pitch, roll]) - np.abs(angles)).max() < 2
+    assert np.abs(np.subtract(head_pose(head(*angles)), angles)).max() < 1e-6
 
 
 def test_shapes_that_differ_by_place_size_and_turn_only_are_the_same():

@@ -11,9 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from basis import HeadBasis
-from render import Renderer, halve
-from scene import LATENT, scene_from_latent
+from scene import LATENT
 
 SEED = 20240
 PART = 500
@@ -37,18 +35,22 @@ def finished_parts(folder: Path) -> list[int]:
 
 
 def _make_parts(folder: Path, basis_file: Path, parts: list[int], report) -> None:
+    # Here, so that training works where nothing can be drawn.
+    from basis import HeadBasis
+    from render import Renderer, halve
+    from scene import scene_from_latent
+
     os.nice(max(0, 10 - os.nice(0)))
     basis = HeadBasis.load(basis_file)
     renderer = Renderer(basis, size=2 * SIZE)
     for part in parts:
-        if part_file(folder, part).exists():
-            continue  # another run with the same folder has made it meanwhile
-        pictures = [halve(renderer(scene_from_latent(latent, basis))) for latent in part_latents(part)]
         final = part_file(folder, part)
-        temporary = final.with_suffix(".part")
-        with temporary.open("wb") as stream:
-            np.save(stream, np.stack(pictures))
-        temporary.replace(final)
+        if not final.exists():  # another run with the same folder may have made it meanwhile
+            pictures = [halve(renderer(scene_from_latent(latent, basis))) for latent in part_latents(part)]
+            temporary = final.with_suffix(f".{os.getpid()}.part")
+            with temporary.open("wb") as stream:
+                np.save(stream, np.stack(pictures))
+            temporary.replace(final)
         report.put(part)
 
 

@@ -10,6 +10,7 @@ A search that was stopped goes on where it was.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import statistics
@@ -25,7 +26,7 @@ from show import edit_strip, sample_sheet
 from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
-from draggan_widget.generators import Generator
+from draggan_widget.generators import Generator, find_checkpoint
 
 FIRST_SAMPLE = 1000
 CAP = 100
@@ -129,16 +130,18 @@ def search(name: str, kept_in: Path, count: int) -> None:
     typical = Faces(samples(generator, 60, 0.7), find).typical_difference()
     best = generator.drag_config
     team = Team(name, os.cpu_count() or 1)
+    weights = hashlib.sha256(find_checkpoint(name).read_bytes()).hexdigest()[:16]
 
     def figures(config: DragConfig, masked: bool = False) -> dict[str, float]:
-        setting = {**config.to_dict(), "masked": masked}
-        setting = json.loads(json.dumps(setting))
+        asked = {**config.to_dict(), "masked": masked, "pulls": count, "weights": weights}
+        asked = json.loads(json.dumps(asked))
         for line in known:
-            if line["setting"] == setting:
+            if line["asked"] == asked:
                 return dict(line["figures"])
         found = summary(team(config, count, masked), typical)
+        known.append({"asked": asked, "figures": found})
         with kept_in.open("a") as lines:
-            lines.write(json.dumps({"setting": setting, "figures": found}) + "\n")
+            lines.write(json.dumps(known[-1]) + "\n")
         return found
 
     blocks = [*generator.blocks[2:], (3, 4), (4, 5), (5, 6), (4, 6), (6, 7)]
@@ -153,8 +156,8 @@ def search(name: str, kept_in: Path, count: int) -> None:
         print(table({f"{field} {value}": row for value, row in tried.items()}) + "\n", flush=True)
         chosen = max(tried, key=lambda value: (tried[value]["good"], -tried[value]["median_error"]))
         best = best.replace(**{field: chosen})
-    weights = (0.0, 2.0, 5.0, 10.0, 20.0, 50.0)
-    tried = {weight: figures(best.replace(mask_weight=weight), masked=True) for weight in weights}
+    lambdas = (0.0, 2.0, 5.0, 10.0, 20.0, 50.0)
+    tried = {weight: figures(best.replace(mask_weight=weight), masked=True) for weight in lambdas}
     print(table({f"mask_weight {weight}": row for weight, row in tried.items()}) + f"\n\n{best}", flush=True)
     team.close()
 

@@ -9,7 +9,9 @@ DIR has come to, also while training goes on.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -27,10 +29,21 @@ PACKAGES = {
     "anny": "anny==0.6.2",
     "draggan_widget": "draggan_widget",
 }
-BYTES_A_PICTURE = 256 * 256 * 3
+BYTES_A_PICTURE, PICTURES_A_FILE = 256 * 256 * 3, 500
+DRAWN_BY = ("basis.py", "scene.py", "render.py", "hair.py")
 
 
-def missing_things(folder: Path, pictures: int) -> list[str]:
+def recipe() -> dict[str, str]:
+    """What pictures and weights of one folder must have in common, in few words each."""
+    from dataset import SEED, SIZE
+    from train import NETWORK
+
+    sources = [(Path(__file__).parent / name).read_bytes() for name in DRAWN_BY]
+    drawn = hashlib.sha256(b"".join(sources)).hexdigest()[:16]
+    return {"drawn by": drawn, "size": str(SIZE), "seed": str(SEED), "network": json.dumps(NETWORK)}
+
+
+def missing_things(folder: Path, pictures: int, device: str | None = None) -> list[str]:
     """What would make the long work fail, in words, each with its remedy."""
     problems = [
         f"the package {name} is not installed: pip install {wanted}"
@@ -44,7 +57,19 @@ def missing_things(folder: Path, pictures: int) -> list[str]:
             moderngl.create_standalone_context(backend="egl").release()
         except Exception as error:  # the loader raises plain Exception for a missing library
             problems.append(f"no OpenGL through EGL ({error}): on Debian, apt-get install libegl1 libgl1-mesa-dri")
-    needed = pictures * BYTES_A_PICTURE + 1_000_000_000
+    there = folder / "recipe.json"
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled for the device
+            reason = str(error).splitlines()[0]
+            problems.append(f"no device {device} ({reason}): leave --device out, or install torch for it")
+        if not problems and there.exists() and json.loads(there.read_text()) != recipe():
+            problems.append(f"{folder} holds the work of another recipe (see {there.name}): give another --out")
+    present = len(list((folder / "pictures").glob("pictures-*.npy"))) * PICTURES_A_FILE
+    needed = max(0, pictures - present) * BYTES_A_PICTURE + 1_000_000_000
     free = shutil.disk_usage(folder).free
     if free < needed:
         problems.append(f"{folder} has {free / 1e9:.1f} GB free, {needed / 1e9:.1f} GB are needed: give another --out")
@@ -57,21 +82,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=here / "out", help="folder for pictures, checkpoint and result")
     parser.add_argument("--minutes", type=float, default=110, help="time to train, not counting the pictures")
-    parser.add_argument("--pictures", type=int, default=24_000, help="how many pictures to render")
+    parser.add_argument("--pictures", type=int, default=24_000, help="how many pictures to render, at least 1000")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="that render")
-    parser.add_argument("--device", help="cpu, cuda, cuda:1 …; the first accelerator if there is one")
+    parser.add_argument("--device", help="cpu, cuda, cuda:1, mps …; CUDA if there is some")
     parser.add_argument("--export", type=Path, metavar="FILE", help="only write the checkpoint's generator to FILE")
     options = parser.parse_args()
+    if options.pictures < 1000 or options.processes < 1 or options.minutes <= 0:
+        parser.error("--pictures must be at least 1000, --processes at least 1, and --minutes above 0")
     if options.export is not None:
         from train import export_checkpoint
 
-        export_checkpoint(options.out, options.export)
+        try:
+            export_checkpoint(options.out, options.export)
+        except (FileNotFoundError, RuntimeError) as error:
+            print(f"Cannot export: {error}", file=sys.stderr)
+            return 1
         return 0
 
     # Ending it politely must end its helpers too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped; the same command goes on from the last checkpoint"))
     options.out.mkdir(parents=True, exist_ok=True)
-    if problems := missing_things(options.out, options.pictures):
+    if problems := missing_things(options.out, options.pictures, options.device):
         print("Cannot start:\n- " + "\n- ".join(problems), file=sys.stderr)
         return 1
 
@@ -81,6 +112,7 @@ def main() -> int:
     from train import Pairs, Team, Trainer, count_numbers, help_training
 
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    (options.out / "recipe.json").write_text(json.dumps(recipe(), indent=1) + "\n")
     basis_file = options.out / "basis.npz"
     if not basis_file.exists():
         build_basis().save(basis_file)
@@ -97,8 +129,10 @@ def main() -> int:
         maker.stop()
 
     members = max(1, min(4, os.cpu_count() or 1)) if device.type == "cpu" else 1
-    torch.set_num_threads(1)
-    team = Team(members, count_numbers()) if members > 1 else None
+    team = None
+    if members > 1:
+        torch.set_num_threads(1)
+        team = Team(members, count_numbers())
     trainer = Trainer(options.out, Pairs(folder), options.minutes, team, device)
     helpers = [
         torch.multiprocessing.get_context("spawn").Process(
@@ -108,11 +142,13 @@ def main() -> int:
     ]
     for helper in helpers:
         helper.start()
+    if team is not None:
+        team.watch(helpers)
     began, had = time.monotonic(), trainer.seconds
 
     def line(text: str) -> None:
         trained = trainer.seconds - had
-        pace = (time.monotonic() - began) / trained if trained > 5 else 1.0  # saving takes time too
+        pace = (time.monotonic() - began) / trained if trained > 5 else 1.0
         left = (60 * trainer.minutes - trainer.seconds) * max(pace, 1.0) / 60
         print(f"{text}, time left {left:.0f} min", flush=True)
 

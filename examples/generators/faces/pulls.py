@@ -5,6 +5,7 @@ This is the manner of the paper's face manipulation (Pan et al. 2023, section 4.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import statistics
 import time
@@ -104,6 +105,8 @@ def summary(pulled: list[Pulled | None], typical_difference: float) -> dict[str,
     what two faces differ by.
     """
     done = [one for one in pulled if one is not None]
+    if not done:
+        raise RuntimeError(f"dlib found no face in any of {len(pulled)} pictures, so there was no landmark to pull")
     by_name = {
         name: statistics.median(one.error for one in done if one.pull.name == name)
         for name in PULLED
@@ -115,7 +118,7 @@ def summary(pulled: list[Pulled | None], typical_difference: float) -> dict[str,
         "median_error": statistics.median(one.error for one in done),
         "within": statistics.mean(one.error <= NEAR for one in done),
         **{f"error_{name.replace(' ', '_')}": error for name, error in by_name.items()},
-        "face_found": statistics.mean(np.isfinite(one.error) for one in done),
+        "face_found": statistics.mean(math.isfinite(one.error) for one in done),
         "same_face": statistics.mean(one.changed < typical_difference / 2 for one in done),
         "changed": statistics.median(one.changed for one in done),
         "arrived": statistics.mean(one.reason == "arrived" for one in done),

@@ -11,7 +11,7 @@ import copy
 import json
 import math
 import multiprocessing
-import os
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,7 +93,7 @@ class Pairs:
         pictures, latents = self.parts[0]
         return _as_tensor(pictures[:HELD_OUT]), torch.from_numpy(latents[:HELD_OUT])
 
-    def batch(self, count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    def batch(self, count: int, rng: np.random.Generator, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
         """Random pairs: pictures (N, 3, 256, 256) in [-1, 1], latents (N, 80)."""
         keys = list(self.parts)
         chosen = []
@@ -103,11 +103,11 @@ class Pairs:
                 chosen.append((part, row))
         pictures = np.stack([self.parts[part][0][row] for part, row in chosen])
         latents = np.stack([self.parts[part][1][row] for part, row in chosen])
-        return _as_tensor(pictures), torch.from_numpy(latents)
+        return _as_tensor(pictures, device), torch.from_numpy(latents).to(device)
 
 
-def _as_tensor(pictures: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
+def _as_tensor(pictures: np.ndarray, device: torch.device | None = None) -> Tensor:
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1)
 
 
 def attention(size: int) -> Tensor:
@@ -259,10 +259,25 @@ class Team:
     def mean(self, numbers: Tensor) -> Tensor:
         """The mean over all members of what each gave; waits for them."""
         self.shared[self.rank].copy_(numbers)
-        self.barrier.wait(timeout=900)
-        mean = self.shared.mean(0)
-        self.barrier.wait(timeout=900)  # nobody writes the next numbers before all have read these
+        try:
+            self.barrier.wait(timeout=900)
+            mean = self.shared.mean(0)
+            self.barrier.wait(timeout=900)  # nobody writes the next numbers before all have read these
+        except threading.BrokenBarrierError:
+            raise RuntimeError(
+                "a process that trains died or hangs; its message is above. Run the same command again to go on"
+            ) from None
         return mean
+
+    def watch(self, others: Sequence[multiprocessing.process.BaseProcess]) -> None:
+        """From now on, nobody waits any longer once one of the ``others`` has died."""
+
+        def look() -> None:
+            while all(other.exitcode in (None, 0) for other in others):
+                time.sleep(0.5)
+            self.barrier.abort()
+
+        threading.Thread(target=look, daemon=True).start()
 
 
 class Trainer:
@@ -348,7 +363,7 @@ class Trainer:
         began = time.monotonic()
         batch = batch // self.team.size if self.team else batch
         batch = batch if self.device.type == "cpu" else ACCELERATED * batch
-        pictures, latents = (part.to(self.device) for part in self.pairs.batch(batch, self.rng))
+        pictures, latents = self.pairs.batch(batch, self.rng, self.device)
         pictures = F.avg_pool2d(pictures, SIZE // size) if size < SIZE else pictures
         made = self.forward(self.forward.mapping(latents), size)
         loss = picture_loss(made, pictures, attention(size).to(self.device))
@@ -409,7 +424,6 @@ class Trainer:
 
 def help_training(folder: Path, pictures: Path, minutes: float, team: Team, rank: int) -> None:
     """The whole life of a team's member other than the first."""
-    os.nice(max(0, 19 - os.nice(0)))
     torch.set_num_threads(1)
     team.rank = rank
     Trainer(folder, Pairs(pictures), minutes, team).run()
@@ -435,8 +449,11 @@ def export(generator: StyleGAN2, path: Path) -> None:
 
 def export_checkpoint(folder: Path, path: Path) -> None:
     """Write the generator of a folder's checkpoint to ``path``."""
+    checkpoint = folder / "checkpoint.pt"
+    if not checkpoint.exists():
+        raise FileNotFoundError(f"no checkpoint in {folder} yet: run make.py --out {folder} first")
     generator = new_generator()
-    state = torch.load(folder / "checkpoint.pt", map_location="cpu", weights_only=True)
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     generator.network.load_state_dict(state["average"])
     export(generator, path)
     print(f"{path}: the average after {state['steps']} steps, {state['seconds'] / 60:.0f} min")

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 import numpy as np
 from landmarks import Landmarks
 
-_HEAD = {36: (-0.72, 0.0, 0.10), 39: (-0.28, -0.02, 0.02), 42: (0.28, -0.02, 0.02), 45: (0.72, 0.0, 0.10),
-         30: (0.0, 0.62, -0.45), 48: (-0.40, 1.10, -0.10), 54: (0.40, 1.10, -0.10), 8: (0.0, 1.85, -0.10)}  # fmt: skip
-"""Where some landmarks lie on a head seen from the front: x to the right, y down, z away, in eye distances."""
+_HEAD = {36: (-0.81, 0.01, -0.11), 39: (-0.28, 0.06, -0.25), 42: (0.28, 0.06, -0.25), 45: (0.81, 0.01, -0.11),
+         27: (0.0, 0.0, -0.37), 28: (0.0, 0.24, -0.44), 29: (0.0, 0.44, -0.58), 30: (0.0, 0.66, -0.68),
+         33: (0.0, 0.82, -0.54)}  # fmt: skip
+"""Where landmarks that no expression moves lie on the mean head: x to the right, y down, z away, in eye distances."""
 
 
 class Faces:
@@ -31,15 +32,20 @@ class Faces:
     def spreads(self) -> dict[str, float]:
         """How widely the faces vary.
 
-        ``shape``: r.m.s. distance of landmarks from their mean, after faces are aligned (moved, turned and scaled
-        onto the mean), in hundredths of the distance between the outer corners of the eyes. ``yaw``, ``pitch``,
-        ``roll``: standard deviations in degrees. ``identity``: median distance between the descriptors of two faces.
+        ``shape``: r.m.s. distance of landmarks from what is expected, after faces are aligned (moved, turned and scaled
+        onto the mean), in hundredths of the distance between the outer corners of the eyes; what a turned or nodding
+        head expects (a parabola in yaw and pitch) is not counted, expressions are. ``yaw``, ``pitch``, ``roll``:
+        standard deviations in degrees. ``identity``: median distance between the descriptors of two faces.
         """
         aligned = align(self.landmarks)
         eyes = np.linalg.norm(aligned.mean(0)[45] - aligned.mean(0)[36])
         poses = np.array([head_pose(points) for points in self.landmarks])
+        turns = poses[:, :2] / 10
+        by_pose = np.concatenate([np.ones((len(turns), 1)), turns, turns**2, turns.prod(1, keepdims=True)], 1)
+        flat = aligned.reshape(len(aligned), -1)
+        apart = flat - by_pose @ np.linalg.lstsq(by_pose, flat, rcond=None)[0]
         return {
-            "shape": float(100 * np.sqrt(np.square(aligned - aligned.mean(0)).sum(2).mean()) / eyes),
+            "shape": float(100 * np.sqrt(np.square(apart).sum(1).mean() / aligned.shape[1]) / eyes),
             **dict(zip(("yaw", "pitch", "roll"), poses.std(0).tolist(), strict=True)),
             "identity": self.typical_difference(),
         }
@@ -74,4 +80,4 @@ def head_pose(landmarks: np.ndarray) -> tuple[float, float, float]:
     first, second = left @ right  # the nearest two rows of a rotation
     third = np.cross(first, second)
     yaw, pitch = np.arctan2(-third[0], third[2]), np.arctan2(third[1], np.hypot(third[0], third[2]))
-    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(np.arctan2(first[1], first[0])))
+    return float(np.degrees(yaw)), float(np.degrees(pitch)), float(np.degrees(np.arctan2(-first[1], second[1])))
