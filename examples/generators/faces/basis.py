@@ -18,7 +18,6 @@ PHENOTYPE = ("gender", "age", "muscle", "weight", "african", "asian")
 
 PARTS = (
     "body",
-    "helper-hair",
     "helper-l-eye",
     "helper-r-eye",
     "helper-upper-teeth",
@@ -74,17 +73,24 @@ class HeadBasis:
 
     @classmethod
     def load(cls, path: Path) -> HeadBasis:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote, less any part that is not in :data:`PARTS`."""
         with np.load(path) as arrays:
+            used, triangles = _used({name: arrays[f"triangles/{name}"] for name in PARTS})
             return cls(
-                rest=arrays["rest"],
-                phenotype=arrays["phenotype"],
-                local=arrays["local"],
-                actions=arrays["actions"],
+                rest=arrays["rest"][used],
+                phenotype=arrays["phenotype"].take(used, 1),
+                local=arrays["local"].take(used, 1),
+                actions=arrays["actions"].take(used, 1),
                 local_names=tuple(str(name) for name in arrays["local_names"]),
                 action_names=tuple(str(name) for name in arrays["action_names"]),
-                triangles={k.split("/", 1)[1]: arrays[k] for k in arrays.files if k.startswith("triangles/")},
+                triangles=triangles,
             )
+
+
+def _used(triangles: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The numbers of the vertices that triangles use, rising, and the triangles by places among these numbers."""
+    used = np.unique(np.concatenate([faces.ravel() for faces in triangles.values()]))
+    return used, {name: np.searchsorted(used, faces).astype("i4") for name, faces in triangles.items()}
 
 
 def _read_parts(obj_file: Path) -> dict[str, np.ndarray]:
@@ -152,10 +158,7 @@ def build_basis() -> HeadBasis:
     eye_distance = float(np.linalg.norm(whole[left].mean(0) - whole[right].mean(0)))
     centred = scale_and_centre(whole[None])[0]
     inside = centred[:, 2] > _LOWEST
-    triangles = {name: faces[inside[faces].all(1)] for name, faces in triangles.items()}
-    used = np.unique(np.concatenate([faces.ravel() for faces in triangles.values()]))
-    renumber = np.full(len(whole), -1)
-    renumber[used] = np.arange(len(used))
+    used, triangles = _used({name: faces[inside[faces].all(1)] for name, faces in triangles.items()})
 
     samples, coordinates = [], []
     for _ in range(_PHENOTYPE_SAMPLES // _BATCH):
@@ -186,5 +189,5 @@ def build_basis() -> HeadBasis:
         actions=actions.astype("f4"),
         local_names=tuple(pair[0] for pair in pairs),
         action_names=tuple(action_names),
-        triangles={name: renumber[faces].astype("i4") for name, faces in triangles.items()},
+        triangles=triangles,
     )

@@ -2,7 +2,9 @@
 
 The upper half of the sheet follows the skull, the lower half hangs down. The whole grid is bound to the nearby skin,
 so it moves with every deformation of the head. Where hair is and where skin shows is a smooth function on the grid,
-drawn as soft alpha, so lengths, hairlines and partings change without steps.
+drawn as soft alpha, so lengths, hairlines and partings change without steps. The sheet is drawn back to front with a
+texture of strands, which leave the part at the top and run along it: :class:`Hair` is geometry only, and
+:class:`HairPainter` draws it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import moderngl
 import numpy as np
 from scipy import sparse
 from scipy.ndimage import gaussian_filter
+from shaders import HAIR_FRAGMENT, HAIR_VERTEX, HAIRLINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,75 +24,9 @@ _AROUND, _CAP, _HANG = 91, 32, 32
 _CENTRE = np.array([0.0, 1.2, 0.25])
 _LOWEST = -3.3  # of the sheet, eye distances below the eyes
 
-VERSION = "#version 330\n"
 
-VERTEX = """
-in vec3 position, normal, tangent, flow;
-in vec4 traits;  // cover, looseness, way along the strand, open share of the sky
-uniform mat4 camera;
-out vec3 world, across, along, direction;
-out vec4 trait;
-out float lit;
-void main() {
-  lit = lit_share(position, normal);
-  gl_Position = camera * vec4(position, 1.0);
-  world = position; across = normal; along = tangent; direction = flow; trait = traits;
-}
-"""
-
-FRAGMENT = """
-in vec3 world, across, along, direction;
-in vec4 trait;
-in float lit;
-out vec4 pixel;
-uniform vec3 eye, hair;
-uniform vec4 part;  // sine and cosine of its side, angles (from the top to the front) of its two ends
-uniform sampler2D strands;  // per strand: tone, fine tone, length
-
-void main() {
-  vec3 n = normalize(across), v = normalize(eye - world), d = normalize(direction);
-  bool inner = dot(n, v) < 0.0;
-  if (inner) n = -n;
-  // Strands leave the part sideways between its ends and in all directions around them.
-  float side = d.x * part.y - d.z * part.x, up = d.x * part.x + d.z * part.y;
-  float angle = atan(-d.y, up), reach = clamp(angle, part.z, part.w);
-  float ahead = sin(angle - reach) * length(vec2(d.y, up));
-  float strand = abs(atan(side, ahead)) + 0.8 * (part.w - reach);
-  float u = 0.157 * (side > 0.0 ? strand : -strand), w = 0.09 * trait.z;
-  vec3 s = texture(strands, vec2(u, w)).xyz;
-  float spread = smoothstep(0.02, 0.35, length(vec2(side, ahead)));
-  s = mix(vec3(0.5), s, spread);
-  float loose = trait.y;
-  float soft = mix(0.10, 0.12, loose);
-  float alpha = smoothstep(-soft, soft, trait.x + mix(0.17, 0.60, loose) * (s.z - 0.5));
-  alpha *= smoothstep(0.0, 0.26, abs(dot(n, v)) + 0.07);
-  if (alpha < 0.01) discard;
-
-  float ambient = trait.w * (0.72 + 0.56 * s.x);
-  vec3 c = hair * (0.74 + 0.34 * s.x + 0.22 * s.y);
-  float root = exp(-pow(side / 0.035, 2.0)) * smoothstep(0.02, 0.10, part.w - angle) * step(part.z, angle);
-  c *= 1.0 - 0.28 * root;
-  if (inner) {  // dark, but not at the outline, where it shines through
-    float deep = smoothstep(0.10, 0.55, dot(n, v));
-    ambient *= mix(1.0, 0.52, deep);
-    c *= mix(1.0, 0.78, deep);
-  }
-  vec3 base = shade(c, n, v, ambient, 0.0, 1.0, vec3(0.35), lit);
-  vec3 h = normalize(light_direction + v);
-  vec3 t = normalize(along + 1e-5);
-  vec3 t1 = normalize(t + n * (0.10 + 0.22 * (s.x - 0.5))), t2 = normalize(t + n * (-0.16 + 0.30 * (s.y - 0.5)));
-  float a = dot(t1, h), b = dot(t2, h);
-  float facing = clamp((dot(n, light_direction) + 0.35) / 1.35, 0.0, 1.0) * mix(0.35, 1.0, lit);
-  vec3 tint = hair * hair;
-  vec3 gloss = 0.10 * pow(max(1.0 - a * a, 0.0), 36.0) * (0.6 + 0.8 * s.y) * (0.42 + hair)
-    + 0.55 * tint * pow(max(1.0 - b * b, 0.0), 12.0) * (0.5 + s.x);
-  gloss *= facing * ambient * spread * (inner ? 0.1 : 1.0);
-  pixel = vec4(sqrt(base * base + gloss * light_colour), alpha);
-}
-"""
-
-
-def _smoothstep(low: float | np.ndarray, high: float | np.ndarray, value: np.ndarray | float) -> np.ndarray:
+def smoothstep(low: float | np.ndarray, high: float | np.ndarray, value: np.ndarray | float) -> np.ndarray:
+    """GLSL's function of that name; here ``low`` may be the larger edge, from which it then falls."""
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -136,8 +73,8 @@ class Hair:
         self._outward = np.concatenate([cap, np.broadcast_to(flat, (_HANG, _AROUND, 3))])
         self._around = np.abs(np.broadcast_to(around, self._outward.shape[:2]))
 
-        points = rest[skin[(ears[skin] < 0.08) & (rest[skin, 2] > -2.6)]]
-        chosen = skin[(ears[skin] < 0.08) & (rest[skin, 2] > -2.6)]
+        self._skin = skin[(ears[skin] < 0.08) & (rest[skin, 2] > -2.6)]
+        points = rest[self._skin]
         relative = points - _CENTRE
         reach = np.linalg.norm(relative, axis=1)
         upper = relative[:, 2] > -0.35
@@ -168,7 +105,6 @@ class Hair:
             self.rest[_CAP // 2 :] = _mix(self.rest[_CAP // 2 :], smooth, fade)
         self.rest[:, -1] = self.rest[:, 0]
         self._bind = sparse.csr_matrix(weights.astype("f4"))
-        self._skin = chosen
 
         # Directions for the flow of strands, which stop turning below the widest part of the head.
         bent = np.minimum(polar, 1.35 - 0.35 * np.exp(-np.maximum(polar - 1.0, 0) / 0.35) + 0 * polar)
@@ -199,41 +135,45 @@ class Hair:
         rise, volume, tips = values["hair_rise"], values["hair_volume"], values["hair_length"]
         fringe, back, wave, flare = (values[name] for name in ("fringe", "hair_back", "hair_wave", "hair_flare"))
         parting = values["parting"]
-        long = float(_smoothstep(0.5, -1.1, tips))
+        line = HAIRLINE
+        long = 1 - float(smoothstep(*line.long, tips))
 
-        # Cover: signed distance (about) from the edge of the hair, positive inside it.
-        bare = 2.4 * max(rise - 0.12, 0) * (1 - _smoothstep(0.55, 1.05, ax))
-        front = 1.08 + rise - 0.12 * ax * ax + 0.03 * np.cos(4.5 * x) * (1 - fringe)
-        bangs = fringe * np.exp(-np.power(around / 1.0, 6))
-        dropped = front - (0.30 + 0.27 * long) * bangs + 0.28 * parting * x - 0.10 * fringe * ax * ax
-        line = _mix(dropped, -0.30, _smoothstep(0.15 + bare - 0.2 * fringe, 0.95 + bare - 0.1 * fringe, y))
-        natural = z - _mix(line, -1.30, _smoothstep(1.05, 1.65, y))
-        start = 0.75 + 1.05 * back + 0.10 * _smoothstep(0.2, -1.2, z) * (1 - back)
+        # Cover: signed distance (about) from the edge of the hair, positive inside it. The hairline is that of scalp()
+        # in the shaders, except that on purpose the part slants it here, and a fringe lowers it, takes its waves and
+        # lets it fall to the ears nearer the front: below a fringe there is forehead, so the painted scalp does not.
+        bare = line.bald * max(rise - line.kept, 0) * (1 - smoothstep(*line.corner, ax))
+        front = line.front + rise - line.bow * ax * ax + line.wave * np.cos(line.waves * x) * (1 - fringe)
+        bangs = fringe * np.exp(-(around**6))
+        front = front - (0.30 + 0.27 * long) * bangs + 0.28 * parting * x - 0.10 * fringe * ax * ax
+        sides = line.sides[0] + bare - 0.2 * fringe, line.sides[1] + bare - 0.1 * fringe
+        edge = _mix(front, line.temple, smoothstep(*sides, y))
+        natural = z - _mix(edge, line.nape, smoothstep(*line.back, y))
+        start = line.beside[0] + line.beside[1] * back + 0.10 * smoothstep(0.2, -1.2, z) * (1 - back)
         beside = 1.9 * (around - start)
         hanging = -_larger(-beside, -(z - tips), 0.12)
         cover = _larger(natural, hanging, 0.10) - 0.01
 
         # Thickness over the skull, and how freely the hair hangs instead of following it.
-        low = _smoothstep(_mix(1.45, 0.7, long), -0.2, z)
-        drape = long * _smoothstep(start - 0.35, start + 0.10, around) * _smoothstep(0.95, -0.3, z)
+        low = smoothstep(_mix(1.45, 0.7, long), -0.2, z)
+        drape = long * smoothstep(start - 0.35, start + 0.10, around) * smoothstep(0.95, -0.3, z)
         top = volume * _mix(0.85, 1.25, long)
         side = volume * _mix(0.22, 1.1, long) + 0.01
         thick = _mix(top, side, low)
-        grown = _smoothstep(-0.03, 0.62, _larger(natural, hanging, 0.15))
-        least = 0.015 + 0.12 * bangs * _smoothstep(1.35, 0.75, z) + 0.07 * drape
+        grown = smoothstep(-0.03, 0.62, _larger(natural, hanging, 0.15))
+        least = 0.015 + 0.12 * bangs * smoothstep(1.35, 0.75, z) + 0.07 * drape
         thick = least + thick * _mix(grown, 1.0, drape * 0.6)
         sine, cosine = self.part(values)[:2]
         off = self.flow[..., 0] * cosine - self.flow[..., 2] * sine
-        groove = np.exp(-np.square(off / 0.16)) * _smoothstep(-0.2, 0.5, -y + 0.9) * _smoothstep(0.3, 0.9, z)
+        groove = np.exp(-np.square(off / 0.16)) * smoothstep(-0.2, 0.5, -y + 0.9) * smoothstep(0.3, 0.9, z)
         thick = thick * (1 - 0.35 * groove * (1 - fringe))
-        ear = _smoothstep(1.15, -0.25, z) * (1 - 0.6 * _smoothstep(-0.4, -2.6, z))
+        ear = smoothstep(1.15, -0.25, z) * (1 - 0.6 * smoothstep(-0.4, -2.6, z))
         ear *= np.exp(-np.square((around - 1.36) / 0.55))
-        down = _smoothstep(-0.2, -2.6, z)
+        down = smoothstep(-0.2, -2.6, z)
         thick = thick + 0.20 * ear * drape * (1 - 0.5 * back) + (0.32 * flare - 0.10 * (1 - long)) * down * drape
-        behind = _smoothstep(1.8, 2.8, around)
+        behind = smoothstep(1.8, 2.8, around)
         thick = thick - 0.30 * behind * down * drape
-        lively = _smoothstep(1.4, -1.2, z) * long
-        thick = thick + 0.022 * self._bumps * _smoothstep(1.7, 0.6, z)
+        lively = smoothstep(1.4, -1.2, z) * long
+        thick = thick + 0.022 * self._bumps * smoothstep(1.7, 0.6, z)
         swing = wave * lively * np.sin(4.6 * z + 2.2 * self._phases)
         thick = thick + 0.07 * swing
 
@@ -247,19 +187,23 @@ class Hair:
         points[..., 0] += sway * self._outward[..., 1] * -1
         points[..., 1] += sway * self._outward[..., 0]
 
-        loose = drape * _smoothstep(0.3, -0.5, z) * _smoothstep(1.0, 0.3, z - tips) * _smoothstep(0.05, 0.40, beside)
+        loose = drape * smoothstep(0.3, -0.5, z) * smoothstep(1.0, 0.3, z - tips) * smoothstep(0.05, 0.40, beside)
         loose = np.maximum(loose, 0.5 * bangs)
         way = np.arccos(np.clip(self.flow @ self._pole(values), -1, 1)) + np.maximum(_CENTRE[2] - z, 0)
-        sky = 1 - 0.30 * down * drape * _smoothstep(2.2, 0.9, around) - 0.15 * (1 - grown)
+        sky = 1 - 0.30 * down * drape * smoothstep(2.2, 0.9, around) - 0.15 * (1 - grown)
         return points, np.stack([cover, loose, way, sky], -1)
 
     def _pole(self, values: Mapping[str, float]) -> np.ndarray:
+        """The direction of the middle of the part, where strands begin."""
         sine, cosine, first, last = self.part(values)
         angle = 0.5 * (first + last)
         return np.array([sine * np.cos(angle), -np.sin(angle), cosine * np.cos(angle)])
 
     def _strand_steps(self, values: Mapping[str, float]) -> tuple[np.ndarray, np.ndarray]:
-        """How the number of the strand changes from row to row and from column to column, (R, C) each."""
+        """How the number of the strand changes from row to row and from column to column, (R, C) each.
+
+        These are the numbers that the fragment shader looks strands up by; here they give the strands' tangents.
+        """
         sine, cosine, first, last = self.part(values)
         d = self.flow
         side, up = d[..., 0] * cosine - d[..., 2] * sine, d[..., 0] * sine + d[..., 2] * cosine
@@ -280,10 +224,6 @@ class Hair:
         rows[0], rows[-1] = rows[1], rows[-2]
         columns[:, 0] = columns[:, -1] = signed[:, 1] - signed[:, 0]
         return rows, columns
-
-    def turns_at(self) -> np.ndarray:
-        """Where (R·C, 3) on the resting head the sheet hangs, to decide how far each point turns with the head."""
-        return self.rest.reshape(-1, 3)
 
     def attributes(
         self, points: np.ndarray, traits: np.ndarray, values: Mapping[str, float]
@@ -311,13 +251,11 @@ class Hair:
 class HairPainter:
     """Draws the sheet with moderngl over what is in the frame already."""
 
-    def __init__(self, context: moderngl.Context, hair: Hair, light: str) -> None:
-        """``light`` is GLSL that defines ``shade`` and ``lit_share``."""
+    def __init__(self, context: moderngl.Context, hair: Hair) -> None:
+        """``hair`` says what is drawn."""
         self.hair = hair
         self.context = context
-        self.program = context.program(
-            vertex_shader=VERSION + light + VERTEX, fragment_shader=VERSION + light + FRAGMENT
-        )
+        self.program = context.program(vertex_shader=HAIR_VERTEX, fragment_shader=HAIR_FRAGMENT)
         picture = _strand_texture()
         self._strands = context.texture(picture.shape[1::-1], 3, picture.tobytes(), alignment=1)
         self._strands.filter = (moderngl.LINEAR, moderngl.LINEAR)

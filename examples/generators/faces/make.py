@@ -30,7 +30,7 @@ PACKAGES = {
     "draggan_widget": "draggan_widget",
 }
 BYTES_A_PICTURE, PICTURES_A_FILE = 256 * 256 * 3, 500
-DRAWN_BY = ("basis.py", "scene.py", "render.py", "hair.py")
+DRAWN_BY = ("basis.py", "scene.py", "render.py", "hair.py", "shaders.py")
 
 
 def recipe() -> dict[str, str]:

@@ -1,7 +1,9 @@
 """80 normal numbers -> one face as a scene: shape, expression, pose, colours, light.
 
 Every number of the latent has a name and acts smoothly and alone as far as possible, so that a generator can learn
-the map from latent to picture and so that what it learned can be dragged about.
+the map from latent to picture and so that what it learned can be dragged about. A number becomes either coefficients of
+the head's basis (shape axes, expressions), or the pose, or a value that shaders and the hair read by name. What is
+rare, such as a grin, a beard or freckles, sets in by a soft ramp, so nothing has a corner.
 """
 
 from __future__ import annotations

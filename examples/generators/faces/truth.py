@@ -22,14 +22,14 @@ from scene import LATENT, scene_from_latent
 
 FRAMES = 5
 MOVES = {
-    "turn": (1, {"yaw": (-0.45, 0.35)}),
-    "nod": (2, {"pitch": (-0.8, 0.9)}),
-    "tilt": (3, {"roll": (-1.0, 1.0)}),
-    "open": (4, {"jaw": (-0.3, 1.7)}),
-    "smile": (5, {"smile": (-0.6, 1.8)}),
+    "turn": (21, {"yaw": (-0.45, 0.4)}),
+    "nod": (2, {"pitch": (-0.9, 1.0)}),
+    "tilt": (3, {"roll": (-1.3, 1.3)}),
+    "open": (24, {"jaw": (-0.3, 1.6)}),
+    "smile": (5, {"smile": (-0.8, 1.8)}),
     "blink": (6, {"blink": (-0.2, 2.2)}),
-    "nose": (7, {"nose_length": (-1.8, 1.8)}),
-    "brows": (8, {"brow_raise": (-1.2, 1.8)}),
+    "nose": (27, {"nose_length": (-1.8, 1.8)}),
+    "brows": (8, {"brow_raise": (-2.4, 2.4)}),
 }
 """Per head: the seed of its latent, and which number of the latent goes from where to where."""
 
