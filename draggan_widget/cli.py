@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import shutil
@@ -10,13 +11,20 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from draggan_widget import __version__
 
+if TYPE_CHECKING:
+    from draggan_widget.generators import Generator
+    from draggan_widget.generators.reading.translation import Translation
+
 PACKAGE = Path(__file__).parent
+IN_WORDS = ("resolution", "z_dim", "w_dim", "c_dim", "img_channels")
+"""What ``inspect`` says of a generator's arguments in its own words."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +45,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_argument("--dir", type=Path, help="folder for the notebooks (default: ./draggan-widget-demo)")
     demo.add_argument("lab", nargs="*", metavar="-- LAB_ARGUMENT", help="further arguments of JupyterLab")
     demo.set_defaults(run=run_demo)
+
+    inspect = commands.add_parser("inspect", help="say what a checkpoint file holds; nothing in it is run")
+    inspect.add_argument("file", help="a checkpoint file, or the name of a built-in generator")
+    inspect.add_argument("--json", action="store_true", help="as JSON, with the constructor's arguments")
+    inspect.set_defaults(run=run_inspect)
+
+    convert = commands.add_parser("convert", help="write a checkpoint as safetensors, which loads at once everywhere")
+    convert.add_argument("file", metavar="IN", help="a checkpoint file, or the name of a built-in generator")
+    convert.add_argument("out", metavar="OUT.safetensors", type=Path)
+    convert.add_argument("--half", action="store_true", help="in half precision, at half the size")
+    convert.add_argument("--force", action="store_true", help="write over OUT if it is there")
+    convert.set_defaults(run=run_convert)
 
     options = parser.parse_args(arguments)
     status: int = options.run(options)
@@ -76,6 +96,80 @@ def run_demo(options: argparse.Namespace) -> int:
     settings = [str(PACKAGE / "lab"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     environment = {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, settings))}
     return become(command, folder, environment)
+
+
+def run_inspect(options: argparse.Namespace) -> int:
+    """What a checkpoint holds, in lines."""
+    return _with_checkpoint(options.file, lambda path, read, generator: _tell(path, read, generator, options.json))
+
+
+def _tell(path: Path, read: Translation, generator: Generator, as_json: bool) -> int:
+    height, width = generator.resolution
+    count = sum(weight.numel() for weight in generator.parameters())
+    if as_json:
+        facts = {"family": read.family, "config": read.config, "parameters": count, "notes": read.notes}
+        print(json.dumps({"file": str(path), **facts}, indent=1))
+        return 0
+    picture = {1: "grey", 3: "RGB", 4: "RGBA"}.get(generator.channels, f"{generator.channels} channels")
+    lines = {
+        "family": read.family,
+        "pictures": f"{width} × {height} px, {picture}",
+        "latent": f"z {generator.z_dim}, w {generator.w_dim}, {generator.num_ws} rows",
+        "classes": str(generator.label_dim or "none"),
+        "features": f"blocks {generator.blocks[0]} to {generator.blocks[-1]}, {generator.default_block()} for dragging",
+        "parameters": f"{count / 1e6:.1f} million",
+        **{name.replace("_", " "): str(value) for name, value in read.config.items() if name not in IN_WORDS},
+        **read.notes,
+    }
+    wide = max(map(len, lines))
+    print(path, *(f"  {name:{wide}}  {text}" for name, text in lines.items()), sep="\n")
+    return 0
+
+
+def run_convert(options: argparse.Namespace) -> int:
+    """A checkpoint of any kind as our safetensors."""
+    out: Path = options.out
+    if out.suffix != ".safetensors":
+        print(f"{out} should end in .safetensors, since that is what is written", file=sys.stderr)
+        return 1
+    if out.exists() and not options.force:
+        print(f"{out} is there already; give --force to write over it", file=sys.stderr)
+        return 1
+    return _with_checkpoint(
+        options.file, lambda path, read, generator: _write(path, read, generator, out, options.half)
+    )
+
+
+def _write(path: Path, read: Translation, generator: Generator, out: Path, half: bool) -> int:
+    from draggan_widget.generators import save_generator
+
+    try:
+        save_generator(out, generator, half=half, **read.notes)
+    except OSError as error:
+        print(f"{out} cannot be written: {error}", file=sys.stderr)
+        return 1
+    print(f"{out}: {read.family} of {path.name}, {out.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _with_checkpoint(source: str, use: Callable[[Path, Translation, Generator], int]) -> int:
+    """Reads and builds, with progress on a terminal; says what is wrong instead of raising it."""
+    from draggan_widget.generators.checkpoints import CheckpointError, build, find_checkpoint, read_checkpoint
+
+    shown = sys.stderr.isatty()
+
+    def progress(share: float) -> None:
+        if shown:
+            print(f"\rreading {share:4.0%}", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+    try:
+        path = find_checkpoint(source)
+        read = read_checkpoint(path, progress)
+        generator = build(path, read)
+    except (FileNotFoundError, CheckpointError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return use(path, read, generator)
 
 
 def free_port(ip: str, wanted: int) -> int:

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from draggan_widget.config import DragConfig
+from draggan_widget.generators.reading import (
+    Unreadable,
+    describe,
+    nvidia,
+    read_file,
+    rosinality,
+    safetensors_metadata,
+    tensorflow,
+)
+from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.stylegan2 import StyleGAN2
+from draggan_widget.generators.stylegan3 import StyleGAN3
 
 if TYPE_CHECKING:
     from draggan_widget.generators.base import Generator
@@ -22,7 +32,12 @@ BUILTIN = Path(__file__).parent / "builtin"
 HEADER = "draggan_widget"
 """The key of a safetensors header under which our description of the generator stands, as JSON."""
 FORMAT = 1
-FAMILIES = {"stylegan2": StyleGAN2}
+FAMILIES: dict[str, type[StyleGAN2] | type[StyleGAN3]] = {"stylegan2": StyleGAN2, "stylegan3": StyleGAN3}
+TRANSLATORS = (nvidia.recognise, rosinality.recognise, tensorflow.recognise)
+READS = (
+    "StyleGAN2-ADA and StyleGAN3 .pkl files, TensorFlow StyleGAN2 .pkl files, rosinality-style .pt files, "
+    "state dicts of these, and .safetensors files written by draggan_widget"
+)
 
 
 class CheckpointError(ValueError):
@@ -34,15 +49,23 @@ def builtin_names() -> list[str]:
     return sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
 
 
-def load_generator(source: str | os.PathLike[str], device: str | torch.device | None = None) -> Generator:
+def load_generator(
+    source: str | os.PathLike[str],
+    device: str | torch.device | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Generator:
     """The generator of a built-in name or of a checkpoint file, in float32, frozen.
 
-    :param source: a name such as ``"faces"`` or the path of a ``.safetensors`` file written by ``save_generator``.
+    :param source: a name such as ``"faces"``, or the path of a file: NVIDIA's StyleGAN2-ADA and StyleGAN3 pickles,
+        TensorFlow StyleGAN2 pickles, rosinality-style ``.pt`` files, plain state dicts of these, and what
+        ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run.
     :param device: where it computes; None picks the best there is (CUDA, then Apple's MPS, then the CPU).
+    :param progress: called now and then with how much of the file is read, 0..1.
     :raises FileNotFoundError: if there is no such file and no such name.
     :raises CheckpointError: if the file cannot be taken.
     """
-    generator = _read(find_checkpoint(source))
+    path = find_checkpoint(source)
+    generator = build(path, read_checkpoint(path, progress))
     return generator.to(best_device() if device is None else torch.device(device))
 
 
@@ -52,6 +75,8 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
     if os.fspath(source) in builtin_names():
         return builtin
     path = Path(source).expanduser()
+    if path.is_dir():
+        raise FileNotFoundError(f"{path} is a folder; give a checkpoint file in it")
     if not path.is_file():
         raise FileNotFoundError(
             f"no generator {os.fspath(source)!r}: it is neither a file nor a built-in name "
@@ -60,19 +85,65 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
     return path
 
 
-def save_generator(path: str | os.PathLike[str], generator: StyleGAN2, *, half: bool = False, **notes: str) -> None:
+def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], None] | None = None) -> Translation:
+    """What a checkpoint file holds, in the terms of our generators; nothing is built yet.
+
+    :param progress: called now and then with how much of the file is read, 0..1.
+    :raises CheckpointError: if it is no checkpoint that can be taken. :raises FileNotFoundError: if it is not there.
+    """
+    try:
+        metadata = safetensors_metadata(path)
+        value = read_file(path, progress=progress)
+        if metadata is not None and HEADER in metadata:
+            return _described(metadata[HEADER], value)
+        for recognise in TRANSLATORS:
+            translation = recognise(value)
+            if translation is not None:
+                return translation
+        raise Unreadable(f"holds {describe(value)}, and no generator; what can be read are {READS}")
+    except Unreadable as error:
+        raise CheckpointError(f"{path} {error}") from error
+    except PermissionError as error:
+        raise CheckpointError(f"{path} may not be read ({error.strerror}); change its permissions") from error
+
+
+def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
+    """The generator of what was read from ``path``. :raises CheckpointError: if weights and description disagree."""
+    try:
+        with torch.device("meta"):  # a description may claim any widths, which cost nothing there
+            generator = FAMILIES[translation.family].from_config(translation.config, translation.drag_config())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} describes no generator this version knows ({error!r}); convert it again, or update draggan_widget"
+        ) from error
+    try:
+        # Copies, since what was read may lie in the file itself, which may change or go.
+        tensors = {name: tensor.to(torch.float32, copy=True) for name, tensor in translation.tensors.items()}
+        generator.network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path} does not fit its own description ({reason}); convert it again") from error
+    generator.freeze()
+    return generator
+
+
+def save_generator(path: str | os.PathLike[str], generator: Generator, *, half: bool = False, **notes: str) -> None:
     """Write a generator as safetensors, whole or not at all.
 
     :param half: store floats as float16, at half the size. :param notes: further text for the header, such as
         ``name`` or ``licence``.
+    :raises TypeError: for a generator of another kind. :raises FileNotFoundError: if there is no such folder.
     """
+    if not isinstance(generator, (StyleGAN2, StyleGAN3)):
+        raise TypeError(f"a {type(generator).__name__} cannot be saved; only StyleGAN2 and StyleGAN3 can")
+    family = next(name for name, kind in FAMILIES.items() if isinstance(generator, kind))
     tensors = {
-        name: (tensor.half() if half else tensor).detach().cpu().contiguous()
+        name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in generator.network.state_dict().items()
     }
     header = {
         "format": FORMAT,
-        "family": "stylegan2",
+        "family": family,
         "config": generator.config,
         "drag_config": generator.drag_config.to_dict(),
         **notes,
@@ -99,42 +170,15 @@ def best_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def _read(path: Path) -> Generator:
+def _described(header: str, tensors: dict[str, Tensor]) -> Translation:
+    """The content of a file that ``save_generator`` wrote."""
     try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER)
-            tensors = {} if header is None else {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path} cannot be read as a generator ({error}); give a .safetensors file written by "
-            "draggan_widget, whole and unchanged"
-        ) from error
-    if header is None:
-        raise CheckpointError(
-            f"{path} holds tensors but no description of the generator; give a .safetensors file written by "
-            "draggan_widget.generators.save_generator"
-        )
-    return _build(path, header, tensors)
-
-
-def _build(path: Path, header: str, tensors: dict[str, Tensor]) -> Generator:
-    try:
-        description: dict[str, Any] = json.loads(header)
-        if description["format"] != FORMAT:
-            raise CheckpointError(
-                f"{path} has format {description['format']!r}, this version reads {FORMAT}; update draggan_widget"
-            )
-        family = FAMILIES[description["family"]]
-        config = DragConfig.from_dict(description.get("drag_config", {}))
-        generator = family.from_config(description["config"], config)
-    except CheckpointError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        reason = f"describes no generator this version knows ({error!r})"
-        raise CheckpointError(f"{path} {reason}; convert it again") from error
-    try:
-        generator.network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path} does not fit its own description ({reason}); convert it again") from error
-    return generator
+        description = json.loads(header)
+        version, family, config = description["format"], description["family"], description["config"]
+        if version != FORMAT:
+            raise Unreadable(f"has format {version!r}, this version reads {FORMAT}; update draggan_widget")
+        own = ("format", "family", "config", "drag_config")
+        notes = {str(name): str(text) for name, text in description.items() if name not in own}
+        return Translation(family, config, tensors, notes, description.get("drag_config"))
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise Unreadable(f"describes no generator this version knows ({error!r}); convert it again") from error

@@ -89,11 +89,19 @@ def test_weights_that_do_not_fit_the_description_are_named(tmp_path, generator):
         load_generator(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no tensors here", b"\x80\x04}q\x00."])
-def test_a_file_of_another_kind_is_a_checkpoint_error_which_is_a_value_error(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is empty .0 bytes.; get it again"),
+        (b"PK\x03\x04 no tensors here", "its end is missing, so the download was cut short; get it again"),
+        (b"\x80\x04}q\x00.", "holds an empty dict, and no generator; what can be read are StyleGAN2-ADA"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "is a web page .* the download failed"),
+    ],
+)
+def test_a_file_of_another_kind_is_a_checkpoint_error_which_is_a_value_error(tmp_path, content, says):
     path = tmp_path / "model.pkl"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="cannot be read as a generator") as caught:
+    with pytest.raises(CheckpointError, match=f"model.pkl .*{says}") as caught:
         load_generator(path)
     assert isinstance(caught.value, ValueError)
 
@@ -102,12 +110,12 @@ def test_a_truncated_file_is_named(tmp_path, generator):
     path = tmp_path / "g.safetensors"
     save_generator(path, generator)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="cut short.*get it again"):
         load_generator(path)
 
 
 def test_tensors_without_a_description_are_named(tmp_path):
     path = tmp_path / "loose.safetensors"
     safetensors.torch.save_file({"a": torch.zeros(3)}, path)
-    with pytest.raises(CheckpointError, match="no description of the generator"):
+    with pytest.raises(CheckpointError, match="holds 1 tensor by name .a., and no generator; what can be read are"):
         load_generator(path)

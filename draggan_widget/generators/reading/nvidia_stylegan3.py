@@ -1,0 +1,100 @@
+"""A recorded StyleGAN3 of NVIDIA's PyTorch programs → ours: its settings are recorded, or follow from names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from draggan_widget.generators.reading.nvidia_module import Module
+from draggan_widget.generators.reading.translation import Translation, fitted, likely_multiplier, mean_latent
+from draggan_widget.generators.reading.values import Unreadable, plain
+
+KIND = "a StyleGAN3 of NVIDIA's layout"
+ARGUMENTS = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs")
+"""The network's first arguments, which may have been given without names."""
+
+
+def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str]) -> Translation:
+    """The generator as a ``Translation`` of the family "stylegan3".
+
+    :param tensors: ``module.tensors()``. :param notes: goes on with what had to be supplied.
+    :raises Unreadable: for settings that ours cannot follow, and weights that make no whole network.
+    """
+    from draggan_widget.generators.stylegan3 import StyleGAN3, stylegan3_config
+
+    found = dict(tensors)
+    recorded = dict(zip(ARGUMENTS, module.arguments(), strict=False)) | module.settings()
+    settings = plain(recorded) if recorded else _settings_of_names(found)
+    try:
+        config = stylegan3_config(settings)
+        # On the meta device a network has shapes and no memory, however large the file claims it to be.
+        with torch.device("meta"):
+            skeleton = StyleGAN3.from_config(config).network.state_dict()
+    except Unreadable:
+        raise
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise Unreadable(f"is {KIND}, but makes no network ({reason}); give an unchanged StyleGAN3") from error
+    estimated = "mapping.w_avg" not in found
+    if estimated:
+        found["mapping.w_avg"] = torch.zeros(config["w_dim"])
+    if not recorded and not skeleton.keys() <= found.keys():
+        raise Unreadable(
+            f"holds the bare weights of {KIND}, whose names fit no usual settings; "
+            "give the pickle that its program saved, in which the settings are recorded"
+        )
+    fit = fitted(found, skeleton, kind=KIND)
+    if not recorded:
+        layers = range(config["mapping_layers"])
+        multiplier = likely_multiplier([fit[f"mapping.fc{index}.weight"] for index in layers])
+        config["mapping_lr_multiplier"] = multiplier
+        notes["settings"] = "not recorded; taken from the names and shapes of the weights, else the program's defaults"
+    if estimated:
+        fit["mapping.w_avg"] = mean_latent(config, fit)
+        notes["w_avg"] = "not recorded; the mean of 10,000 latents of seed 0 instead"
+    return Translation("stylegan3", config, fit, notes)
+
+
+def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that a bare state dict of the usual kinds was made with.
+
+    Names say sizes and widths (``L<number>_<size>_<channels>``); the last layer but one has the picture's size and
+    ``channel_base / size`` channels.
+    """
+    layers = {}
+    for name in found:
+        match = re.fullmatch(r"synthesis\.L(\d{1,3})_(\d{1,5})_(\d{1,5})\.weight", name)
+        if match:
+            layers[int(match[1])] = (int(match[2]), int(match[3]), name)
+    if len(layers) < 3 or sorted(layers) != list(range(len(layers))):
+        raise Unreadable(f"is {KIND}, but with {len(layers)} layers; give a whole checkpoint, as its program saved it")
+    size, channels, _ = layers[len(layers) - 1]
+    c_dim = _shape(found, "mapping.embed.weight", 2)[1] if "mapping.embed.weight" in found else 0
+    depth = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in found)
+    first, last = (_shape(found, f"mapping.fc{index}.weight", 2) for index in (0, max(depth - 1, 0)))
+    kernel = _shape(found, layers[0][2], 4)[-1]
+    filters = [tensor for name, tensor in found.items() if name.endswith("down_filter") and isinstance(tensor, Tensor)]
+    return {
+        "z_dim": first[1] - (_shape(found, "mapping.embed.weight", 2)[0] if c_dim else 0),
+        "c_dim": c_dim,
+        "w_dim": last[0],
+        "img_resolution": size,
+        "img_channels": channels,
+        "mapping_kwargs": {"num_layers": depth},
+        "num_layers": len(layers) - 1,
+        "channel_base": layers[len(layers) - 2][1] * size,
+        "channel_max": max(width for _, width, _ in layers.values()),
+        "conv_kernel": kernel,
+        "use_radial_filters": any(tensor.ndim == 2 for tensor in filters),
+    }
+
+
+def _shape(found: Mapping[str, Any], name: str, ndim: int) -> tuple[int, ...]:
+    tensor = found.get(name)
+    if not isinstance(tensor, Tensor) or tensor.ndim != ndim or 0 in tensor.shape:
+        raise Unreadable(f"is {KIND}, but {name!r} is missing or misshapen; give it whole and unchanged")
+    return tuple(tensor.shape)

@@ -1,0 +1,96 @@
+"""StyleGAN2 weights under other programs' names → ours, by a table that says where each of our tensors comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from draggan_widget.generators.reading.translation import fitted, listed
+from draggan_widget.generators.reading.values import Unreadable
+from draggan_widget.generators.stylegan2 import StyleGAN2
+
+MOST_BLOCKS = 9
+"""1024 px: the largest StyleGAN2 there is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class From:
+    """Where a tensor comes from: its name in the file, and what turns the file's layout into ours."""
+
+    name: str
+    change: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+
+Table = dict[str, From]
+"""Our names (of ``StyleGAN2.network.state_dict()``) → where from. Low-pass filters follow from the settings instead."""
+
+
+def rows(ours: str, theirs: Mapping[str, From]) -> Table:
+    """The rows of one layer: ``theirs`` by the last part of our names."""
+    return {f"{ours}.{part}": origin for part, origin in theirs.items()}
+
+
+def first_axes_dropped(number: int) -> Callable[[Tensor], Tensor]:
+    """A change that drops leading dimensions of length 1, and leaves longer ones, which then do not fit."""
+    return lambda tensor: tensor.reshape(tensor.shape[number:]) if set(tensor.shape[:number]) == {1} else tensor
+
+
+def check_names(found: Collection[str], table: Table, *, kind: str, aside: Collection[str] = ()) -> None:
+    """That a file has all names the table asks for, and no others but those ``aside``.
+
+    :param kind: whose layout it should be, to go on after "is".
+    :raises Unreadable: naming the first few that are missing or too many.
+    """
+    wanted = {origin.name: None for origin in table.values()}
+    if missing := [name for name in wanted if name not in found]:
+        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
+    if extra := [name for name in found if name not in wanted and name not in aside]:
+        raise Unreadable(
+            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
+            "give a checkpoint of an unchanged StyleGAN2 generator"
+        )
+
+
+def translated(found: Mapping[str, Tensor], table: Table, config: dict[str, Any], *, kind: str) -> dict[str, Tensor]:
+    """The whole state dict of ``StyleGAN2.from_config(config).network`` in float32, taken from ``found`` by the table.
+
+    :param found: must have all names of the table (see ``check_names``).
+    :raises Unreadable: for settings that make no network, and for wrong shapes, numbers that are no floats, NaN and
+        infinity, under the file's own names.
+    """
+    try:
+        # On the meta device a network has shapes and no memory, however large the file claims it to be.
+        with torch.device("meta"):
+            skeleton = StyleGAN2.from_config(config).network.state_dict()
+    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise Unreadable(f"is {kind}, but makes no network ({reason}); give an unchanged StyleGAN2") from error
+    changed = {}
+    for origin in table.values():
+        tensor = found[origin.name]
+        try:
+            changed[origin.name] = origin.change(tensor)
+        except (RuntimeError, IndexError) as error:
+            shape = tuple(tensor.shape)
+            raise Unreadable(f"is {kind}, but {origin.name} has the shape {shape}; give it unchanged") from error
+    tensors = fitted(changed, {origin.name: skeleton[ours] for ours, origin in table.items()}, kind=kind)
+    return {ours: tensors[table[ours].name] if ours in table else like for ours, like in skeleton.items()}
+
+
+def length(found: Mapping[str, Tensor], name: str, dimension: int, ndim: int, *, kind: str) -> int:
+    """One dimension of a tensor that should have ``ndim``. :raises Unreadable: naming it if it has not."""
+    shape = tuple(found[name].shape)
+    if len(shape) != ndim or 0 in shape:
+        raise Unreadable(f"is {kind}, but {name} has the shape {shape}; give it unchanged")
+    return shape[dimension]
+
+
+def numbers(names: Iterable[str], pattern: str) -> list[int]:
+    """What the pattern's group matches among the names, ascending and each once."""
+    matches = (re.fullmatch(pattern, name) for name in names)
+    return sorted({int(match[1]) for match in matches if match})

@@ -1,0 +1,124 @@
+"""What a translator makes of a file: everything that one of our generators is built from."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from draggan_widget.config import DragConfig
+from draggan_widget.generators.reading.values import Unreadable
+from draggan_widget.generators.stylegan2_layers import MappingNetwork
+
+SAMPLES = 10_000
+"""Latents whose mean stands in for a mean that is not recorded."""
+BATCHES = 10
+BRISK = re.compile(r"ffhq|face|celeb|portrait|(cat|car)s?(?![a-z])", re.IGNORECASE)
+"""Names of data sets whose generators were dragged with the larger step in the paper: faces, cats and cars."""
+
+
+@dataclasses.dataclass
+class Translation:
+    """A generator's family, its constructor's arguments and its weights.
+
+    ``config`` is JSON-able; ``tensors`` has the names of the module's ``network.state_dict()``; ``notes`` says in words
+    what else the file records or what had to be supplied.
+    """
+
+    family: str
+    config: dict[str, Any]
+    tensors: dict[str, Tensor]
+    notes: dict[str, str] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] | None = None
+    """The fields of the ``DragConfig`` it drags best with, where the file records them."""
+
+    def drag_config(self) -> DragConfig:
+        """The settings to begin with: those recorded; else, for nothing in the file says what was measured best, these.
+
+        Pan et al. 2023, section 3.2, take steps of 2e-3 for faces, cats and cars and 1e-3 for everything else; what the
+        pictures are of is known where the file names its data set. Without a name the package's default stays.
+        """
+        if self.settings is not None:
+            return DragConfig.from_dict(self.settings)
+        name = self.notes.get("dataset")
+        if name is None:
+            return DragConfig()
+        return DragConfig(learning_rate=2e-3 if BRISK.search(name) else 1e-3)
+
+
+def fitted(
+    found: Mapping[str, Any], expected: Mapping[str, Tensor], *, kind: str, shapes_only: bool = False
+) -> dict[str, Tensor]:
+    """The tensors of a file in the order and shapes of a network's ``expected`` state dict, in float32.
+
+    :param kind: whose layout it should be, to go on after "is". :param shapes_only: leave the numbers unlooked at.
+    :raises Unreadable: for missing and unknown names, wrong shapes, numbers that are no floats, NaN and infinity,
+        naming the first few.
+    """
+    if missing := [name for name in expected if name not in found]:
+        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
+    if extra := [name for name in found if name not in expected]:
+        raise Unreadable(
+            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
+            "give a checkpoint of an unchanged generator"
+        )
+    odd = [name for name in expected if not isinstance(found[name], Tensor)]
+    if odd:
+        raise Unreadable(f"is {kind}, but {listed(odd)} no tensor; give a whole checkpoint, as its program saved it")
+    if misfits := [name for name in expected if found[name].shape != expected[name].shape]:
+        shapes = f"{misfits[0]} has {tuple(found[misfits[0]].shape)} instead of {tuple(expected[misfits[0]].shape)}"
+        raise Unreadable(f"is {kind}, but {listed(misfits)} of the wrong shape ({shapes}); give it unchanged")
+    if odd := [name for name in expected if not found[name].is_floating_point()]:
+        raise Unreadable(f"is {kind}, but {listed(odd)} not made of floats; give it as it was before it was quantised")
+    tensors = {name: found[name].detach().float() for name in expected}
+    bad = [] if shapes_only else [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
+    if bad:
+        raise Unreadable(
+            f"is {kind}, but {listed(bad)} not made of finite numbers; give an earlier checkpoint of that training"
+        )
+    return tensors
+
+
+def likely_multiplier(weights: list[Tensor]) -> float:
+    """The mapping network's learning rate multiplier where it is not recorded: 0.01 nearly always.
+
+    Stored weights begin with a deviation of 1 / multiplier, and training moves them by little, so their order of
+    magnitude tells a fork that does without.
+    """
+    deviation = float(torch.cat([weight.detach().float().flatten() for weight in weights]).std())
+    if not math.isfinite(deviation):
+        return 0.01
+    return 0.01 if deviation > 10**1.5 else 0.1 if deviation > 10**0.5 else 1.0
+
+
+@torch.no_grad()
+def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
+    """The mean of ``SAMPLES`` latents of seed 0 (w_dim,) of a StyleGAN2 whose file records none, over all classes."""
+    z_dim, c_dim, w_dim = config["z_dim"], config["c_dim"], config["w_dim"]
+    layers, multiplier = config["mapping_layers"], config["mapping_lr_multiplier"]
+    wide, embedding = config.get("layer_features"), config.get("embed_features")
+    mapping = MappingNetwork(z_dim, c_dim, w_dim, layers, multiplier, hidden=wide, embedding=embedding)
+    own = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("mapping.")}
+    mapping.load_state_dict({"w_avg": torch.zeros(w_dim), **own})
+    random = torch.Generator().manual_seed(0)
+    total = torch.zeros(w_dim)
+    for _ in range(BATCHES):
+        z = torch.randn(SAMPLES // BATCHES, z_dim, generator=random)
+        labels = F.one_hot(torch.randint(c_dim, (len(z),), generator=random), c_dim).float() if c_dim else None
+        total += mapping(z, labels).sum(dim=0)
+    return total / SAMPLES
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """ "'a', 'b' and 5 more are", to go on with an adjective."""
+    quoted = [repr(name[:80]) for name in names[:most]]
+    if len(names) > most:
+        quoted.append(f"{len(names) - most} more")
+    joined = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    return f"{joined} {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,297 @@
+"""The layers of StyleGAN2 (Karras et al., *Analyzing and Improving the Image Quality of StyleGAN*, 2020).
+
+Module and buffer names follow the state-dict layout in which people's checkpoints come, so those load unchanged.
+Convolutions scale activations instead of weights (section 2.2 of the paper, equation 3, read from right to left): the
+weights stay constant from picture to picture, and no weights per sample are made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.2
+LEAKY_GAIN = math.sqrt(2)
+"""Keeps the variance of a leaky ReLU's output near that of its input."""
+FIR = (1.0, 3.0, 3.0, 1.0)
+"""The binomial low-pass filter of every change of resolution."""
+ARCHITECTURES = ("skip", "resnet", "orig")
+"""How blocks reach the picture (figure 7 of the paper): each adds to it, each adds to its input, or plainly stacked."""
+
+
+class MappingNetwork(nn.Module):
+    """z (and a class) → w: normalised inputs through equalised fully connected layers with leaky ReLUs.
+
+    ``hidden`` is the width between the layers and ``embedding`` that of a class, both ``w_dim`` by default.
+    With ``z_dim`` 0 the class alone is mapped.
+    """
+
+    w_avg: Tensor
+
+    def __init__(
+        self,
+        z_dim: int,
+        c_dim: int,
+        w_dim: int,
+        layers: int,
+        lr_multiplier: float,
+        *,
+        hidden: int | None = None,
+        embedding: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not 1 <= layers <= 64:
+            raise ValueError(f"mapping_layers is {layers!r}; it must be from 1 to 64")
+        embedding = (w_dim if embedding is None else embedding) if c_dim else 0
+        if z_dim + embedding < 1:
+            raise ValueError("z_dim is 0 and there are no classes; the mapping network needs one of them")
+        self.layers = layers
+        self.embed = FullyConnected(c_dim, embedding) if c_dim else None
+        between = [w_dim if hidden is None else hidden] * (layers - 1)
+        widths = [z_dim + embedding, *between, w_dim]
+        for index in range(layers):
+            layer = FullyConnected(widths[index], widths[index + 1], lr_multiplier=lr_multiplier)
+            self.add_module(f"fc{index}", layer)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """``z`` (N, z_dim) and one-hot ``labels`` (N, c_dim) → w (N, w_dim)."""
+        x = unit_second_moment(z) if z.shape[1] else z  # (N, z_dim)
+        if self.embed is not None:
+            x = torch.cat([x, unit_second_moment(self.embed(labels))], dim=1)  # (N, z_dim + embedding)
+        for index in range(self.layers):
+            x = F.leaky_relu(self.get_submodule(f"fc{index}")(x), LEAKY_SLOPE) * LEAKY_GAIN
+        return x  # (N, w_dim)
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockSettings:
+    """What the blocks of one network have in common; see ``StyleGAN2``."""
+
+    w_dim: int
+    img_channels: int
+    architecture: str = "skip"
+    conv_clamp: float | None = None
+    use_noise: bool = True
+    resample_filter: Sequence[float] | Sequence[Sequence[float]] = FIR
+
+
+class SynthesisBlock(nn.Module):
+    """One size of the pyramid: two modulated convolutions (one at the first), and its way to the picture.
+
+    ``in_channels`` is None for the first block, which starts from a learned constant. ``size`` is (H, W).
+    """
+
+    const: Tensor
+    resample_filter: Tensor
+
+    def __init__(
+        self, in_channels: int | None, out_channels: int, size: tuple[int, int], is_last: bool, settings: BlockSettings
+    ) -> None:
+        super().__init__()
+        residual = settings.architecture == "resnet" and in_channels is not None
+        # Halving the variance of both summands keeps that of a residual block's sum.
+        gain = math.sqrt(0.5) if residual else 1.0
+        self.is_first = in_channels is None
+        self.register_buffer("resample_filter", fir_kernel(settings.resample_filter))
+        if in_channels is None:
+            self.const = nn.Parameter(normal_numbers(out_channels, *size))
+        else:
+            self.conv0 = SynthesisLayer(in_channels, out_channels, size, settings, up=True)
+        self.conv1 = SynthesisLayer(out_channels, out_channels, size, settings, gain=gain)
+        self.torgb: ToRGB | None = None
+        if is_last or settings.architecture == "skip":
+            self.torgb = ToRGB(out_channels, settings.img_channels, settings.w_dim, settings.conv_clamp)
+        self.skip: Shortcut | None = None
+        if residual:
+            assert in_channels is not None
+            self.skip = Shortcut(in_channels, out_channels, gain, settings.resample_filter)
+
+    def grow(self, x: Tensor | None, ws: Tensor) -> Tensor:
+        """The block's features (N, C, H, W) from those of the block before (None at the first)."""
+        if x is None:
+            first: Tensor = self.conv1(self.const[None].expand(len(ws), -1, -1, -1), ws[:, 0])
+            return first
+        grown: Tensor = self.conv1(self.conv0(x, ws[:, 0]), ws[:, 1])
+        if self.skip is not None:
+            grown = grown + self.skip(x)
+        return grown
+
+    def paint(self, x: Tensor, ws: Tensor, picture: Tensor | None) -> Tensor | None:
+        """The picture (N, channels, H, W) from the block's features and the picture of the block before.
+
+        None from a block that has no part in the picture: all but the last of ``resnet`` and ``orig``.
+        """
+        if self.torgb is None:
+            return None
+        added: Tensor = self.torgb(x, ws[:, -1])
+        return added if picture is None else upsample(picture, self.resample_filter) + added
+
+
+class SynthesisLayer(nn.Module):
+    """A 3×3 convolution modulated by the latent, demodulated, with constant noise, bias and leaky ReLU.
+
+    ``gain`` scales what comes out, and the clamp with it.
+    """
+
+    noise_const: Tensor
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        size: tuple[int, int],
+        settings: BlockSettings,
+        *,
+        up: bool = False,
+        gain: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.up = up
+        self.gain = LEAKY_GAIN * gain
+        self.clamp = None if settings.conv_clamp is None else settings.conv_clamp * gain
+        self.use_noise = settings.use_noise
+        self.affine = FullyConnected(settings.w_dim, in_channels, bias=1.0)
+        self.weight = nn.Parameter(normal_numbers(out_channels, in_channels, 3, 3))
+        if self.use_noise:
+            self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("resample_filter", fir_kernel(settings.resample_filter))
+        if self.use_noise:
+            self.register_buffer("noise_const", normal_numbers(*size))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
+        styles = self.affine(w)  # (N, C_in)
+        norms = torch.rsqrt(styles.square() @ self.weight.square().sum(dim=(2, 3)).T + 1e-8)  # (N, C_out)
+        x = x * styles[:, :, None, None]
+        if self.up:
+            # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed
+            # convolution leaves one extra row and column, which the filter's support takes up.
+            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
+            x = low_pass(x, self.resample_filter * 4)  # (N, C_out, H, W)
+        else:
+            x = F.conv2d(x, self.weight, padding=1)
+        x = x * norms[:, :, None, None]
+        if self.use_noise:
+            x = x + self.noise_const * self.noise_strength
+        x = F.leaky_relu(x + self.bias[:, None, None], LEAKY_SLOPE) * self.gain
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+
+
+class Shortcut(nn.Module):
+    """The 1×1 convolution past a residual block, to twice the size, times ``gain``."""
+
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        gain: float,
+        resample_filter: Sequence[float] | Sequence[Sequence[float]],
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(normal_numbers(out_channels, in_channels, 1, 1))
+        self.gain = gain / math.sqrt(in_channels)
+        self.register_buffer("resample_filter", fir_kernel(resample_filter))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` (N, C_in, h, w) → (N, C_out, 2h, 2w)."""
+        # Filtering is the same for all channels, so it may come after the (cheaper) convolution at the smaller size.
+        return upsample(F.conv2d(x, self.weight * self.gain), self.resample_filter)
+
+
+class ToRGB(nn.Module):
+    """A 1×1 convolution to picture channels, modulated but not demodulated."""
+
+    def __init__(self, in_channels: int, img_channels: int, w_dim: int, clamp: float | None = None) -> None:
+        super().__init__()
+        self.clamp = clamp
+        self.affine = FullyConnected(w_dim, in_channels, bias=1.0)
+        self.weight = nn.Parameter(normal_numbers(img_channels, in_channels, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(img_channels))
+        self.gain = 1 / math.sqrt(in_channels)
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, img_channels, h, w)."""
+        styles = self.affine(w) * self.gain
+        x = F.conv2d(x * styles[:, :, None, None], self.weight, self.bias)
+        return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+
+
+class FullyConnected(nn.Module):
+    """A linear layer whose stored weights have unit variance and are scaled when used (equalised learning rate)."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: float = 0.0, lr_multiplier: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(normal_numbers(out_features, in_features, deviation=1 / lr_multiplier))
+        self.bias = nn.Parameter(torch.full((out_features,), bias / lr_multiplier))
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``x`` (N, in_features) → (N, out_features)."""
+        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+def unit_second_moment(x: Tensor) -> Tensor:
+    """Rows scaled to a mean square of 1."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
+
+
+def low_pass(x: Tensor, kernel: Tensor) -> Tensor:
+    """``x`` (N, C, h, w) filtered per channel by ``kernel`` (T, T) → (N, C, h - 1, w - 1)."""
+    channels, taps = x.shape[1], len(kernel)
+    # A filter is convolved with: mirrored, for torch's conv2d correlates.
+    weight = kernel.flip([0, 1]).expand(channels, 1, taps, taps)
+    if taps % 2 == 0:
+        return F.conv2d(x, weight, padding=taps // 2 - 1, groups=channels)
+    before, after = (taps + 1) // 2 - 1, (taps - 2) // 2
+    return F.conv2d(F.pad(x, [before, after, before, after]), weight, groups=channels)
+
+
+def upsample(picture: Tensor, kernel: Tensor) -> Tensor:
+    """A picture (N, C, h, w) at twice the size, through ``kernel`` (T, T) with unit sum."""
+    channels, taps = picture.shape[1], len(kernel)
+    weight = (kernel * 4).expand(channels, 1, taps, taps)
+    if taps % 2 == 0:
+        return F.conv_transpose2d(picture, weight, stride=2, padding=taps // 2 - 1, groups=channels)
+    wide = F.conv_transpose2d(picture, weight, stride=2, groups=channels)  # (N, C, 2h + taps - 2, 2w + taps - 2)
+    before = (taps - 3) // 2
+    after = taps - 2 - before
+    return F.pad(wide, [-before, -after, -before, -after])
+
+
+def normal_numbers(*shape: int, deviation: float = 1.0) -> Tensor:
+    """Normal numbers of that shape; on the meta device, where a network has shapes only, nothing but the shape."""
+    # Asked for random numbers there, torch imports its compiler first, which takes seconds.
+    empty = torch.empty(shape)
+    if empty.is_meta:
+        return empty
+    numbers = torch.randn(shape)
+    return numbers if deviation == 1 else numbers * deviation
+
+
+def fir_kernel(taps: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
+    """The filter (T, T) with unit sum: ``taps`` (T, T) themselves, or the outer product of ``taps`` (T,).
+
+    :raises ValueError: for taps that make no square filter of 1 to 64 taps with a finite sum other than 0.
+    """
+    if not 1 <= len(taps) <= 64:
+        raise ValueError(f"resample_filter has {len(taps)} taps; it must have 1 to 64, or be a square of them")
+    kernel = torch.tensor(taps, dtype=torch.float64, device="cpu")
+    if kernel.ndim == 1:
+        kernel = torch.outer(kernel, kernel)
+    if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
+        raise ValueError(f"resample_filter is {str(taps)[:80]}; it must be 1 to 64 taps, or a square of them")
+    total = float(kernel.sum())
+    if not math.isfinite(total) or total == 0:
+        raise ValueError(f"resample_filter is {str(taps)[:80]}; its taps must be finite and their sum other than 0")
+    return (kernel / total).to(torch.get_default_dtype())
