@@ -61,6 +61,7 @@ class StyleGAN2(Generator):
     :param mapping_lr_multiplier: the factor by which its stored weights are to be multiplied when used.
     :param layer_features: width between its layers, by default ``w_dim``.
     :param embed_features: width of an embedded class, by default ``w_dim``.
+    :param joint_normalisation: whether input and class are normalised together, and not each.
     :param architecture: ``"skip"``, ``"resnet"`` or ``"orig"``: how blocks reach the picture (figure 7 of the paper).
     :param conv_clamp: convolutions' outputs are clamped to ± this, as networks trained in half precision want it.
     :param use_noise: whether layers add their constant noise.
@@ -82,6 +83,7 @@ class StyleGAN2(Generator):
         mapping_lr_multiplier: float = 0.01,
         layer_features: int | None = None,
         embed_features: int | None = None,
+        joint_normalisation: bool = False,
         architecture: str = "skip",
         conv_clamp: float | None = None,
         use_noise: bool = True,
@@ -119,6 +121,7 @@ class StyleGAN2(Generator):
             "mapping_lr_multiplier": mapping_lr_multiplier,
             "layer_features": layer_features,
             "embed_features": embed_features,
+            "joint_normalisation": joint_normalisation,
             "architecture": architecture,
             "conv_clamp": conv_clamp,
             "use_noise": use_noise,
@@ -134,6 +137,7 @@ class StyleGAN2(Generator):
             mapping_lr_multiplier,
             hidden=layer_features,
             embedding=embed_features,
+            joint=joint_normalisation,
         )
         blocks = {
             f"b{size}": SynthesisBlock(

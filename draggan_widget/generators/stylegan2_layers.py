@@ -28,7 +28,8 @@ class MappingNetwork(nn.Module):
     """z (and a class) → w: normalised inputs through equalised fully connected layers with leaky ReLUs.
 
     ``hidden`` is the width between the layers and ``embedding`` that of a class, both ``w_dim`` by default.
-    With ``z_dim`` 0 the class alone is mapped.
+    With ``z_dim`` 0 the class alone is mapped. ``joint`` scales input and class to a mean square of 1 together, as the
+    first program of the paper did, and not each.
     """
 
     w_avg: Tensor
@@ -43,6 +44,7 @@ class MappingNetwork(nn.Module):
         *,
         hidden: int | None = None,
         embedding: int | None = None,
+        joint: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= layers <= 64:
@@ -51,6 +53,7 @@ class MappingNetwork(nn.Module):
         if z_dim + embedding < 1:
             raise ValueError("z_dim is 0 and there are no classes; the mapping network needs one of them")
         self.layers = layers
+        self.joint = joint
         self.embed = FullyConnected(c_dim, embedding) if c_dim else None
         between = [w_dim if hidden is None else hidden] * (layers - 1)
         widths = [z_dim + embedding, *between, w_dim]
@@ -61,9 +64,11 @@ class MappingNetwork(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """``z`` (N, z_dim) and one-hot ``labels`` (N, c_dim) → w (N, w_dim)."""
-        x = unit_second_moment(z) if z.shape[1] else z  # (N, z_dim)
-        if self.embed is not None:
-            x = torch.cat([x, unit_second_moment(self.embed(labels))], dim=1)  # (N, z_dim + embedding)
+        parts = [z] if self.embed is None else [z, self.embed(labels)]
+        if self.joint:
+            x = unit_second_moment(torch.cat(parts, dim=1))  # (N, z_dim + embedding)
+        else:
+            x = torch.cat([unit_second_moment(part) if part.shape[1] else part for part in parts], dim=1)
         for index in range(self.layers):
             x = F.leaky_relu(self.get_submodule(f"fc{index}")(x), LEAKY_SLOPE) * LEAKY_GAIN
         return x  # (N, w_dim)

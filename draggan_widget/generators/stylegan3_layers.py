@@ -95,9 +95,8 @@ class FourierFeatures(nn.Module):
         places = (torch.arange(size, device=w.device, dtype=w.dtype) + (0.5 - size / 2)) / rate  # of cell centres
         along_x = places[:, None] * freqs[:, None, :, 0]  # (N, size, C)
         along_y = places[:, None] * freqs[:, None, :, 1] + phases[:, None]
-        x: Tensor = (
-            torch.sin(2 * math.pi * (along_y[:, :, None] + along_x[:, None])) * fade[:, None, None]
-        )  # (N, y, x, C)
+        waving = torch.sin(2 * math.pi * (along_y[:, :, None] + along_x[:, None]))  # (N, y, x, C)
+        x: Tensor = waving * fade[:, None, None]
         x = x @ (self.weight / math.sqrt(len(self.weight))).T
         # Channels stay last in memory where convolutions of few channels are fastest so.
         x = x.permute(0, 3, 1, 2)

@@ -9,6 +9,7 @@ against ours; biases of modulation count from 1, where ours count from 0. Weight
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -149,8 +150,9 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
     if "synthesis/ToRGB_lod0/weight" in found:
         found = _fully_grown(found)
         settings["architecture"] = "orig"
-    if "mapping/LabelConcat/weight" in found:
-        raise Unreadable(f"is {KIND} with classes, as in 2019; classes are read from StyleGAN2-ADA only")
+    joint = "mapping/LabelConcat/weight" in found
+    if joint:
+        found = _embedded(found)
     heights = numbers(found, r"synthesis/(\d{1,4})x\1/.*")
     depths = numbers(found, r"mapping/Dense(\d{1,2})/.*")
     sizes = [4 << step for step in range(MOST_BLOCKS) if heights and 4 << step <= heights[-1]]
@@ -170,6 +172,7 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
         "architecture": settings["architecture"],
         "conv_clamp": settings["conv_clamp"],
         "use_noise": use_noise,
+        "joint_normalisation": joint,
         "mapping_lr_multiplier": settings["mapping_lrmul"],
         "resample_filter": settings["resample_kernel"],
     }
@@ -187,6 +190,17 @@ def _fully_grown(found: dict[str, Tensor]) -> dict[str, Tensor]:
     finest = f"synthesis/{height}x{height}/ToRGB"
     grown = {name.replace("synthesis/ToRGB_lod0", finest): tensor for name, tensor in found.items()}
     return {name: tensor for name, tensor in grown.items() if "ToRGB_lod" not in name}
+
+
+def _embedded(found: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The classes of 2019, one row each, as an embedding like that of StyleGAN2-ADA, whose weights have a gain."""
+    length(found, "mapping/LabelConcat/weight", 0, 2, kind=KIND)
+    rows = found["mapping/LabelConcat/weight"]
+    embedding = {
+        "mapping/LabelEmbed/weight": rows * math.sqrt(len(rows)),
+        "mapping/LabelEmbed/bias": torch.zeros(rows.shape[1]),
+    }
+    return {name: tensor for name, tensor in found.items() if name != "mapping/LabelConcat/weight"} | embedding
 
 
 def _table(sizes: list[int], layers: int, architecture: str, use_noise: bool, labels: bool) -> Table:

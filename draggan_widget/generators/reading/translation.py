@@ -103,7 +103,8 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ten
     z_dim, c_dim, w_dim = config["z_dim"], config["c_dim"], config["w_dim"]
     layers, multiplier = config["mapping_layers"], config["mapping_lr_multiplier"]
     wide, embedding = config.get("layer_features"), config.get("embed_features")
-    mapping = MappingNetwork(z_dim, c_dim, w_dim, layers, multiplier, hidden=wide, embedding=embedding)
+    joint = config.get("joint_normalisation", False)
+    mapping = MappingNetwork(z_dim, c_dim, w_dim, layers, multiplier, hidden=wide, embedding=embedding, joint=joint)
     own = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("mapping.")}
     mapping.load_state_dict({"w_avg": torch.zeros(w_dim), **own})
     random = torch.Generator().manual_seed(0)

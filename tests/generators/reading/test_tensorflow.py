@@ -14,7 +14,16 @@ from seeded import Reference
 from draggan_widget.generators.reading import Record, Unreadable, read_file
 from draggan_widget.generators.reading.tensorflow import recognise
 
-NAMES = ["skip_128", "resnet_64", "orig_64", "config_d_64", "ada_classes_64", "widths_32", "filter_32"]
+NAMES = [
+    "skip_128",
+    "resnet_64",
+    "orig_64",
+    "config_d_64",
+    "ada_classes_64",
+    "widths_32",
+    "filter_32",
+    "label_concat_32",
+]
 POISON = "raise SystemExit('source text of a file was executed')"
 
 
@@ -116,11 +125,6 @@ def test_a_network_without_noise_is_read():
     translation = recognise(of(reference, {"use_noise": False}, **left_out))
     assert translation.config["use_noise"] is False
     assert not any("noise" in name for name in translation.tensors)
-
-
-def test_classes_of_2019_are_refused_with_their_reason():
-    with pytest.raises(Unreadable, match="classes, as in 2019; classes are read from StyleGAN2-ADA only"):
-        recognise(of(Reference("tensorflow_label_concat_32")))
 
 
 @pytest.mark.parametrize(
