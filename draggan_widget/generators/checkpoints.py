@@ -118,7 +118,10 @@ def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
         ) from error
     try:
         # Copies, since what was read may lie in the file itself, which may change or go.
-        tensors = {name: tensor.to(torch.float32, copy=True) for name, tensor in translation.tensors.items()}
+        tensors = {
+            name: tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+            for name, tensor in translation.tensors.items()
+        }
         generator.network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]

@@ -144,12 +144,12 @@ def search(name: str, kept_in: Path, count: int) -> None:
             lines.write(json.dumps(known[-1]) + "\n")
         return found
 
-    blocks = [*generator.blocks[2:], (3, 4), (4, 5), (5, 6), (4, 6), (6, 7)]
+    blocks = [*generator.blocks[3:], (4, 5), (5, 6), (4, 6), (6, 7)]
     fields = {
         "block": [block for block in blocks if isinstance(block, int) or max(block) <= generator.blocks[-1]],
-        "edit_layers": [4, 5, 6, 7, 8],
-        "learning_rate": [0.005, 0.01, 0.02, 0.04],
-        "supervision_radius": [3.0, 6.0, 12.0, 24.0],
+        "edit_layers": [4, 5, 6, 8],
+        "learning_rate": [0.01, 0.02, 0.04],
+        "supervision_radius": [3.0, 12.0, 24.0],
     }
     for field, values in fields.items():
         tried = {value: figures(best.replace(**{field: value})) for value in values}
@@ -167,7 +167,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("generator", help="a built-in name or a .safetensors file")
     parser.add_argument("--samples", type=int, default=200, help="pictures in which faces are looked for")
-    parser.add_argument("--pulls", type=int, help="how many landmarks are pulled (100; in a search 40 a setting)")
+    parser.add_argument("--pulls", type=int, help="how many landmarks are pulled (100; in a search 24 a setting)")
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz", help="of the renders")
     parser.add_argument("--search", type=Path, metavar="FILE", help="compare drag settings instead, kept in FILE")
     parser.add_argument("--show", type=Path, metavar="DIR", help="only write faces.jpg and edits.jpg to DIR")
@@ -178,7 +178,7 @@ def main() -> None:
         sample_sheet(generator).save(options.show / "faces.jpg", quality=88)
         edit_strip(generator).save(options.show / "edits.jpg", quality=90)
     elif options.search:
-        search(options.generator, options.search, options.pulls or 40)
+        search(options.generator, options.search, options.pulls or 24)
     else:
         torch.set_num_threads(os.cpu_count() or 1)
         report(options.generator, options.basis, options.samples, options.pulls or 100)

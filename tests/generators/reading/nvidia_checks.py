@@ -17,7 +17,7 @@ def build(translation):
 
 
 def assert_draws_the_reference(translation, name):
-    """Latents within 1e-4, pictures within 1 % of their deviation (section "It must show" of every family)."""
+    """Latents within 1e-4, pictures within 1 % of their deviation."""
     settings, _, arrays = stored(name)
     generator = build(translation)
     labels = arrays.get("labels")
