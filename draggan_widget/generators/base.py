@@ -165,18 +165,21 @@ class _Maps:
     version: int
     has_graph: bool
     maps: dict[int, Tensor]
+    key: object
 
     @classmethod
     def compute(cls, generator: Generator, ws: Tensor, blocks: tuple[int, ...]) -> _Maps:
         maps = dict(zip(blocks, generator.feature_maps(ws, blocks), strict=True))
         has_graph = any(feature_map.requires_grad for feature_map in maps.values())
-        remembered = cls(weakref.ref(ws), ws._version, has_graph, maps)
+        key = object()
+        remembered = cls(weakref.ref(ws), ws._version, has_graph, maps, key)
         holder = weakref.ref(generator)
 
         def forget(_gradient: Tensor) -> None:
             # A gradient taken through a map frees its graph, so the map can serve no second one.
+            # Nothing here may hold a map: a map that its own hook holds is never freed.
             alive = holder()
-            if alive is not None and alive._latest is not None and alive._latest.maps is maps:
+            if alive is not None and alive._latest is not None and alive._latest.key is key:
                 alive._latest = None
 
         for feature_map in maps.values():

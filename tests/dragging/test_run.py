@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -197,3 +200,19 @@ def test_when_numbers_stop_being_finite_the_state_before_stays_usable(broken_at,
     generator._latest = None
     assert torch.isfinite(state.ws).all()
     assert torch.isfinite(step(generator, state).ws).all()
+
+
+def test_a_drag_leaves_no_feature_map_behind(medium, monkeypatch):
+    maps = []
+    whole = type(medium).feature_maps
+
+    def remembering(self, ws, blocks):
+        made = whole(self, ws, blocks)
+        maps.extend(weakref.ref(feature_map) for feature_map in made)
+        return made
+
+    monkeypatch.setattr(type(medium), "feature_maps", remembering)
+    drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=5))
+    gc.collect()
+    assert len(maps) >= 5
+    assert sum(feature_map() is not None for feature_map in maps) <= 1, "the generator remembers the newest"
