@@ -2,6 +2,7 @@
 
 from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
 from draggan_widget.editing.history import History, Record
+from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.moment import Moment, Snapshot
 from draggan_widget.editing.points import check_points
 from draggan_widget.editing.session import Session
@@ -9,10 +10,12 @@ from draggan_widget.editing.session import Session
 __all__ = [
     "DragFileError",
     "History",
+    "Model",
     "Moment",
     "Record",
     "Session",
     "Snapshot",
+    "check_label",
     "check_points",
     "load_drag",
     "save_drag",

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.model import check_label
 from draggan_widget.editing.moment import Moment
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
@@ -54,6 +55,7 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
         "generator": {"source": source, "fingerprint": fingerprint(generator)},
         "seed": moment.seed,
         "truncation": moment.truncation,
+        "label": moment.label,
         "drag": drag_fields,
         "records": records,
     }
@@ -93,7 +95,10 @@ def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
         seed, truncation = header["seed"], float(header["truncation"])
         _check(drag, generator)
         records = tuple(_record(index, fields, tensors) for index, fields in enumerate(header["records"]))
-        return Moment(drag, mask, None if seed is None else check_seed(seed), truncation, records)
+        seed = None if seed is None else check_seed(seed)
+        label = header.get("label")  # files from before there were classes have none
+        label = None if label is None else check_label(label, generator.label_dim)
+        return Moment(drag, mask, seed, truncation, records, label)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
 

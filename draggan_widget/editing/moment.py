@@ -9,6 +9,7 @@ import numpy as np
 
 from draggan_widget.dragging import DragState
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.model import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Moment:
     """Of the picture the edit began with; None if it began with a latent of unknown origin."""
     truncation: float
     records: tuple[Record, ...] = ()
+    label: int | None = None
+    """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
 
     @property
     def seconds(self) -> float:
@@ -42,6 +45,14 @@ class Snapshot:
     can_redo: bool
     rate: float | None
     """Steps per second of the run, while one is on."""
+    model: Model
+    """Whose pictures are edited."""
+    loading: str | None = None
+    """Name of the model that is about to take its place; until then this one is untouched."""
+    progress: float | None = None
+    """How much of it has been read, 0 … 1; None while that is not known."""
+    trouble: str = ""
+    """Why the model that was asked for last could not be loaded; empty once anything else has happened."""
 
     @property
     def settled(self) -> bool:

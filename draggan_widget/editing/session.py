@@ -25,12 +25,15 @@ from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.model import Model, Progress, check_label
 from draggan_widget.editing.moment import Moment, Snapshot
 from draggan_widget.editing.worker import Worker
 from draggan_widget.generators import Generator
 
 log = logging.getLogger(__name__)
 UNDO_DEPTH = 200
+TELL_EVERY = 0.2
+"""Seconds between snapshots while a model is read."""
 RATE_WINDOW = 10
 """Steps over which the step rate is averaged."""
 LOOK_EVERY = 1.0
@@ -46,9 +49,10 @@ class _Run:
 class Session:
     """An edit of one generator's pictures. See the module's docstring for threads.
 
-    :param generator: whose latents are edited; from now on only the worker uses it.
-    :param seed: of the first picture. :param truncation: of the first picture. :param config: settings of the drag;
-        None for the generator's own.
+    :param model: the generator whose latents are edited, or a ``Model``, which has a name; from now on only the worker
+        uses it.
+    :param seed: of the first picture. :param truncation: of the first picture. :param label: its class; None for the
+        first one, where there are classes. :param config: settings of the drag; None for the generator's own.
     :param on_change: called in the worker thread with every new snapshot.
     :param on_notice: called in the worker thread with a sentence when a command could not be carried out.
     :param attended: whether anybody looks; asked in the worker thread. A run that a view started pauses when not.
@@ -56,17 +60,18 @@ class Session:
 
     def __init__(
         self,
-        generator: Generator,
+        model: Generator | Model,
         *,
         seed: int = 0,
         truncation: float = 0.7,
+        label: int | None = None,
         config: DragConfig | None = None,
         on_change: Callable[[Snapshot], None] = lambda snapshot: None,
         on_notice: Callable[[str], None] = lambda text: None,
         attended: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.generator = generator
-        self._config = config or generator.drag_config
+        self._model = model if isinstance(model, Model) else Model(model)
+        self._config = config or self.generator.drag_config
         self._on_change = on_change
         self._on_notice = on_notice
         self._attended = attended
@@ -78,16 +83,28 @@ class Session:
         self._gesture = False
         self._waiting: list[Future[DragResult]] = []
         self._failure: BaseException | None = None
-        self._now = self._begin_at(seed, truncation)
+        self._loading: str | None = None
+        self._progress: float | None = None
+        self._trouble = ""
+        self._now = self._begin_at(seed, truncation, label)
         self._status, self._message = "idle", ""
         self.latest = self._snapshot()
         """The newest snapshot, for any thread to read."""
 
     # --- reading ---------------------------------------------------------------------------------------------------
 
+    @property
+    def generator(self) -> Generator:
+        """Whose latents are edited."""
+        return self._model.generator
+
     def now(self) -> Moment:
         """The edit as it is when all commands given so far are carried out; waits for them."""
         return self._worker.call(lambda: self._now)
+
+    def newest(self) -> Snapshot:
+        """The same with all that belongs to it."""
+        return self._worker.call(lambda: self.latest)
 
     def picture(self, moment: Moment | None = None) -> Image.Image:
         """The picture of a moment, by default now; waits for commands given so far."""
@@ -210,10 +227,10 @@ class Session:
         return self._command(lambda: self._travel(self._future, self._past, "redo"))
 
     def new_image(self, *, seed: int, truncation: float) -> Future[None]:
-        """Begin a new edit with the picture of ``seed``; undo brings the old one back."""
+        """Begin a new edit with the picture of ``seed``, of the same class; undo brings the old one back."""
 
         def new_image() -> None:
-            self._replace_edit(self._begin_at(seed, truncation))
+            self._replace_edit(self._begin_at(seed, truncation, self._now.label))
 
         return self._command(new_image)
 
@@ -221,12 +238,63 @@ class Session:
         """Begin a new edit with the same seed at another truncation."""
 
         def retruncate() -> None:
-            seed = self._now.seed
-            if seed is None:
-                raise ValueError("this picture did not come from a seed, so it has no truncation; set a seed first")
-            self._replace_edit(self._begin_at(seed, truncation))
+            seed = self._need_seed("truncation")
+            self._replace_edit(self._begin_at(seed, truncation, self._now.label))
 
         return self._command(retruncate)
+
+    def relabel(self, label: int) -> Future[None]:
+        """Begin a new edit with the same seed in another class."""
+
+        def relabel() -> None:
+            checked = check_label(label, self.generator.label_dim)
+            seed = self._need_seed("class")
+            self._replace_edit(self._begin_at(seed, self._now.truncation, checked))
+
+        return self._command(relabel)
+
+    def load(self, name: str, read: Callable[[Progress], Model]) -> Future[None]:
+        """Go on with another model, which ``read`` makes in the worker's thread, and a new edit.
+
+        The edit begins with the same seed, truncation and class as the present one, where the new model has them, and
+        keeps settings that somebody chose, where it has their blocks. Undo begins anew. Whatever goes wrong, the
+        present model and edit, a run included, stay as they are; the exception comes by the future, its text with
+        snapshots.
+
+        :param name: what the new model is called while it is not there yet. :param read: makes it, and may call what it
+            is given with how much is done.
+        """
+        told = 0.0
+
+        def tell(progress: float | None) -> None:
+            nonlocal told
+            if progress is None or time.monotonic() - told >= TELL_EVERY:
+                self._progress, told = progress, time.monotonic()
+                self._publish()
+
+        def load() -> None:
+            self._trouble, self._loading = "", name
+            tell(None)
+            try:
+                model = read(tell)
+                config = self._config_for(model.generator)
+                moment = self._moment_for(model.generator, config)
+            except Exception as error:
+                log.info("%s was not loaded", name, exc_info=error)
+                self._trouble = _told(f"{name} was not loaded", error)
+                raise
+            finally:
+                self._loading = self._progress = None
+                if self._trouble:
+                    self._publish()
+            self._stop()
+            self._gesture = False
+            self._model, self._config, self._now = model, config, moment
+            self._past.clear()
+            self._future.clear()
+            self._set_status("idle", f"{model.title} is loaded. Press on the picture and pull.")
+
+        return self._worker.submit(load)
 
     def set_latent(self, ws: Tensor) -> Future[None]:
         """Begin a new edit with the picture of ``ws`` (1, num_ws, w_dim)."""
@@ -319,8 +387,9 @@ class Session:
         """Take a checked mask (H, W), 1 = may move; None = everything may."""
 
         def set_mask() -> None:
+            drag = dragging.with_mask(self._now.drag, mask)
             self._remember()
-            self._change(drag=dragging.with_mask(self._now.drag, mask), mask=mask)
+            self._change(drag=drag, mask=mask)
             self._publish()
 
         return self._command(set_mask)
@@ -338,8 +407,13 @@ class Session:
     # --- in the worker thread --------------------------------------------------------------------------------------
 
     def _command(self, job: Callable[[], None]) -> Future[None]:
+        meant = self._model
+
         def carry_out() -> None:
             try:
+                if self._model is not meant:
+                    raise ValueError(f"the picture is one of {self._model.title} by now; that was meant for another")
+                self._trouble = ""
                 job()
             except ValueError as error:
                 self._on_notice(str(error))
@@ -441,8 +515,26 @@ class Session:
         if not self._now.drag.ids:
             raise ValueError("there are no points yet; press on the picture and pull, or set points")
 
-    def _begin_at(self, seed: int, truncation: float) -> Moment:
-        return self._begin(self.generator.mapping(seed=seed, truncation=truncation), seed, truncation)
+    def _need_seed(self, what: str) -> int:
+        if self._now.seed is None:
+            raise ValueError(f"this picture did not come from a seed, so it has no {what}; set a seed first")
+        return self._now.seed
+
+    def _begin_at(self, seed: int, truncation: float, label: int | None) -> Moment:
+        return _first_moment(self.generator, self._config, seed, truncation, label)
+
+    def _moment_for(self, generator: Generator, config: DragConfig) -> Moment:
+        """The beginning of an edit with another generator, as near to that of the present one as it has it."""
+        now, classes = self._now, generator.label_dim
+        label = now.label if now.label is not None and now.label < classes else None
+        return _first_moment(generator, config, now.seed or 0, now.truncation, label)
+
+    def _config_for(self, generator: Generator) -> DragConfig:
+        if self._config == self.generator.drag_config:
+            return generator.drag_config  # nobody chose: each has its own
+        asked = self._config.block
+        blocks = () if asked is None else (asked,) if isinstance(asked, int) else asked
+        return self._config if set(blocks) <= set(generator.blocks) else generator.drag_config
 
     def _begin(self, ws: Tensor, seed: int | None, truncation: float) -> Moment:
         return Moment(self._init(ws, [], None), None, seed, truncation)
@@ -475,7 +567,7 @@ class Session:
         self._now = dataclasses.replace(self._now, **changes)
 
     def _set_status(self, status: str, message: str, failure: BaseException | None = None) -> None:
-        self._status, self._message, self._failure = status, message, failure
+        self._status, self._message, self._failure, self._trouble = status, message, failure, ""
         self._publish()
         if self._run is None and status != "paused":
             self._settle_waiting()
@@ -512,7 +604,18 @@ class Session:
     def _snapshot(self) -> Snapshot:
         ends = [] if self._run is None else list(self._run.ends)
         rate = (len(ends) - 1) / (ends[-1] - ends[0]) if len(ends) > 1 else None
-        return Snapshot(self._status, self._message, self._now, bool(self._past), bool(self._future), rate)
+        return Snapshot(
+            self._status,
+            self._message,
+            self._now,
+            bool(self._past),
+            bool(self._future),
+            rate,
+            self._model,
+            self._loading,
+            self._progress,
+            self._trouble,
+        )
 
     def _to_go(self) -> str:
         distances = self._now.drag.distances
@@ -522,6 +625,12 @@ class Session:
     def _record(drag: DragState, seconds: float) -> Record:
         ws = drag.ws.cpu().numpy().copy()
         return Record(drag.step, seconds, tuple(drag.ids), drag.handles, drag.targets, dict(drag.loss), ws)
+
+
+def _first_moment(generator: Generator, config: DragConfig, seed: int, truncation: float, label: int | None) -> Moment:
+    label = check_label(label, generator.label_dim)
+    ws = generator.mapping(seed=seed, label=label, truncation=truncation)
+    return Moment(dragging.init(generator, ws, [], None, config), None, seed, truncation, label=label)
 
 
 def _told(what: str, error: BaseException) -> str:

@@ -13,10 +13,13 @@ HANDLE = "#e5484d"
 def draw_points(image: Image.Image, points: Sequence[Mapping[str, Any]], width: int) -> Image.Image:
     """A picture scaled to ``width`` pixels, with handles (dots), targets (rings) and the way between.
 
+    It is RGB, or RGBA where the picture has alpha.
+
     :param points: ``[{"handle": [x, y], "target": [x, y]}, …]`` in pixels of ``image``.
     """
     scale = width / image.width
-    canvas = image.convert("RGB").resize((width, round(image.height * scale)), Image.Resampling.BICUBIC)
+    canvas = image.convert("RGBA" if image.mode == "RGBA" else "RGB")
+    canvas = canvas.resize((width, max(1, round(image.height * scale))), Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(canvas)
     radius = max(3, round(width / 80))
     for point in points:

@@ -15,16 +15,19 @@ from draggan_widget.config import DragConfig
 from draggan_widget.dragging import check_ws
 from draggan_widget.editing import (
     History,
+    Model,
     Session,
     Snapshot,
     load_drag,
     save_drag,
 )
 from draggan_widget.editing.dragfile import read_source
-from draggan_widget.generators import Generator, load_generator
+from draggan_widget.editing.model import Progress
+from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.widget import protocol
 from draggan_widget.widget.drawing import draw_points
+from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 
@@ -44,12 +47,16 @@ class DragGAN(EditTraits):
 
     :param model: name of a built-in generator (``"faces"``), path of a checkpoint, or a ``Generator``.
     :param seed: of the first picture, 0 to 2³²-1. :param truncation: ψ, 0 to 2; nearer 0 is more ordinary.
+    :param label: class of the first picture, for a model that has classes; None for the first of them.
+    :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
     :param config: settings of the drag; None for the generator's own.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: further traits of a widget, such as ``layout``.
     :raises FileNotFoundError: for a name that is no file and no built-in generator.
     :raises CheckpointError: for a file that cannot be taken.
+    :raises ValueError: for a seed, truncation or label out of its range, which the text names.
+    :raises NotADirectoryError: if ``models`` is no folder.
     """
 
     # Text, because anywidget keeps every instance alive whose module is given as a path.
@@ -57,10 +64,12 @@ class DragGAN(EditTraits):
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | Generator = "faces",
+        model: str | os.PathLike[str] | Generator | Model = "faces",
         *,
         seed: int = 0,
         truncation: float = 0.7,
+        label: int | None = None,
+        models: str | os.PathLike[str] | None = None,
         config: DragConfig | None = None,
         points: list[dict[str, Any]] | None = None,
         mask: Any = None,
@@ -68,14 +77,12 @@ class DragGAN(EditTraits):
         **layout: Any,
     ) -> None:
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
-        self._source = None if isinstance(model, Generator) else os.fspath(model)
-        generator = model if isinstance(model, Generator) else load_generator(model, device)
-        self._name = type(generator).__name__ if self._source is None else Path(self._source).stem
-        self._resolution = generator.resolution
+        self._shelf = None if models is None else Shelf(models)
         self._session = Session(
-            generator,
+            _read_model(model, self._shelf, device),
             seed=seed,
             truncation=truncation,
+            label=label,
             config=config,
             on_change=weakly(self._publish),
             on_notice=weakly(self._notify),
@@ -84,7 +91,9 @@ class DragGAN(EditTraits):
         self._stream = FrameStream(weakly(self._tell), weakly(self._describe), self._session.picture)
         self._stream.offer(self._session.latest)
         self._mask_on_page: np.ndarray | None = None
-        super().__init__(seed=seed, truncation=truncation, **layout)
+        self._model_on_page = self._session.latest.model
+        self._entry = self._entry_of(self._model_on_page)
+        super().__init__(seed=seed, truncation=truncation, label=self._session.latest.moment.label, **layout)
         # ipykernel 7.4 answers on the shell a comm last sent from, which would queue Stop behind a blocking cell.
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
@@ -169,9 +178,27 @@ class DragGAN(EditTraits):
         """The generator whose pictures are edited."""
         return self._session.generator
 
+    def load_model(self, model: str | os.PathLike[str] | Generator) -> None:
+        """Go on with another model, and a new edit of the same seed, truncation and class, where it has them.
+
+        Waits until it is loaded. Points and mask go, settings that you chose stay where the model has their blocks, and
+        undo begins anew: it does not lead back to the model before. If it cannot be loaded, everything stays as it is.
+
+        :param model: name of a built-in generator, path of any checkpoint, name of a file in the folder that was given
+            as ``models``, or a ``Generator``.
+        :raises FileNotFoundError: if there is no such model. :raises CheckpointError: if it cannot be taken.
+        """
+        name = type(model).__name__ if isinstance(model, Generator) else Path(model).name
+        device = next(self.generator.parameters()).device
+        # Not this editor's own method: while the worker reads, nothing else must keep the editor alive.
+        shelf = self._shelf
+        self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)).result()
+        self._adopt()
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is."""
-        save_drag(path, self._session.now(), self.generator, self._source)
+        now = self._session.newest()
+        save_drag(path, now.moment, now.model.generator, now.model.source)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> DragGAN:
@@ -185,14 +212,12 @@ class DragGAN(EditTraits):
             raise ValueError(f"{os.fspath(path)} was made with a generator given as an object; give it as model=…")
         try:
             device = options.pop("device", None)
-            generator = source if isinstance(source, Generator) else load_generator(source, device)
+            found = Model(source) if isinstance(source, Generator) else Model.load(source, device)
         except FileNotFoundError as error:
             said = f"{error}. {os.fspath(path)} was made with it; where it is elsewhere now, give model=…"
             raise FileNotFoundError(said) from error
-        moment = load_drag(path, generator)
-        editor = cls(generator, **options)
-        if not isinstance(source, Generator):
-            editor._source, editor._name = os.fspath(source), Path(source).stem
+        moment = load_drag(path, found.generator)
+        editor = cls(found, **options)
         editor._session.restore(moment).result()
         editor._adopt()
         return editor
@@ -215,14 +240,22 @@ class DragGAN(EditTraits):
 
     def _publish(self, snapshot: Snapshot) -> None:
         try:
+            if snapshot.model is not self._model_on_page:
+                self._model_on_page = snapshot.model
+                self._entry = self._entry_of(snapshot.model)
+                self._send_classes()
+            self._stream.offer(snapshot)
+            # After the state: what is being painted on a picture that is no more must be dropped before.
             if snapshot.moment.mask is not self._mask_on_page:
                 self._send_mask(snapshot.moment.mask)
-            self._stream.offer(snapshot)
         finally:
             self._mirror(snapshot)
 
     def _describe(self, snapshot: Snapshot) -> dict[str, Any]:
-        return protocol.state_message(snapshot, self._resolution, self._name)
+        return protocol.state_message(snapshot, self._entry)
+
+    def _entry_of(self, model: Model) -> str | None:
+        return None if self._shelf is None else self._shelf.entry(model)
 
     def _attended(self) -> bool:
         return self._stream.attended()
@@ -237,6 +270,13 @@ class DragGAN(EditTraits):
     def _send_mask(self, mask: np.ndarray | None) -> None:
         self._mask_on_page = mask
         self._tell(*protocol.mask_message(mask, self._resolution))
+
+    def _send_classes(self) -> None:
+        self._tell(protocol.classes_message(self._model_on_page.class_names))
+
+    def _send_models(self) -> None:
+        if self._shelf is not None:
+            self._tell(protocol.models_message(builtin_names(), self._shelf.files()))
 
     # --- the page's side -------------------------------------------------------------------------------------------
 
@@ -267,8 +307,23 @@ class DragGAN(EditTraits):
                 session.new_image(seed=seed, truncation=session.latest.moment.truncation)
             case protocol.Truncation(value):
                 session.retruncate(value)
+            case protocol.Label(value):
+                session.relabel(value)
+            case protocol.Models():
+                session.show(self._send_models)
+            case protocol.Load(name):
+                self._choose(name)
             case protocol.Mask(mask):
                 session.set_mask(mask)
+
+    def _choose(self, name: str) -> None:
+        """A listed model, chosen in the page. What else a message may name is looked up nowhere."""
+        shelf = self._shelf
+        if shelf is None:
+            self._notify("this editor offers no models; give models=…, a folder, when you make it")
+            return
+        device = next(self.generator.parameters()).device
+        self._session.load(name, lambda progress: Model.load(shelf.find(name), device, progress))
 
     def _sign(self, kind: str, view: str) -> None:
         if kind == "bye":
@@ -290,7 +345,29 @@ class DragGAN(EditTraits):
         self._stream.again()
         self._stream.pump()
         self._send_mask(self._session.latest.moment.mask)
+        if self._model_on_page.classes:
+            self._send_classes()
+        self._send_models()
 
     def _catch_up(self) -> None:
         if self._stream.behind():
             self._session.show(self._stream.pump)
+
+
+def _read_model(
+    model: str | os.PathLike[str] | Generator | Model,
+    shelf: Shelf | None,
+    device: Any,
+    progress: Progress | None = None,
+) -> Model:
+    """The model that somebody means in Python: a name or a path first, then a file of the shelf."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, Generator):
+        return Model(model)
+    try:
+        return Model.load(model, device, progress)
+    except FileNotFoundError:
+        if shelf is None or os.fspath(model) not in shelf.files():
+            raise
+        return Model.load(shelf.find(os.fspath(model)), device, progress)

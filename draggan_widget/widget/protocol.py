@@ -78,13 +78,32 @@ class Truncation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Label:
+    """The same seed in another class. Whether there is such a class is for the edit to say."""
+
+    value: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """Which models are there to choose from? The list is being opened."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """Go on with another model. A name is no path: only one that is listed means anything."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Mask:
     """A painted mask (H, W) in 0 … 1, 1 = may move; None when nothing is painted."""
 
     mask: np.ndarray | None
 
 
-FromPage = Sign | Ack | Point | Remove | Command | NewImage | Truncation | Mask
+FromPage = Sign | Ack | Point | Remove | Command | NewImage | Truncation | Label | Models | Load | Mask
 
 
 def read(message: Any, buffers: Sequence[Any], resolution: tuple[int, int]) -> FromPage:
@@ -123,15 +142,24 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             return NewImage(None if message["seed"] is None else check_seed(message["seed"]))
         case "truncation":
             return Truncation(check_truncation(message["value"]))
+        case "label":
+            return Label(_whole("label", message["value"]))
+        case "models":
+            return Models()
+        case "load":
+            if not isinstance(message["name"], str):
+                raise ValueError(f"the name of a model is {message['name']!r}; it must be text")
+            return Load(message["name"])
         case "mask":
             return Mask(_mask(message, buffers, resolution))
         case other:
             raise ProtocolError(f"unknown message type {other!r}; page and kernel may be of different versions")
 
 
-def state_message(snapshot: Snapshot, resolution: tuple[int, int], name: str) -> dict[str, Any]:
-    """Everything a page shows but pictures and masks. ``resolution`` is (H, W), ``name`` the generator's."""
-    moment = snapshot.moment
+def state_message(snapshot: Snapshot, entry: str | None = None) -> dict[str, Any]:
+    """Everything a page shows but pictures, masks and lists. ``entry`` is the model's name in the list of models."""
+    moment, model = snapshot.moment, snapshot.model
+    height, width = moment.drag.resolution
     return {
         "type": "state",
         "status": snapshot.status,
@@ -140,9 +168,16 @@ def state_message(snapshot: Snapshot, resolution: tuple[int, int], name: str) ->
         "points": snapshot.points(),
         "seed": moment.seed,
         "truncation": moment.truncation,
-        "width": resolution[1],
-        "height": resolution[0],
-        "generator": name,
+        "label": moment.label,
+        "classes": model.classes,
+        "width": width,
+        "height": height,
+        "channels": model.generator.channels,
+        "generator": model.title,
+        "model": entry,
+        "loading": snapshot.loading,
+        "progress": snapshot.progress,
+        "trouble": snapshot.trouble,
         "can_undo": snapshot.can_undo,
         "can_redo": snapshot.can_redo,
         "edited": snapshot.step > 0,
@@ -159,6 +194,16 @@ def mask_message(mask: np.ndarray | None, resolution: tuple[int, int]) -> tuple[
     """A mask (H, W) in 0 … 1, or None, with its buffer of one byte a pixel."""
     message = {"type": "mask", "width": resolution[1], "height": resolution[0]}
     return message, [] if mask is None else [np.round(mask * 255).astype(np.uint8).tobytes()]
+
+
+def classes_message(names: Sequence[str]) -> dict[str, Any]:
+    """What the classes are called, in their order; nothing where they have only numbers."""
+    return {"type": "classes", "names": list(names)}
+
+
+def models_message(builtin: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
+    """The models there are to choose from; a page that never hears of any shows no list."""
+    return {"type": "models", "builtin": list(builtin), "files": list(files)}
 
 
 def notice_message(text: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import numpy as np
 import traitlets
 
 from draggan_widget.dragging import check_mask
-from draggan_widget.editing import Session, Snapshot, check_points
+from draggan_widget.editing import Session, Snapshot, check_label, check_points
 from draggan_widget.generators.base import check_seed
 from draggan_widget.widget.protocol import check_truncation
 
@@ -31,8 +31,8 @@ ALL = "*"
 
 
 class EditTraits(anywidget.AnyWidget):
-    """An anywidget with the traits of an edit. A subclass sets ``_session`` and ``_resolution`` before this one's
-    constructor runs, and calls ``_mirror`` with every snapshot.
+    """An anywidget with the traits of an edit. A subclass sets ``_session`` before this one's constructor runs, and
+    calls ``_mirror`` with every snapshot.
     """
 
     points: Any = traitlets.List(help='[{"id": 1, "handle": [x, y], "target": [x, y]}, …]').tag(sync=True)
@@ -40,10 +40,12 @@ class EditTraits(anywidget.AnyWidget):
     step = traitlets.Int(0, help="steps done since the edit began").tag(sync=True)
     seed = traitlets.Int(0, allow_none=True, help="of the picture the edit began with").tag(sync=True)
     truncation = traitlets.Float(0.7, help="of the picture the edit began with").tag(sync=True)
+    label = traitlets.Int(None, allow_none=True, help="class of that picture; None without classes").tag(sync=True)
+    classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
+    model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
     mask = traitlets.Any(None, allow_none=True, help="(H, W), 1 = may move; None = everything may")
 
     _session: Session
-    _resolution: tuple[int, int]
 
     def __init__(self, **traits: Any) -> None:
         # Until the constructor is through, values are those the session has already.
@@ -54,18 +56,26 @@ class EditTraits(anywidget.AnyWidget):
         self._mask_taken: np.ndarray | None = None
         self._adoption_due = False
         self._adopted_at = 0.0
-        if unknown := sorted(set(traits) - set(self.trait_names())):
+        known = {name for name, trait in self.traits().items() if not trait.read_only}
+        if unknown := sorted(set(traits) - known):
             raise TypeError(f"{type(self).__name__} takes no {', '.join(unknown)}")
         super().__init__(**traits)
+        self.set_trait("classes", self._session.latest.model.classes)
+        self.set_trait("model", self._session.latest.model.name)
         self._adopting = None
+
+    @property
+    def _resolution(self) -> tuple[int, int]:
+        return self._session.latest.moment.drag.resolution
 
     # --- from the user to the session ------------------------------------------------------------------------------
 
     @traitlets.validate("points")
     def _take_points(self, proposal: Any) -> list[dict[str, Any]]:
-        points = _trait_error(check_points, proposal["value"], self._resolution)
+        points: list[dict[str, Any]] = proposal["value"]
         # Here and not in an observer: a list that was changed in place and set again equals itself.
         if self._by_user("points"):
+            points = _trait_error(check_points, points, self._resolution)
             self._assign(self._session.set_points(self._points_taken, points))
         self._points_taken = copy.deepcopy(points)
         return points
@@ -91,11 +101,22 @@ class EditTraits(anywidget.AnyWidget):
 
     @traitlets.validate("truncation")
     def _valid_truncation(self, proposal: Any) -> float:
-        if self._by_user("truncation") and self._session.latest.moment.seed is None:
-            raise traitlets.TraitError(
-                "this picture did not come from a seed, so it has no truncation; set a seed first"
-            )
+        if self._by_user("truncation"):
+            self._need_seed("truncation")
         return _trait_error(check_truncation, proposal["value"])
+
+    @traitlets.validate("label")
+    def _valid_label(self, proposal: Any) -> int | None:
+        label: int | None = proposal["value"]
+        if not self._by_user("label"):
+            return label
+        checked = _trait_error(check_label, label, self._session.latest.model.classes)
+        self._need_seed("class")
+        return checked
+
+    def _need_seed(self, what: str) -> None:
+        if self._session.latest.moment.seed is None:
+            raise traitlets.TraitError(f"this picture did not come from a seed, so it has no {what}; set a seed first")
 
     @traitlets.observe("seed")
     def _take_seed(self, change: Any) -> None:
@@ -110,6 +131,16 @@ class EditTraits(anywidget.AnyWidget):
     def _take_truncation(self, change: Any) -> None:
         if self._by_user("truncation"):
             self._assign(self._session.retruncate(change["new"]))
+
+    @traitlets.observe("label")
+    def _take_label(self, change: Any) -> None:
+        if not self._by_user("label"):
+            return
+        if change["new"] is None:
+            self._adopt()
+            classes = self._session.latest.model.classes
+            raise traitlets.TraitError(f"label is None; it must be a whole number from 0 to {classes - 1}")
+        self._assign(self._session.relabel(change["new"]))
 
     def _by_user(self, name: str) -> bool:
         """Whether a trait is set by somebody else than ``_adopt``: in an observer, or on another thread meanwhile."""
@@ -148,6 +179,9 @@ class EditTraits(anywidget.AnyWidget):
             "points": [{key: point[key] for key in ("id", "handle", "target")} for point in snapshot.points()],
             "seed": moment.seed,
             "truncation": moment.truncation,
+            "label": moment.label,
+            "classes": snapshot.model.classes,
+            "model": snapshot.model.name,
             "step": snapshot.step,
             "status": snapshot.status,
         }

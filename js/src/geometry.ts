@@ -66,9 +66,12 @@ export function nearest<P extends { readonly handle: Xy; readonly target: Xy }>(
   return null;
 }
 
-/** The css size at which a picture is shown, before the notebook's width limits it. */
-export function shownSize(width: number, height: number): { width: number; height: number } {
+/**
+ * The css size at which a picture is shown, before the notebook's width limits it. It is no higher than `tallest`, so
+ * that a person need not scroll to pull from its top to its bottom.
+ */
+export function shownSize(width: number, height: number, tallest = 720): { width: number; height: number } {
   const longest = Math.max(width, height);
-  const factor = clamp(longest, 512, 720) / longest;
+  const factor = Math.min(clamp(longest, 512, 720) / longest, tallest / height);
   return { width: Math.round(width * factor), height: Math.round(height * factor) };
 }

@@ -31,6 +31,8 @@ export interface Surroundings {
   /** Cancels the gesture that is under way; false if there is none. */
   cancel(): boolean;
   help(open?: boolean): boolean;
+  /** What was chosen and painted here holds no longer, only the kernel's next word does. */
+  believe(): void;
   takeSeed(): number | null | undefined;
   save(): void;
 }
@@ -103,7 +105,7 @@ export class Hand implements PointerHost {
     const { desk, stage, brush, help } = this.#around;
     help(false);
     stage.element.focus({ preventScroll: true });
-    if (!desk.state || !desk.connected) return null;
+    if (!desk.live) return null;
     return desk.tool === "points" ? this.#pull(at, reach) : brush.begin(at, desk.tool === "eraser");
   }
 
@@ -119,6 +121,14 @@ export class Hand implements PointerHost {
 
   truncate(value: number): void {
     this.#travel({ type: "truncation", value });
+  }
+
+  label(value: number): void {
+    this.#travel({ type: "label", value });
+  }
+
+  load(name: string): void {
+    this.#travel({ type: "load", name });
   }
 
   resizeBrush(size: number): void {
@@ -166,7 +176,7 @@ export class Hand implements PointerHost {
     const { desk, busy, aside, update } = this.#around;
     const selected = desk.selected;
     const found = selected && desk.points.find(selected.id);
-    if (!found || !desk.state || busy()) return;
+    if (!found || !desk.state || !desk.live || busy()) return;
     if (selected.part === "handle" && desk.running) {
       aside(STOP_FIRST, 4000);
       return;
@@ -187,11 +197,13 @@ export class Hand implements PointerHost {
 
   /** To another time or another picture: what was done here meanwhile holds no longer, only the kernel's word does. */
   #travel(message: PageMessage): void {
-    const { desk, brush, cancel, update } = this.#around;
-    cancel();
-    desk.points.restore();
-    brush.believe();
-    this.#send(message);
+    const { desk, believe, cancel, update } = this.#around;
+    if (desk.live) {
+      cancel();
+      desk.points.restore();
+      believe();
+      this.#send(message);
+    }
     update();
   }
 

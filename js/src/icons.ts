@@ -1,5 +1,7 @@
 /** Icons of Lucide, as the bare shapes that the build leaves of them. */
 import brush from "lucide-static/icons/brush.svg";
+import previous from "lucide-static/icons/chevron-left.svg";
+import next from "lucide-static/icons/chevron-right.svg";
 import help from "lucide-static/icons/circle-question-mark.svg";
 import remove from "lucide-static/icons/delete.svg";
 import dice from "lucide-static/icons/dices.svg";
@@ -24,8 +26,10 @@ const SHAPES = {
   eraser,
   hand,
   help,
+  next,
   play,
   points,
+  previous,
   redo,
   remove,
   reset,

@@ -25,20 +25,38 @@ export interface StateMessage {
   readonly points: readonly PointState[];
   readonly seed: number | null;
   readonly truncation: number;
+  /** The class of the picture; null where the model has none, or where the picture did not come from a seed. */
+  readonly label: number | null;
+  /** How many classes there are; 0 for none. */
+  readonly classes: number;
   readonly width: number;
   readonly height: number;
+  /** 1 (grey), 3 (RGB) or 4 (RGBA). */
+  readonly channels: number;
   readonly generator: string;
+  /** The model's name in the list of models; null where it came from elsewhere, or where there is no list. */
+  readonly model: string | null;
+  /** The model that is about to take this one's place. */
+  readonly loading: string | null;
+  /** How much of it has been read, 0 … 1; null while that is not known. */
+  readonly progress: number | null;
+  /** Why the last model that was asked for could not be loaded, or nothing. */
+  readonly trouble: string;
   readonly can_undo: boolean;
   readonly can_redo: boolean;
   readonly edited: boolean;
   readonly rate: number | null;
 }
 
+/** Frames of a run are JPEG, or WebP with alpha; a settled picture is PNG, exact to the bit. */
+export const FORMATS = ["jpeg", "webp", "png"] as const;
+export type Format = (typeof FORMATS)[number];
+
 export interface FrameMessage {
   readonly type: "frame";
   readonly seq: number;
   readonly step: number;
-  readonly format: "jpeg" | "png";
+  readonly format: Format;
   readonly width: number;
   readonly height: number;
 }
@@ -50,10 +68,25 @@ export interface MaskMessage {
   readonly height: number;
 }
 
+/** What the classes are called, in their order; nothing where they have only numbers. */
+export interface ClassesMessage {
+  readonly type: "classes";
+  readonly names: readonly string[];
+}
+
+/** The models there are to choose from. Never sent where there is no choice. */
+export interface ModelsMessage {
+  readonly type: "models";
+  readonly builtin: readonly string[];
+  readonly files: readonly string[];
+}
+
 export type KernelMessage =
   | StateMessage
   | FrameMessage
   | MaskMessage
+  | ClassesMessage
+  | ModelsMessage
   | { readonly type: "notice"; readonly text: string }
   | { readonly type: "pong" };
 
@@ -75,7 +108,10 @@ export type PageMessage =
   | { readonly type: "remove"; readonly ids: readonly number[] }
   | { readonly type: Command }
   | { readonly type: "new_image"; readonly seed: number | null }
-  | { readonly type: "truncation"; readonly value: number }
+  | { readonly type: "truncation" | "label"; readonly value: number }
+  /** Asks what models there are. */
+  | { readonly type: "models" }
+  | { readonly type: "load"; readonly name: string }
   | MaskMessage;
 
 /** A point message with coordinates of a hundredth of a pixel: finer is noise, and shorter is easier to read. */
@@ -106,7 +142,7 @@ export function parse(raw: unknown, buffers: readonly ArrayBufferView[]): Kernel
         type,
         seq: fields.integer("seq"),
         step: fields.integer("step"),
-        format: fields.oneOf("format", ["jpeg", "png"]),
+        format: fields.oneOf("format", FORMATS),
         width: fields.integer("width"),
         height: fields.integer("height"),
       };
@@ -116,6 +152,10 @@ export function parse(raw: unknown, buffers: readonly ArrayBufferView[]): Kernel
       if (buffers[0] && buffers[0].byteLength !== mask.width * mask.height) throw fields.error("buffers");
       return mask;
     }
+    case "classes":
+      return { type, names: fields.strings("names") };
+    case "models":
+      return { type, builtin: fields.strings("builtin"), files: fields.strings("files") };
     case "notice":
       return { type, text: fields.string("text") };
     case "pong":
@@ -140,15 +180,22 @@ function parseState(fields: Fields): StateMessage {
         distance: each.number("distance"),
       };
     }),
-    seed: fields.get("seed") === null ? null : fields.integer("seed"),
+    seed: fields.orNull("seed", (name) => fields.integer(name)),
     truncation: fields.number("truncation"),
+    label: fields.orNull("label", (name) => fields.integer(name)),
+    classes: fields.integer("classes"),
     width: fields.integer("width"),
     height: fields.integer("height"),
+    channels: fields.integer("channels"),
     generator: fields.string("generator"),
+    model: fields.orNull("model", (name) => fields.string(name)),
+    loading: fields.orNull("loading", (name) => fields.string(name)),
+    progress: fields.orNull("progress", (name) => fields.number(name)),
+    trouble: fields.string("trouble"),
     can_undo: fields.boolean("can_undo"),
     can_redo: fields.boolean("can_redo"),
     edited: fields.boolean("edited"),
-    rate: fields.get("rate") === null ? null : fields.number("rate"),
+    rate: fields.orNull("rate", (name) => fields.number(name)),
   };
 }
 
@@ -161,8 +208,8 @@ class Fields {
     this.#raw = raw as Record<string, unknown>;
   }
 
-  get(name: string): unknown {
-    return this.#raw[name];
+  orNull<T>(name: string, read: (name: string) => T): T | null {
+    return this.#raw[name] === null ? null : read(name);
   }
 
   error(name: string): TypeError {
@@ -196,6 +243,12 @@ class Fields {
   list(name: string): unknown[] {
     const value = this.#raw[name];
     if (!Array.isArray(value)) throw this.error(name);
+    return value;
+  }
+
+  strings(name: string): string[] {
+    const value = this.list(name);
+    if (!value.every((each) => typeof each === "string")) throw this.error(name);
     return value;
   }
 

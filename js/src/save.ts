@@ -1,8 +1,9 @@
 /** A picture's way out of the page. */
 import { make } from "./dom.ts";
+import type { Format } from "./protocol.ts";
 
 /** Made of the view, not of its `.buffer`: hosts hand out views into something bigger. */
-export function blobOf(data: ArrayBufferView, format: "jpeg" | "png"): Blob {
+export function blobOf(data: ArrayBufferView, format: Format): Blob {
   return new Blob([data as ArrayBufferView<ArrayBuffer>], { type: `image/${format}` });
 }
 

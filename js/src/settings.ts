@@ -1,26 +1,31 @@
-/** The rows under the picture: which picture (seed, truncation), and the brush while one is in the hand. */
+/** The rows under the picture: which picture (model, class, seed, truncation), and the brush while one is in the hand. */
 import { LARGEST, SMALLEST } from "./brush.ts";
+import { ClassField, type ClassHost } from "./classes.ts";
 import { make } from "./dom.ts";
 import { icon } from "./icons.ts";
+import { type ModelHost, ModelPicker } from "./models.ts";
 import type { StateMessage } from "./protocol.ts";
 import { BAD_SEED, BRUSH } from "./status.ts";
 import { button, type Toolbar } from "./toolbar.ts";
 
 const LARGEST_SEED = 2 ** 32 - 1;
 
-export interface SettingsHost {
+export interface SettingsHost extends ClassHost, ModelHost {
   newImage(seed: number | null): void;
   truncation(value: number): void;
   brushSize(size: number): void;
-  hint(text: string): void;
 }
 
 export class Settings {
   readonly element: HTMLElement;
   readonly brush: HTMLElement;
+  /** Model and class, where there is a choice of them. */
+  readonly source: HTMLElement;
+  readonly models: ModelPicker;
+  readonly classes: ClassField;
   readonly #host: SettingsHost;
   readonly #seed = make("input", {
-    class: "dg-seed",
+    class: "dg-box dg-seed",
     type: "text",
     inputmode: "numeric",
     "aria-label": "Seed",
@@ -52,6 +57,9 @@ export class Settings {
 
   constructor(host: SettingsHost, toolbar: Toolbar) {
     this.#host = host;
+    this.models = new ModelPicker(host);
+    this.classes = new ClassField(host);
+    this.source = make("div", { class: "dg-row dg-source", hidden: true }, this.models.element, this.classes.element);
     const fresh = make(
       "button",
       {
@@ -93,6 +101,9 @@ export class Settings {
 
   show(state: StateMessage | null): void {
     this.#state = state;
+    this.models.show(state);
+    this.classes.show(state);
+    this.source.hidden = this.models.element.hidden && this.classes.element.hidden;
     if (!state) return;
     if (!this.#typing) this.#seed.value = state.seed === null ? "" : String(state.seed);
     if (!this.#sliding) {
@@ -103,6 +114,8 @@ export class Settings {
 
   /** Keys come from the view, which hears them before the notebook does. */
   typed(event: KeyboardEvent): void {
+    this.models.typed(event);
+    this.classes.typed(event);
     if (event.composedPath()[0] !== this.#seed) return;
     if (event.key === "Enter") {
       this.#typing = true;

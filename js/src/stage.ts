@@ -35,7 +35,7 @@ export class Stage {
   }
 
   get shownSize(): { width: number; height: number } {
-    return shownSize(this.#width, this.#height);
+    return shownSize(this.#width, this.#height, tallest());
   }
 
   get scale(): Scale {
@@ -51,6 +51,7 @@ export class Stage {
   drawPicture(picture: CanvasImageSource, { seq, step, format, width, height }: FrameMessage): void {
     sized(this.#image, width, height);
     Object.assign(this.#image.dataset, { seq, step, format });
+    this.#fit();
     const context = this.#image.getContext("2d");
     if (!context) return;
     context.globalCompositeOperation = "copy"; // a picture with holes must not show the last one through them
@@ -69,6 +70,15 @@ export class Stage {
     this.#words.textContent = failed || !connected ? "No picture" : LOADING;
     this.#placeholder.toggleAttribute("data-busy", !failed && connected);
     this.element.style.aspectRatio = `${this.#width} / ${this.#height}`;
+    this.element.toggleAttribute("data-alpha", state?.channels === 4);
+    this.element.setAttribute("aria-busy", String(state?.loading != null));
+    this.#fit();
+  }
+
+  /** The picture before, of another shape, is not squeezed into that of the one to come. */
+  #fit(): void {
+    const fits = this.#image.width === this.#width && this.#image.height === this.#height;
+    this.#image.toggleAttribute("data-before", !fits);
   }
 
   tool(tool: Tool): void {
@@ -92,7 +102,7 @@ export class Stage {
     const { x, y, width, height } = whole ? { x: 0, y: 0, width: mask.width, height: mask.height } : box;
     if (width === 0 || height === 0) return;
     const veil = context.createImageData(width, height);
-    const period = Math.max(4, Math.round(mask.width / 42));
+    const period = Math.max(4, Math.round(Math.max(mask.width, mask.height) / 42));
     for (let row = 0; row < height; row++) {
       for (let column = 0; column < width; column++) {
         const stays = 255 - (mask.data[(y + row) * mask.width + x + column] ?? 0);
@@ -123,6 +133,12 @@ export class Stage {
     this.#ring.style.width = this.#ring.style.height = `${size}px`;
     this.#ring.style.transform = `translate(${at.left - size / 2}px, ${at.top - size / 2}px)`;
   }
+}
+
+/** The css height that the picture may have. In a frame of its own, the host may make that as high as what is in it. */
+function tallest(): number {
+  const room = window.parent === window ? window.innerHeight : window.screen.availHeight;
+  return Math.max(320, 0.8 * room);
 }
 
 /** Sets a canvas's size, which wipes it, only where it changes; true where it did. */

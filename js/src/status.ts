@@ -8,10 +8,16 @@ export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
 export const BRUSH = "Painted may move; nothing painted means everything may move.";
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
+export const badClass = (classes: number) => `A class is a whole number from 0 to ${classes - 1}.`;
 
 /** What is going on, in a sentence: the kernel's own words where it has any. */
 export function sentence(state: StateMessage | null, hold: boolean): string {
   if (!state) return LOADING;
+  if (state.loading !== null) {
+    const read = state.progress === null ? "" : ` ${Math.round(100 * state.progress)} %`;
+    return `Loading ${state.loading}…${read}`;
+  }
+  if (state.trouble) return state.trouble;
   if (state.message) return state.message;
   const steps = `${state.step} ${state.step === 1 ? "step" : "steps"}`;
   const toGo = farthest(state);
@@ -39,6 +45,12 @@ export function sentence(state: StateMessage | null, hold: boolean): string {
   }
 }
 
+/** What kind of thing that sentence is: a screen reader is told at once where it changes. */
+export function kind(state: StateMessage | null): string {
+  if (!state || state.loading !== null) return "loading";
+  return state.trouble ? "trouble" : state.status;
+}
+
 /** The largest distance from a handle to its target, or null without points. */
 export function farthest(state: StateMessage): number | null {
   return state.points.length > 0 ? Math.max(...state.points.map((point) => point.distance)) : null;
@@ -51,7 +63,8 @@ function pace(rate: number): string {
 export function fileName(state: StateMessage, step: number): string {
   const generator = state.generator.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "") || "image";
   const seed = state.seed === null ? "" : `-seed${state.seed}`;
-  return `draggan-${generator}${seed}-step${step}.png`;
+  const label = state.label === null ? "" : `-class${state.label}`;
+  return `draggan-${generator}${label}${seed}-step${step}.png`;
 }
 
 /**
@@ -71,7 +84,8 @@ export class Announcer {
 
   tell(kind: string, text: string): void {
     const now = Date.now();
-    if (kind === this.#kind && kind === "running" && now - this.#saidAt < this.#every) return;
+    const progress = kind === "running" || kind === "loading";
+    if (kind === this.#kind && progress && now - this.#saidAt < this.#every) return;
     this.#kind = kind;
     this.#saidAt = now;
     this.#say(text);

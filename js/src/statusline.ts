@@ -1,7 +1,7 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 import { make } from "./dom.ts";
 import type { StateMessage } from "./protocol.ts";
-import { Announcer, DISCONNECTED, sentence } from "./status.ts";
+import { Announcer, DISCONNECTED, kind, sentence } from "./status.ts";
 
 export class StatusLine {
   readonly element: HTMLElement;
@@ -29,7 +29,7 @@ export class StatusLine {
     this.#text = connected ? sentence(state, hold) : DISCONNECTED;
     this.#about.textContent = state ? `${state.generator} · ${state.width} × ${state.height}` : "";
     this.#write();
-    this.#announcer.tell(connected ? (state?.status ?? "loading") : "disconnected", this.#text);
+    this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
   }
 
   /** Something worth a line for a moment; then the line says again what is going on. */

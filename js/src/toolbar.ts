@@ -81,7 +81,7 @@ export class Toolbar {
   }
 
   show({ state, connected, points, selected, tool, hold, painted, help, picture }: Shown): void {
-    const live = state !== null && connected;
+    const live = state !== null && state.loading === null && connected;
     const running = state?.status === "running";
     const on: Record<ButtonName, boolean> = {
       Start: live && !running && points > 0,

@@ -16,7 +16,7 @@ import type { KernelMessage } from "./protocol.ts";
 import { blobOf, download } from "./save.ts";
 import { Settings } from "./settings.ts";
 import { Stage } from "./stage.ts";
-import { fileName } from "./status.ts";
+import { fileName, kind } from "./status.ts";
 import { StatusLine } from "./statusline.ts";
 import style from "./style.css";
 import { Toolbar } from "./toolbar.ts";
@@ -81,6 +81,10 @@ export class View {
       keepFocus: (change) => this.#keepFocus(change),
       busy: () => this.#pointer.active,
       cancel: () => this.#pointer.cancel(),
+      believe: () => {
+        this.#brush.believe();
+        this.#settings.classes.believe();
+      },
       help: (open) => this.#showHelp(open ?? this.#help.open),
       takeSeed: () => this.#settings.takeSeed(),
       save: () => void this.#save(),
@@ -89,6 +93,9 @@ export class View {
       {
         newImage: (seed) => this.#hand.newImage(seed),
         truncation: (value) => this.#hand.truncate(value),
+        label: (value) => this.#hand.label(value),
+        askForModels: () => this.#out.push({ type: "models" }),
+        load: (name) => this.#hand.load(name),
         brushSize: (size) => this.#hand.resizeBrush(size),
         hint: (text) => aside(text, 4000),
       },
@@ -104,6 +111,7 @@ export class View {
       make("div", { class: "dg-frame" }, this.#stage.element, this.#help.element),
       this.#status.element,
       this.#settings.brush,
+      this.#settings.source,
       this.#settings.element,
     );
     this.#listen(signal);
@@ -118,6 +126,7 @@ export class View {
     this.#connection.close();
     this.#frames.close();
     this.#status.close();
+    this.#settings.models.close();
     this.element.remove();
   }
 
@@ -140,11 +149,13 @@ export class View {
     const pointing = (on: boolean) => () => this.element.toggleAttribute("data-pointing", on);
     this.element.addEventListener("pointerdown", pointing(true), { signal, capture: true });
     window.addEventListener("keydown", pointing(false), { signal, capture: true });
-    const sizes = new ResizeObserver(([entry]) => {
-      this.element.toggleAttribute("data-narrow", (entry?.contentRect.width ?? 512) < 440);
+    const sizes = new ResizeObserver(() => {
+      // Of the widget, not of the picture: a tall picture is narrow where there is room for everything.
+      this.element.toggleAttribute("data-narrow", this.#toolbar.element.clientWidth < 440);
       this.#paintSoon();
     });
-    sizes.observe(this.#stage.element);
+    for (const element of [this.#stage.element, this.#toolbar.element]) sizes.observe(element);
+    window.addEventListener("resize", () => this.#update(), { signal });
     signal.addEventListener("abort", () => sizes.disconnect());
   }
 
@@ -152,7 +163,10 @@ export class View {
     switch (message.type) {
       case "state":
         // What is being pulled is of a picture that is no more.
-        if (this.#desk.receive(message)) this.#pointer.drop();
+        if (this.#desk.receive(message)) {
+          this.#pointer.drop();
+          this.#brush.believe();
+        }
         this.#update();
         break;
       case "frame":
@@ -163,7 +177,17 @@ export class View {
         if (this.#desk.tool === "points" || !this.#pointer.active) this.#brush.receive(message, buffers[0]);
         this.#update();
         break;
+      case "classes":
+        this.#settings.classes.receive(message.names);
+        break;
+      case "models":
+        this.#settings.models.receive(message);
+        this.#update();
+        break;
       case "notice":
+        // Whatever was refused, it may be what was chosen.
+        this.#settings.classes.believe();
+        this.#update();
         this.#status.aside(message.text, 6000);
         break;
       case "pong":
@@ -219,6 +243,8 @@ export class View {
     this.element.dataset.status = connected ? (state?.status ?? "loading") : "disconnected";
     this.element.dataset.step = String(state?.step ?? 0);
     this.element.toggleAttribute("data-empty", state === null);
+    this.element.toggleAttribute("data-loading", state?.loading != null);
+    this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
     this.#stage.show(state, connected);
     this.element.style.setProperty("--dg-stage", `${this.#stage.shownSize.width}px`);
     this.#status.show(state, connected, hold);
@@ -276,7 +302,7 @@ export class View {
   }
 
   #focusOf(target: EventTarget | undefined): Focus {
-    if (target instanceof HTMLInputElement) return "input";
+    if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return "input";
     if (this.#buttons.of(target)) return "point";
     return target instanceof HTMLButtonElement ? "button" : "picture";
   }

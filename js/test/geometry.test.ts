@@ -29,6 +29,22 @@ describe("css pixels and image pixels", () => {
   });
 });
 
+describe("a picture that is no square", () => {
+  it.each([
+    ["wide", 64, 32, 512, 256],
+    ["tall", 32, 64, 256, 512],
+    ["tall and squeezed by the notebook", 512, 1024, 301, 602],
+  ])("has the same scale both ways: %s", (_, width, height, shownWidth, shownHeight) => {
+    const shape = { width, height, shownWidth, shownHeight };
+    const corner = toImage(shape, { left: shownWidth, top: shownHeight });
+    expect(corner).toEqual([width - 1, height - 1]);
+    const { left, top } = toCss(shape, [width / 2 - 0.5, height / 2 - 0.5]);
+    expect([left, top]).toEqual([shownWidth / 2, shownHeight / 2]);
+    const [a, b] = [toCss(shape, [3, 5]), toCss(shape, [7, 5 + 4])];
+    expect(b.left - a.left).toBeCloseTo(b.top - a.top, 9);
+  });
+});
+
 describe("a press", () => {
   const points = [
     { id: 1, handle: [50, 50], target: [80, 50] },
@@ -65,7 +81,19 @@ describe("a picture is shown", () => {
     [1024, 1024, 720, 720],
     [512, 320, 512, 320],
     [64, 128, 256, 512],
+    [64, 32, 512, 256],
+    [1024, 512, 720, 360],
+    [512, 1024, 360, 720],
   ])("%d × %d as %d × %d", (width, height, shownWidth, shownHeight) => {
     expect(shownSize(width, height)).toEqual({ width: shownWidth, height: shownHeight });
+  });
+
+  it.each([
+    [512, 1024, 300, 600],
+    [1024, 1024, 600, 600],
+    [1024, 512, 720, 360],
+    [32, 64, 256, 512],
+  ])("%d × %d no higher than a window of 600 lets it: %d × %d", (width, height, shownWidth, shownHeight) => {
+    expect(shownSize(width, height, 600)).toEqual({ width: shownWidth, height: shownHeight });
   });
 });

@@ -56,6 +56,17 @@ describe("a stroke", () => {
   });
 });
 
+it.each([
+  [40, 20],
+  [20, 40],
+])("a mask of %d × %d is painted to its corners, row by row", (width, height) => {
+  const mask = new Mask(width, height);
+  const box = mask.stroke([width - 1, height - 1], [width - 1, height - 1], 2, false);
+  expect([at(mask, width - 1, height - 1), at(mask, width - 1, height - 4), at(mask, 0, 0)]).toEqual([255, 0, 0]);
+  expect([box.x + box.width, box.y + box.height]).toEqual([width, height]);
+  expect(mask.data.length).toBe(width * height);
+});
+
 it("a mask is read from a view into something bigger", () => {
   const bytes = Uint8Array.from([9, 9, 0, 255, 128, 0, 9]);
   const mask = new Mask(2, 2, new DataView(bytes.buffer, 2, 4));

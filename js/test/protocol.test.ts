@@ -23,6 +23,9 @@ const made: PageMessage[] = [
   { type: "new_image", seed: 4294967295 },
   { type: "new_image", seed: null },
   { type: "truncation", value: 0.7 },
+  { type: "label", value: 999 },
+  { type: "models" },
+  { type: "load", name: "network-snapshot-025000.pkl" },
   { type: "mask", width: 4, height: 3 },
   { type: "mask", width: 256, height: 256 },
 ];
@@ -40,7 +43,7 @@ describe("the golden messages", () => {
     const states = golden.to_page.map(({ message }) => message).filter((message) => message.type === "state");
     expect(new Set(states.map((state) => state.status))).toEqual(new Set(STATUSES));
     expect(new Set(golden.to_page.map(({ message }) => message.type))).toEqual(
-      new Set(["state", "frame", "mask", "notice", "pong"]),
+      new Set(["state", "frame", "mask", "classes", "models", "notice", "pong"]),
     );
   });
 
@@ -76,7 +79,9 @@ describe("reading a message", () => {
     ["a frame without its picture", frame, []],
     ["a number that is none", { ...frame, seq: "1" }, bytes],
     ["a broken number", { ...frame, seq: 1.5 }, bytes],
-    ["an unknown format", { ...frame, format: "webp" }, bytes],
+    ["an unknown format", { ...frame, format: "gif" }, bytes],
+    ["names that are none", { type: "classes", names: ["cat", 2] }, []],
+    ["a list of models that is none", { type: "models", builtin: [], files: "a.pkl" }, []],
     ["a mask of the wrong size", { type: "mask", width: 3, height: 3 }, bytes],
     ["a notice without words", { type: "notice" }, []],
   ])("throws at %s", (_, message, buffers) => {
@@ -91,6 +96,13 @@ describe("reading a message", () => {
     ["points", [{ id: 1, handle: [1], target: [1, 2], distance: 0 }]],
     ["points", [{ id: 1, handle: [1, null], target: [1, 2], distance: 0 }]],
     ["seed", "7"],
+    ["label", 1.5],
+    ["classes", null],
+    ["channels", "RGB"],
+    ["model", undefined],
+    ["loading", false],
+    ["progress", "half"],
+    ["trouble", null],
     ["can_undo", 1],
     ["rate", undefined],
   ])("throws at a state whose %s is %j", (field, value) => {

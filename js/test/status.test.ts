@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Announcer, fileName, LOADING, sentence } from "../src/status.ts";
+import { Announcer, fileName, kind, LOADING, sentence } from "../src/status.ts";
 import { aPoint, aState } from "./states.ts";
 
 describe("the line under the picture", () => {
@@ -23,6 +23,18 @@ describe("the line under the picture", () => {
     expect(sentence(state, false)).toBe(words);
   });
 
+  it("says what is being loaded, and why it was not, whatever the edit does meanwhile", () => {
+    const running = aState({ status: "running", step: 12, points });
+    expect(sentence({ ...running, loading: "dogs.pkl" }, false)).toBe("Loading dogs.pkl…");
+    expect(sentence({ ...running, loading: "dogs.pkl", progress: 0.416 }, false)).toBe("Loading dogs.pkl… 42 %");
+    expect(sentence({ ...running, trouble: "dogs.pkl was not loaded: no dogs" }, false)).toContain("no dogs");
+    expect([kind(null), kind(running)]).toEqual(["loading", "running"]);
+    expect([kind({ ...running, loading: "dogs.pkl" }), kind({ ...running, trouble: "x" })]).toEqual([
+      "loading",
+      "trouble",
+    ]);
+  });
+
   it("says that it loads until there is a state", () => {
     expect(sentence(null, false)).toBe(LOADING);
   });
@@ -35,6 +47,10 @@ describe("the line under the picture", () => {
 describe("a saved picture", () => {
   it("is named after where it comes from", () => {
     expect(fileName(aState(), 23)).toBe("draggan-faces-seed7-step23.png");
+  });
+
+  it("is named after its class, where it has one", () => {
+    expect(fileName(aState({ label: 281, classes: 1000 }), 23)).toBe("draggan-faces-class281-seed7-step23.png");
   });
 
   it("has no seed in its name where it has none", () => {

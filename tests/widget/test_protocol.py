@@ -34,9 +34,10 @@ def test_the_golden_messages_cover_every_type_of_both_directions():
     kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
     commands = {"start", "stop", "step_once", "reset", "undo", "redo"}
     assert kinds["to_kernel"] == commands | {
-        *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "mask")
+        *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
+        *("models", "load"),
     }
-    assert kinds["to_page"] == {"state", "frame", "mask", "notice", "pong"}
+    assert kinds["to_page"] == {"state", "frame", "mask", "classes", "models", "notice", "pong"}
 
 
 def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
@@ -44,12 +45,14 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
     session.put_point(1, handle=(1, 2), target=(3, 4))
     session.now()
     written = [
-        (protocol.state_message(session.latest, SIZE, "faces"), []),
+        (protocol.state_message(session.latest), []),
         (protocol.frame_message(1, 2, "jpeg", SIZE), [b"x"]),
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),
         (protocol.notice_message("no"), []),
         (protocol.pong_message(), []),
+        (protocol.classes_message(["cat", "dog"]), []),
+        (protocol.models_message(["faces"], ["a.pkl"]), []),
     ]
     session.close()
     for message, buffers in written:
@@ -87,6 +90,10 @@ def test_a_mask_survives_the_way_to_the_page_and_back():
         ({"type": "new_image", "seed": -1}, "from 0 to"),
         ({"type": "truncation", "value": "big"}, "truncation is 'big'"),
         ({"type": "truncation", "value": float("nan")}, "truncation"),
+        ({"type": "label", "value": -1}, "label is -1"),
+        ({"type": "label", "value": None}, "label is None"),
+        ({"type": "load", "name": ["a.pkl"]}, "must be text"),
+        ({"type": "load"}, "'load' needs the field 'name'"),
         ({"type": "mask", "width": 32, "height": 64}, "32×64, not 64×64"),
         ({"type": "remove", "ids": [True]}, "id of a point"),
     ],

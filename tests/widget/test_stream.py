@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -9,7 +10,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import Moment, Snapshot
+from draggan_widget.editing import Model, Moment, Snapshot
 from draggan_widget.widget import stream as stream_module
 from draggan_widget.widget.stream import LOST_AFTER, SLOW_CLOCK, WINDOW, FrameStream, encode
 
@@ -54,11 +55,12 @@ def stream(sent, rendered, clock):
 def snapshots():
     """Snapshots of a run, one a step; keeps them apart as a session does."""
     generator = small_stylegan2(32)
+    model = Model(generator)
     config = DragConfig(learning_rate=0.05)
     state = dragging.init(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
     found = []
     for _ in range(8):
-        found.append(Snapshot("running", "", Moment(state, None, 0, 0.7), True, False, None))
+        found.append(Snapshot("running", "", Moment(state, None, 0, 0.7), True, False, None, model))
         state = dragging.step(generator, state)
     return found
 
@@ -68,7 +70,7 @@ def frames(sent):
 
 
 def settled(snapshot):
-    return Snapshot("stopped", "", snapshot.moment, True, False, None)
+    return dataclasses.replace(snapshot, status="stopped")
 
 
 def test_no_more_than_the_window_goes_unacknowledged_and_the_newest_wins(stream, sent, rendered, snapshots):
@@ -151,7 +153,7 @@ def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
     first = settled(snapshots[0])
     stream.offer(first)
     moved = dragging.move_target(first.moment.drag, 1, (11, 11))
-    stream.offer(Snapshot("stopped", "", Moment(moved, None, 0, 0.7), True, False, None))
+    stream.offer(dataclasses.replace(first, moment=Moment(moved, None, 0, 0.7)))
     assert len(rendered) == 1
 
 
@@ -170,4 +172,38 @@ def test_frames_are_plain_bytes_of_the_right_kind():
     kind, data = encode(Image.fromarray(pixels), lossless=False)
     assert (kind, Image.open(io.BytesIO(data)).size) == ("jpeg", (24, 16))
     assert encode(Image.new("L", (4, 4)), lossless=False)[0] == "jpeg"
+
+
+def test_a_picture_with_alpha_keeps_it_on_the_way_and_is_exact_when_it_settles():
+    rows, columns = np.mgrid[:64, :32]
+    pixels = np.stack([4 * rows, 8 * columns, 255 - 4 * rows, 3 * rows + columns], axis=2).astype(np.uint8)
+    image = Image.fromarray(pixels)
+    kind, data = encode(image, lossless=False)
+    shown = Image.open(io.BytesIO(data))
+    assert (kind, shown.mode, shown.size) == ("webp", "RGBA", (32, 64))
+    np.testing.assert_array_equal(np.asarray(shown)[..., 3], pixels[..., 3])
+    kind, data = encode(image, lossless=True)
+    assert kind == "png"
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
+
+
+def test_where_pillow_has_no_webp_a_picture_with_alpha_is_png(monkeypatch):
+    monkeypatch.setattr(stream_module.features, "check", lambda feature: False)
     assert encode(Image.new("RGBA", (4, 4)), lossless=False)[0] == "png"
+
+
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_grey_picture_stays_grey(lossless):
+    kind, data = encode(Image.new("L", (8, 4), 77), lossless=lossless)
+    shown = Image.open(io.BytesIO(data))
+    assert (kind, shown.mode, shown.size) == ("png" if lossless else "jpeg", "L", (8, 4))
+    assert abs(shown.getpixel((3, 3)) - 77) <= 1
+
+
+def test_another_model_leaves_nothing_of_the_one_before_behind(stream, sent, snapshots):
+    stream.offer(settled(snapshots[0]))
+    stream.left("a")
+    other = Model(small_stylegan2(32))
+    stream.offer(dataclasses.replace(settled(snapshots[1]), model=other))
+    held = [snapshot for snapshot in (stream._told, stream._shown) if snapshot is not None]
+    assert [snapshot for snapshot in held if snapshot.model is not other] == []

@@ -29,7 +29,7 @@ from draggan_widget import DragConfig, drag, load_generator
 from draggan_widget.generators import Generator, find_checkpoint
 
 FIRST_SAMPLE = 1000
-CAP = 100
+CAP = 60
 """Steps after which a run of the authors' formulas, which has no cap of its own, is ended."""
 
 
@@ -113,7 +113,10 @@ def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> dict[str
         ),
     }
     team = Team(name, os.cpu_count() or 1)
-    drags = {title: summary(team(config, pulled), typical) for title, config in settings.items()}
+    drags = {}
+    for title, config in settings.items():
+        drags[title] = summary(team(config, pulled), typical)
+        print(f"{title}: {drags[title]}", flush=True)
     team.close()
     print(f"pulls of {DISTANCE:.0%}; errors in hundredths of the picture's width\n\n{table(drags)}", flush=True)
     return {"variety": variety, "drags": drags}

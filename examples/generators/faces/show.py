@@ -11,10 +11,10 @@ from draggan_widget import drag
 from draggan_widget.generators import Generator
 
 EDITS = (
-    ("smile", 0, (48, 54), ((-0.045, -0.035), (0.045, -0.035))),
-    ("open the mouth", 4, (57, 8), ((0.0, 0.05), (0.0, 0.04))),
-    ("turn the head", 9, (30,), ((0.09, 0.0),)),
-    ("close the eye", 7, (43, 44), ((0.0, 0.025), (0.0, 0.025))),
+    ("smile", 9, (48, 54), ((-0.04, -0.035), (0.04, -0.035))),
+    ("open the mouth", 2, (57, 8), ((0.0, 0.05), (0.0, 0.04))),
+    ("turn the head", 31, (30,), ((0.09, 0.0),)),
+    ("close the eyes", 16, (37, 44), ((0.0, 0.03), (0.0, 0.03))),
 )
 """What, seed, dlib's landmarks that are pulled, and how far, in picture widths."""
 GAP = 6

@@ -1,0 +1,84 @@
+"""A generator with its name, and its classes."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from draggan_widget.generators import Generator, load_generator
+
+Progress = Callable[[float], None]
+"""Called now and then with how much is done, 0 … 1."""
+CHANNELS = (1, 3, 4)
+"""Channels of the pictures that can be shown: grey, RGB, RGBA."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A generator, and where it came from.
+
+    :raises ValueError: for a generator whose pictures cannot be shown.
+    """
+
+    generator: Generator
+    source: str | None = None
+    """The built-in name or the path it was loaded from; None if it was given as an object."""
+
+    def __post_init__(self) -> None:
+        if self.generator.channels not in CHANNELS:
+            raise ValueError(
+                f"{self.name} makes pictures of {self.generator.channels} channels; "
+                "an editor shows 1 (grey), 3 (RGB) or 4 (RGBA)"
+            )
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str], device: Any = None, progress: Progress | None = None) -> Model:
+        """The model of a built-in name or a checkpoint.
+
+        :raises FileNotFoundError: if there is none. :raises CheckpointError: if it cannot be taken.
+        """
+        return cls(load_generator(source, device, progress), os.fspath(source))
+
+    @property
+    def name(self) -> str:
+        """The built-in name, the name of the file, or that of the generator's class."""
+        return type(self.generator).__name__ if self.source is None else Path(self.source).name
+
+    @property
+    def title(self) -> str:
+        """The same without the ending of a file."""
+        return type(self.generator).__name__ if self.source is None else Path(self.source).stem
+
+    @property
+    def classes(self) -> int:
+        """How many classes it has; 0 for none."""
+        return self.generator.label_dim
+
+    @property
+    def class_names(self) -> list[str]:
+        """One name for each class, where the generator offers ``class_names``; else none at all."""
+        names = [str(name) for name in getattr(self.generator, "class_names", None) or ()]
+        return names if len(names) == self.classes else []
+
+
+def check_label(label: Any, classes: int) -> int | None:
+    """``label`` as a class of a generator that has so many. None is the first class, where there are classes.
+
+    :raises TypeError: if it is no whole number. :raises ValueError: if there is no such class; both name the range.
+    """
+    if classes == 0:
+        if label is not None:
+            raise ValueError(f"label is {label!r}, but this generator has no classes; leave it out")
+        return None
+    if label is None:
+        return 0
+    if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+        raise TypeError(f"label is {label!r}; it must be a whole number from 0 to {classes - 1}")
+    if not 0 <= label < classes:
+        raise ValueError(f"label is {label}; this generator has the classes 0 to {classes - 1}")
+    return int(label)

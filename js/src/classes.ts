@@ -1,0 +1,133 @@
+/** Which class the picture is of: a number between two steppers, or a list where the classes have names. */
+import { make, setOff } from "./dom.ts";
+import { clamp } from "./geometry.ts";
+import type { StateMessage } from "./protocol.ts";
+import { badClass } from "./status.ts";
+import { button } from "./toolbar.ts";
+
+/** After this the kernel is believed, even if it says something else than what was chosen. */
+const PATIENCE = 3000;
+
+export interface ClassHost {
+  label(value: number): void;
+  hint(text: string): void;
+}
+
+/** The class that somebody typed, or null where there is none of that number. */
+export function classOf(typed: string, classes: number): number | null {
+  const label = Number(typed);
+  return /^\d+$/.test(typed.trim()) && label < classes ? label : null;
+}
+
+export class ClassField {
+  readonly element: HTMLElement;
+  readonly #host: ClassHost;
+  readonly #number = make("input", {
+    class: "dg-box dg-number",
+    type: "number",
+    min: 0,
+    step: 1,
+    "aria-label": "Class",
+    title: "The class of the picture; another one begins a new edit",
+  });
+  readonly #list = make("select", { class: "dg-box dg-list", "aria-label": "Class", title: this.#number.title });
+  readonly #slot = make("span", { class: "dg-field" }, this.#number);
+  readonly #previous = button("Previous class", "previous", "The class before");
+  readonly #next = button("Next class", "next", "The class after");
+  /** What the person is in the middle of changing is theirs until they are done. */
+  #typing = false;
+  /** What the kernel is about to repeat: steps are counted from here, however fast they come. */
+  #wanted: { label: number; at: number } | null = null;
+  #names: readonly string[] = [];
+  #state: StateMessage | null = null;
+
+  constructor(host: ClassHost) {
+    this.#host = host;
+    this.element = make(
+      "div",
+      { class: "dg-field dg-class", role: "group", "aria-label": "Class of the picture", hidden: true },
+      make("span", { "aria-hidden": "true" }, "Class"),
+      make("span", { class: "dg-group" }, this.#previous, this.#slot, this.#next),
+    );
+    this.#previous.addEventListener("click", () => this.#step(-1));
+    this.#next.addEventListener("click", () => this.#step(1));
+    this.#list.addEventListener("change", () => this.#choose(Number(this.#list.value)));
+    this.#number.addEventListener("change", () => this.#take());
+    this.#number.addEventListener("input", () => {
+      this.#typing = true;
+      this.#number.removeAttribute("aria-invalid");
+    });
+  }
+
+  receive(names: readonly string[]): void {
+    this.#names = names;
+    // The name first: a list is searched by typing how an entry begins.
+    this.#list.replaceChildren(...names.map((name, label) => make("option", { value: label }, `${name} · ${label}`)));
+    this.show(this.#state);
+  }
+
+  /** The next state of the kernel holds, whatever was chosen here. */
+  believe(): void {
+    this.#wanted = null;
+  }
+
+  show(state: StateMessage | null): void {
+    this.#state = state;
+    const classes = state?.classes ?? 0;
+    this.element.hidden = classes === 0;
+    if (!state || classes === 0) return;
+    const control = this.#names.length === classes ? this.#list : this.#number;
+    if (control.parentElement !== this.#slot) this.#slot.replaceChildren(control);
+    this.#number.max = String(classes - 1);
+    const wanted = this.#wanted;
+    if (wanted && (state.label === wanted.label || Date.now() - wanted.at > PATIENCE)) this.#wanted = null;
+    const label = this.#label;
+    const shown = label === null ? "" : String(label);
+    if (!this.#typing && this.#number.value !== shown) this.#number.value = shown;
+    if (this.#list.value !== shown) this.#list.value = shown;
+    setOff(this.#previous, label === null || label <= 0);
+    setOff(this.#next, label === null || label >= classes - 1);
+  }
+
+  /** A key in one of the controls. */
+  typed(event: KeyboardEvent): void {
+    if (event.key !== "Escape" || event.composedPath()[0] !== this.#number) return;
+    this.#done();
+    this.show(this.#state);
+  }
+
+  get #label(): number | null {
+    return this.#wanted?.label ?? this.#state?.label ?? null;
+  }
+
+  #take(): void {
+    const classes = this.#state?.classes ?? 0;
+    const label = classOf(this.#number.value, classes);
+    if (label !== null) {
+      this.#choose(label);
+      return;
+    }
+    this.#typing = true;
+    this.#number.setAttribute("aria-invalid", "true");
+    this.#host.hint(badClass(classes));
+  }
+
+  #step(by: number): void {
+    const label = this.#label;
+    if (label === null || !this.#state) return;
+    const next = clamp(label + by, 0, this.#state.classes - 1);
+    if (next !== label) this.#choose(next);
+  }
+
+  #choose(label: number): void {
+    this.#done();
+    this.#host.label(label);
+    this.#wanted = { label, at: Date.now() };
+    this.show(this.#state);
+  }
+
+  #done(): void {
+    this.#typing = false;
+    this.#number.removeAttribute("aria-invalid");
+  }
+}

@@ -1,0 +1,137 @@
+/** The list of models to choose from, where the kernel offers one. */
+import { make } from "./dom.ts";
+import type { ModelsMessage, StateMessage } from "./protocol.ts";
+
+/** With the arrow keys one passes over models on the way to another; only one that is stayed at is loaded. */
+const DWELL = 900;
+/** The kernel is asked what there is when the list is opened, but by one opening only once. */
+const ASK_EVERY = 500;
+const PATIENCE = 3000;
+
+export interface ModelHost {
+  /** What is there to choose from? */
+  askForModels(): void;
+  load(name: string): void;
+}
+
+/**
+ * What the list holds. What is not listed has its place too, or the list would show another model as the present one:
+ * `foreign` is what came from elsewhere and cannot be chosen, `others` are files that have gone, or are about to be read.
+ */
+export function choices({ builtin, files }: ModelsMessage, { model, loading, generator }: StateMessage) {
+  const listed = new Set([...builtin, ...files]);
+  const others = [...new Set([model, loading])].filter((name) => name !== null && !listed.has(name));
+  return { foreign: model === null ? generator : null, others: others as string[], builtin, files };
+}
+
+export class ModelPicker {
+  readonly element: HTMLElement;
+  readonly #host: ModelHost;
+  readonly #list = make("select", {
+    class: "dg-box dg-list",
+    "aria-label": "Model",
+    title: "Another model begins a new edit",
+  });
+  #models: ModelsMessage | null = null;
+  #state: StateMessage | null = null;
+  /** What the options were made of. */
+  #made = "";
+  #byKey = false;
+  #dwelling: ReturnType<typeof setTimeout> | null = null;
+  #wanted: { name: string; at: number } | null = null;
+  #askedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(host: ModelHost) {
+    this.#host = host;
+    this.element = make(
+      "label",
+      { class: "dg-field dg-model", hidden: true },
+      make("span", {}, "Model"),
+      this.#list,
+      make("i", { class: "dg-spinner" }),
+    );
+    this.#list.addEventListener("focus", () => this.#ask());
+    this.#list.addEventListener("pointerdown", () => {
+      this.#byKey = false;
+      this.#ask();
+    });
+    this.#list.addEventListener("change", () => this.#changed());
+    this.#list.addEventListener("blur", () => this.#dwelling && this.#choose());
+  }
+
+  receive(models: ModelsMessage): void {
+    this.#models = models;
+    this.show(this.#state);
+  }
+
+  show(state: StateMessage | null): void {
+    this.#state = state;
+    this.element.hidden = this.#models === null || state === null;
+    if (!this.#models || !state) return;
+    this.#make(this.#models, state);
+    this.#list.setAttribute("aria-busy", String(state.loading !== null));
+    this.element.toggleAttribute("data-busy", state.loading !== null);
+    const wanted = this.#wanted;
+    if (wanted && (state.loading === wanted.name || Date.now() - wanted.at > PATIENCE)) this.#wanted = null;
+    if (this.#dwelling === null) this.#list.value = this.#wanted?.name ?? state.loading ?? state.model ?? "";
+  }
+
+  /** A key in the list: until a pointer is used, choosing is taken to be by key. */
+  typed(event: KeyboardEvent): void {
+    if (event.composedPath()[0] !== this.#list) return;
+    this.#byKey = true;
+    if (event.key === "Enter" && this.#dwelling !== null) this.#choose();
+    if (event.key === "Escape") {
+      this.#rest();
+      this.show(this.#state);
+    }
+  }
+
+  close(): void {
+    this.#rest();
+  }
+
+  #changed(): void {
+    this.#rest();
+    if (this.#byKey) this.#dwelling = setTimeout(() => this.#choose(), DWELL);
+    else this.#choose();
+  }
+
+  #choose(): void {
+    this.#rest();
+    const name = this.#list.value;
+    if (name !== "" && name !== this.#state?.model && this.#state?.loading === null) {
+      this.#wanted = { name, at: Date.now() };
+      this.#host.load(name);
+    }
+    this.show(this.#state);
+  }
+
+  #rest(): void {
+    if (this.#dwelling !== null) clearTimeout(this.#dwelling);
+    this.#dwelling = null;
+  }
+
+  #ask(): void {
+    if (Date.now() - this.#askedAt < ASK_EVERY) return;
+    this.#askedAt = Date.now();
+    this.#host.askForModels();
+  }
+
+  /** Made anew only where they differ: the list may be open. */
+  #make(models: ModelsMessage, state: StateMessage): void {
+    const { foreign, others, builtin, files } = choices(models, state);
+    const made = JSON.stringify([foreign, others, builtin, files]);
+    if (made === this.#made) return;
+    this.#made = made;
+    const option = (name: string) => make("option", { value: name }, name);
+    const group = (label: string, names: readonly string[]) =>
+      names.length > 0 ? [make("optgroup", { label }, ...names.map(option))] : [];
+    this.#list.replaceChildren(
+      ...(foreign === null ? [] : [make("option", { value: "", disabled: true }, foreign)]),
+      ...others.map(option),
+      ...group("Built in", builtin),
+      ...group("Files", files),
+    );
+  }
+}

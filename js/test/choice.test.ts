@@ -1,0 +1,63 @@
+import { describe, expect, it } from "vitest";
+import { classOf } from "../src/classes.ts";
+import { Desk } from "../src/desk.ts";
+import { choices } from "../src/models.ts";
+import { aPoint, aState } from "./states.ts";
+
+describe("a typed class", () => {
+  it.each([
+    ["0", 0],
+    ["999", 999],
+    [" 7 ", 7],
+    ["007", 7],
+  ])("%j is class %d", (typed, label) => {
+    expect(classOf(typed, 1000)).toBe(label);
+  });
+
+  it.each(["", " ", "1000", "-1", "1.5", "1e2", "cat"])("%j is none", (typed) => {
+    expect(classOf(typed, 1000)).toBeNull();
+  });
+});
+
+describe("the list of models", () => {
+  const models = { type: "models", builtin: ["faces"], files: ["cats.pkl", "dogs.pt"] } as const;
+
+  it("holds what the kernel lists and nothing else", () => {
+    expect(choices(models, aState({ model: "dogs.pt" }))).toEqual({
+      foreign: null,
+      others: [],
+      builtin: ["faces"],
+      files: ["cats.pkl", "dogs.pt"],
+    });
+  });
+
+  it("shows a model from elsewhere as what it is", () => {
+    expect(choices(models, aState({ model: null, generator: "StyleGAN2" }))).toMatchObject({ foreign: "StyleGAN2" });
+  });
+
+  it("keeps a file that has gone, for as long as it is the present one", () => {
+    expect(choices(models, aState({ model: "gone.pkl" })).others).toEqual(["gone.pkl"]);
+    expect(choices(models, aState({ model: "gone.pkl", loading: "gone.pkl" })).others).toEqual(["gone.pkl"]);
+  });
+});
+
+describe("the desk", () => {
+  it("takes another class, model or shape for another picture, and another step for the same", () => {
+    const desk = new Desk();
+    const first = aState({ label: 3, classes: 10 });
+    expect(desk.receive(first)).toBe(true);
+    expect(desk.receive({ ...first, step: 4, status: "running", loading: "x.pkl" })).toBe(false);
+    expect(desk.receive({ ...first, label: 4 })).toBe(true);
+    expect(desk.receive({ ...first, label: 4, model: "x.pkl" })).toBe(true);
+    expect(desk.receive({ ...first, label: 4, model: "x.pkl", height: 512 })).toBe(true);
+  });
+
+  it("is not live while a model is loaded, when what is done would reach another edit", () => {
+    const desk = new Desk();
+    expect(desk.live).toBe(false);
+    desk.receive(aState({ points: [aPoint(1, [1, 2], [3, 4])] }));
+    expect(desk.live).toBe(true);
+    desk.receive(aState({ loading: "x.pkl" }));
+    expect(desk.live).toBe(false);
+  });
+});

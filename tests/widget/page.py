@@ -1,0 +1,53 @@
+"""The page, played by a list of messages."""
+
+from __future__ import annotations
+
+import threading
+
+
+class Page:
+    """A page that shows the widget: answers frames, keeps what it is told."""
+
+    def __init__(self, editor, *, acks=True):
+        self.editor, self.acks = editor, acks
+        self.told = []
+        self.news = threading.Condition()
+        editor.send = self.take
+
+    def take(self, content, buffers=None):
+        with self.news:
+            self.told.append((content, buffers))
+            self.news.notify_all()
+        if content["type"] == "frame" and self.acks:
+            self.say("ack", view="page", seq=content["seq"])
+
+    def say(self, kind, buffers=(), **fields):
+        self.editor._receive(self.editor, {"type": kind, **fields}, list(buffers))
+
+    def of(self, kind):
+        return [content for content, _ in self.told if content["type"] == kind]
+
+    def masks(self):
+        """Buffers of the masks told so far."""
+        return [buffers for content, buffers in self.told if content["type"] == "mask"]
+
+    def frames(self):
+        """Formats and bytes of the frames told so far."""
+        return [(content["format"], buffers[0]) for content, buffers in self.told if content["type"] == "frame"]
+
+    def wait_for(self, condition, timeout=20):
+        with self.news:
+            assert self.news.wait_for(lambda: condition(self), timeout), [c for c, _ in self.told][-3:]
+
+    def wait_for_status(self, status):
+        self.wait_for(lambda page: page.of("state") and page.of("state")[-1]["status"] == status)
+
+    def wait_for_state(self, **fields):
+        """Until the newest state has these; returns it."""
+        wanted = fields.items()
+        self.wait_for(lambda page: page.of("state") and wanted <= _plain(page.of("state")[-1]).items())
+        return self.of("state")[-1]
+
+
+def _plain(state):
+    return {name: value for name, value in state.items() if not isinstance(value, list)}
