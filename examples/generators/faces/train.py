@@ -51,7 +51,7 @@ HELD_OUT = 64
 SAVE_EVERY = 180.0
 TELL_EVERY = 20.0
 """Seconds between checkpoints, and between progress lines."""
-DRAG_CONFIG = DragConfig(block=4, edit_layers=4, learning_rate=1e-2, supervision_radius=3.0, mask_weight=5.0)
+DRAG_CONFIG = DragConfig(block=4, edit_layers=6, learning_rate=1e-2, supervision_radius=12.0, mask_weight=5.0)
 """What ``evaluate.py --search`` found best."""
 NOTES = {
     "name": "faces",
