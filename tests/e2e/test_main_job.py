@@ -31,7 +31,7 @@ def test_a_pull_of_the_mouth_moves_the_mouth(quickstart):
     marks = find_landmarks(np.asarray(before))
     assert marks is not None
     corner, width = marks[MOUTH_CORNER], before.width
-    target = corner + 0.07 * width * np.array([-0.8, -0.6])
+    target = corner + 0.05 * width * np.array([-0.8, -0.6])
     editor.count_pictures()
     editor.pull(corner, target, release=False)
     editor.wait_for_step(1)
@@ -49,12 +49,12 @@ def test_a_pull_of_the_mouth_moves_the_mouth(quickstart):
     print(
         f"\nshown {shown_after:.1f} s after Run All; a cell in mid-run answered in {answered_after * 1000:.0f} ms; "
         f"{editor.step} steps of {seconds * 1000:.0f} ms, {len(seen)} pictures, {rate:.1f} a second; "
-        f"mouth corner moved {along:.1f} of {0.07 * width:.1f} px along the pull"
+        f"mouth corner moved {along:.1f} of {0.05 * width:.1f} px along the pull"
     )
     assert said.strip() == f"({before.height}, {before.width}) running"
     assert answered_after < 1
     assert len([step for step, _ in seen if step > 0]) >= 5
-    assert along > 0.3 * 0.07 * width
+    assert along > 0.3 * 0.05 * width
 
 
 def test_the_notebook_has_no_errors_and_the_next_cells_go_on_with_the_edit(quickstart):

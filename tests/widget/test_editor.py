@@ -372,7 +372,7 @@ def test_a_view_that_says_goodbye_pauses_its_run_and_one_that_comes_takes_it_up(
     page.say("ready", view="page")
     page.say("point", id=1, handle=[30, 30], target=[40, 30], pulling=False)
     page.say("start")
-    page.wait_for(lambda p: p.of("state")[-1]["step"] > 1)
+    page.wait_for(lambda p: p.of("state") and p.of("state")[-1]["step"] > 1)
     page.say("bye", view="page")
     deadline = time.monotonic() + 10
     while editor._session.latest.status != "paused" and time.monotonic() < deadline:
