@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ from draggan_widget.generators.reading.translation import (
     fitted,
     likely_multiplier,
     listed,
-    mean_latent,
+    numbers,
+    supply_mean_latent,
 )
 from draggan_widget.generators.reading.values import Unreadable, describe
 from draggan_widget.generators.stylegan2 import SIZES, StyleGAN2
@@ -91,8 +92,7 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
         config["mapping_lr_multiplier"] = multiplier
         notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g} from the size of the mapping network's weights"
     if estimated:
-        fit["mapping.w_avg"] = mean_latent(config, fit)
-        notes["w_avg"] = "not recorded; the mean of 10,000 latents of seed 0 instead"
+        supply_mean_latent(config, fit, notes)
     return Translation("stylegan2", config, fit, notes)
 
 
@@ -100,8 +100,8 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
 
 
 def _config(module: Module, found: dict[str, Any]) -> dict[str, Any]:
-    sizes = _numbers(found, r"synthesis\.b(\d{1,5})\..*")
-    depths = _numbers(found, r"mapping\.fc(\d{1,3})\..*")
+    sizes = numbers(found, r"synthesis\.b(\d{1,5})\..*")
+    depths = numbers(found, r"mapping\.fc(\d{1,3})\..*")
     if not sizes or sizes[-1] not in SIZES or not depths:
         tops = f"blocks {', '.join(map(str, sizes[:12]))} and {len(depths)} mapping layers"
         raise Unreadable(f"is {KIND}, but has {tops}; give a whole one of {SIZES[0]} to {SIZES[-1]} px")
@@ -141,11 +141,6 @@ def _size(found: Mapping[str, Any], name: str, dimension: int, ndim: int) -> int
     if tensor.ndim != ndim or 0 in tensor.shape:
         raise Unreadable(f"is {KIND}, but {name!r} has the shape {tuple(tensor.shape)}; give it unchanged")
     return int(tensor.shape[dimension])
-
-
-def _numbers(found: Iterable[str], pattern: str) -> list[int]:
-    matches = (re.fullmatch(pattern, name) for name in found)
-    return sorted({int(match[1]) for match in matches if match})
 
 
 def _taps(module: Module, tensors: Mapping[str, Any]) -> list[Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.generators.reading.nvidia_module import Module
-from draggan_widget.generators.reading.translation import Translation, fitted, likely_multiplier, mean_latent
+from draggan_widget.generators.reading.translation import Translation, fitted, likely_multiplier, supply_mean_latent
 from draggan_widget.generators.reading.values import Unreadable, plain
 
 KIND = "a StyleGAN3 of NVIDIA's layout"
@@ -54,8 +54,7 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
         config["mapping_lr_multiplier"] = multiplier
         notes["settings"] = "not recorded; taken from the names and shapes of the weights, else the program's defaults"
     if estimated:
-        fit["mapping.w_avg"] = mean_latent(config, fit)
-        notes["w_avg"] = "not recorded; the mean of 10,000 latents of seed 0 instead"
+        supply_mean_latent(config, fit, notes)
     return Translation("stylegan3", config, fit, notes)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
@@ -88,9 +87,3 @@ def length(found: Mapping[str, Tensor], name: str, dimension: int, ndim: int, *,
     if len(shape) != ndim or 0 in shape:
         raise Unreadable(f"is {kind}, but {name} has the shape {shape}; give it unchanged")
     return shape[dimension]
-
-
-def numbers(names: Iterable[str], pattern: str) -> list[int]:
-    """What the pattern's group matches among the names, ascending and each once."""
-    matches = (re.fullmatch(pattern, name) for name in names)
-    return sorted({int(match[1]) for match in matches if match})

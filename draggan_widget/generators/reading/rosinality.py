@@ -23,11 +23,10 @@ from draggan_widget.generators.reading.renaming import (
     check_names,
     first_axes_dropped,
     length,
-    numbers,
     rows,
     translated,
 )
-from draggan_widget.generators.reading.translation import Translation, likely_multiplier, mean_latent
+from draggan_widget.generators.reading.translation import Translation, likely_multiplier, numbers, supply_mean_latent
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2 import FIR
 
@@ -123,8 +122,7 @@ def _translate(found: dict[str, Tensor], mean: Tensor | None, notes: dict[str, s
     found["latent_avg"] = torch.zeros(config["w_dim"]) if mean is None else _one_row(mean)
     tensors = translated(found, table, config, kind=KIND)
     if mean is None:
-        tensors["mapping.w_avg"] = mean_latent(config, tensors)
-        notes["w_avg"] = "not recorded; the mean of 10,000 latents of seed 0 instead"
+        supply_mean_latent(config, tensors, notes)
     return Translation("stylegan2", config, tensors, notes)
 
 

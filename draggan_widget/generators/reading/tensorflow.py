@@ -24,11 +24,10 @@ from draggan_widget.generators.reading.renaming import (
     check_names,
     first_axes_dropped,
     length,
-    numbers,
     rows,
     translated,
 )
-from draggan_widget.generators.reading.translation import Translation, listed
+from draggan_widget.generators.reading.translation import Translation, listed, numbers
 from draggan_widget.generators.reading.values import Record, Unreadable, plain
 from draggan_widget.generators.stylegan2_layers import ARCHITECTURES, FIR
 

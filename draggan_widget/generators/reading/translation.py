@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -97,6 +97,12 @@ def likely_multiplier(weights: list[Tensor]) -> float:
     return 0.01 if deviation > 10**1.5 else 0.1 if deviation > 10**0.5 else 1.0
 
 
+def supply_mean_latent(config: Mapping[str, Any], tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
+    """Puts the mean latent of a file that records none among its ``tensors``, and says so in the ``notes``."""
+    tensors["mapping.w_avg"] = mean_latent(config, tensors)
+    notes["w_avg"] = f"not recorded; the mean of {SAMPLES:,} latents of seed 0 instead"
+
+
 @torch.no_grad()
 def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
     """The mean of ``SAMPLES`` latents of seed 0 (w_dim,) of a StyleGAN2 whose file records none, over all classes."""
@@ -114,6 +120,12 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ten
         labels = F.one_hot(torch.randint(c_dim, (len(z),), generator=random), c_dim).float() if c_dim else None
         total += mapping(z, labels).sum(dim=0)
     return total / SAMPLES
+
+
+def numbers(names: Iterable[str], pattern: str) -> list[int]:
+    """What the pattern's group matches among the names, ascending and each once."""
+    matches = (re.fullmatch(pattern, name) for name in names)
+    return sorted({int(match[1]) for match in matches if match})
 
 
 def listed(names: list[str], most: int = 3) -> str:

@@ -90,8 +90,8 @@ def table(rows: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> dict[str, dict[str, dict[str, float]]]:
-    """All figures, as tables of rows of numbers; printed as they come."""
+def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> None:
+    """Print all figures as they come, in tables."""
     generator, find = load_generator(name, device="cpu"), Landmarks()
     picture, step = milliseconds(generator)
     weights = sum(weight.numel() for weight in generator.parameters())
@@ -119,7 +119,6 @@ def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> dict[str
         print(f"{title}: {drags[title]}", flush=True)
     team.close()
     print(f"pulls of {DISTANCE:.0%}; errors in hundredths of the picture's width\n\n{table(drags)}", flush=True)
-    return {"variety": variety, "drags": drags}
 
 
 def search(name: str, kept_in: Path, count: int) -> None:

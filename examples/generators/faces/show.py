@@ -24,7 +24,6 @@ def sample_sheet(
     generator: Generator, truncation: float = 0.7, columns: int = 8, rows: int = 8, side: int = 192
 ) -> Image.Image:
     """The pictures of seeds 0, 1, …, row by row."""
-    side = 192
     sheet = Image.new("RGB", (columns * side, rows * side))
     for seed in range(columns * rows):
         picture = Image.fromarray(picture_of(generator, generator.mapping(seed=seed, truncation=truncation)))
