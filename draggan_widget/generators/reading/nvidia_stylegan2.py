@@ -17,6 +17,7 @@ from draggan_widget.generators.reading.translation import (
     likely_multiplier,
     listed,
     numbers,
+    shapes_only,
     supply_mean_latent,
 )
 from draggan_widget.generators.reading.values import Unreadable, describe
@@ -75,13 +76,8 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
         found["mapping.w_avg"] = torch.zeros(config["w_dim"])
     if not module.attributes:
         notes["conv_clamp"] = "not recorded; none"
-    try:
-        # On the meta device a network has shapes and no memory, however large the file claims it to be.
-        with torch.device("meta"):
-            skeleton = StyleGAN2.from_config(config).network.state_dict()
-    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise Unreadable(f"is {KIND}, but makes no network ({reason}); give an unchanged StyleGAN2") from error
+    with shapes_only(KIND, "StyleGAN2"):
+        skeleton = StyleGAN2.from_config(config).network.state_dict()
     kernel = fir_kernel(config["resample_filter"])
     for name in skeleton:
         if name.endswith("resample_filter"):

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from draggan_widget.generators.reading.nvidia_module import Module
-from draggan_widget.generators.reading.translation import Translation, fitted, likely_multiplier, supply_mean_latent
+from draggan_widget.generators.reading.translation import (
+    Translation,
+    fitted,
+    likely_multiplier,
+    shapes_only,
+    supply_mean_latent,
+)
 from draggan_widget.generators.reading.values import Unreadable, plain
 
 KIND = "a StyleGAN3 of NVIDIA's layout"
@@ -29,16 +35,9 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
     found = dict(tensors)
     recorded = dict(zip(ARGUMENTS, module.arguments(), strict=False)) | module.settings()
     settings = plain(recorded) if recorded else _settings_of_names(found)
-    try:
+    with shapes_only(KIND, "StyleGAN3"):
         config = stylegan3_config(settings)
-        # On the meta device a network has shapes and no memory, however large the file claims it to be.
-        with torch.device("meta"):
-            skeleton = StyleGAN3.from_config(config).network.state_dict()
-    except Unreadable:
-        raise
-    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Unreadable(f"is {KIND}, but makes no network ({reason}); give an unchanged StyleGAN3") from error
+        skeleton = StyleGAN3.from_config(config).network.state_dict()
     estimated = "mapping.w_avg" not in found
     if estimated:
         found["mapping.w_avg"] = torch.zeros(config["w_dim"])

@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from draggan_widget.generators.reading.translation import fitted, listed
+from draggan_widget.generators.reading.translation import fitted, listed, shapes_only
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2 import StyleGAN2
 
@@ -62,13 +61,8 @@ def translated(found: Mapping[str, Tensor], table: Table, config: dict[str, Any]
     :raises Unreadable: for settings that make no network, and for wrong shapes, numbers that are no floats, NaN and
         infinity, under the file's own names.
     """
-    try:
-        # On the meta device a network has shapes and no memory, however large the file claims it to be.
-        with torch.device("meta"):
-            skeleton = StyleGAN2.from_config(config).network.state_dict()
-    except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise Unreadable(f"is {kind}, but makes no network ({reason}); give an unchanged StyleGAN2") from error
+    with shapes_only(kind, "StyleGAN2"):
+        skeleton = StyleGAN2.from_config(config).network.state_dict()
     changed = {}
     for origin in table.values():
         tensor = found[origin.name]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -83,6 +84,23 @@ def fitted(
             f"is {kind}, but {listed(bad)} not made of finite numbers; give an earlier checkpoint of that training"
         )
     return tensors
+
+
+@contextlib.contextmanager
+def shapes_only(kind: str, family: str) -> Iterator[None]:
+    """Within it a network has shapes and no memory, however large the file claims it to be.
+
+    :param kind: whose layout it should be, to go on after "is". :param family: what to give instead.
+    :raises Unreadable: for settings that make no network.
+    """
+    try:
+        with torch.device("meta"):
+            yield
+    except Unreadable:
+        raise
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise Unreadable(f"is {kind}, but makes no network ({reason}); give an unchanged {family}") from error
 
 
 def likely_multiplier(weights: list[Tensor]) -> float:
