@@ -2,10 +2,23 @@
 import type { Part } from "./geometry.ts";
 import type { Tool } from "./keys.ts";
 import { Points } from "./points.ts";
-import type { StateMessage } from "./protocol.ts";
+import type { ExportKind, StateMessage, Xy } from "./protocol.ts";
+import { FIT, type Zoom } from "./zoom.ts";
 
 /** What makes two states ones of the same picture. */
 const PICTURE = ["width", "height", "seed", "truncation", "label", "generator", "model"] as const;
+
+/** A card lies over the picture, and there is one at a time. */
+export type Card = "help" | "results";
+
+export interface BrushSettings {
+  /** The diameter in css pixels: it is as big as it looks, whatever the resolution and zoom. */
+  readonly size: number;
+  /** How much of its radius fades, 0 … 1. */
+  readonly softness: number;
+  /** Rectangle and lasso take away. */
+  readonly takeAway: boolean;
+}
 
 export class Desk {
   readonly points = new Points();
@@ -16,6 +29,26 @@ export class Desk {
   hold = false;
   /** The point that "Delete point" and the arrow keys mean. */
   selected: { readonly id: number; readonly part: Part } | null = null;
+  zoom: Zoom = FIT;
+  brush: BrushSettings = { size: 48, softness: 0, takeAway: false };
+  /** What rectangle or lasso enclose so far, in picture pixels. */
+  outline: readonly Xy[] | null = null;
+  /** Where the keyboard's cross stands for the pointer, in picture pixels. */
+  cross: Xy | null = null;
+  /** Space is held: the picture is taken hold of, not what is on it. */
+  grasping = false;
+  /** The picture from before the edit is looked at, for as long as a key is held. */
+  peeking = false;
+  /** Left of this part of the stage, 0 … 1, it is the picture from before; null: nowhere. */
+  split: number | null = null;
+  card: Card | null = null;
+  drawer = false;
+  /** The record that the person has just slid to, until the kernel shows it. */
+  sliding: number | null = null;
+  /** What is being made in the kernel for this view, and how much of it is done. */
+  readonly exporting = new Map<ExportKind, number | null>();
+  /** Warnings that were read and waved away. */
+  readonly dismissed = new Set<string>();
 
   get running(): boolean {
     return this.state?.status === "running";
@@ -26,6 +59,22 @@ export class Desk {
     return this.connected && this.state?.loading === null;
   }
 
+  /** The newest record of the edit; the first is 0. */
+  get newest(): number {
+    return Math.max(0, (this.state?.length ?? 1) - 1);
+  }
+
+  /** The record that is looked at, or null for the newest, on which alone one can work. */
+  get looking(): number | null {
+    const step = this.sliding ?? this.state?.shown ?? null;
+    return step === null || step >= this.newest ? null : step;
+  }
+
+  /** Whether the picture from before the edit is to be seen. */
+  get comparing(): boolean {
+    return this.peeking || this.split !== null;
+  }
+
   /** True where this state is of another picture than the last. */
   receive(state: StateMessage): boolean {
     const last = this.state;
@@ -33,7 +82,11 @@ export class Desk {
     this.points.receive(state.points, this.running);
     this.selectOnlyWhatIs();
     const same = PICTURE.every((key) => state[key] === last?.[key]);
-    if (!same) this.points.restore();
+    if (!same) {
+      this.points.restore();
+      this.sliding = this.outline = null;
+      if (last && (last.width !== state.width || last.height !== state.height)) this.zoom = FIT;
+    }
     return !same;
   }
 

@@ -7,26 +7,38 @@ export interface Css {
   readonly top: number;
 }
 
-/** How big the picture is, and how big it is shown. */
+/** A place that a pointer passed, and how hard a pen was pressed there, 0 … 1; nothing else tells. */
+export interface Place extends Css {
+  readonly pressure?: number;
+}
+
+/** How big the picture is, how big it is shown, and where on the stage its top left corner is. */
 export interface Scale {
   readonly width: number;
   readonly height: number;
   readonly shownWidth: number;
   readonly shownHeight: number;
+  readonly left: number;
+  readonly top: number;
 }
 
 /** Pixel centres are at integers, so the picture's left edge is at x = -0.5. Clamped to the outermost centres. */
 export function toImage(scale: Scale, at: Css): Xy {
-  return clamped(scale, [
-    (at.left / scale.shownWidth) * scale.width - 0.5,
-    (at.top / scale.shownHeight) * scale.height - 0.5,
-  ]);
+  return clamped(scale, beyond(scale, at));
+}
+
+/** The same without clamping: a brush may be outside the picture with its middle and still paint with its rim. */
+export function beyond(scale: Scale, at: Css): Xy {
+  return [
+    ((at.left - scale.left) / scale.shownWidth) * scale.width - 0.5,
+    ((at.top - scale.top) / scale.shownHeight) * scale.height - 0.5,
+  ];
 }
 
 export function toCss(scale: Scale, [x, y]: Xy): Css {
   return {
-    left: ((x + 0.5) / scale.width) * scale.shownWidth,
-    top: ((y + 0.5) / scale.height) * scale.shownHeight,
+    left: scale.left + ((x + 0.5) / scale.width) * scale.shownWidth,
+    top: scale.top + ((y + 0.5) / scale.height) * scale.shownHeight,
   };
 }
 

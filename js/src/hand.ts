@@ -1,89 +1,109 @@
 /** What the person does, by pointer, key or button, and the messages that come of it. */
-import type { Brush } from "./brush.ts";
-import type { Desk } from "./desk.ts";
-import { type Css, clamped, nearest } from "./geometry.ts";
-import { Pull, type Scene } from "./gesture.ts";
+import type { Card, Desk } from "./desk.ts";
+import { beyond, type Css, clamp, clamped, nearest, type Part, toCss } from "./geometry.ts";
 import type { Meaning, Tool } from "./keys.ts";
-import type { Gesture, PointerHost } from "./pointer.ts";
+import { LARGEST, SMALLEST } from "./maskrow.ts";
+import type { Gesture, Pinch, PointerHost, Press } from "./pointer.ts";
 import { type PageMessage, point } from "./protocol.ts";
-import type { Stage } from "./stage.ts";
-import { MOVED, PRESS_AND_PULL, STOP_FIRST } from "./status.ts";
+import { STOP_FIRST } from "./status.ts";
 import type { ButtonName } from "./toolbar.ts";
+import { panning } from "./tools/panning.ts";
+import { type Bench, TOOLS } from "./tools/tool.ts";
+import { FIT, panned, pinched, revealing, STEP, wheelFactor, type Zoom, zoomed } from "./zoom.ts";
 
 /** What the hand needs of the view around it. */
-export interface Surroundings {
-  readonly desk: Desk;
-  readonly stage: Stage;
-  readonly brush: Brush;
-  send(message: PageMessage): void;
-  /** Something changed that is to be seen. */
-  update(): void;
-  /** A line for a moment. */
-  aside(text: string, milliseconds: number): void;
+export interface Surroundings extends Bench {
   /** Presses a button of the toolbar, if it is on. */
   press(name: ButtonName): void;
-  /** Puts the focus on what is selected, as soon as it is there. */
-  focusSelected(): void;
   /** Does something that may hide what has the focus, which then goes to the picture. */
   keepFocus(change: () => void): void;
   /** Whether a gesture is under way. */
   busy(): boolean;
   /** Cancels the gesture that is under way; false if there is none. */
   cancel(): boolean;
-  help(open?: boolean): boolean;
+  card(card: Card | null): void;
   /** What was chosen and painted here holds no longer, only the kernel's next word does. */
   believe(): void;
+  /** To another time or picture: what is known of the course is out of date. */
+  forget(): void;
+  look(step: number | null): void;
   takeSeed(): number | null | undefined;
   save(): void;
 }
 
 export class Hand implements PointerHost {
   readonly #around: Surroundings;
+  /** To the kernel, as it is; what changes the edit goes through `#change`. */
+  readonly #send: (message: PageMessage) => void;
+  /** The gesture that the keyboard makes: begun by Enter, moved by arrows, ended by Enter. */
+  #byKeys: Gesture | null = null;
+  #grasped = false;
 
   constructor(around: Surroundings) {
-    this.#around = around;
+    this.#send = around.send;
+    this.#around = { ...around, send: (message) => this.#change(message) };
   }
 
   readonly actions: Record<ButtonName, () => void> = {
-    Start: () => this.#send({ type: "start" }),
+    Start: () => this.#change({ type: "start" }),
     Stop: () => this.#send({ type: "stop" }),
-    "Step once": () => this.#send({ type: "step_once" }),
-    Hold: () => this.#toggleHold(),
+    "Step once": () => this.#change({ type: "step_once" }),
+    Hold: () => this.#set({ hold: !this.#desk.hold }),
     Points: () => this.#take("points"),
     Brush: () => this.#take("brush"),
     Eraser: () => this.#take("eraser"),
+    Rectangle: () => this.#take("rectangle"),
+    Lasso: () => this.#take("lasso"),
     Undo: () => this.#travel({ type: "undo" }),
     Redo: () => this.#travel({ type: "redo" }),
     Reset: () => this.#travel({ type: "reset" }),
-    "Delete point": () => this.#remove(this.#around.desk.selected ? [this.#around.desk.selected.id] : []),
-    "Remove all": () => this.#remove(this.#around.desk.points.shown().map(({ id }) => id)),
-    "Clear mask": () => this.#around.brush.clear(),
-    "New image": () => this.newImage(this.#around.takeSeed()),
+    "Before and after": () => this.#set({ split: this.#desk.split === null ? 0.5 : null }),
     "Save image": () => this.#around.save(),
-    Help: () => this.#around.help(!this.#around.help()),
+    Results: () => this.#around.card(this.#desk.card === "results" ? null : "results"),
+    "All settings": () => this.#set({ drawer: !this.#desk.drawer }),
+    Help: () => this.#around.card(this.#desk.card === "help" ? null : "help"),
+    "Delete point": () => this.remove(this.#desk.selected ? [this.#desk.selected.id] : []),
+    "Remove all": () => this.remove(this.#desk.points.shown().map(({ id }) => id)),
+    "New image": () => this.newImage(this.#around.takeSeed()),
+    "Previous seed": () => this.#otherSeed(-1),
+    "Next seed": () => this.#otherSeed(1),
+    "Clear mask": () => this.#around.masking.clear(),
+    "Invert mask": () => this.#around.masking.invert(),
+    "Suggest mask": () => this.#suggestMask(),
+    "Take away": () => this.changeBrush({ takeAway: !this.#desk.brush.takeAway }),
+    "Go on from here": () => this.#goOn(),
+    Newest: () => this.#around.look(null),
+    "Zoom in": () => this.#zoomBy(STEP),
+    "Zoom out": () => this.#zoomBy(1 / STEP),
+    Fit: () => this.#zoom(FIT),
   };
 
   /** Does what a key means; false where there is nothing to do, and the notebook may have the key. */
   readonly handle = (meaning: Meaning): boolean => {
-    const { desk, press, busy, cancel, help } = this.#around;
+    const { press, busy } = this.#around;
     switch (meaning.do) {
       case "cancel":
-        if (cancel()) break;
-        if (!help()) return false;
-        help(false);
-        break;
+        return this.#cancel();
       case "nudge":
         this.#nudge(meaning.dx, meaning.dy);
         break;
-      case "run":
-        press(desk.running ? "Stop" : "Start");
+      case "cross":
+        this.#moveCross(meaning.dx, meaning.dy);
+        break;
+      case "press":
+        this.#pressCross();
+        break;
+      case "other point":
+        return this.#otherPoint(meaning.by);
+      case "zoom":
+        press(meaning.to === "fit" ? "Fit" : meaning.to === "in" ? "Zoom in" : "Zoom out");
         break;
       case "remove":
         press("Delete point");
         break;
       case "undo":
       case "redo":
-        if (!busy()) press(meaning.do === "undo" ? "Undo" : "Redo");
+        if (!busy() && !this.#byKeys) press(meaning.do === "undo" ? "Undo" : "Redo");
         break;
       case "hold":
         press("Hold");
@@ -95,24 +115,72 @@ export class Hand implements PointerHost {
         if (!busy()) this.#take(meaning.tool);
         break;
       case "brush size":
-        this.resizeBrush(this.#around.brush.size * meaning.factor);
+        this.changeBrush({ size: this.#desk.brush.size * meaning.factor });
         break;
     }
     return true;
   };
 
-  begin(at: Css, reach: number): Gesture | null {
-    const { desk, stage, brush, help } = this.#around;
-    help(false);
+  /** Space takes hold of the picture while it is held, and starts or stops where it was only pressed. */
+  readonly hold = ({ do: what }: Meaning, down: boolean, lost: boolean): void => {
+    const { stage, press, busy } = this.#around;
+    if (what === "peek") this.#set({ peeking: down });
+    if (what !== "run") return;
+    this.#desk.grasping = down && !busy();
+    stage.cursor(this.#desk.grasping ? "grasp" : "free");
+    if (down) this.#grasped = false;
+    else if (!lost && !this.#grasped) press(this.#desk.running ? "Stop" : "Start");
+  };
+
+  begin(press: Press): Gesture | null {
+    const { stage, card } = this.#around;
+    const desk = this.#desk;
+    card(null);
+    this.#endKeys();
+    desk.cross = null;
     stage.element.focus({ preventScroll: true });
-    if (!desk.live) return null;
-    return desk.tool === "points" ? this.#pull(at, reach) : brush.begin(at, desk.tool === "eraser");
+    if (press.middle || desk.grasping) {
+      this.#grasped = true;
+      return panning(this.#around, press);
+    }
+    return desk.live ? TOOLS[desk.tool](this.#around, press) : null;
+  }
+
+  pinch(): Pinch {
+    const { stage } = this.#around;
+    const before = this.#desk.zoom;
+    return (from, to) => this.#zoom(pinched(before, stage.size, from, to));
+  }
+
+  wheel(at: Css, { ctrlKey, metaKey, deltaX, deltaY, deltaMode }: WheelEvent): boolean {
+    const { stage, busy } = this.#around;
+    const { zoom } = this.#desk;
+    if (ctrlKey || metaKey) {
+      if (!busy()) this.#zoom(zoomed(zoom, stage.size, at, 1 / wheelFactor(deltaY, deltaMode)));
+      return true;
+    }
+    if (zoom.factor === 1 || busy()) return false;
+    const unit = deltaMode === 1 ? 33 : 1;
+    const moved = panned(zoom, stage.size, -deltaX * unit, -deltaY * unit);
+    // At the end of the picture the page goes on scrolling.
+    if (moved.left === zoom.left && moved.top === zoom.top) return false;
+    this.#zoom(moved);
+    return true;
+  }
+
+  twice(at: Css): void {
+    const { stage } = this.#around;
+    const { zoom, tool, points } = this.#desk;
+    if (tool !== "points" || nearest(stage.scale, points.shown(), at, 14)) return;
+    this.#zoom(zoom.factor > 1 ? FIT : zoomed(zoom, stage.size, at, 2.5));
   }
 
   hover(at: Css | null, reach: number): void {
-    const { desk, stage, brush } = this.#around;
-    if (desk.tool !== "points") stage.ring(at, brush.size);
-    else if (at) stage.cursor(nearest(stage.scale, desk.points.shown(), at, reach) ? "grab" : "free");
+    const { stage } = this.#around;
+    const { tool, brush, points, grasping } = this.#desk;
+    if (grasping) stage.cursor("grasp");
+    else if (tool === "brush" || tool === "eraser") stage.ring(at, brush.size);
+    else if (tool === "points" && at) stage.cursor(nearest(stage.scale, points.shown(), at, reach) ? "grab" : "free");
   }
 
   newImage(seed: number | null | undefined): void {
@@ -131,95 +199,196 @@ export class Hand implements PointerHost {
     this.#travel({ type: "load", name });
   }
 
-  resizeBrush(size: number): void {
-    const { stage, brush, update } = this.#around;
-    brush.resize(size);
-    stage.ring(stage.ringAt, brush.size);
-    update();
+  changeBrush(brush: Partial<Desk["brush"]>): void {
+    const { stage } = this.#around;
+    const size = Math.round(clamp(brush.size ?? this.#desk.brush.size, SMALLEST, LARGEST));
+    this.#set({ brush: { ...this.#desk.brush, ...brush, size } });
+    if (stage.ringAt) stage.ring(stage.ringAt, size);
   }
 
-  #pull(at: Css, reach: number): Gesture {
-    const { desk, stage, update, aside } = this.#around;
-    const pull = new Pull(() => this.#scene(), at, reach);
-    const select = () => {
-      desk.selected = { id: pull.id, part: pull.part };
-      this.#around.focusSelected();
-    };
-    const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free") => {
-      for (const message of messages) this.#send(message);
-      stage.cursor(cursor);
-      update();
-    };
-    if (!pull.isNew) select();
-    step([], "pulling");
-    return {
-      move: (path) => {
-        const before = pull.pulled;
-        step(pull.move(path.at(-1) ?? at), "pulling");
-        if (pull.isNew && pull.pulled && !before) select();
-      },
-      end: () => {
-        if (!pull.pulled && pull.isNew) aside(PRESS_AND_PULL, 2500);
-        else if (pull.waits) aside(MOVED, 4000);
-        step(pull.end(), "grab");
-      },
-      cancel: () => step(pull.cancel(), "free"),
-    };
+  select(id: number, part: Part = "handle"): void {
+    this.#around.focusSelected();
+    this.#set({ selected: { id, part } });
+    this.#reveal();
   }
 
-  #scene(): Scene {
-    const { desk, stage } = this.#around;
-    return { points: desk.points, scale: stage.scale, status: desk.state?.status ?? "idle", hold: desk.hold };
+  remove(ids: readonly number[]): void {
+    if (ids.length === 0) return;
+    this.#desk.points.remove(ids);
+    this.#change({ type: "remove", ids });
+    this.#around.update();
+  }
+
+  /** A handle goes to a place, its target keeps the way to it. */
+  moveHandle(id: number, to: readonly [number, number]): void {
+    this.#desk.points.move(id, { handle: to }, false);
+    this.#change(point(id, { handle: to }, false));
+    this.#around.update();
+  }
+
+  /** What is done to a picture of the past goes on from there; undo leads back. */
+  goOnWhereWeLook(): void {
+    const { looking } = this.#desk;
+    if (looking === null) return;
+    this.#desk.sliding = null;
+    this.#around.forget();
+    this.#send({ type: "branch", step: looking });
+  }
+
+  get #desk(): Desk {
+    return this.#around.desk;
+  }
+
+  #set(change: Partial<Pick<Desk, "hold" | "split" | "drawer" | "peeking" | "brush" | "selected">>): void {
+    Object.assign(this.#desk, change);
+    this.#around.keepFocus(() => this.#around.update());
   }
 
   #nudge(dx: number, dy: number): void {
-    const { desk, busy, aside, update } = this.#around;
-    const selected = desk.selected;
-    const found = selected && desk.points.find(selected.id);
-    if (!found || !desk.state || !desk.live || busy()) return;
-    if (selected.part === "handle" && desk.running) {
+    const { busy, aside, update } = this.#around;
+    const { selected, points, state, live, running } = this.#desk;
+    const found = selected && points.find(selected.id);
+    if (!found || !state || !live || busy()) return;
+    if (selected.part === "handle" && running) {
       aside(STOP_FIRST, 4000);
       return;
     }
     const [x, y] = found[selected.part];
-    const moved = { [selected.part]: clamped(desk.state, [x + dx, y + dy]) };
-    desk.points.move(found.id, moved, false);
-    this.#send(point(found.id, moved, false));
+    const moved = { [selected.part]: clamped(state, [x + dx, y + dy]) };
+    points.move(found.id, moved, false);
+    this.#change(point(found.id, moved, false));
+    this.#reveal();
     update();
   }
 
-  #remove(ids: readonly number[]): void {
-    if (ids.length === 0) return;
-    this.#around.desk.points.remove(ids);
-    this.#send({ type: "remove", ids });
+  #reveal(): void {
+    const { stage } = this.#around;
+    const { selected, points, zoom } = this.#desk;
+    const found = selected && points.find(selected.id);
+    if (found) this.#zoom(revealing(zoom, stage.size, toCss(stage.scale, found[selected.part])));
+  }
+
+  #moveCross(dx: number, dy: number): void {
+    const { stage } = this.#around;
+    const desk = this.#desk;
+    if (!desk.state) return;
+    const middle = beyond(stage.scale, { left: stage.size.width / 2, top: stage.size.height / 2 });
+    const [x, y] = desk.cross ?? [Math.round(middle[0]), Math.round(middle[1])];
+    desk.cross = clamped(desk.state, desk.cross ? [x + dx, y + dy] : [x, y]);
+    this.#zoom(revealing(desk.zoom, stage.size, toCss(stage.scale, desk.cross)));
+    const at = toCss(stage.scale, desk.cross);
+    this.#byKeys?.move([at]);
+    if (!this.#byKeys) this.hover(at, 0);
     this.#around.update();
+  }
+
+  #pressCross(): void {
+    const { stage, busy } = this.#around;
+    const desk = this.#desk;
+    if (busy() || !desk.live) return;
+    if (!desk.cross) {
+      this.#moveCross(0, 0);
+      return;
+    }
+    if (this.#byKeys) {
+      this.#endKeys();
+      return;
+    }
+    const press = { at: toCss(stage.scale, desk.cross), reach: 8, alt: false, middle: false };
+    // The focus stays on the picture, or the arrows would move the point that is being made.
+    this.#byKeys = TOOLS[desk.tool]({ ...this.#around, focusSelected: () => {} }, press);
+    this.#around.update();
+  }
+
+  #endKeys(): void {
+    const gesture = this.#byKeys;
+    this.#byKeys = null;
+    gesture?.end();
+  }
+
+  #cancel(): boolean {
+    const { cancel, card, update } = this.#around;
+    const desk = this.#desk;
+    const byKeys = this.#byKeys;
+    this.#byKeys = null;
+    if (byKeys) byKeys.cancel();
+    else if (cancel()) return true;
+    else if (desk.card) card(null);
+    else if (desk.looking !== null) this.#around.look(null);
+    else if (desk.split !== null) this.#set({ split: null });
+    else if (desk.cross) desk.cross = null;
+    else return false;
+    update();
+    return true;
+  }
+
+  #otherPoint(by: 1 | -1): boolean {
+    const { points, selected } = this.#desk;
+    const stops = points.shown().flatMap(({ id }) => (["handle", "target"] as const).map((part) => ({ id, part })));
+    if (stops.length === 0) return false;
+    const at = stops.findIndex(({ id, part }) => id === selected?.id && part === selected.part);
+    const next = stops[at < 0 ? (by > 0 ? 0 : stops.length - 1) : (at + by + stops.length) % stops.length];
+    if (next) this.select(next.id, next.part);
+    return true;
+  }
+
+  #zoomBy(factor: number): void {
+    const { stage } = this.#around;
+    const { cross, zoom } = this.#desk;
+    const { width, height } = stage.size;
+    const at = cross ? toCss(stage.scale, cross) : { left: width / 2, top: height / 2 };
+    this.#zoom(zoomed(zoom, stage.size, at, factor));
+  }
+
+  #zoom(zoom: Zoom): void {
+    this.#desk.zoom = zoom;
+    this.#around.stage.zoom(zoom);
+    this.#around.keepFocus(() => this.#around.update());
+  }
+
+  #otherSeed(by: number): void {
+    const seed = this.#desk.state?.seed;
+    if (seed != null) this.newImage(seed + by);
+  }
+
+  #suggestMask(): void {
+    this.#around.believe();
+    this.#change({ type: "suggest_mask" });
+  }
+
+  #goOn(): void {
+    this.goOnWhereWeLook();
+    this.#around.keepFocus(() => this.#around.update());
   }
 
   /** To another time or another picture: what was done here meanwhile holds no longer, only the kernel's word does. */
   #travel(message: PageMessage): void {
-    const { desk, believe, cancel, update } = this.#around;
+    const { believe, cancel, update, forget, look } = this.#around;
+    const desk = this.#desk;
     if (desk.live) {
       cancel();
+      this.#byKeys = null;
+      desk.outline = null;
       desk.points.restore();
       believe();
+      if (desk.looking !== null) look(null);
+      forget();
       this.#send(message);
     }
     update();
   }
 
   #take(tool: Tool): void {
-    const { desk, stage, update, keepFocus } = this.#around;
-    desk.tool = tool;
+    const { stage, update, keepFocus } = this.#around;
+    this.#endKeys();
+    this.#desk.tool = tool;
     stage.tool(tool);
     keepFocus(update);
   }
 
-  #toggleHold(): void {
-    this.#around.desk.hold = !this.#around.desk.hold;
-    this.#around.update();
-  }
-
-  #send(message: PageMessage): void {
-    this.#around.send(message);
+  /** Something that changes the edit: it is done to what is looked at. */
+  #change(message: PageMessage): void {
+    this.goOnWhereWeLook();
+    this.#send(message);
   }
 }

@@ -12,7 +12,12 @@ export class PointButtons {
   readonly element = make("div", { class: "dg-points" });
   readonly #buttons = new Map<string, HTMLButtonElement>();
 
-  show(points: readonly ShownPoint[], scale: Scale): void {
+  /** One of them is a stop of the Tab key (`selected`, or else the first); from there N goes on to the others. */
+  show(
+    points: readonly ShownPoint[],
+    scale: Scale,
+    selected: { readonly id: number; readonly part: Part } | null,
+  ): void {
     const wanted = new Set(points.flatMap(({ id }) => PARTS.map((part) => key(id, part))));
     for (const [name, button] of this.#buttons) {
       if (wanted.has(name)) continue;
@@ -23,6 +28,10 @@ export class PointButtons {
       for (const part of PARTS) {
         const button = this.#buttons.get(key(point.id, part)) ?? this.#make(point.id, part);
         const { left, top } = toCss(scale, point[part]);
+        const stop = selected
+          ? selected.id === point.id && selected.part === part
+          : this.#buttons.values().next().value === button;
+        if ((button.tabIndex === 0) !== stop) button.tabIndex = stop ? 0 : -1;
         button.style.transform = `translate(${left.toFixed(1)}px, ${top.toFixed(1)}px)`;
       }
     }
@@ -57,6 +66,7 @@ export class PointButtons {
       "aria-label": `Point ${id} ${part}`,
       "data-id": id,
       "data-part": part,
+      "aria-keyshortcuts": "N Shift+N Delete",
     });
     this.#buttons.set(key(id, part), button);
     this.element.append(button);

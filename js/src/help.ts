@@ -1,8 +1,6 @@
 /** What can be done with the picture, on one small card over it. */
 import { make } from "./dom.ts";
-import { button } from "./toolbar.ts";
-
-const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
+import { button, CONTROL } from "./toolbar.ts";
 
 const LINES: readonly (readonly [string, string])[] = [
   ["Press and pull", "the picture follows"],
@@ -10,19 +8,30 @@ const LINES: readonly (readonly [string, string])[] = [
   ["Pull a dot", "move a handle, while stopped"],
   ["Space", "start, stop"],
   ["H", "hold: only set points, then start"],
-  ["P  B  E", "points, brush, eraser"],
+  ["P  B  E  R  L", "points, brush, eraser, rectangle, lasso"],
   ["[  ]", "smaller, larger brush"],
-  ["Tab", "from point to point"],
+  ["+  -  0", "nearer, farther, all of the picture"],
+  [`${CONTROL}wheel`, "nearer, farther; two fingers do too"],
+  ["Space and pull", "move the picture; so does the wheel, while zoomed"],
+  ["Double click", "nearer; again: all of it"],
+  ["O or \\", "held: the picture from before"],
+  ["N  Shift+N", "next point, point before"],
   ["Arrows", "move the point by 1 px, with Shift by 10"],
+  ["On the picture", "arrows move a cross, Enter presses and lets go there"],
   ["Delete", "remove the point"],
-  ["Esc", "cancel the pull"],
+  ["Esc", "cancel the pull; back to the newest picture"],
   [`${CONTROL}Z`, "undo"],
   [CONTROL === "⌘" ? "⇧⌘Z" : "Ctrl+Shift+Z", "redo"],
   ["?", "this card"],
 ];
 
 export class Help {
-  readonly element = make("div", { class: "dg-help", role: "dialog", "aria-label": "Gestures and keys", hidden: true });
+  readonly element = make("div", {
+    class: "dg-card dg-help",
+    role: "dialog",
+    "aria-label": "Gestures and keys",
+    hidden: true,
+  });
   readonly #close = button("Close", "close", "Close (Esc)");
 
   constructor(close: () => void) {
@@ -32,12 +41,9 @@ export class Help {
     this.#close.addEventListener("click", close);
   }
 
-  get open(): boolean {
-    return !this.element.hidden;
-  }
-
   show(open: boolean): void {
+    const opened = open && this.element.hidden;
     this.element.hidden = !open;
-    if (open) this.#close.focus({ preventScroll: true });
+    if (opened) this.#close.focus({ preventScroll: true });
   }
 }

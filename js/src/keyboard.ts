@@ -8,6 +8,8 @@ export interface KeyHost {
   focusOf(target: EventTarget | undefined): Focus;
   /** Does what the key means; false where it means nothing just now, and the notebook may have it. */
   handle(meaning: Meaning): boolean;
+  /** A key that means something for as long as it is held goes down or up; `lost` where its end was not seen. */
+  hold(meaning: Meaning, down: boolean, lost: boolean): void;
   /** A key in an input, which hears nothing of it otherwise. */
   typed(event: KeyboardEvent): void;
   /** Escape cancels a gesture wherever the focus is. */
@@ -15,7 +17,17 @@ export interface KeyHost {
 }
 
 export function listenToKeys(root: HTMLElement, host: KeyHost, signal: AbortSignal): void {
-  const listen = (event: KeyboardEvent) => {
+  let held: { code: string; meaning: Meaning } | null = null;
+  const release = (lost: boolean) => {
+    const was = held;
+    held = null;
+    if (was) host.hold(was.meaning, false, lost);
+  };
+  const keep = (event: KeyboardEvent) => {
+    event.stopPropagation();
+    event.preventDefault();
+  };
+  const down = (event: KeyboardEvent) => {
     if (event.isComposing) return;
     const path = event.composedPath(); // through shadow roots, behind which some notebooks keep their outputs
     if (!path.includes(root) && !(host.busy() && event.key === "Escape")) return;
@@ -25,10 +37,21 @@ export function listenToKeys(root: HTMLElement, host: KeyHost, signal: AbortSign
     if (found.do === "keep") {
       event.stopPropagation();
       if (focus === "input") host.typed(event);
+    } else if (found.do === "run" || found.do === "peek") {
+      keep(event);
+      if (event.repeat || held) return;
+      held = { code: event.code, meaning: found };
+      host.hold(found, true, false);
     } else if (host.handle(found)) {
-      event.stopPropagation();
-      event.preventDefault();
+      keep(event);
     }
   };
-  window.addEventListener("keydown", listen, { capture: true, signal });
+  const up = (event: KeyboardEvent) => {
+    if (held?.code !== event.code) return;
+    keep(event);
+    release(false);
+  };
+  window.addEventListener("keydown", down, { capture: true, signal });
+  window.addEventListener("keyup", up, { capture: true, signal });
+  window.addEventListener("blur", () => release(true), { signal });
 }

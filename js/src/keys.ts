@@ -8,16 +8,21 @@ export interface Key {
   readonly altKey: boolean;
 }
 
-/** What has the focus: a point of the edit, a text or slider input, a button, or the picture itself. */
-export type Focus = "point" | "input" | "button" | "picture";
+/** What has the focus: a point of the edit, a text input or list, a slider, a button, or the picture itself. */
+export type Focus = "point" | "input" | "slider" | "button" | "picture";
 
-export type Tool = "points" | "brush" | "eraser";
+export const TOOLS = ["points", "brush", "eraser", "rectangle", "lasso"] as const;
+export type Tool = (typeof TOOLS)[number];
 
 export type Meaning =
-  | { readonly do: "nudge"; readonly dx: number; readonly dy: number }
+  /** A point moves, or the cross that stands for the pointer. */
+  | { readonly do: "nudge" | "cross"; readonly dx: number; readonly dy: number }
+  | { readonly do: "other point"; readonly by: 1 | -1 }
+  | { readonly do: "zoom"; readonly to: "in" | "out" | "fit" }
   | { readonly do: "tool"; readonly tool: Tool }
   | { readonly do: "brush size"; readonly factor: number }
-  | { readonly do: "remove" | "run" | "cancel" | "hold" | "undo" | "redo" | "help" }
+  /** Run and peek are held: a run starts and stops at the release, unless the key held the picture meanwhile. */
+  | { readonly do: "remove" | "run" | "peek" | "press" | "cancel" | "hold" | "undo" | "redo" | "help" }
   /** The browser does something with it here, so the notebook must not see it. */
   | { readonly do: "keep" };
 
@@ -32,11 +37,22 @@ const LETTERS: Record<string, Meaning> = {
   b: { do: "tool", tool: "brush" },
   e: { do: "tool", tool: "eraser" },
   p: { do: "tool", tool: "points" },
+  r: { do: "tool", tool: "rectangle" },
+  l: { do: "tool", tool: "lasso" },
   h: { do: "hold" },
+  o: { do: "peek" },
+  "\\": { do: "peek" },
+  "+": { do: "zoom", to: "in" },
+  "=": { do: "zoom", to: "in" },
+  "-": { do: "zoom", to: "out" },
+  "0": { do: "zoom", to: "fit" },
   "?": { do: "help" },
   "[": { do: "brush size", factor: 1 / 1.25 },
   "]": { do: "brush size", factor: 1.25 },
 };
+
+/** What a slider does by itself. */
+const SLIDING = [...Object.keys(ARROWS), "Home", "End", "PageUp", "PageDown"];
 
 export function meaning(key: Key, focus: Focus): Meaning | null {
   if (focus === "input") return { do: "keep" };
@@ -44,13 +60,17 @@ export function meaning(key: Key, focus: Focus): Meaning | null {
   if (key.altKey || key.ctrlKey || key.metaKey) return null;
   if (key.key === "Escape") return { do: "cancel" };
   if (key.key === " ") return focus === "button" ? { do: "keep" } : { do: "run" };
-  if (key.key === "Enter") return focus === "picture" || key.shiftKey ? null : { do: "keep" };
-  if (focus === "point") {
-    const arrow = ARROWS[key.key];
-    const far = key.shiftKey ? 10 : 1;
-    if (arrow) return { do: "nudge", dx: arrow[0] * far, dy: arrow[1] * far };
-    if (key.key === "Delete" || key.key === "Backspace") return { do: "remove" };
+  if (key.key === "Enter") {
+    if (key.shiftKey) return null;
+    return focus === "picture" ? { do: "press" } : { do: "keep" };
   }
+  if (focus === "slider" && SLIDING.includes(key.key)) return { do: "keep" };
+  const arrow = ARROWS[key.key];
+  const far = key.shiftKey ? 10 : 1;
+  if (arrow && focus === "point") return { do: "nudge", dx: arrow[0] * far, dy: arrow[1] * far };
+  if (arrow && focus === "picture") return { do: "cross", dx: arrow[0] * far, dy: arrow[1] * far };
+  if (focus === "point" && (key.key === "Delete" || key.key === "Backspace")) return { do: "remove" };
+  if (key.key.toLowerCase() === "n") return { do: "other point", by: key.shiftKey ? -1 : 1 };
   // In a notebook, letters cut, copy and delete whole cells: one that means nothing here must not mean that.
   return LETTERS[key.key.toLowerCase()] ?? (key.key.length === 1 ? { do: "keep" } : null);
 }

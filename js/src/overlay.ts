@@ -6,17 +6,27 @@ export interface Mark {
   readonly handle: Css;
   readonly target: Css;
   readonly selected: boolean;
+  /** Where the handle would be followed better. */
+  readonly better: Css | null;
+}
+
+export interface Drawing {
+  readonly marks: readonly Mark[];
+  readonly outline: readonly Css[] | null;
+  /** Where the keyboard stands for the pointer. */
+  readonly cross: Css | null;
 }
 
 const HANDLE = "#ff4f5e";
 const TARGET = "#2b8cff";
+const BETTER = "#ffd24a";
 const LIGHT = "#fff";
 const DARK = "rgba(10, 12, 20, 0.62)";
 const DOT = 5;
 const RING = 7;
 
-/** Wipes the canvas and draws the marks; `ratio` device pixels make one css pixel. */
-export function drawMarks(canvas: HTMLCanvasElement, marks: readonly Mark[], ratio: number): void {
+/** Wipes the canvas and draws; `ratio` device pixels make one css pixel. */
+export function draw(canvas: HTMLCanvasElement, { marks, outline, cross }: Drawing, ratio: number): void {
   const context = canvas.getContext("2d");
   if (!context) return;
   context.setTransform(1, 0, 0, 1, 0, 0);
@@ -24,10 +34,54 @@ export function drawMarks(canvas: HTMLCanvasElement, marks: readonly Mark[], rat
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.lineCap = "round";
   context.lineJoin = "round";
+  if (outline) drawOutline(context, outline);
+  for (const mark of marks) drawBetter(context, mark);
   for (const mark of marks) drawArrow(context, mark);
   for (const mark of marks) drawTarget(context, mark);
   for (const mark of marks) drawHandle(context, mark);
   if (marks.length > 1) for (const mark of marks) drawNumber(context, mark);
+  if (cross) drawCross(context, cross);
+}
+
+function drawOutline(context: CanvasRenderingContext2D, outline: readonly Css[]): void {
+  const path = new Path2D();
+  for (const { left, top } of outline) path.lineTo(left, top);
+  path.closePath();
+  context.fillStyle = "rgba(255, 255, 255, 0.16)";
+  context.fill(path, "evenodd");
+  stroke(context, path, DARK, 3);
+  context.setLineDash([5, 4]);
+  stroke(context, path, LIGHT, 1.5);
+  context.setLineDash([]);
+}
+
+function drawBetter(context: CanvasRenderingContext2D, { handle, better }: Mark): void {
+  if (!better) return;
+  const path = new Path2D();
+  path.moveTo(handle.left, handle.top);
+  path.lineTo(better.left, better.top);
+  const ring = circle(better, DOT + 1);
+  context.setLineDash([2, 4]);
+  for (const each of [path, ring]) {
+    stroke(context, each, DARK, 4);
+    stroke(context, each, BETTER, 2);
+  }
+  context.setLineDash([]);
+}
+
+function drawCross(context: CanvasRenderingContext2D, { left, top }: Css): void {
+  const path = new Path2D();
+  for (const [x, y] of [
+    [1, 0],
+    [-1, 0],
+    [0, 1],
+    [0, -1],
+  ] as const) {
+    path.moveTo(left + 4 * x, top + 4 * y);
+    path.lineTo(left + 13 * x, top + 13 * y);
+  }
+  stroke(context, path, DARK, 4);
+  stroke(context, path, LIGHT, 2);
 }
 
 /** From the dot's rim to the ring's rim, and nothing at all where there is no room between them. */

@@ -16,3 +16,34 @@ export function download(blob: Blob, name: string, within: HTMLElement): void {
   link.remove();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
+
+/** Puts text on the clipboard; false where the browser does not let it. */
+export async function copyText(text: string, within: HTMLElement): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Without a secure connection there is no clipboard but this one.
+    const area = make("textarea", { class: "dg-spoken", "aria-hidden": "true", tabindex: -1 });
+    area.value = text;
+    const focused = document.activeElement;
+    within.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (focused instanceof HTMLElement) focused.focus({ preventScroll: true });
+    return done;
+  }
+}
+
+/** Puts a picture on the clipboard; false where the browser does not let it. */
+export async function copyPicture(picture: Promise<Blob | null>): Promise<boolean> {
+  try {
+    // The promise itself: some browsers take only what is given in the moment of the press.
+    const png = picture.then((blob) => blob ?? Promise.reject(new Error("no picture")));
+    await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,11 +1,10 @@
-/** The rows under the picture: which picture (model, class, seed, truncation), and the brush while one is in the hand. */
-import { LARGEST, SMALLEST } from "./brush.ts";
+/** The rows under the picture: which picture it is of. The few settings that are always at hand. */
 import { ClassField, type ClassHost } from "./classes.ts";
 import { make } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { type ModelHost, ModelPicker } from "./models.ts";
 import type { StateMessage } from "./protocol.ts";
-import { BAD_SEED, BRUSH } from "./status.ts";
+import { BAD_SEED } from "./status.ts";
 import { button, type Toolbar } from "./toolbar.ts";
 
 const LARGEST_SEED = 2 ** 32 - 1;
@@ -13,12 +12,10 @@ const LARGEST_SEED = 2 ** 32 - 1;
 export interface SettingsHost extends ClassHost, ModelHost {
   newImage(seed: number | null): void;
   truncation(value: number): void;
-  brushSize(size: number): void;
 }
 
 export class Settings {
   readonly element: HTMLElement;
-  readonly brush: HTMLElement;
   /** Model and class, where there is a choice of them. */
   readonly source: HTMLElement;
   readonly models: ModelPicker;
@@ -42,14 +39,6 @@ export class Settings {
     title: "Low: typical pictures; high: varied ones. Begins a new edit",
   });
   readonly #value = make("output", { class: "dg-value" });
-  readonly #size = make("input", {
-    type: "range",
-    min: SMALLEST,
-    max: LARGEST,
-    step: 2,
-    "aria-label": "Stroke width",
-    title: "Size of the brush ([ and ])",
-  });
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing = false;
   #sliding = false;
@@ -74,16 +63,20 @@ export class Settings {
     this.element = make(
       "div",
       { class: "dg-row" },
-      make("label", { class: "dg-field" }, make("span", {}, "Seed"), this.#seed),
+      make(
+        "span",
+        { class: "dg-field" },
+        make("span", { "aria-hidden": "true" }, "Seed"),
+        make(
+          "span",
+          { class: "dg-group" },
+          toolbar.add("Previous seed", button("Previous seed", "previous", "The seed before")),
+          this.#seed,
+          toolbar.add("Next seed", button("Next seed", "next", "The seed after")),
+        ),
+      ),
       toolbar.add("New image", fresh),
       make("label", { class: "dg-field dg-end" }, make("span", {}, "Truncation"), this.#truncation, this.#value),
-    );
-    this.brush = make(
-      "div",
-      { class: "dg-row dg-brush", hidden: true },
-      make("p", { class: "dg-words" }, BRUSH),
-      this.#size,
-      toolbar.add("Clear mask", button("Clear mask", "trash", "Clear what was painted: everything may move")),
     );
     this.#listen();
   }
@@ -127,12 +120,6 @@ export class Settings {
     }
   }
 
-  showBrush(active: boolean, size: number): void {
-    if (this.#size.valueAsNumber === size && this.brush.hidden !== active) return;
-    this.brush.hidden = !active;
-    this.#size.value = String(size);
-  }
-
   #done(seed: number | null): number | null {
     this.#typing = false;
     this.#seed.removeAttribute("aria-invalid");
@@ -152,6 +139,5 @@ export class Settings {
       this.#sliding = false;
       this.#host.truncation(Number(this.#truncation.value));
     });
-    this.#size.addEventListener("input", () => this.#host.brushSize(Number(this.#size.value)));
   }
 }

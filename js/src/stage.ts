@@ -3,9 +3,10 @@ import { make } from "./dom.ts";
 import { type Css, type Scale, shownSize } from "./geometry.ts";
 import type { Tool } from "./keys.ts";
 import type { Box, Mask } from "./mask.ts";
-import { drawMarks, type Mark } from "./overlay.ts";
+import { type Drawing, draw } from "./overlay.ts";
 import type { FrameMessage, StateMessage } from "./protocol.ts";
 import { LOADING } from "./status.ts";
+import { FIT, type Size, scaleOf, type Zoom } from "./zoom.ts";
 
 /** The veil over what must stay, and the fine stripes in it that show it on a dark picture too. */
 const VEIL = [14, 16, 28, 150] as const;
@@ -17,17 +18,20 @@ export class Stage {
   readonly #mask = make("canvas", { "data-layer": "mask", width: 1, height: 1 });
   readonly #overlay = make("canvas", { "data-layer": "overlay", width: 1, height: 1 });
   readonly #ring = make("div", { class: "dg-ring", hidden: true });
+  readonly #before = make("canvas", { "data-layer": "before", width: 1, height: 1 });
+  /** As big as the stage, whatever the zoom: where the picture from before ends is a place on the stage. */
+  readonly #curtain = make("div", { class: "dg-curtain", hidden: true }, this.#before);
   readonly #words = make("span", {});
   readonly #placeholder = make("div", { class: "dg-placeholder" }, make("i", { class: "dg-spinner" }), this.#words);
   #width = 256;
   #height = 256;
+  #zoom = FIT;
 
   constructor() {
     this.element = make(
       "div",
       { class: "dg-stage", tabindex: 0, role: "group", "aria-label": "Picture" },
-      this.#image,
-      this.#mask,
+      make("div", { class: "dg-pictures" }, this.#image, this.#mask, this.#curtain),
       this.#overlay,
       this.#placeholder,
       this.#ring,
@@ -38,9 +42,24 @@ export class Stage {
     return shownSize(this.#width, this.#height, tallest());
   }
 
-  get scale(): Scale {
+  /** How big the stage is, in css pixels. */
+  get size(): Size {
     const { width, height } = this.#overlay.getBoundingClientRect();
-    return { width: this.#width, height: this.#height, shownWidth: width || 1, shownHeight: height || 1 };
+    return { width: width || 1, height: height || 1 };
+  }
+
+  get scale(): Scale {
+    return scaleOf(this.#zoom, { width: this.#width, height: this.#height }, this.size);
+  }
+
+  /** The part of the picture that is seen. The overlay stays as it is: what it shows has the same size at any zoom. */
+  zoom(zoom: Zoom): void {
+    this.#zoom = zoom;
+    const { style } = this.element;
+    style.setProperty("--dg-zoom", String(zoom.factor));
+    style.setProperty("--dg-left", String(zoom.left));
+    style.setProperty("--dg-top", String(zoom.top));
+    this.element.toggleAttribute("data-near", (this.size.width * zoom.factor) / this.#width >= 5);
   }
 
   locate(event: { clientX: number; clientY: number }): Css {
@@ -52,11 +71,20 @@ export class Stage {
     sized(this.#image, width, height);
     Object.assign(this.#image.dataset, { seq, step, format });
     this.#fit();
-    const context = this.#image.getContext("2d");
-    if (!context) return;
-    context.globalCompositeOperation = "copy"; // a picture with holes must not show the last one through them
-    context.drawImage(picture, 0, 0, width, height);
+    copy(this.#image, picture);
     this.#placeholder.hidden = true;
+  }
+
+  /** The picture from before the edit. */
+  drawBefore(picture: CanvasImageSource, { width, height }: Size): void {
+    sized(this.#before, width, height);
+    copy(this.#before, picture);
+  }
+
+  /** Shows the picture from before left of `split` (1: all of it), or nowhere. */
+  compare(split: number | null): void {
+    this.#curtain.hidden = split === null;
+    if (split !== null) this.#curtain.style.clipPath = `inset(0 ${(100 - 100 * split).toFixed(2)}% 0 0)`;
   }
 
   toBlob(): Promise<Blob | null> {
@@ -86,7 +114,7 @@ export class Stage {
     this.ring(null, 0);
   }
 
-  cursor(kind: "free" | "grab" | "pulling"): void {
+  cursor(kind: "free" | "grab" | "pulling" | "grasp"): void {
     this.element.dataset.cursor = kind;
   }
 
@@ -115,11 +143,11 @@ export class Stage {
     context.putImageData(veil, x, y);
   }
 
-  drawMarks(marks: readonly Mark[]): void {
-    const { width, height } = this.#overlay.getBoundingClientRect();
+  drawOverlay(drawing: Drawing): void {
+    const { width, height } = this.size;
     const ratio = window.devicePixelRatio || 1;
     sized(this.#overlay, Math.round(width * ratio), Math.round(height * ratio));
-    drawMarks(this.#overlay, marks, ratio);
+    draw(this.#overlay, drawing, ratio);
   }
 
   /** Where the brush is, or null while it is not over the picture. */
@@ -139,6 +167,13 @@ export class Stage {
 function tallest(): number {
   const room = window.parent === window ? window.innerHeight : window.screen.availHeight;
   return Math.max(320, 0.8 * room);
+}
+
+function copy(canvas: HTMLCanvasElement, picture: CanvasImageSource): void {
+  const context = canvas.getContext("2d");
+  if (!context) return;
+  context.globalCompositeOperation = "copy"; // a picture with holes must not show the last one through them
+  context.drawImage(picture, 0, 0, canvas.width, canvas.height);
 }
 
 /** Sets a canvas's size, which wipes it, only where it changes; true where it did. */

@@ -6,13 +6,17 @@ export const DISCONNECTED = "Disconnected from the kernel — run the cell again
 export const PRESS_AND_PULL = "Press and pull.";
 export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
-export const BRUSH = "Painted may move; nothing painted means everything may move.";
+export const MASK = "Painted may move; with nothing painted everything may move.";
+export const NOTHING_PAINTED = "Nothing is painted, so there is nothing to take away: everything may move.";
+export const COPIED = "Copied.";
+export const NOT_COPIED = "The browser does not let this page use the clipboard. Save it as a file instead.";
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
 export const badClass = (classes: number) => `A class is a whole number from 0 to ${classes - 1}.`;
 
-/** What is going on, in a sentence: the kernel's own words where it has any. */
-export function sentence(state: StateMessage | null, hold: boolean): string {
+/** What is going on, in a sentence: the kernel's own words where it has any. `looking` is the record looked at. */
+export function sentence(state: StateMessage | null, hold: boolean, looking: number | null = null): string {
   if (!state) return LOADING;
+  if (looking !== null && state.loading === null) return `Looking at step ${looking} of ${state.length - 1}.`;
   if (state.loading !== null) {
     const read = state.progress === null ? "" : ` ${Math.round(100 * state.progress)} %`;
     return `Loading ${state.loading}…${read}`;
@@ -43,6 +47,19 @@ export function sentence(state: StateMessage | null, hold: boolean): string {
     case "error":
       return "Something went wrong in the kernel.";
   }
+}
+
+/** What is looked at on the timeline. */
+export function moment(step: number, newest: number): string {
+  if (newest === 0) return "nothing yet";
+  return step >= newest ? `step ${newest}, the newest` : `step ${step} of ${newest}`;
+}
+
+/** How surely a point is followed, in a word; nothing where that is not known. */
+export function sureness(confidence: number | null): string {
+  if (confidence === null) return "";
+  const percent = `${Math.round(100 * confidence)} %`;
+  return `${confidence < 0.35 ? "hardly found" : confidence < 0.65 ? "found" : "surely found"} (${percent})`;
 }
 
 /** What kind of thing that sentence is: a screen reader is told at once where it changes. */

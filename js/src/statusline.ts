@@ -1,6 +1,6 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
+import type { Desk } from "./desk.ts";
 import { make } from "./dom.ts";
-import type { StateMessage } from "./protocol.ts";
 import { Announcer, DISCONNECTED, kind, sentence } from "./status.ts";
 
 export class StatusLine {
@@ -8,13 +8,16 @@ export class StatusLine {
   readonly #seen = make("span", { class: "dg-sentence", "aria-hidden": "true" });
   readonly #spoken = make("span", { class: "dg-spoken", role: "status", "aria-live": "polite" });
   readonly #about = make("span", { class: "dg-about" });
+  readonly #past = make("span", { class: "dg-past", hidden: true });
   readonly #announcer = new Announcer((text) => {
     this.#spoken.textContent = text;
   });
   #aside: { text: string; timer: ReturnType<typeof setTimeout> } | null = null;
   #text = "";
 
-  constructor() {
+  /** `past` is what can be done while the past is looked at. */
+  constructor(...past: HTMLElement[]) {
+    this.#past.append(...past);
     this.element = make(
       "div",
       { class: "dg-status" },
@@ -22,14 +25,18 @@ export class StatusLine {
       this.#seen,
       this.#spoken,
       this.#about,
+      this.#past,
     );
   }
 
-  show(state: StateMessage | null, connected: boolean, hold: boolean): void {
-    this.#text = connected ? sentence(state, hold) : DISCONNECTED;
+  show({ state, connected, hold, looking }: Desk): void {
+    this.#text = connected ? sentence(state, hold, looking) : DISCONNECTED;
+    this.#past.hidden = looking === null;
+    this.#about.hidden = looking !== null;
     this.#about.textContent = state ? `${state.generator} · ${state.width} × ${state.height}` : "";
     this.#write();
-    this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
+    // The slider says itself where it is.
+    if (looking === null) this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
   }
 
   /** Something worth a line for a moment; then the line says again what is going on. */

@@ -1,8 +1,10 @@
 /** The buttons above the picture and the row below it: what is pressed goes to one callback, what is so comes from one `show`. */
+import type { Desk } from "./desk.ts";
 import { isOff, make, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
-import type { Tool } from "./keys.ts";
-import type { StateMessage } from "./protocol.ts";
+import { NEAREST } from "./zoom.ts";
+
+export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
 
 const GROUPS = [
   [
@@ -15,49 +17,55 @@ const GROUPS = [
     ["Points", "points", "Pull points (P)"],
     ["Brush", "brush", "Paint what may move (B)"],
     ["Eraser", "eraser", "Erase what was painted (E)"],
+    ["Rectangle", "rectangle", "Paint a rectangle, with Alt take it away (R)"],
+    ["Lasso", "lasso", "Paint what you draw around, with Alt take it away (L)"],
   ],
   [
-    ["Undo", "undo", "Undo (Ctrl+Z)"],
-    ["Redo", "redo", "Redo (Ctrl+Shift+Z)"],
+    ["Undo", "undo", `Undo (${CONTROL}Z)`],
+    ["Redo", "redo", `Redo (${CONTROL === "⌘" ? "⇧⌘Z" : "Ctrl+Shift+Z"})`],
     ["Reset", "reset", "Reset: back to the picture before the edit"],
   ],
   [
-    ["Delete point", "remove", "Delete the selected point (Delete)"],
-    ["Remove all", "trash", "Remove all points"],
-  ],
-  [
+    ["Before and after", "compare", "Before and after, side by side (hold O to see what was before)"],
     ["Save image", "download", "Save the picture as PNG"],
+    ["Results", "results", "More results: clipboard, films, files, code"],
+    ["All settings", "settings", "All settings"],
     ["Help", "help", "Gestures and keys (?)"],
   ],
 ] as const satisfies readonly (readonly (readonly [string, Icon, string])[])[];
 
-export type ButtonName = (typeof GROUPS)[number][number][0] | "New image" | "Clear mask";
+/** Buttons that stand elsewhere and obey the same rules. */
+type Elsewhere =
+  | "New image"
+  | "Previous seed"
+  | "Next seed"
+  | "Clear mask"
+  | "Invert mask"
+  | "Suggest mask"
+  | "Take away"
+  | "Delete point"
+  | "Remove all"
+  | "Go on from here"
+  | "Newest"
+  | "Zoom in"
+  | "Zoom out"
+  | "Fit";
 
-export interface Shown {
-  readonly state: StateMessage | null;
-  readonly connected: boolean;
-  readonly points: number;
-  readonly selected: boolean;
-  readonly tool: Tool;
-  readonly hold: boolean;
-  readonly painted: boolean;
-  readonly help: boolean;
-  readonly picture: boolean;
-}
+export type ButtonName = (typeof GROUPS)[number][number][0] | Elsewhere;
 
 export function button(name: string, kind: Icon, title: string): HTMLButtonElement {
   return make("button", { type: "button", class: "dg-button", "aria-label": name, title }, icon(kind));
 }
 
 export class Toolbar {
-  readonly element = make("div", { class: "dg-toolbar" });
+  readonly element = make("div", { class: "dg-toolbar", role: "toolbar", "aria-label": "Tools" });
   readonly #buttons = new Map<ButtonName, HTMLButtonElement>();
   readonly #press: (name: ButtonName) => void;
 
   constructor(press: (name: ButtonName) => void) {
     this.#press = press;
     for (const group of GROUPS) {
-      const box = make("div", { class: "dg-group" });
+      const box = make("div", { class: "dg-group", role: "group" });
       for (const [name, kind, title] of group) box.append(this.add(name, button(name, kind, title)));
       this.element.append(box);
     }
@@ -80,33 +88,69 @@ export class Toolbar {
     this.#buttons.get(name)?.focus();
   }
 
-  show({ state, connected, points, selected, tool, hold, painted, help, picture }: Shown): void {
-    const live = state !== null && state.loading === null && connected;
-    const running = state?.status === "running";
+  show(desk: Desk, painted: boolean, picture: boolean): void {
+    const { state, live, running, tool, hold, brush, looking, zoom } = desk;
+    const points = desk.points.shown().length > 0;
+    const seed = state?.seed ?? null;
     const on: Record<ButtonName, boolean> = {
-      Start: live && !running && points > 0,
+      Start: live && !running && points,
       Stop: live && running,
-      "Step once": live && !running && points > 0,
+      "Step once": live && !running && points,
       Hold: true,
       Points: true,
       Brush: true,
       Eraser: true,
-      Undo: live && state.can_undo,
-      Redo: live && state.can_redo,
-      Reset: live && state.edited,
-      "Delete point": live && selected,
-      "Remove all": live && points > 0,
+      Rectangle: true,
+      Lasso: true,
+      Undo: live && state?.can_undo === true,
+      Redo: live && state?.can_redo === true,
+      Reset: live && state?.edited === true,
+      "Before and after": picture,
       "Save image": picture,
+      Results: picture,
+      "All settings": true,
       Help: true,
+      "Delete point": live && desk.selected !== null,
+      "Remove all": live && points,
       "New image": live,
+      "Previous seed": live && seed !== null && seed > 0,
+      "Next seed": live && seed !== null && seed < 2 ** 32 - 1,
       "Clear mask": live && painted,
+      "Invert mask": live && painted,
+      "Suggest mask": live && points,
+      "Take away": true,
+      "Go on from here": live && looking !== null,
+      Newest: looking !== null,
+      "Zoom in": zoom.factor < NEAREST,
+      "Zoom out": zoom.factor > 1,
+      Fit: zoom.factor > 1,
     };
     for (const [name, element] of this.#buttons) setOff(element, !on[name]);
+    this.#swap(running);
     this.#pressed("Hold", hold);
     this.#pressed("Points", tool === "points");
     this.#pressed("Brush", tool === "brush");
     this.#pressed("Eraser", tool === "eraser");
-    this.#buttons.get("Help")?.setAttribute("aria-expanded", String(help));
+    this.#pressed("Rectangle", tool === "rectangle");
+    this.#pressed("Lasso", tool === "lasso");
+    this.#pressed("Take away", brush.takeAway);
+    this.#pressed("Before and after", desk.split !== null);
+    this.#pressed("All settings", desk.drawer);
+    this.#buttons.get("Help")?.setAttribute("aria-expanded", String(desk.card === "help"));
+    this.#buttons.get("Results")?.setAttribute("aria-expanded", String(desk.card === "results"));
+    this.#buttons.get("All settings")?.setAttribute("aria-expanded", String(desk.drawer));
+  }
+
+  /** Start and Stop stand in one place, and the focus goes from the one to the other. */
+  #swap(running: boolean): void {
+    const [start, stop] = [this.#buttons.get("Start"), this.#buttons.get("Stop")];
+    if (!start || !stop) return;
+    const [shown, other] = running ? [stop, start] : [start, stop];
+    if (other.hasAttribute("data-away")) return;
+    const focused = other.matches(":focus");
+    shown.removeAttribute("data-away");
+    if (focused) shown.focus({ preventScroll: true });
+    other.toggleAttribute("data-away", true);
   }
 
   #pressed(name: ButtonName, pressed: boolean): void {

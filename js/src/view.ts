@@ -1,9 +1,14 @@
 /** One view of the edit: it puts the parts together, hears the kernel, and shows what there is. */
-import { Brush } from "./brush.ts";
+import { Banner } from "./banner.ts";
 import { type Channel, Coalescer, type Connection } from "./channel.ts";
 import { nextFrame } from "./clock.ts";
-import { Desk } from "./desk.ts";
+import { Compare } from "./compare.ts";
+import { asPython, concern, type Remedy } from "./concerns.ts";
+import { type Card, Desk } from "./desk.ts";
 import { make } from "./dom.ts";
+import { Drawer } from "./drawer.ts";
+import { Exports } from "./exports.ts";
+import { Feedback } from "./feedback.ts";
 import { type Frame, FrameQueue } from "./frames.ts";
 import { type Part, toCss } from "./geometry.ts";
 import { Hand } from "./hand.ts";
@@ -11,15 +16,21 @@ import { PointButtons } from "./handles.ts";
 import { Help } from "./help.ts";
 import { listenToKeys } from "./keyboard.ts";
 import type { Focus } from "./keys.ts";
+import { Looker } from "./looking.ts";
+import { Masking } from "./masking.ts";
+import { MaskRow } from "./maskrow.ts";
 import { PointerInput } from "./pointer.ts";
-import type { KernelMessage } from "./protocol.ts";
-import { blobOf, download } from "./save.ts";
+import type { BeforeMessage, KernelMessage, PageMessage } from "./protocol.ts";
+import { Results } from "./results.ts";
+import { blobOf } from "./save.ts";
 import { Settings } from "./settings.ts";
 import { Stage } from "./stage.ts";
-import { fileName, kind } from "./status.ts";
+import { kind } from "./status.ts";
 import { StatusLine } from "./statusline.ts";
 import style from "./style.css";
-import { Toolbar } from "./toolbar.ts";
+import { Timeline } from "./timeline.ts";
+import { button, Toolbar } from "./toolbar.ts";
+import { ZoomChip } from "./zoomchip.ts";
 
 export class View {
   readonly element: HTMLElement;
@@ -27,31 +38,46 @@ export class View {
   readonly #desk = new Desk();
   readonly #stage = new Stage();
   readonly #buttons = new PointButtons();
-  readonly #status = new StatusLine();
-  readonly #help = new Help(() => this.#showHelp(false));
+  readonly #help = new Help(() => this.#card(null));
   readonly #toolbar = new Toolbar((name) => this.#hand.actions[name]());
+  readonly #status: StatusLine;
   readonly #settings: Settings;
-  readonly #brush: Brush;
+  readonly #masking: Masking;
+  readonly #maskRow: MaskRow;
+  readonly #zoom: ZoomChip;
+  readonly #compare: Compare;
+  readonly #timeline: Timeline;
+  readonly #looker: Looker;
+  readonly #feedback: Feedback;
+  readonly #banner: Banner;
+  readonly #drawer: Drawer;
+  readonly #results: Results;
+  readonly #exports: Exports;
   readonly #hand: Hand;
   readonly #pointer: PointerInput;
   readonly #frames: FrameQueue<ImageBitmap>;
   readonly #connection: Connection;
   readonly #out: Coalescer;
   #drawn: Frame | null = null;
+  /** Whether the picture from before is there, was asked for, or neither. */
+  #before: "no" | "asked" | "there" = "no";
   /** What was just selected has no button yet, and is to have the focus as soon as there is one. */
   #focusing = false;
   #painting = false;
-  /** What had the focus when the help was opened, and gets it back. */
-  #helpFrom: HTMLElement | null = null;
+  /** What had the focus when a card was opened, and gets it back. */
+  #cardFrom: HTMLElement | null = null;
 
   constructor(channel: Channel) {
     const { signal } = this.#stop;
+    const desk = this.#desk;
     const update = () => this.#update();
     const aside = (text: string, milliseconds: number) => this.#status.aside(text, milliseconds);
+    const send = (message: PageMessage) => this.#out.push(message);
     this.#connection = channel.connect({
       message: (message, buffers) => this.#receive(message, buffers),
       connected: (connected) => {
-        this.#desk.connected = connected;
+        desk.connected = connected;
+        desk.sliding = null;
         update();
       },
     });
@@ -63,17 +89,33 @@ export class View {
       hidden: () => document.hidden,
       schedule: nextFrame,
     });
-    this.#brush = new Brush(this.#stage, (message, buffers) => {
+    this.#masking = new Masking(this.#stage, (message, buffers) => {
+      this.#hand.goOnWhereWeLook();
+      this.#out.flush();
       this.#connection.send(message, buffers);
       update();
     });
+    this.#looker = new Looker(
+      (step) => send({ type: "look", step }),
+      () => {
+        desk.sliding = null;
+        update();
+      },
+    );
+    const look = (step: number | null) => {
+      desk.sliding = step ?? desk.newest;
+      this.#looker.look(step);
+      update();
+    };
+    this.#timeline = new Timeline(send, (step) => look(step >= desk.newest ? null : step));
     this.#hand = new Hand({
-      desk: this.#desk,
+      desk,
       stage: this.#stage,
-      brush: this.#brush,
+      masking: this.#masking,
       update,
       aside,
-      send: (message) => this.#out.push(message),
+      send,
+      look,
       press: (name) => this.#toolbar.press(name),
       focusSelected: () => {
         this.#focusing = true;
@@ -81,25 +123,62 @@ export class View {
       keepFocus: (change) => this.#keepFocus(change),
       busy: () => this.#pointer.active,
       cancel: () => this.#pointer.cancel(),
+      card: (card) => this.#card(card),
       believe: () => {
-        this.#brush.believe();
+        this.#masking.believe();
         this.#settings.classes.believe();
       },
-      help: (open) => this.#showHelp(open ?? this.#help.open),
+      forget: () => this.#timeline.forget(),
       takeSeed: () => this.#settings.takeSeed(),
-      save: () => void this.#save(),
+      save: () => this.#exports.save(this.#drawn),
     });
     this.#settings = new Settings(
       {
         newImage: (seed) => this.#hand.newImage(seed),
         truncation: (value) => this.#hand.truncate(value),
         label: (value) => this.#hand.label(value),
-        askForModels: () => this.#out.push({ type: "models" }),
+        askForModels: () => send({ type: "models" }),
         load: (name) => this.#hand.load(name),
-        brushSize: (size) => this.#hand.resizeBrush(size),
         hint: (text) => aside(text, 4000),
       },
       this.#toolbar,
+    );
+    this.#maskRow = new MaskRow((brush) => this.#hand.changeBrush(brush), this.#toolbar);
+    this.#zoom = new ZoomChip(this.#toolbar);
+    this.#compare = new Compare((split) => {
+      desk.split = split;
+      update();
+    });
+    this.#drawer = new Drawer({ send, hint: (text) => aside(text, 5000) });
+    this.#exports = new Exports({
+      desk,
+      within: () => this.element,
+      send,
+      aside,
+      update,
+      picture: () => this.#stage.toBlob(),
+      code: (text) => this.#results.showCode(text),
+    });
+    this.#results = new Results({
+      export: (what, handles) => this.#exports.ask(what, handles),
+      copyPicture: () => void this.#exports.copyPicture(),
+      copyText: (text) => void this.#exports.copyText(text),
+      close: () => this.#card(null),
+    });
+    this.#banner = new Banner(
+      (remedy) => this.#remedy(remedy),
+      (key) => {
+        desk.dismissed.add(key);
+        this.#keepFocus(update);
+      },
+    );
+    this.#feedback = new Feedback(
+      { select: (id) => this.#hand.select(id), remove: (id) => this.#hand.remove([id]) },
+      this.#toolbar.add("Remove all", button("Remove all", "trash", "Remove all points")),
+    );
+    this.#status = new StatusLine(
+      this.#toolbar.add("Go on from here", wide("Go on from here", "Go on from here; undo leads back")),
+      this.#toolbar.add("Newest", wide("Newest", "Back to the newest picture (Esc)")),
     );
     this.#pointer = new PointerInput(this.#stage, this.#hand, signal);
     this.#stage.element.append(this.#buttons.element);
@@ -108,11 +187,22 @@ export class View {
       { class: "draggan-widget", role: "group", "aria-label": "DragGAN" },
       make("style", {}, style),
       this.#toolbar.element,
-      make("div", { class: "dg-frame" }, this.#stage.element, this.#help.element),
+      make(
+        "div",
+        { class: "dg-frame" },
+        this.#stage.element,
+        this.#compare.element,
+        this.#zoom.element,
+        this.#banner.element,
+        this.#help.element,
+        this.#results.element,
+      ),
       this.#status.element,
-      this.#settings.brush,
+      make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element),
+      this.#timeline.element,
       this.#settings.source,
       this.#settings.element,
+      this.#drawer.element,
     );
     this.#listen(signal);
     update();
@@ -126,6 +216,8 @@ export class View {
     this.#connection.close();
     this.#frames.close();
     this.#status.close();
+    this.#looker.close();
+    this.#timeline.close();
     this.#settings.models.close();
     this.element.remove();
   }
@@ -136,7 +228,12 @@ export class View {
       {
         focusOf: (target) => this.#focusOf(target),
         handle: this.#hand.handle,
-        typed: (event) => this.#settings.typed(event),
+        hold: this.#hand.hold,
+        typed: (event) => {
+          this.#settings.typed(event);
+          this.#drawer.typed(event);
+          if (event.key === "Escape" && this.#results.element.contains(this.#active())) this.#card(null);
+        },
         busy: () => this.#pointer.active,
       },
       signal,
@@ -165,8 +262,11 @@ export class View {
         // What is being pulled is of a picture that is no more.
         if (this.#desk.receive(message)) {
           this.#pointer.drop();
-          this.#brush.believe();
+          this.#masking.believe();
+          this.#timeline.forget();
+          this.#before = "no";
         }
+        this.#looker.shows(message.shown);
         this.#update();
         break;
       case "frame":
@@ -174,7 +274,7 @@ export class View {
         break;
       case "mask":
         // The end of a stroke that is under way sends all of the mask anyhow.
-        if (this.#desk.tool === "points" || !this.#pointer.active) this.#brush.receive(message, buffers[0]);
+        if (this.#desk.tool === "points" || !this.#pointer.active) this.#masking.receive(message, buffers[0]);
         this.#update();
         break;
       case "classes":
@@ -184,9 +284,25 @@ export class View {
         this.#settings.models.receive(message);
         this.#update();
         break;
+      case "course":
+        this.#timeline.course(message);
+        break;
+      case "thumbnails":
+        void this.#timeline.thumbnails(message, buffers);
+        break;
+      case "before":
+        if (buffers[0]) void this.#receiveBefore(message, buffers[0]);
+        break;
+      case "export":
+        this.#exports.receive(message, buffers[0]);
+        break;
+      case "exporting":
+        this.#exports.progress(message);
+        break;
       case "notice":
         // Whatever was refused, it may be what was chosen.
         this.#settings.classes.believe();
+        this.#desk.exporting.clear();
         this.#update();
         this.#status.aside(message.text, 6000);
         break;
@@ -202,13 +318,19 @@ export class View {
     if (first) this.#update();
   }
 
-  /** The kernel's own PNG where it is of this very picture; else what is on the canvas. */
-  async #save(): Promise<void> {
-    if (!this.#desk.state || !this.#drawn) return;
-    const { format, data, step } = this.#drawn;
-    const name = fileName(this.#desk.state, step);
-    const blob = format === "png" ? blobOf(data, format) : await this.#stage.toBlob();
-    if (blob) download(blob, name, this.element);
+  async #receiveBefore(size: BeforeMessage, data: ArrayBufferView): Promise<void> {
+    const picture = await createImageBitmap(blobOf(data, size.format)).catch(() => null);
+    if (!picture) return;
+    this.#stage.drawBefore(picture, size);
+    picture.close();
+    this.#before = "there";
+    this.#update();
+  }
+
+  #remedy(remedy: Remedy): void {
+    if (remedy.do === "move handle") this.#hand.moveHandle(remedy.id, remedy.to);
+    else if (remedy.do === "save picture") this.#exports.save(this.#drawn);
+    else void this.#exports.copyText(asPython(this.#desk.points.shown()));
   }
 
   #select(found: { id: number; part: Part } | null): void {
@@ -224,44 +346,61 @@ export class View {
     }
   }
 
-  #showHelp(open: boolean): boolean {
-    if (open === this.#help.open) return open;
+  /** One card over the picture, or none; the focus goes back to where it came from. */
+  #card(card: Card | null): void {
+    const was = this.#desk.card;
+    if (card === was) return;
     const focused = this.#active();
-    if (open) this.#helpFrom = focused instanceof HTMLElement && this.element.contains(focused) ? focused : null;
-    const inside = this.#help.element.contains(focused);
-    this.#help.show(open);
-    if (inside && this.#helpFrom?.isConnected) this.#helpFrom.focus({ preventScroll: true });
-    else if (inside) this.#toolbar.focus("Help");
+    const cards = [this.#help.element, this.#results.element];
+    const inside = cards.some((each) => each.contains(focused));
+    if (!inside) this.#cardFrom = focused instanceof HTMLElement && this.element.contains(focused) ? focused : null;
+    this.#desk.card = card;
     this.#update();
-    return open;
+    if (card !== null || !inside) return;
+    if (this.#cardFrom?.isConnected) this.#cardFrom.focus({ preventScroll: true });
+    else this.#toolbar.focus(was === "help" ? "Help" : "Results");
   }
 
   /** Everything that a word or an attribute tells, at once; the drawing follows with the next frame. */
   #update(): void {
-    const { state, connected, points, tool, hold } = this.#desk;
-    this.#desk.selectOnlyWhatIs();
+    const desk = this.#desk;
+    const { state, connected, card } = desk;
+    desk.selectOnlyWhatIs();
     this.element.dataset.status = connected ? (state?.status ?? "loading") : "disconnected";
     this.element.dataset.step = String(state?.step ?? 0);
     this.element.toggleAttribute("data-empty", state === null);
     this.element.toggleAttribute("data-loading", state?.loading != null);
     this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
+    this.element.toggleAttribute("data-looking", desk.looking !== null);
     this.#stage.show(state, connected);
+    this.#stage.zoom(desk.zoom);
     this.element.style.setProperty("--dg-stage", `${this.#stage.shownSize.width}px`);
-    this.#status.show(state, connected, hold);
+    this.#showBefore();
+    this.#status.show(desk);
     this.#settings.show(state);
-    this.#settings.showBrush(tool !== "points", this.#brush.size);
-    this.#toolbar.show({
-      state,
-      connected,
-      points: points.shown().length,
-      selected: this.#desk.selected !== null,
-      tool,
-      hold,
-      painted: this.#brush.painted,
-      help: this.#help.open,
-      picture: this.#drawn !== null,
-    });
+    this.#maskRow.show(desk);
+    this.#feedback.element.hidden = !this.#maskRow.element.hidden;
+    this.#feedback.show(desk);
+    this.#timeline.show(desk);
+    this.#banner.show(concern(desk));
+    this.#zoom.show(desk);
+    this.#compare.show(desk);
+    this.#drawer.show(desk.drawer, state);
+    this.#help.show(card === "help");
+    this.#results.show(desk, this.#drawn !== null);
+    this.#toolbar.show(desk, this.#masking.painted, this.#drawn !== null);
     this.#paintSoon();
+  }
+
+  /** The picture from before is asked for when somebody wants to see it, and shown when it is there. */
+  #showBefore(): void {
+    const { comparing, peeking, split, live } = this.#desk;
+    if (comparing && this.#before === "no" && live) {
+      this.#before = "asked";
+      this.#out.push({ type: "before" });
+    }
+    if (!comparing && this.#before === "there") this.#before = "no"; // by the next time it may be another one
+    this.#stage.compare(comparing && this.#before === "there" ? (peeking ? 1 : split) : null);
   }
 
   #paintSoon(): void {
@@ -274,26 +413,35 @@ export class View {
   }
 
   #paint(): void {
-    const { state, points, selected } = this.#desk;
+    const { state, points, selected, outline, cross, peeking } = this.#desk;
     const scale = this.#stage.scale;
     const shown = points.shown();
     const focused = this.#buttons.of(this.#active());
-    this.#buttons.show(shown, scale);
+    this.#buttons.show(shown, scale, selected);
     if (state?.status !== "running") this.#buttons.describe(shown);
     // The focus of a point that is gone goes to the picture, not out of the widget.
     if (focused && !points.find(focused.id)) this.#stage.element.focus({ preventScroll: true });
-    if (this.#focusing && selected && this.#stage.element.contains(this.#active())) {
+    if (this.#focusing && selected && this.element.contains(this.#active())) {
       this.#buttons.focus(selected.id, selected.part);
     }
     this.#focusing = false;
-    this.#stage.drawMarks(
-      shown.map(({ id, handle, target }) => ({
-        id,
-        handle: toCss(scale, handle),
-        target: toCss(scale, target),
-        selected: id === selected?.id,
-      })),
-    );
+    const better = (id: number) => {
+      const texture = state?.points.find((point) => point.id === id)?.texture;
+      return texture?.flat && texture.better && state?.status !== "running" ? toCss(scale, texture.better) : null;
+    };
+    this.#stage.drawOverlay({
+      marks: peeking
+        ? []
+        : shown.map(({ id, handle, target }) => ({
+            id,
+            handle: toCss(scale, handle),
+            target: toCss(scale, target),
+            selected: id === selected?.id,
+            better: better(id),
+          })),
+      outline: outline?.map((place) => toCss(scale, place)) ?? null,
+      cross: cross && toCss(scale, cross),
+    });
   }
 
   /** The focused element, also where the widget stands in a shadow root. */
@@ -302,8 +450,15 @@ export class View {
   }
 
   #focusOf(target: EventTarget | undefined): Focus {
-    if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return "input";
+    if (target instanceof HTMLInputElement) {
+      return target.type === "range" ? "slider" : target.type === "checkbox" ? "button" : "input";
+    }
+    if (target instanceof HTMLSelectElement || target instanceof HTMLPreElement) return "input";
     if (this.#buttons.of(target)) return "point";
-    return target instanceof HTMLButtonElement ? "button" : "picture";
+    return target === this.#stage.element ? "picture" : "button";
   }
+}
+
+function wide(name: string, title: string): HTMLButtonElement {
+  return make("button", { type: "button", class: "dg-button dg-wide", "aria-label": name, title }, name);
 }

@@ -1,0 +1,40 @@
+/** A concern over the lower edge of the picture, where it takes no room away from anything else. */
+import type { Concern, Remedy } from "./concerns.ts";
+import { make } from "./dom.ts";
+import { icon } from "./icons.ts";
+import { button } from "./toolbar.ts";
+
+export class Banner {
+  readonly element = make("div", { class: "dg-banner", role: "group", "aria-label": "Warning", hidden: true });
+  readonly #do: (remedy: Remedy) => void;
+  readonly #dismiss: (key: string) => void;
+  readonly #spoken = make("p", { role: "alert" });
+  readonly #actions = make("span", { class: "dg-actions" });
+  #shown = "";
+
+  constructor(remedy: (remedy: Remedy) => void, dismiss: (key: string) => void) {
+    this.#do = remedy;
+    this.#dismiss = dismiss;
+    this.element.append(icon("warning"), this.#spoken, this.#actions);
+  }
+
+  show(concern: Concern | null): void {
+    // Made anew only where it says something else: a button that is made anew loses the focus.
+    const now = JSON.stringify(concern);
+    if (now === this.#shown) return;
+    this.#shown = now;
+    this.element.hidden = concern === null;
+    this.#spoken.textContent = concern?.text ?? "";
+    const buttons = (concern?.remedies ?? []).map(([label, remedy]) => {
+      const each = make("button", { type: "button", class: "dg-button dg-wide" }, label);
+      each.addEventListener("click", () => this.#do(remedy));
+      return each;
+    });
+    this.#actions.replaceChildren(...buttons);
+    const key = concern?.key;
+    if (key == null) return;
+    const away = button("Dismiss", "close", "Dismiss");
+    away.addEventListener("click", () => this.#dismiss(key));
+    this.#actions.append(away);
+  }
+}

@@ -1,0 +1,84 @@
+/** The course of the edit as far as the page knows it, and what it has still to ask for. No DOM. */
+import type { CourseMessage } from "./protocol.ts";
+
+/** During a run the course is asked for so often at most, in milliseconds. */
+const EVERY = 400;
+/** After this an answer is no longer waited for. */
+const PATIENCE = 4000;
+
+export class Course {
+  #steps: number[] = [];
+  #distances: (readonly number[])[] = [];
+  #asked: { since: number; at: number } | null = null;
+  #askedAt = Number.NEGATIVE_INFINITY;
+
+  get steps(): readonly number[] {
+    return this.#steps;
+  }
+
+  get distances(): readonly (readonly number[])[] {
+    return this.#distances;
+  }
+
+  /** The last record that is known, or -1. */
+  get last(): number {
+    return this.#steps.at(-1) ?? -1;
+  }
+
+  /** What was known is of another time: undone, branched, or of another picture. */
+  forget(): void {
+    this.#steps = [];
+    this.#distances = [];
+    this.#asked = null;
+    this.#askedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** The record after which the course is to be asked for now, or null. `newest` is the edit's newest record. */
+  wants(newest: number, now = Date.now()): number | null {
+    if (newest < this.last) this.forget();
+    const waiting = this.#asked !== null && now - this.#asked.at < PATIENCE;
+    if (newest <= this.last || newest === 0 || waiting || now - this.#askedAt < EVERY) return null;
+    this.#asked = { since: this.last, at: now };
+    this.#askedAt = now;
+    return this.last;
+  }
+
+  receive({ since, steps, distances }: CourseMessage): void {
+    // The answer to a question from before it was forgotten has nothing to stand on.
+    if (since !== this.last || since !== this.#asked?.since) return;
+    this.#asked = null;
+    this.#steps.push(...steps);
+    this.#distances.push(...distances);
+  }
+}
+
+/** The records to show small pictures of: `count` of them, evenly over the course, first and newest among them. */
+export function stations(newest: number, count: number): number[] {
+  const most = Math.max(1, Math.min(count, newest + 1));
+  const steps = Array.from({ length: most }, (_, n) => Math.round((n * newest) / Math.max(1, most - 1)));
+  return [...new Set(steps)];
+}
+
+/** Of those that are there, the one nearest to a record. */
+export function nearestStep(steps: Iterable<number>, step: number): number | null {
+  let best: number | null = null;
+  for (const each of steps) if (best === null || Math.abs(each - step) < Math.abs(best - step)) best = each;
+  return best;
+}
+
+/** For each point the way to go at every record, as places of a plot: 0 … 1 across, 0 (arrived) … 1 (farthest) up. */
+export function curves(
+  steps: readonly number[],
+  distances: readonly (readonly number[])[],
+  newest: number,
+): { readonly most: number; readonly lines: readonly (readonly (readonly [number, number])[])[] } {
+  const most = Math.max(1, ...distances.flat());
+  const points = Math.max(0, ...distances.map((each) => each.length));
+  const lines = Array.from({ length: points }, (_, n) =>
+    steps.flatMap((step, at) => {
+      const distance = distances[at]?.[n];
+      return distance === undefined ? [] : [[step / Math.max(1, newest), distance / most] as const];
+    }),
+  );
+  return { most, lines };
+}

@@ -1,0 +1,78 @@
+/** The way of results out of the page: to a file, to the clipboard, or as code to be shown. */
+import type { Desk } from "./desk.ts";
+import type { Frame } from "./frames.ts";
+import type { ExportingMessage, ExportKind, ExportMessage, PageMessage } from "./protocol.ts";
+import { blobOf, copyPicture, copyText, download } from "./save.ts";
+import { COPIED, fileName, NOT_COPIED } from "./status.ts";
+
+export interface ExportHost {
+  readonly desk: Desk;
+  within(): HTMLElement;
+  send(message: PageMessage): void;
+  aside(text: string, milliseconds: number): void;
+  update(): void;
+  /** The picture as it is shown, as PNG. */
+  picture(): Promise<Blob | null>;
+  code(text: string): void;
+}
+
+export class Exports {
+  readonly #host: ExportHost;
+
+  constructor(host: ExportHost) {
+    this.#host = host;
+  }
+
+  ask(kind: ExportKind, handles: boolean): void {
+    const { desk, send, update } = this.#host;
+    if (desk.exporting.has(kind)) return;
+    desk.exporting.set(kind, null);
+    send({ type: "export", kind, handles });
+    update();
+  }
+
+  /** The kernel's own PNG; where there is no kernel to ask, what is on the screen. */
+  save(drawn: Frame | null): void {
+    if (this.#host.desk.live) this.ask("png", false);
+    else void this.#saveScreen(drawn);
+  }
+
+  progress({ kind, progress }: ExportingMessage): void {
+    const { desk, update } = this.#host;
+    if (!desk.exporting.has(kind)) return;
+    desk.exporting.set(kind, progress);
+    update();
+  }
+
+  receive({ kind, name, mime, text }: ExportMessage, data: ArrayBufferView | undefined): void {
+    const { desk, code, update, within } = this.#host;
+    // Every view hears it, and the one that asked takes it.
+    if (!desk.exporting.delete(kind)) return;
+    if (data) download(new Blob([data as ArrayBufferView<ArrayBuffer>], { type: mime }), name, within());
+    else {
+      code(text);
+      void this.copyText(text);
+    }
+    update();
+  }
+
+  async copyPicture(): Promise<void> {
+    this.#say(await copyPicture(this.#host.picture()));
+  }
+
+  async copyText(text: string): Promise<void> {
+    this.#say(await copyText(text, this.#host.within()));
+  }
+
+  async #saveScreen(drawn: Frame | null): Promise<void> {
+    const { desk, picture, within } = this.#host;
+    if (!desk.state || !drawn) return;
+    const { format, data, step } = drawn;
+    const blob = format === "png" ? blobOf(data, format) : await picture();
+    if (blob) download(blob, fileName(desk.state, step), within());
+  }
+
+  #say(copied: boolean): void {
+    this.#host.aside(copied ? COPIED : NOT_COPIED, 4000);
+  }
+}

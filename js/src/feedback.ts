@@ -1,0 +1,90 @@
+/** One chip a point: how far it has to go, how surely it is followed, and whether it sits badly. */
+import type { Desk } from "./desk.ts";
+import { make } from "./dom.ts";
+import { icon } from "./icons.ts";
+import type { PointState } from "./protocol.ts";
+import { sureness } from "./status.ts";
+
+interface Chip {
+  readonly element: HTMLElement;
+  readonly select: HTMLButtonElement;
+  readonly way: HTMLElement;
+  readonly bar: HTMLElement;
+}
+
+export interface FeedbackHost {
+  select(id: number): void;
+  remove(id: number): void;
+}
+
+export class Feedback {
+  readonly element: HTMLElement;
+  readonly #list = make("div", { class: "dg-chips", role: "group", "aria-label": "Points of the edit" });
+  readonly #empty = make("span", { class: "dg-empty" }, "Points and the way they have to go appear here.");
+  readonly #chips = new Map<number, Chip>();
+  readonly #host: FeedbackHost;
+
+  constructor(host: FeedbackHost, removeAll: HTMLElement) {
+    this.#host = host;
+    this.element = make("div", { class: "dg-feedback" }, this.#empty, this.#list, removeAll);
+  }
+
+  show({ state, points, selected }: Desk): void {
+    const shown = points.shown();
+    this.#empty.hidden = shown.length > 0;
+    this.#list.hidden = shown.length === 0;
+    for (const [id, chip] of this.#chips) {
+      if (shown.some((point) => point.id === id)) continue;
+      chip.element.remove();
+      this.#chips.delete(id);
+    }
+    for (const { id, handle, target } of shown) {
+      const chip = this.#chips.get(id) ?? this.#make(id);
+      const known = state?.points.find((point) => point.id === id);
+      const way = `${Math.hypot(target[0] - handle[0], target[1] - handle[1]).toFixed(1)} px`;
+      if (chip.way.textContent !== way) chip.way.textContent = way;
+      chip.element.toggleAttribute("data-selected", id === selected?.id);
+      chip.element.toggleAttribute("data-flat", known?.texture?.flat === true);
+      this.#showSureness(chip, known, id, way);
+    }
+  }
+
+  #showSureness(chip: Chip, known: PointState | undefined, id: number, way: string): void {
+    const confidence = known?.confidence ?? null;
+    const words = sureness(confidence);
+    const flat = known?.texture?.flat ? ", hard to follow here" : "";
+    const label = `Select point ${id}: ${way} to go${words && `, ${words}`}${flat}`;
+    if (chip.select.getAttribute("aria-label") === label) return;
+    chip.select.setAttribute("aria-label", label);
+    chip.select.title = `${way} to go${words && `, ${words}`}${flat}`;
+    chip.bar.toggleAttribute("data-unknown", confidence === null);
+    chip.bar.toggleAttribute("data-low", confidence !== null && confidence < 0.35);
+    chip.bar.style.setProperty("--dg-sure", String(confidence ?? 0));
+  }
+
+  #make(id: number): Chip {
+    const way = make("span", { class: "dg-way" });
+    const bar = make("i", { class: "dg-sure" });
+    const select = make(
+      "button",
+      { type: "button", class: "dg-chip" },
+      make("b", {}, String(id)),
+      way,
+      bar,
+      icon("warning"),
+    );
+    const remove = make(
+      "button",
+      { type: "button", class: "dg-chip dg-off", "aria-label": `Delete point ${id}`, title: "Delete this point" },
+      icon("close"),
+    );
+    select.addEventListener("click", () => this.#host.select(id));
+    remove.addEventListener("click", () => this.#host.remove(id));
+    const chip = { element: make("span", { class: "dg-both" }, select, remove), select, way, bar };
+    this.#chips.set(id, chip);
+    // In the order of their numbers, whichever came first.
+    const next = [...this.#chips.keys()].filter((each) => each > id).sort((a, b) => a - b)[0];
+    this.#list.insertBefore(chip.element, (next !== undefined && this.#chips.get(next)?.element) || null);
+    return chip;
+  }
+}

@@ -1,0 +1,98 @@
+/** The one owner of the mask in the page: what is painted on, the veil that shows it, and its way to the kernel. */
+import { type Box, Mask } from "./mask.ts";
+import type { MaskMessage } from "./protocol.ts";
+import type { Stage } from "./stage.ts";
+
+/** After this the kernel is believed, even if it says something else than what was painted. */
+const PATIENCE = 3000;
+
+/** One change of the mask, from the press to the release. */
+export interface MaskEdit {
+  readonly mask: Mask;
+  /** Shows what was changed so far. */
+  show(box: Box): void;
+  /** The mask as it was when the change began, to paint on anew. */
+  again(): void;
+  end(): void;
+  cancel(): void;
+}
+
+export class Masking {
+  readonly #stage: Stage;
+  readonly #send: (message: MaskMessage, buffers: readonly ArrayBufferView[]) => void;
+  #mask: Mask | null = null;
+  /** What the kernel is about to repeat: until then, what it says of earlier strokes is out of date. */
+  #sent: { mask: Mask | null; at: number } | null = null;
+
+  constructor(stage: Stage, send: (message: MaskMessage, buffers: readonly ArrayBufferView[]) => void) {
+    this.#stage = stage;
+    this.#send = send;
+  }
+
+  get painted(): boolean {
+    return this.#mask !== null;
+  }
+
+  receive({ width, height }: MaskMessage, data: ArrayBufferView | undefined): void {
+    const mask = data ? new Mask(width, height, data) : null;
+    if (this.#sent && Date.now() - this.#sent.at < PATIENCE && !same(mask, this.#sent.mask)) return;
+    this.believe();
+    this.#mask = mask;
+    this.#stage.drawMask(mask);
+  }
+
+  /** The next mask of the kernel holds, whatever was painted here. */
+  believe(): void {
+    this.#sent = null;
+  }
+
+  begin(): MaskEdit {
+    const mask = this.#fitting();
+    const before = mask.data.slice();
+    const restore = () => mask.data.set(before);
+    this.#mask = mask;
+    this.#stage.drawMask(mask);
+    return {
+      mask,
+      show: (box) => this.#stage.drawMask(mask, box),
+      again: restore,
+      end: () => this.#settle(mask, true),
+      cancel: () => {
+        restore();
+        this.#settle(mask, false);
+      },
+    };
+  }
+
+  /** Nothing painted: everything may move. */
+  clear(): void {
+    const { width, height } = this.#stage.scale;
+    this.#settle(new Mask(width, height), true);
+  }
+
+  invert(): void {
+    const { mask, end } = this.begin();
+    mask.invert();
+    end();
+  }
+
+  #fitting(): Mask {
+    const { width, height } = this.#stage.scale;
+    const mask = this.#mask;
+    return mask?.width === width && mask.height === height ? mask : new Mask(width, height);
+  }
+
+  #settle(mask: Mask, send: boolean): void {
+    const { width, height, painted } = mask;
+    this.#mask = painted ? mask : null;
+    this.#stage.drawMask(this.#mask);
+    if (!send) return;
+    this.#sent = { mask: this.#mask?.copy() ?? null, at: Date.now() };
+    this.#send({ type: "mask", width, height }, painted ? [mask.data] : []);
+  }
+}
+
+function same(a: Mask | null, b: Mask | null): boolean {
+  if (!a || !b) return a === b;
+  return a.data.length === b.data.length && a.data.every((value, at) => value === b.data[at]);
+}

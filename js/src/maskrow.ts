@@ -1,0 +1,66 @@
+/** The row of the mask, there while one of its tools is in the hand: what it means, and all that is done with it. */
+import type { BrushSettings, Desk } from "./desk.ts";
+import { make } from "./dom.ts";
+import { MASK } from "./status.ts";
+import { button, type Toolbar } from "./toolbar.ts";
+
+export const SMALLEST = 6;
+export const LARGEST = 200;
+
+export class MaskRow {
+  readonly element: HTMLElement;
+  readonly #size = make("input", {
+    type: "range",
+    min: SMALLEST,
+    max: LARGEST,
+    step: 2,
+    "aria-label": "Stroke width",
+    title: "Size of the brush ([ and ])",
+  });
+  readonly #softness = make("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.05,
+    "aria-label": "Soft edge",
+    title: "How much of the brush fades towards its rim",
+  });
+  readonly #sized: HTMLElement;
+  readonly #takeAway: HTMLElement;
+
+  constructor(change: (brush: Partial<BrushSettings>) => void, toolbar: Toolbar) {
+    this.#sized = make("label", { class: "dg-field" }, "Size", this.#size);
+    this.#takeAway = toolbar.add(
+      "Take away",
+      button("Take away", "minus", "Take away instead of painting (or hold Alt)"),
+    );
+    this.element = make(
+      "div",
+      { class: "dg-row dg-mask", role: "group", "aria-label": "Mask", hidden: true },
+      make("p", { class: "dg-words" }, MASK),
+      this.#sized,
+      make("label", { class: "dg-field" }, "Soft", this.#softness),
+      make(
+        "span",
+        { class: "dg-group" },
+        this.#takeAway,
+        toolbar.add("Suggest mask", button("Suggest mask", "suggest", "Suggest a mask from the handles")),
+        toolbar.add(
+          "Invert mask",
+          button("Invert mask", "invert", "Invert: what may move and what must stay change places"),
+        ),
+        toolbar.add("Clear mask", button("Clear mask", "trash", "Clear what was painted: everything may move")),
+      ),
+    );
+    this.#size.addEventListener("input", () => change({ size: Number(this.#size.value) }));
+    this.#softness.addEventListener("input", () => change({ softness: Number(this.#softness.value) }));
+  }
+
+  show({ tool, brush }: Desk): void {
+    this.element.hidden = tool === "points";
+    const area = tool === "rectangle" || tool === "lasso";
+    this.#takeAway.hidden = !area;
+    this.#size.value = String(brush.size);
+    this.#softness.value = String(brush.softness);
+  }
+}

@@ -1,0 +1,92 @@
+/** What comes out of an edit: files, the clipboard, and the Python call that makes it again. */
+import type { Desk } from "./desk.ts";
+import { make, setOff } from "./dom.ts";
+import { type Icon, icon } from "./icons.ts";
+import type { ExportKind } from "./protocol.ts";
+import { button } from "./toolbar.ts";
+
+const ROWS: readonly (readonly [ExportKind | "copy", Icon, string, string])[] = [
+  [
+    "png",
+    "picture",
+    "Picture as PNG",
+    "without loss; says in its metadata that it is AI-generated, unless switched off",
+  ],
+  ["copy", "copy", "Copy picture", "to the clipboard"],
+  ["gif", "film", "Film as GIF", "the course of the edit, for a page or a chat"],
+  ["mp4", "film", "Film as MP4", "the same, smaller and finer"],
+  ["drag", "file", "Edit as .drag file", "everything, to go on with later: DragGAN.load"],
+  ["latent", "file", "Latent as .npy", "the numbers that make this picture"],
+  ["code", "code", "Insert code", "the Python call that makes this edit again"],
+];
+
+export interface ResultsHost {
+  export(kind: ExportKind, handles: boolean): void;
+  copyPicture(): void;
+  copyText(text: string): void;
+  close(): void;
+}
+
+export class Results {
+  readonly element = make("div", { class: "dg-card", role: "dialog", "aria-label": "Results", hidden: true });
+  readonly #buttons = new Map<ExportKind | "copy", { button: HTMLButtonElement; bar: HTMLProgressElement }>();
+  readonly #handles = make("input", { type: "checkbox" });
+  readonly #close = button("Close", "close", "Close (Esc)");
+  readonly #code = make("pre", { tabindex: 0, "aria-label": "Code", class: "dg-code" });
+  readonly #copyCode = make("button", { type: "button", class: "dg-button dg-wide" }, icon("copy"), "Copy code");
+  readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
+
+  constructor(host: ResultsHost) {
+    const list = make("div", { class: "dg-list-of-results" });
+    for (const [kind, picture, label, words] of ROWS) list.append(this.#row(kind, picture, label, words, host));
+    this.element.append(
+      make("header", {}, make("strong", {}, "Results"), this.#close),
+      list,
+      make("label", { class: "dg-field dg-check" }, this.#handles, "Films with handles and targets"),
+      this.#shownCode,
+    );
+    this.#close.addEventListener("click", () => host.close());
+    this.#copyCode.addEventListener("click", () => host.copyText(this.#code.textContent ?? ""));
+  }
+
+  show({ card, live, exporting, connected, newest }: Desk, picture: boolean): void {
+    const opened = this.element.hidden && card === "results";
+    this.element.hidden = card !== "results";
+    for (const [kind, { button, bar }] of this.#buttons) {
+      const busy = kind !== "copy" && exporting.has(kind);
+      const film = kind === "gif" || kind === "mp4";
+      setOff(button, kind === "copy" ? !picture : !live || busy || (film && newest === 0));
+      bar.hidden = !busy;
+      const progress = kind === "copy" ? null : (exporting.get(kind) ?? null);
+      if (progress === null) bar.removeAttribute("value");
+      else bar.value = progress;
+    }
+    if (!connected) this.#shownCode.hidden = true;
+    if (opened) this.#close.focus({ preventScroll: true });
+  }
+
+  /** The code, to be read and copied. */
+  showCode(text: string): void {
+    this.#code.textContent = text;
+    this.#shownCode.hidden = text === "";
+    this.#code.focus({ preventScroll: true });
+    this.#shownCode.scrollIntoView({ block: "nearest" });
+  }
+
+  #row(kind: ExportKind | "copy", picture: Icon, label: string, words: string, host: ResultsHost): HTMLElement {
+    const bar = make("progress", { max: 1, "aria-label": `${label}: progress`, hidden: true });
+    const row = make(
+      "button",
+      { type: "button", class: "dg-result", "aria-label": label },
+      icon(picture),
+      make("span", {}, make("b", {}, label), make("small", {}, words)),
+    );
+    row.addEventListener("click", () => {
+      if (row.getAttribute("aria-disabled") === "true") return;
+      if (kind === "copy") host.copyPicture();
+      else host.export(kind, this.#handles.checked);
+    });
+    this.#buttons.set(kind, { button: row, bar });
+    return make("div", {}, row, bar);
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * The edit as a film under the picture: small pictures of its course, the way that its points had to go drawn above
+ * them, and a slider over both. Sliding shows the picture of that moment and changes nothing.
+ */
+import { Course, curves, nearestStep, stations } from "./course.ts";
+import type { Desk } from "./desk.ts";
+import { make } from "./dom.ts";
+import type { CourseMessage, PageMessage, ThumbnailsMessage } from "./protocol.ts";
+import { blobOf } from "./save.ts";
+import { moment } from "./status.ts";
+
+const PLOT = 34;
+const STRIP = 38;
+/** Small pictures cost the kernel something: they are asked for when nothing has changed for so long. */
+const REST = 250;
+
+export class Timeline {
+  readonly element: HTMLElement;
+  readonly #canvas = make("canvas", { "aria-hidden": "true" });
+  readonly #slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Timeline" });
+  readonly #empty = make("span", { class: "dg-empty" }, "The course of the edit appears here.");
+  readonly #course = new Course();
+  readonly #pictures = new Map<number, ImageBitmap>();
+  readonly #send: (message: PageMessage) => void;
+  readonly #slide: (step: number) => void;
+  /** Steps of small pictures that are on their way. */
+  readonly #asked = new Set<number>();
+  #rest: ReturnType<typeof setTimeout> | null = null;
+  #desk: Desk | null = null;
+
+  constructor(send: (message: PageMessage) => void, slide: (step: number) => void) {
+    this.#send = send;
+    this.#slide = slide;
+    this.element = make("div", { class: "dg-timeline" }, this.#canvas, this.#empty, this.#slider);
+    this.#slider.addEventListener("input", () => this.#slide(Number(this.#slider.value)));
+  }
+
+  /** What was known is of another time or another picture. */
+  forget(): void {
+    this.#course.forget();
+    for (const picture of this.#pictures.values()) picture.close();
+    this.#pictures.clear();
+    this.#asked.clear();
+  }
+
+  course(message: CourseMessage): void {
+    this.#course.receive(message);
+    this.#draw();
+  }
+
+  async thumbnails({ steps }: ThumbnailsMessage, buffers: readonly ArrayBufferView[]): Promise<void> {
+    await Promise.all(
+      steps.map(async (step, n) => {
+        const data = buffers[n];
+        // Another view may have asked for them; they are as good.
+        if (!data || this.#pictures.has(step)) return;
+        this.#asked.delete(step);
+        const picture = await createImageBitmap(blobOf(data, "jpeg")).catch(() => null);
+        if (picture) this.#pictures.set(step, picture);
+      }),
+    );
+    this.#draw();
+  }
+
+  show(desk: Desk): void {
+    this.#desk = desk;
+    const { state, newest } = desk;
+    const step = desk.looking ?? newest;
+    this.#slider.max = String(newest);
+    this.#slider.value = String(step);
+    this.#slider.disabled = newest === 0 || !desk.live;
+    this.#slider.setAttribute("aria-valuetext", moment(step, newest));
+    this.#empty.hidden = newest > 0;
+    if (newest < this.#course.last) this.forget();
+    const since = desk.live ? this.#course.wants(newest) : null;
+    if (since !== null) this.#send({ type: "course", since });
+    this.#restart(state !== null && state.status !== "running" && newest > 0 && desk.live);
+    this.#draw();
+  }
+
+  close(): void {
+    this.#restart(false);
+    this.forget();
+  }
+
+  #restart(on: boolean): void {
+    if (on && this.#rest !== null) return;
+    if (this.#rest !== null) clearTimeout(this.#rest);
+    this.#rest = on ? setTimeout(() => this.#ask(), REST) : null;
+  }
+
+  #ask(): void {
+    this.#rest = null;
+    const { newest } = this.#desk ?? { newest: 0 };
+    const steps = stations(newest, this.#places()).filter(
+      (step) => !this.#pictures.has(step) && !this.#asked.has(step),
+    );
+    if (steps.length === 0) return;
+    for (const step of steps) this.#asked.add(step);
+    this.#send({ type: "thumbnails", steps });
+    const since = this.#course.wants(newest);
+    if (since !== null) this.#send({ type: "course", since });
+  }
+
+  #places(): number {
+    return Math.max(2, Math.floor(this.element.clientWidth / (STRIP * this.#shape())));
+  }
+
+  /** Width by height of a picture, within reason. */
+  #shape(): number {
+    const { width, height } = this.#desk?.state ?? { width: 1, height: 1 };
+    return Math.min(2, Math.max(0.5, width / height));
+  }
+
+  #draw(): void {
+    const width = this.element.clientWidth;
+    const context = this.#canvas.getContext("2d");
+    const desk = this.#desk;
+    if (!context || width === 0 || !desk) return;
+    const ratio = window.devicePixelRatio || 1;
+    this.#canvas.width = Math.round(width * ratio);
+    this.#canvas.height = Math.round((PLOT + STRIP) * ratio);
+    context.scale(ratio, ratio);
+    if (desk.newest === 0) return;
+    const style = getComputedStyle(this.element);
+    const colour = (name: string) => style.getPropertyValue(name).trim();
+    this.#drawStrip(context, width, colour("--dg-hover"));
+    this.#drawPlot(context, width, colour);
+    const x = Math.min(width - 1, Math.max(1, (width * (desk.looking ?? desk.newest)) / desk.newest));
+    context.fillStyle = colour("--dg-brand");
+    context.fillRect(x - 1, 0, 2, PLOT + STRIP);
+  }
+
+  #drawStrip(context: CanvasRenderingContext2D, width: number, ground: string): void {
+    const newest = this.#desk?.newest ?? 0;
+    const places = this.#places();
+    const each = width / places;
+    context.fillStyle = ground;
+    context.fillRect(0, PLOT, width, STRIP);
+    for (let n = 0; n < places; n++) {
+      const step = nearestStep(this.#pictures.keys(), (n * newest) / (places - 1));
+      const picture = step === null ? undefined : this.#pictures.get(step);
+      if (!picture) continue;
+      // Filled, and cut where it is too wide or too high.
+      const wide = Math.min(picture.width, (picture.height * each) / STRIP);
+      const high = Math.min(picture.height, (picture.width * STRIP) / each);
+      const [x, y] = [(picture.width - wide) / 2, (picture.height - high) / 2];
+      context.drawImage(picture, x, y, wide, high, n * each, PLOT, each, STRIP);
+    }
+  }
+
+  #drawPlot(context: CanvasRenderingContext2D, width: number, colour: (name: string) => string): void {
+    const desk = this.#desk;
+    if (!desk) return;
+    const { most, lines } = curves(this.#course.steps, this.#course.distances, desk.newest);
+    const at = desk.points.shown().findIndex(({ id }) => id === desk.selected?.id);
+    const path = (line: (typeof lines)[number]) => {
+      const drawn = new Path2D();
+      for (const [x, y] of line) drawn.lineTo(x * width, PLOT - 3 - y * (PLOT - 7));
+      return drawn;
+    };
+    context.fillStyle = colour("--dg-line");
+    context.fillRect(0, PLOT - 2, width, 1);
+    context.lineJoin = "round";
+    lines.forEach((line, n) => {
+      const strong = lines.length === 1 || n === at;
+      context.strokeStyle = colour(strong ? "--dg-brand" : "--dg-muted");
+      context.lineWidth = strong ? 2 : 1;
+      context.stroke(path(line));
+    });
+    context.fillStyle = colour("--dg-muted");
+    context.font = `11px ${colour("--dg-font") || "system-ui"}`;
+    context.textAlign = "right";
+    context.textBaseline = "top";
+    if (lines.length > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, width - 2, 1);
+  }
+}

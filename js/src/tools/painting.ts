@@ -1,0 +1,32 @@
+/** Brush and eraser: strokes as wide as they look, thinner where a pen is pressed less. */
+import { beyond, type Place } from "../geometry.ts";
+import type { Gesture, Press } from "../pointer.ts";
+import { NOTHING_PAINTED } from "../status.ts";
+import type { Bench } from "./tool.ts";
+
+export function painting({ desk, stage, masking, aside }: Bench, { at }: Press, erase: boolean): Gesture | null {
+  if (erase && !masking.painted) {
+    aside(NOTHING_PAINTED, 4000);
+    return null;
+  }
+  const edit = masking.begin();
+  const { size, softness } = desk.brush;
+  let last = at;
+  const stroke = (place: Place) => {
+    const scale = stage.scale;
+    const radius = ((size / 2) * scale.width * weight(place)) / scale.shownWidth;
+    edit.show(edit.mask.stroke(beyond(scale, last), beyond(scale, place), radius, erase, softness * radius));
+    last = place;
+  };
+  const move = (path: readonly Place[]) => {
+    for (const place of path) stroke(place);
+    stage.ring(path.at(-1) ?? null, size);
+  };
+  move([at]);
+  return { move, end: edit.end, cancel: edit.cancel };
+}
+
+/** How wide the stroke of a pen is. The lightest touch still leaves a line. */
+function weight({ pressure }: Place): number {
+  return pressure === undefined ? 1 : 0.25 + 0.75 * pressure;
+}

@@ -1,0 +1,41 @@
+/** Points: press and pull. What a pull means is in `gesture.ts`; this carries it out. */
+import { Pull } from "../gesture.ts";
+import type { Gesture, Press } from "../pointer.ts";
+import type { PageMessage } from "../protocol.ts";
+import { MOVED, PRESS_AND_PULL } from "../status.ts";
+import type { Bench } from "./tool.ts";
+
+export function pulling(bench: Bench, { at, reach }: Press): Gesture {
+  const { desk, stage, send, update, aside } = bench;
+  const pull = new Pull(
+    () => ({ points: desk.points, scale: stage.scale, status: desk.state?.status ?? "idle", hold: desk.hold }),
+    at,
+    reach,
+  );
+  const select = () => {
+    desk.selected = { id: pull.id, part: pull.part };
+    bench.focusSelected();
+  };
+  const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free") => {
+    for (const message of messages) send(message);
+    stage.cursor(cursor);
+    update();
+  };
+  if (!pull.isNew) select();
+  step([], "pulling");
+  return {
+    move: (path) => {
+      const before = pull.pulled;
+      step(pull.move(path.at(-1) ?? at), "pulling");
+      if (pull.isNew && pull.pulled && !before) select();
+    },
+    end: () => {
+      if (!pull.pulled && pull.isNew) {
+        desk.selected = null;
+        aside(PRESS_AND_PULL, 2500);
+      } else if (pull.waits) aside(MOVED, 4000);
+      step(pull.end(), pull.pulled || !pull.isNew ? "grab" : "free");
+    },
+    cancel: () => step(pull.cancel(), "free"),
+  };
+}

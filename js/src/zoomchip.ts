@@ -1,0 +1,25 @@
+/** How near the picture is looked at, in its corner; only there while that is nearer than all of it. */
+import type { Desk } from "./desk.ts";
+import { make } from "./dom.ts";
+import { button, type Toolbar } from "./toolbar.ts";
+
+export class ZoomChip {
+  readonly element: HTMLElement;
+  readonly #value = make("output", { class: "dg-zoom-value" });
+
+  constructor(toolbar: Toolbar) {
+    this.element = make(
+      "div",
+      { class: "dg-zoom", role: "group", "aria-label": "Zoom", hidden: true },
+      toolbar.add("Zoom out", button("Zoom out", "minus", "Farther (-)")),
+      this.#value,
+      toolbar.add("Zoom in", button("Zoom in", "plus", "Nearer (+)")),
+      toolbar.add("Fit", button("Fit", "fit", "All of the picture (0)")),
+    );
+  }
+
+  show({ zoom }: Desk): void {
+    this.element.hidden = zoom.factor === 1;
+    this.#value.value = `${Math.round(100 * zoom.factor)} %`;
+  }
+}
