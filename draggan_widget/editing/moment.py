@@ -51,6 +51,12 @@ class Snapshot:
     """Name of the model that is about to take its place; until then this one is untouched."""
     progress: float | None = None
     """How much of it has been read, 0 … 1; None while that is not known."""
+    shown: int | None = None
+    """The step that is looked at; None for the newest."""
+    look: Moment | None = None
+    """The moment after that step; None for the newest."""
+    speed: float | None = None
+    """Largest number of steps a second; None for no limit."""
     trouble: str = ""
     """Why the model that was asked for last could not be loaded; empty once anything else has happened."""
 
@@ -64,9 +70,19 @@ class Snapshot:
         """Steps done since the edit began."""
         return self.moment.drag.step
 
-    def points(self) -> list[dict[str, Any]]:
-        """``[{"id": 1, "handle": [x, y], "target": [x, y], "distance": d}, …]`` in image pixels."""
-        drag = self.moment.drag
+    @property
+    def length(self) -> int:
+        """Moments on the timeline: steps 0 … length - 1 can be looked at."""
+        return self.step + 1
+
+    @property
+    def seen(self) -> Moment:
+        """The moment that is to be shown."""
+        return self.moment if self.look is None else self.look
+
+    def points(self, moment: Moment | None = None) -> list[dict[str, Any]]:
+        """``[{"id": 1, "handle": [x, y], "target": [x, y], "distance": d}, …]`` in image pixels, by default now."""
+        drag = (moment or self.moment).drag
         return [
             {"id": number, "handle": handle.tolist(), "target": target.tolist(), "distance": float(distance)}
             for number, handle, target, distance in zip(

@@ -614,7 +614,7 @@ class Session:
             self._model,
             self._loading,
             self._progress,
-            self._trouble,
+            trouble=self._trouble,
         )
 
     def _to_go(self) -> str:

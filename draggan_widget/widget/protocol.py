@@ -10,13 +10,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from draggan_widget.dragging import XY, check_xy
-from draggan_widget.editing import Snapshot
+from draggan_widget.editing import NO_FEEDBACK, Feedback, Record, Snapshot
+from draggan_widget.editing.settings import default_settings, limits_of, settings_of
 from draggan_widget.generators.base import check_seed
+
+Kind = Literal["png", "gif", "mp4", "drag", "latent", "code"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MOST_THUMBNAILS = 200
 
 
 class ProtocolError(ValueError):
@@ -60,7 +65,7 @@ class Remove:
 class Command:
     """A button without arguments."""
 
-    name: Literal["start", "stop", "step_once", "reset", "undo", "redo"]
+    name: Literal["start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +102,58 @@ class Load:
 
 
 @dataclasses.dataclass(frozen=True)
+class Settings:
+    """Other settings from the next step on; None is the generator's own. Which values are good the edit says."""
+
+    values: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """Show the picture and the handles after that step, and change nothing; None for the newest."""
+
+    step: int | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Branch:
+    """Go on from that step."""
+
+    step: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """How has the edit gone since that step? -1 for all of it."""
+
+    since: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Thumbnails:
+    """Small pictures of these steps."""
+
+    steps: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Export:
+    """The edit as a file of a kind, its moving pictures with or without ``handles``."""
+
+    kind: Kind
+    handles: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Mask:
     """A painted mask (H, W) in 0 … 1, 1 = may move; None when nothing is painted."""
 
     mask: np.ndarray | None
 
 
-FromPage = Sign | Ack | Point | Remove | Command | NewImage | Truncation | Label | Models | Load | Mask
+Change = Point | Remove | Command | NewImage | Truncation | Label | Load | Mask | Settings | Branch
+Question = Models | Look | Course | Thumbnails | Export
+FromPage = Sign | Ack | Change | Question
 
 
 def read(message: Any, buffers: Sequence[Any], resolution: tuple[int, int]) -> FromPage:
@@ -138,6 +188,27 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             return Remove(tuple(_whole("the id of a point", number) for number in message["ids"]))
         case "start" | "stop" | "step_once" | "reset" | "undo" | "redo" as name:
             return Command(name)
+        case "before" | "suggest_mask" | "cancel_export" as name:
+            return Command(name)
+        case "settings":
+            if not isinstance(message["values"], Mapping):
+                raise ValueError(f"settings are {message['values']!r}; they must be names with values")
+            return Settings(dict(message["values"]))
+        case "look":
+            return Look(None if message["step"] is None else _whole("step", message["step"]))
+        case "branch":
+            return Branch(_whole("step", message["step"]))
+        case "course":
+            return Course(_whole("since", message["since"], least=-1))
+        case "thumbnails":
+            steps = tuple(_whole("step", step) for step in message["steps"])
+            if len(steps) > MOST_THUMBNAILS:
+                raise ValueError(f"{len(steps)} thumbnails are too many; ask for {MOST_THUMBNAILS} at once")
+            return Thumbnails(steps)
+        case "export":
+            if message["kind"] not in KINDS:
+                raise ValueError(f"there is no export {message['kind']!r}; there are {', '.join(KINDS)}")
+            return Export(message["kind"], bool(message["handles"]))
         case "new_image":
             return NewImage(None if message["seed"] is None else check_seed(message["seed"]))
         case "truncation":
@@ -156,16 +227,17 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             raise ProtocolError(f"unknown message type {other!r}; page and kernel may be of different versions")
 
 
-def state_message(snapshot: Snapshot, entry: str | None = None) -> dict[str, Any]:
+def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:
     """Everything a page shows but pictures, masks and lists. ``entry`` is the model's name in the list of models."""
     moment, model = snapshot.moment, snapshot.model
+    points = [{**point, **feedback.of(point["id"])} for point in snapshot.points(snapshot.seen)]
     height, width = moment.drag.resolution
     return {
         "type": "state",
         "status": snapshot.status,
         "message": snapshot.message,
         "step": snapshot.step,
-        "points": snapshot.points(),
+        "points": points,
         "seed": moment.seed,
         "truncation": moment.truncation,
         "label": moment.label,
@@ -182,7 +254,45 @@ def state_message(snapshot: Snapshot, entry: str | None = None) -> dict[str, Any
         "can_redo": snapshot.can_redo,
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
+        "warning": feedback.warning,
+        "settings": settings_of(model.generator, moment.drag.config, snapshot.speed),
+        "defaults": default_settings(model.generator),
+        "limits": limits_of(model.generator),
+        "length": snapshot.length,
+        "shown": snapshot.shown,
     }
+
+
+def course_message(since: int, records: Sequence[Record]) -> dict[str, Any]:
+    """The course of the edit after the step ``since``."""
+    return {
+        "type": "course",
+        "since": since,
+        "steps": [record.step for record in records],
+        "seconds": [round(record.seconds, 3) for record in records],
+        "ids": [list(record.ids) for record in records],
+        "distances": [[round(float(distance), 2) for distance in record.distances] for record in records],
+    }
+
+
+def thumbnails_message(steps: Sequence[int]) -> dict[str, Any]:
+    """The head of thumbnails, one JPEG a buffer."""
+    return {"type": "thumbnails", "steps": list(steps)}
+
+
+def before_message(encoding: str, size: tuple[int, int]) -> dict[str, Any]:
+    """The head of the picture the edit began with; ``size`` is (width, height)."""
+    return {"type": "before", "format": encoding, "width": size[0], "height": size[1]}
+
+
+def export_message(kind: str, name: str, mime: str, text: str = "") -> dict[str, Any]:
+    """The head of an exported file, which is the one buffer; code is ``text``."""
+    return {"type": "export", "kind": kind, "name": name, "mime": mime, "text": text}
+
+
+def exporting_message(kind: str, progress: float | None) -> dict[str, Any]:
+    """How much of an export is done, 0 … 1; None once it has ended, whatever its end."""
+    return {"type": "exporting", "kind": kind, "progress": progress}
 
 
 def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int]) -> dict[str, Any]:
@@ -228,8 +338,8 @@ def _position(name: str, value: Any, resolution: tuple[int, int]) -> XY | None:
     return None if value is None else check_xy(name, value, resolution)
 
 
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+def _whole(name: str, value: Any, least: int = 0) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} is {value!r}; it must be a whole number")
     return value
 

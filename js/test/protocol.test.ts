@@ -20,6 +20,14 @@ const made: PageMessage[] = [
   { type: "remove", ids: [2] },
   { type: "remove", ids: [1, 3] },
   ...COMMANDS.map((type) => ({ type })),
+  { type: "settings", values: { learning_rate: 0.005, block: [5, 6], space: "w", speed: 4 } },
+  { type: "settings", values: { edit_layers: null } },
+  { type: "look", step: 12 },
+  { type: "look", step: null },
+  { type: "branch", step: 12 },
+  { type: "course", since: -1 },
+  { type: "thumbnails", steps: [0, 10, 20] },
+  { type: "export", kind: "gif", handles: true },
   { type: "new_image", seed: 4294967295 },
   { type: "new_image", seed: null },
   { type: "truncation", value: 0.7 },
@@ -43,7 +51,10 @@ describe("the golden messages", () => {
     const states = golden.to_page.map(({ message }) => message).filter((message) => message.type === "state");
     expect(new Set(states.map((state) => state.status))).toEqual(new Set(STATUSES));
     expect(new Set(golden.to_page.map(({ message }) => message.type))).toEqual(
-      new Set(["state", "frame", "mask", "classes", "models", "notice", "pong"]),
+      new Set([
+        ...["state", "frame", "mask", "classes", "models", "notice", "pong"],
+        ...["course", "thumbnails", "before", "export", "exporting"],
+      ]),
     );
   });
 
@@ -83,6 +94,11 @@ describe("reading a message", () => {
     ["names that are none", { type: "classes", names: ["cat", 2] }, []],
     ["a list of models that is none", { type: "models", builtin: [], files: "a.pkl" }, []],
     ["a mask of the wrong size", { type: "mask", width: 3, height: 3 }, bytes],
+    ["a course of words", { type: "course", since: 0, steps: ["1"], seconds: [], ids: [], distances: [] }, []],
+    ["distances that are no rows", { type: "course", since: 0, steps: [], seconds: [], ids: [], distances: [1] }, []],
+    ["fewer thumbnails than steps", { type: "thumbnails", steps: [1, 2] }, bytes],
+    ["an export of an unknown kind", { type: "export", kind: "bmp", name: "a", mime: "b", text: "" }, []],
+    ["a before without a picture", { type: "before", format: "png", width: 2, height: 2 }, []],
     ["a notice without words", { type: "notice" }, []],
   ])("throws at %s", (_, message, buffers) => {
     expect(() => parse(message, buffers)).toThrow(TypeError);
@@ -104,9 +120,19 @@ describe("reading a message", () => {
     ["progress", "half"],
     ["trouble", null],
     ["can_undo", 1],
+    ["points", [{ id: 1, handle: [1, 2], target: [1, 2], distance: 0, confidence: "high", texture: null }]],
+    ["points", [{ id: 1, handle: [1, 2], target: [1, 2], distance: 0, confidence: 1, texture: { flat: 0 } }]],
+    ["settings", null],
+    ["settings", { ...golden.to_page[0]?.message.settings, space: "z" }],
+    ["limits", { num_ws: 14, blocks: ["a"] }],
+    ["warning", null],
+    ["length", "3"],
+    ["shown", undefined],
     ["rate", undefined],
   ])("throws at a state whose %s is %j", (field, value) => {
-    expect(() => parse({ ...state, [field]: value }, [])).toThrow(`bad ${field === "points" ? "" : field}`);
+    expect(() => parse({ ...state, [field]: value }, [])).toThrow(
+      `bad ${["points", "settings", "limits"].includes(field) ? "" : field}`,
+    );
   });
 });
 

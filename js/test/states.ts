@@ -1,4 +1,16 @@
-import type { PointState, StateMessage } from "../src/protocol.ts";
+import type { PointState, Settings, StateMessage } from "../src/protocol.ts";
+
+const settings: Settings = {
+  edit_layers: 6,
+  learning_rate: 0.002,
+  max_steps: 300,
+  mask_weight: 20,
+  block: 6,
+  supervision_radius: 3,
+  tracking_radius: 12,
+  space: "w_plus",
+  speed: null,
+};
 
 export function aState(changes: Partial<StateMessage> = {}): StateMessage {
   return {
@@ -23,10 +35,17 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
     can_redo: false,
     edited: false,
     rate: null,
+    warning: "",
+    settings,
+    defaults: settings,
+    limits: { num_ws: 14, blocks: [1, 2, 3, 4, 5, 6, 7] },
+    length: 1,
+    shown: null,
     ...changes,
   };
 }
 
 export function aPoint(id: number, handle: readonly [number, number], target: readonly [number, number]): PointState {
-  return { id, handle, target, distance: Math.hypot(target[0] - handle[0], target[1] - handle[1]) };
+  const distance = Math.hypot(target[0] - handle[0], target[1] - handle[1]);
+  return { id, handle, target, distance, confidence: null, texture: null };
 }

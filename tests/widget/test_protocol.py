@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget.editing import Session
+from draggan_widget.editing import Feedback, Session, Texture
 from draggan_widget.widget import protocol
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "messages.json").read_text())
@@ -32,20 +32,32 @@ def test_every_golden_message_of_the_page_is_read(entry):
 
 def test_the_golden_messages_cover_every_type_of_both_directions():
     kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
-    commands = {"start", "stop", "step_once", "reset", "undo", "redo"}
+    commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"}
     assert kinds["to_kernel"] == commands | {
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
-        *("models", "load"),
+        *("models", "load", "settings", "look", "branch", "course", "thumbnails", "export"),
     }
-    assert kinds["to_page"] == {"state", "frame", "mask", "classes", "models", "notice", "pong"}
+    assert kinds["to_page"] == {
+        *("state", "frame", "mask", "classes", "models", "notice", "pong"),
+        *("course", "thumbnails", "before", "export", "exporting"),
+    }
 
 
 def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
     session = Session(small_stylegan2(64), seed=3)
     session.put_point(1, handle=(1, 2), target=(3, 4))
-    session.now()
+    session.step_once()
+    records = session.now().records
+    feedback = Feedback({1: 0.5}, {1: Texture(True, (3.0, 4.0))}, "Point 1 is lost.")
     written = [
         (protocol.state_message(session.latest), []),
+        (protocol.state_message(session.latest, "a.pkl", feedback), []),
+        (protocol.course_message(-1, records), []),
+        (protocol.thumbnails_message([0, 1, 2]), [b"a", b"b", b"c"]),
+        (protocol.before_message("png", SIZE), [b"x"]),
+        (protocol.export_message("gif", "a.gif", "image/gif"), [b"x"]),
+        (protocol.export_message("code", "a.py", "text/x-python", "1 + 1"), []),
+        (protocol.exporting_message("gif", 0.5), []),
         (protocol.frame_message(1, 2, "jpeg", SIZE), [b"x"]),
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),
@@ -63,6 +75,8 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         assert len(buffers) in {len(entry["buffers"]) for entry in golden}
         if message["type"] == "state":
             assert all(point.keys() == message["points"][0].keys() for e in golden for point in e["message"]["points"])
+            for part in ("settings", "defaults", "limits"):
+                assert all(entry["message"][part].keys() == message[part].keys() for entry in golden)
 
 
 def test_a_mask_survives_the_way_to_the_page_and_back():
@@ -93,6 +107,13 @@ def test_a_mask_survives_the_way_to_the_page_and_back():
         ({"type": "label", "value": -1}, "label is -1"),
         ({"type": "label", "value": None}, "label is None"),
         ({"type": "load", "name": ["a.pkl"]}, "must be text"),
+        ({"type": "settings", "values": [1]}, "names with values"),
+        ({"type": "look", "step": -1}, "step is -1"),
+        ({"type": "look"}, "'look' needs the field 'step'"),
+        ({"type": "branch", "step": None}, "step is None"),
+        ({"type": "course", "since": -2}, "since is -2"),
+        ({"type": "thumbnails", "steps": list(range(201))}, "201 thumbnails are too many"),
+        ({"type": "export", "kind": "bmp", "handles": False}, "no export 'bmp'; there are png, gif"),
         ({"type": "load"}, "'load' needs the field 'name'"),
         ({"type": "mask", "width": 32, "height": 64}, "32×64, not 64×64"),
         ({"type": "remove", "ids": [True]}, "id of a point"),
