@@ -8,6 +8,7 @@ const PATIENCE = 4000;
 
 export class Course {
   #steps: number[] = [];
+  #ids: (readonly number[])[] = [];
   #distances: (readonly number[])[] = [];
   #asked: { since: number; at: number } | null = null;
   #askedAt = Number.NEGATIVE_INFINITY;
@@ -16,8 +17,17 @@ export class Course {
     return this.#steps;
   }
 
-  get distances(): readonly (readonly number[])[] {
-    return this.#distances;
+  /** For each point the way it had to go at every step that it was there, in pixels. */
+  get ways(): ReadonlyMap<number, readonly (readonly [step: number, distance: number])[]> {
+    const ways = new Map<number, [number, number][]>();
+    this.#steps.forEach((step, at) => {
+      this.#ids[at]?.forEach((id, n) => {
+        const way = ways.get(id) ?? [];
+        ways.set(id, way);
+        way.push([step, this.#distances[at]?.[n] ?? 0]);
+      });
+    });
+    return ways;
   }
 
   /** The last record that is known, or -1. */
@@ -28,6 +38,7 @@ export class Course {
   /** What was known is of another time: undone, branched, or of another picture. */
   forget(): void {
     this.#steps = [];
+    this.#ids = [];
     this.#distances = [];
     this.#asked = null;
     this.#askedAt = Number.NEGATIVE_INFINITY;
@@ -43,11 +54,12 @@ export class Course {
     return this.last;
   }
 
-  receive({ since, steps, distances }: CourseMessage): void {
+  receive({ since, steps, ids, distances }: CourseMessage): void {
     // The answer to a question from before it was forgotten has nothing to stand on.
     if (since !== this.last || since !== this.#asked?.since) return;
     this.#asked = null;
     this.#steps.push(...steps);
+    this.#ids.push(...ids);
     this.#distances.push(...distances);
   }
 }
@@ -64,21 +76,4 @@ export function nearestStep(steps: Iterable<number>, step: number): number | nul
   let best: number | null = null;
   for (const each of steps) if (best === null || Math.abs(each - step) < Math.abs(best - step)) best = each;
   return best;
-}
-
-/** For each point the way to go at every record, as places of a plot: 0 … 1 across, 0 (arrived) … 1 (farthest) up. */
-export function curves(
-  steps: readonly number[],
-  distances: readonly (readonly number[])[],
-  newest: number,
-): { readonly most: number; readonly lines: readonly (readonly (readonly [number, number])[])[] } {
-  const most = Math.max(1, ...distances.flat());
-  const points = Math.max(0, ...distances.map((each) => each.length));
-  const lines = Array.from({ length: points }, (_, n) =>
-    steps.flatMap((step, at) => {
-      const distance = distances[at]?.[n];
-      return distance === undefined ? [] : [[step / Math.max(1, newest), distance / most] as const];
-    }),
-  );
-  return { most, lines };
 }

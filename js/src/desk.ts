@@ -2,7 +2,7 @@
 import type { Part } from "./geometry.ts";
 import type { Tool } from "./keys.ts";
 import { Points } from "./points.ts";
-import type { ExportKind, StateMessage, Xy } from "./protocol.ts";
+import type { Kind, StateMessage, Xy } from "./protocol.ts";
 import { FIT, type Zoom } from "./zoom.ts";
 
 /** What makes two states ones of the same picture. */
@@ -46,7 +46,7 @@ export class Desk {
   /** The record that the person has just slid to, until the kernel shows it. */
   sliding: number | null = null;
   /** What is being made in the kernel for this view, and how much of it is done. */
-  readonly exporting = new Map<ExportKind, number | null>();
+  readonly exporting = new Map<Kind, number | null>();
   /** Warnings that were read and waved away. */
   readonly dismissed = new Set<string>();
 

@@ -1,7 +1,7 @@
 /** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
 import { make, setOff } from "./dom.ts";
 import { FIELDS, type Field, options, read, written } from "./fields.ts";
-import type { PageMessage, SettingName, StateMessage } from "./protocol.ts";
+import type { PageMessage, StateMessage, Settings as Values } from "./protocol.ts";
 import { button } from "./toolbar.ts";
 
 /** After this the kernel is believed, even if it says something else than what was chosen. */
@@ -24,7 +24,7 @@ export class Drawer {
   readonly #host: DrawerHost;
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing: Row | null = null;
-  readonly #wanted = new Map<SettingName, { text: string; at: number }>();
+  readonly #wanted = new Map<keyof Values, { text: string; at: number }>();
   #state: StateMessage | null = null;
 
   constructor(host: DrawerHost) {

@@ -1,7 +1,7 @@
 /** The way of results out of the page: to a file, to the clipboard, or as code to be shown. */
 import type { Desk } from "./desk.ts";
 import type { Frame } from "./frames.ts";
-import type { ExportingMessage, ExportKind, ExportMessage, PageMessage } from "./protocol.ts";
+import type { ExportingMessage, ExportMessage, Kind, PageMessage } from "./protocol.ts";
 import { blobOf, copyPicture, copyText, download } from "./save.ts";
 import { COPIED, fileName, NOT_COPIED } from "./status.ts";
 
@@ -18,14 +18,17 @@ export interface ExportHost {
 
 export class Exports {
   readonly #host: ExportHost;
+  /** What this view has asked for: every view hears the answer, and only this one takes it. */
+  readonly #asked = new Set<Kind>();
 
   constructor(host: ExportHost) {
     this.#host = host;
   }
 
-  ask(kind: ExportKind, handles: boolean): void {
+  ask(kind: Kind, handles: boolean): void {
     const { desk, send, update } = this.#host;
     if (desk.exporting.has(kind)) return;
+    this.#asked.add(kind);
     desk.exporting.set(kind, null);
     send({ type: "export", kind, handles });
     update();
@@ -37,17 +40,26 @@ export class Exports {
     else void this.#saveScreen(drawn);
   }
 
+  cancel(): void {
+    const { desk, send, update } = this.#host;
+    this.#asked.clear();
+    desk.exporting.clear();
+    send({ type: "cancel_export" });
+    update();
+  }
+
   progress({ kind, progress }: ExportingMessage): void {
     const { desk, update } = this.#host;
     if (!desk.exporting.has(kind)) return;
-    desk.exporting.set(kind, progress);
+    if (progress === null) desk.exporting.delete(kind);
+    else desk.exporting.set(kind, progress);
     update();
   }
 
   receive({ kind, name, mime, text }: ExportMessage, data: ArrayBufferView | undefined): void {
     const { desk, code, update, within } = this.#host;
-    // Every view hears it, and the one that asked takes it.
-    if (!desk.exporting.delete(kind)) return;
+    if (!this.#asked.delete(kind)) return;
+    desk.exporting.delete(kind);
     if (data) download(new Blob([data as ArrayBufferView<ArrayBuffer>], { type: mime }), name, within());
     else {
       code(text);

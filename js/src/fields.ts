@@ -1,8 +1,8 @@
 /** The settings of the drag as a person reads and writes them. Pure. */
-import type { SettingName, SettingValues, StateMessage } from "./protocol.ts";
+import type { StateMessage, Settings as Values } from "./protocol.ts";
 
 export interface Field {
-  readonly name: SettingName;
+  readonly name: keyof Values;
   readonly label: string;
   readonly words: string;
   readonly kind: "choice" | "whole" | "number";
@@ -79,7 +79,7 @@ export const FIELDS: readonly Field[] = [
 ];
 
 /** What stands in the field, as text. */
-export function written({ name }: Field, values: SettingValues): string {
+export function written({ name }: Field, values: Values): string {
   const value = values[name];
   if (value === null) return "";
   if (typeof value === "number") return String(Number(value.toPrecision(6)));
@@ -98,7 +98,7 @@ export function options(field: Field, state: StateMessage): (readonly [string, s
   const more = [written(field, state.settings), written(field, state.defaults)].filter(
     (text, at, all) => all.indexOf(text) === at && !known.some(([value]) => value === text),
   );
-  return [...more.map((text) => [text, text === "" ? "automatic" : text] as const), ...known];
+  return [...known, ...more.map((text) => [text, text] as const)];
 }
 
 /** What was written, or what is wrong with it. */
@@ -111,7 +111,7 @@ export function read(
   if (field.name === "space") return { value: typed };
   if (field.name === "block") {
     const blocks = typed.split(",").map(Number);
-    return { value: typed === "" ? null : blocks.length > 1 ? blocks : (blocks[0] ?? null) };
+    return { value: blocks.length > 1 ? blocks : (blocks[0] ?? null) };
   }
   if (typed === "" && field.empty !== undefined) return { value: null };
   const number = Number(typed);

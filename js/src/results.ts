@@ -2,10 +2,10 @@
 import type { Desk } from "./desk.ts";
 import { make, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
-import type { ExportKind } from "./protocol.ts";
+import type { Kind } from "./protocol.ts";
 import { button } from "./toolbar.ts";
 
-const ROWS: readonly (readonly [ExportKind | "copy", Icon, string, string])[] = [
+const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   [
     "png",
     "picture",
@@ -21,7 +21,8 @@ const ROWS: readonly (readonly [ExportKind | "copy", Icon, string, string])[] = 
 ];
 
 export interface ResultsHost {
-  export(kind: ExportKind, handles: boolean): void;
+  export(kind: Kind, handles: boolean): void;
+  cancel(): void;
   copyPicture(): void;
   copyText(text: string): void;
   close(): void;
@@ -29,9 +30,10 @@ export interface ResultsHost {
 
 export class Results {
   readonly element = make("div", { class: "dg-card", role: "dialog", "aria-label": "Results", hidden: true });
-  readonly #buttons = new Map<ExportKind | "copy", { button: HTMLButtonElement; bar: HTMLProgressElement }>();
+  readonly #buttons = new Map<Kind | "copy", { button: HTMLButtonElement; bar: HTMLProgressElement }>();
   readonly #handles = make("input", { type: "checkbox" });
   readonly #close = button("Close", "close", "Close (Esc)");
+  readonly #cancel = make("button", { type: "button", class: "dg-button dg-wide" }, "Cancel");
   readonly #code = make("pre", { tabindex: 0, "aria-label": "Code", class: "dg-code" });
   readonly #copyCode = make("button", { type: "button", class: "dg-button dg-wide" }, icon("copy"), "Copy code");
   readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
@@ -42,10 +44,16 @@ export class Results {
     this.element.append(
       make("header", {}, make("strong", {}, "Results"), this.#close),
       list,
-      make("label", { class: "dg-field dg-check" }, this.#handles, "Films with handles and targets"),
+      make(
+        "div",
+        { class: "dg-row" },
+        make("label", { class: "dg-field" }, this.#handles, "Films with handles and targets"),
+        this.#cancel,
+      ),
       this.#shownCode,
     );
     this.#close.addEventListener("click", () => host.close());
+    this.#cancel.addEventListener("click", () => host.cancel());
     this.#copyCode.addEventListener("click", () => host.copyText(this.#code.textContent ?? ""));
   }
 
@@ -61,6 +69,7 @@ export class Results {
       if (progress === null) bar.removeAttribute("value");
       else bar.value = progress;
     }
+    this.#cancel.style.visibility = exporting.size > 0 ? "visible" : "hidden";
     if (!connected) this.#shownCode.hidden = true;
     if (opened) this.#close.focus({ preventScroll: true });
   }
@@ -73,7 +82,7 @@ export class Results {
     this.#shownCode.scrollIntoView({ block: "nearest" });
   }
 
-  #row(kind: ExportKind | "copy", picture: Icon, label: string, words: string, host: ResultsHost): HTMLElement {
+  #row(kind: Kind | "copy", picture: Icon, label: string, words: string, host: ResultsHost): HTMLElement {
     const bar = make("progress", { max: 1, "aria-label": `${label}: progress`, hidden: true });
     const row = make(
       "button",

@@ -2,7 +2,7 @@
  * The edit as a film under the picture: small pictures of its course, the way that its points had to go drawn above
  * them, and a slider over both. Sliding shows the picture of that moment and changes nothing.
  */
-import { Course, curves, nearestStep, stations } from "./course.ts";
+import { Course, nearestStep, stations } from "./course.ts";
 import type { Desk } from "./desk.ts";
 import { make } from "./dom.ts";
 import type { CourseMessage, PageMessage, ThumbnailsMessage } from "./protocol.ts";
@@ -16,7 +16,7 @@ const REST = 250;
 
 export class Timeline {
   readonly element: HTMLElement;
-  readonly #canvas = make("canvas", { "aria-hidden": "true" });
+  readonly #canvas = make("canvas", { class: "dg-film", "aria-hidden": "true" });
   readonly #slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Timeline" });
   readonly #empty = make("span", { class: "dg-empty" }, "The course of the edit appears here.");
   readonly #course = new Course();
@@ -122,12 +122,11 @@ export class Timeline {
     this.#canvas.height = Math.round((PLOT + STRIP) * ratio);
     context.scale(ratio, ratio);
     if (desk.newest === 0) return;
-    const style = getComputedStyle(this.element);
-    const colour = (name: string) => style.getPropertyValue(name).trim();
-    this.#drawStrip(context, width, colour("--dg-hover"));
-    this.#drawPlot(context, width, colour);
+    const style = getComputedStyle(this.#canvas);
+    this.#drawStrip(context, width, style.caretColor);
+    this.#drawPlot(context, width, style);
     const x = Math.min(width - 1, Math.max(1, (width * (desk.looking ?? desk.newest)) / desk.newest));
-    context.fillStyle = colour("--dg-brand");
+    context.fillStyle = style.color;
     context.fillRect(x - 1, 0, 2, PLOT + STRIP);
   }
 
@@ -149,29 +148,28 @@ export class Timeline {
     }
   }
 
-  #drawPlot(context: CanvasRenderingContext2D, width: number, colour: (name: string) => string): void {
+  #drawPlot(context: CanvasRenderingContext2D, width: number, style: CSSStyleDeclaration): void {
     const desk = this.#desk;
     if (!desk) return;
-    const { most, lines } = curves(this.#course.steps, this.#course.distances, desk.newest);
-    const at = desk.points.shown().findIndex(({ id }) => id === desk.selected?.id);
-    const path = (line: (typeof lines)[number]) => {
-      const drawn = new Path2D();
-      for (const [x, y] of line) drawn.lineTo(x * width, PLOT - 3 - y * (PLOT - 7));
-      return drawn;
-    };
-    context.fillStyle = colour("--dg-line");
+    const ways = this.#course.ways;
+    const most = Math.max(1, ...[...ways.values()].flat().map(([, distance]) => distance));
+    context.fillStyle = style.textDecorationColor;
     context.fillRect(0, PLOT - 2, width, 1);
     context.lineJoin = "round";
-    lines.forEach((line, n) => {
-      const strong = lines.length === 1 || n === at;
-      context.strokeStyle = colour(strong ? "--dg-brand" : "--dg-muted");
+    for (const [id, way] of ways) {
+      const strong = ways.size === 1 || id === desk.selected?.id;
+      const line = new Path2D();
+      for (const [step, distance] of way) {
+        line.lineTo((width * step) / desk.newest, PLOT - 3 - (distance / most) * (PLOT - 7));
+      }
+      context.strokeStyle = strong ? style.color : style.outlineColor;
       context.lineWidth = strong ? 2 : 1;
-      context.stroke(path(line));
-    });
-    context.fillStyle = colour("--dg-muted");
-    context.font = `11px ${colour("--dg-font") || "system-ui"}`;
+      context.stroke(line);
+    }
+    context.fillStyle = style.outlineColor;
+    context.font = `11px ${style.fontFamily}`;
     context.textAlign = "right";
     context.textBaseline = "top";
-    if (lines.length > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, width - 2, 1);
+    if (ways.size > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, width - 2, 1);
   }
 }

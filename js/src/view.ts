@@ -161,6 +161,7 @@ export class View {
     });
     this.#results = new Results({
       export: (what, handles) => this.#exports.ask(what, handles),
+      cancel: () => this.#exports.cancel(),
       copyPicture: () => void this.#exports.copyPicture(),
       copyText: (text) => void this.#exports.copyText(text),
       close: () => this.#card(null),

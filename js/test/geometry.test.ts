@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { nearest, type Scale, shownSize, toCss, toImage } from "../src/geometry.ts";
 
-const scale: Scale = { width: 256, height: 128, shownWidth: 512, shownHeight: 256 };
+const scale: Scale = { width: 256, height: 128, shownWidth: 512, shownHeight: 256, left: 0, top: 0 };
 
 describe("css pixels and image pixels", () => {
   it("have pixel centres at integers", () => {
@@ -35,7 +35,7 @@ describe("a picture that is no square", () => {
     ["tall", 32, 64, 256, 512],
     ["tall and squeezed by the notebook", 512, 1024, 301, 602],
   ])("has the same scale both ways: %s", (_, width, height, shownWidth, shownHeight) => {
-    const shape = { width, height, shownWidth, shownHeight };
+    const shape = { width, height, shownWidth, shownHeight, left: 0, top: 0 };
     const corner = toImage(shape, { left: shownWidth, top: shownHeight });
     expect(corner).toEqual([width - 1, height - 1]);
     const { left, top } = toCss(shape, [width / 2 - 0.5, height / 2 - 0.5]);

@@ -5,7 +5,7 @@ import { Points } from "../src/points.ts";
 import type { Status } from "../src/protocol.ts";
 import { aPoint } from "./states.ts";
 
-const scale: Scale = { width: 256, height: 256, shownWidth: 512, shownHeight: 512 };
+const scale: Scale = { width: 256, height: 256, shownWidth: 512, shownHeight: 512, left: 0, top: 0 };
 const css = (x: number, y: number): Css => toCss(scale, [x, y]);
 
 let points: Points;

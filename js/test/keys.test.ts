@@ -16,8 +16,14 @@ describe("arrows", () => {
     expect(meaning(key("ArrowDown", { shiftKey: true }), "point")).toEqual({ do: "nudge", dx: 0, dy: 10 });
   });
 
-  it.each(["picture", "button"] as const)("are the notebook's on a %s", (focus) => {
-    expect(meaning(key("ArrowUp"), focus)).toBeNull();
+  it("move the cross that stands for the pointer on the picture, where Enter presses", () => {
+    expect(meaning(key("ArrowUp"), "picture")).toEqual({ do: "cross", dx: 0, dy: -1 });
+    expect(meaning(key("Enter"), "picture")).toEqual({ do: "press" });
+  });
+
+  it("are the notebook's on a button, and a slider's own on a slider", () => {
+    expect(meaning(key("ArrowUp"), "button")).toBeNull();
+    for (const name of ["ArrowUp", "Home", "PageDown"]) expect(meaning(key(name), "slider")).toEqual({ do: "keep" });
   });
 });
 
@@ -41,11 +47,19 @@ it.each([
   ["b", { do: "tool", tool: "brush" }],
   ["E", { do: "tool", tool: "eraser" }],
   ["p", { do: "tool", tool: "points" }],
+  ["r", { do: "tool", tool: "rectangle" }],
+  ["l", { do: "tool", tool: "lasso" }],
   ["h", { do: "hold" }],
+  ["o", { do: "peek" }],
+  ["\\", { do: "peek" }],
+  ["+", { do: "zoom", to: "in" }],
+  ["-", { do: "zoom", to: "out" }],
+  ["0", { do: "zoom", to: "fit" }],
+  ["n", { do: "other point", by: 1 }],
   ["?", { do: "help" }],
   ["Escape", { do: "cancel" }],
 ])("%s has its meaning wherever no text is typed", (name, expected) => {
-  for (const focus of ["point", "picture", "button"] satisfies Focus[]) {
+  for (const focus of ["point", "picture", "button", "slider"] satisfies Focus[]) {
     expect(meaning(key(name), focus)).toEqual(expected);
   }
 });
