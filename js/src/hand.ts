@@ -156,7 +156,7 @@ export class Hand implements PointerHost {
     const { stage, busy } = this.#around;
     const { zoom } = this.#desk;
     if (ctrlKey || metaKey) {
-      if (!busy()) this.#zoom(zoomed(zoom, stage.size, at, 1 / wheelFactor(deltaY, deltaMode)));
+      if (!busy()) this.#zoom(zoomed(zoom, stage.size, at, wheelFactor(deltaY, deltaMode)));
       return true;
     }
     if (zoom.factor === 1 || busy()) return false;

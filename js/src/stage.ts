@@ -84,6 +84,7 @@ export class Stage {
   /** Shows the picture from before left of `split` (1: all of it), or nowhere. */
   compare(split: number | null): void {
     this.#curtain.hidden = split === null;
+    this.#mask.hidden = split !== null; // the veil would darken the one and not the other
     if (split !== null) this.#curtain.style.clipPath = `inset(0 ${(100 - 100 * split).toFixed(2)}% 0 0)`;
   }
 

@@ -170,6 +170,6 @@ export class Timeline {
     context.font = `11px ${style.fontFamily}`;
     context.textAlign = "right";
     context.textBaseline = "top";
-    if (ways.size > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, width - 2, 1);
+    if (ways.size > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, width - 6, 1);
   }
 }

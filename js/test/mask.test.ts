@@ -72,3 +72,71 @@ it("a mask is read from a view into something bigger", () => {
   const mask = new Mask(2, 2, new DataView(bytes.buffer, 2, 4));
   expect([...mask.data]).toEqual([0, 255, 128, 0]);
 });
+
+describe("an area", () => {
+  const corners = [
+    [10, 10],
+    [30, 10],
+    [30, 20],
+    [10, 20],
+  ] as const;
+
+  it("is painted to the half pixel of its edges", () => {
+    const mask = new Mask(64, 64);
+    mask.fill(corners, false);
+    expect([at(mask, 20, 15), at(mask, 10, 15), at(mask, 30, 15), at(mask, 9, 15)]).toEqual([255, 128, 128, 0]);
+    const sum = mask.data.reduce((all, value) => all + value, 0) / 255;
+    expect(sum).toBeCloseTo(20 * 10, -0.5);
+  });
+
+  it("with a soft edge fades over it and keeps its middle", () => {
+    const mask = new Mask(64, 64);
+    mask.fill(corners, false, 6);
+    const across = [4, 8, 10, 12, 20].map((x) => at(mask, x, 15) ?? 0);
+    expect(across[0]).toBe(0);
+    expect(across[4]).toBe(255);
+    for (let n = 1; n < across.length; n++) expect(across[n]).toBeGreaterThan(across[n - 1] ?? 0);
+  });
+
+  it("is taken away where erasing, and twice around is out again", () => {
+    const mask = new Mask(64, 64);
+    mask.fill(corners, false);
+    mask.fill(corners, true);
+    expect(mask.painted).toBe(false);
+    mask.fill([...corners, ...corners], false);
+    expect(mask.painted).toBe(false);
+  });
+
+  it("of a mere line or outside of the picture is nothing", () => {
+    const mask = new Mask(16, 16);
+    const line = [
+      [2, 2],
+      [9, 9],
+    ] as const;
+    expect(mask.fill(line, false)).toMatchObject({ width: 0 });
+    mask.fill(
+      corners.map(([x, y]) => [x - 60, y] as const),
+      false,
+    );
+    expect(mask.painted).toBe(false);
+  });
+});
+
+it("a soft brush fades towards its rim and is no wider for it", () => {
+  const mask = new Mask(64, 64);
+  mask.stroke([32, 32], [32, 32], 10, false, 10);
+  expect(at(mask, 32, 32)).toBe(255);
+  expect(at(mask, 37, 32)).toBeGreaterThan(100);
+  expect(at(mask, 37, 32)).toBeLessThan(160);
+  expect(at(mask, 43, 32)).toBe(0);
+});
+
+it("inverting twice gives back what was there", () => {
+  const mask = new Mask(16, 16);
+  mask.stroke([4, 4], [9, 4], 3, false);
+  const before = mask.copy();
+  mask.invert();
+  expect(at(mask, 4, 4)).toBe(0);
+  mask.invert();
+  expect(mask.data).toEqual(before.data);
+});
