@@ -36,8 +36,9 @@ export function panned(zoom: Zoom, stage: Size, dx: number, dy: number): Zoom {
 /** Two fingers: what was under their middle stays under it, and what was between them stays between them. */
 export function pinched(zoom: Zoom, stage: Size, from: readonly [Css, Css], to: readonly [Css, Css]): Zoom {
   const [was, is] = [middle(from), middle(to)];
-  const moved = panned({ ...zoom }, stage, is.left - was.left, is.top - was.top);
-  return zoomed(moved, stage, is, Math.max(1, spread(to)) / Math.max(1, spread(from)));
+  // Nearer first: there is room to move in then.
+  const near = zoomed(zoom, stage, was, Math.max(1, spread(to)) / Math.max(1, spread(from)));
+  return panned(near, stage, is.left - was.left, is.top - was.top);
 }
 
 /** So that a place is seen, with some room around it: where the keyboard goes, the picture follows. */
