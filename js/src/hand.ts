@@ -62,7 +62,6 @@ export class Hand implements PointerHost {
     Results: () => this.#around.card(this.#desk.card === "results" ? null : "results"),
     "All settings": () => this.#set({ drawer: !this.#desk.drawer }),
     Help: () => this.#around.card(this.#desk.card === "help" ? null : "help"),
-    "Delete point": () => this.remove(this.#desk.selected ? [this.#desk.selected.id] : []),
     "Remove all": () => this.remove(this.#desk.points.shown().map(({ id }) => id)),
     "New image": () => this.newImage(this.#around.takeSeed()),
     "Previous seed": () => this.#otherSeed(-1),
@@ -99,7 +98,7 @@ export class Hand implements PointerHost {
         press(meaning.to === "fit" ? "Fit" : meaning.to === "in" ? "Zoom in" : "Zoom out");
         break;
       case "remove":
-        press("Delete point");
+        if (this.#desk.live && this.#desk.selected) this.remove([this.#desk.selected.id]);
         break;
       case "undo":
       case "redo":

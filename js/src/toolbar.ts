@@ -43,7 +43,6 @@ type Elsewhere =
   | "Invert mask"
   | "Suggest mask"
   | "Take away"
-  | "Delete point"
   | "Remove all"
   | "Go on from here"
   | "Newest"
@@ -110,7 +109,6 @@ export class Toolbar {
       Results: picture,
       "All settings": true,
       Help: true,
-      "Delete point": live && desk.selected !== null,
       "Remove all": live && points,
       "New image": live,
       "Previous seed": live && seed !== null && seed > 0,

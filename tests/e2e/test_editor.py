@@ -1,0 +1,305 @@
+"""The editor's parts in JupyterLab, by pointer and by keyboard: one notebook for all of them, a fresh edit for each."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+from test_lab import SHOW, TARGET
+
+pytestmark = pytest.mark.browser
+
+POINTS = "print([[round(x) for part in ('handle', 'target') for x in p[part]] for p in editor.points])"
+MASK = "m = editor.mask; print(None if m is None else [round(float(m[y, x]), 1) for x, y in ({})])"
+
+
+@pytest.fixture(scope="module")
+def opened(lab):
+    notebook = lab.open(lab.write("editor.ipynb", SHOW), height=1300)
+    notebook.run_all()
+    notebook.editor()
+    yield notebook
+    lab.close_pages()
+
+
+@pytest.fixture
+def notebook(opened):
+    """The notebook with an edit of its own: no points, no mask, nothing pulled, the page's tools as at the start."""
+    opened.execute(
+        "editor.stop(); editor.points = []; editor.mask = None; editor.config = fast; editor._session.new_image(seed=3, truncation=0.7)"
+    )
+    editor = opened.editor()
+    editor.wait_for_exact_step(0)
+    editor.root.locator(".dg-stage").focus()
+    for key in ("Escape", "Escape", "Escape", "0", "p"):
+        editor.page.keyboard.press(key)
+    if editor.button("Hold").get_attribute("aria-pressed") == "true":
+        editor.click("Hold")
+    return opened
+
+
+def pulled(notebook, steps=6):
+    """The editor after a run of so many steps at least, stopped."""
+    editor = notebook.editor()
+    notebook.execute("editor.config = endless")
+    editor.pull((30, 30), (44, 30))
+    editor.wait_for_step(steps)
+    editor.click("Stop")
+    editor.wait_for_status("stopped")
+    return editor
+
+
+def wheel(editor, at, delta, *, held=None):
+    editor.page.mouse.move(*editor.at(at))
+    if held:
+        editor.page.keyboard.down(held)
+    editor.page.mouse.wheel(0, delta)
+    if held:
+        editor.page.keyboard.up(held)
+
+
+def expect_zoom(editor, pattern):
+    expect(editor.root.locator(".dg-zoom-value")).to_have_text(pattern)
+
+
+def test_points_are_exact_at_any_zoom_and_the_picture_is_moved_by_wheel_and_space(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    for _ in range(5):
+        wheel(editor, (20, 40), -200, held="Control")
+    editor.page.wait_for_function("document.querySelector('.dg-zoom-value').value !== '100 %'")
+    editor.pull((22, 41), (27, 38))
+    notebook.wait_for_output(POINTS, "[[22, 41, 27, 38]]")
+    before = editor.at((20, 40))
+    wheel(editor, (20, 40), 60)
+    editor.page.wait_for_function(
+        "top => document.querySelector('canvas[data-layer=image]').getBoundingClientRect().top !== top", arg=before[1]
+    )
+    editor.page.keyboard.down("Space")
+    here = editor.at((24, 44))
+    editor.page.mouse.move(*here)
+    editor.page.mouse.down()
+    editor.page.mouse.move(here[0] + 40, here[1] + 15, steps=4)
+    editor.page.mouse.up()
+    editor.page.keyboard.up("Space")
+    assert editor.at((24, 44)) == pytest.approx((here[0] + 40, here[1] + 15), abs=1)
+    assert editor.status == "idle"  # Space held the picture, and started nothing
+    notebook.wait_for_output(POINTS, "[[22, 41, 27, 38]]")
+    editor.page.keyboard.press("0")
+    box, stage = editor.canvas.bounding_box(), editor.root.locator(".dg-stage").bounding_box()
+    assert box["width"] == pytest.approx(stage["width"], abs=1)
+
+
+def test_two_fingers_zoom_and_pull_nothing(notebook):
+    editor = notebook.editor()
+    fingers = editor.page.context.new_cdp_session(editor.page)
+    x, y = editor.at((32, 32))
+
+    def touch(kind, *places):
+        points = [{"x": px, "y": py, "id": n} for n, (px, py) in enumerate(places)]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (x - 40, y))
+    touch("touchStart", (x - 40, y), (x + 40, y))
+    for spread in (50, 60, 70, 80):
+        touch("touchMove", (x - spread, y), (x + spread, y))
+    touch("touchEnd")
+    expect_zoom(editor, "200 %")
+    assert editor.points() == []
+    assert notebook.execute(POINTS)[0].strip() == "[]"
+
+
+def test_a_drag_that_ends_outside_of_the_page_is_over_and_escape_takes_one_back(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((30, 30), (40, 30), release=False)
+    editor.page.mouse.move(-40, -60)
+    editor.page.mouse.up()
+    notebook.wait_for_output(POINTS, "[[30, 30, 0, 0]]")
+    editor.page.mouse.move(*editor.at((50, 50)), steps=4)
+    notebook.wait_for_output(POINTS, "[[30, 30, 0, 0]]")
+    editor.pull((50, 50), (60, 50), release=False)
+    editor.page.keyboard.press("Escape")
+    editor.page.mouse.up()
+    notebook.wait_for_output(POINTS, "[[30, 30, 0, 0]]")
+
+
+def test_rectangle_lasso_invert_and_clear_do_what_the_words_say_and_are_undone(notebook):
+    editor = notebook.editor()
+    inside_outside = MASK.format("(20, 20), (50, 50)")
+    editor.click("Rectangle")
+    words = editor.root.locator(".dg-mask").inner_text()
+    assert "Painted may move; with nothing painted everything may move." in words
+    editor.pull((10, 10), (30, 30))
+    notebook.wait_for_output(inside_outside, "[1.0, 0.0]")
+    editor.click("Invert mask")
+    notebook.wait_for_output(inside_outside, "[0.0, 1.0]")
+    editor.page.keyboard.press("Control+z")
+    notebook.wait_for_output(inside_outside, "[1.0, 0.0]")
+    editor.click("Lasso")
+    editor.page.mouse.move(*editor.at((42, 42)))
+    editor.page.mouse.down()
+    for place in ((58, 42), (58, 58), (42, 58)):
+        editor.page.mouse.move(*editor.at(place), steps=5)
+    editor.page.mouse.up()
+    notebook.wait_for_output(inside_outside, "[1.0, 1.0]")
+    editor.page.keyboard.down("Alt")
+    editor.page.mouse.move(*editor.at((5, 5)))
+    editor.page.mouse.down()
+    for place in ((35, 5), (35, 35), (5, 35)):
+        editor.page.mouse.move(*editor.at(place), steps=5)
+    editor.page.mouse.up()
+    editor.page.keyboard.up("Alt")
+    notebook.wait_for_output(inside_outside, "[0.0, 1.0]")
+    editor.click("Clear mask")
+    notebook.wait_for_output(inside_outside, "None")
+
+
+def test_a_soft_brush_leaves_values_between_and_its_ring_is_as_big_as_its_stroke(notebook):
+    editor = notebook.editor()
+    editor.click("Brush")
+    editor.root.get_by_label("Soft edge").fill("1")
+    editor.page.mouse.move(*editor.at((32, 32)))
+    ring = editor.root.locator(".dg-ring").bounding_box()
+    assert ring["width"] == pytest.approx(48, abs=3)
+    editor.page.mouse.down()
+    editor.page.mouse.up()
+    notebook.wait_for_output("m = editor.mask; print(bool(((m > 0.2) & (m < 0.8)).sum() > 8))", "True")
+    editor.root.get_by_label("Soft edge").fill("0")
+
+
+def test_a_point_is_made_moved_and_deleted_without_a_mouse_and_no_key_leaks(notebook):
+    editor = notebook.editor()
+    keyboard = editor.page.keyboard
+    cells = "jupyterapp.shell.currentWidget.content.widgets.length"
+    before = editor.page.evaluate(cells)
+    editor.click("Hold")
+    editor.root.locator(".dg-stage").focus()
+    keyboard.press("ArrowRight")  # the cross appears in the middle
+    keyboard.press("Shift+ArrowLeft")
+    keyboard.press("Enter")
+    for _ in range(3):
+        keyboard.press("ArrowUp")
+    keyboard.press("Enter")
+    notebook.wait_for_output(
+        "print(len(editor.points), editor.points[0]['handle'][1] - editor.points[0]['target'][1])", "1 3"
+    )
+    keyboard.press("n")
+    expect(editor.button("Point 1 target")).to_be_focused()
+    before_target = notebook.execute(TARGET)[0].strip()
+    keyboard.press("Shift+ArrowRight")
+    x, y = (int(part) for part in before_target.strip("[]").split(","))
+    notebook.wait_for_output(TARGET, f"[{x + 10}, {y}]")
+    for key in "abdxynmzlr":
+        keyboard.press(key)
+    assert editor.page.evaluate(cells) == before
+    keyboard.press("p")
+    editor.button("Point 1 handle").focus()
+    keyboard.press("Delete")
+    notebook.wait_for_output("print(editor.points)", "[]")
+
+
+def test_sliding_on_the_timeline_shows_the_past_and_one_goes_on_from_there(notebook):
+    editor = pulled(notebook, steps=8)
+    newest = editor.wait_for_lossless()
+    steps = editor.step
+    slider = editor.button("Timeline")
+    expect(slider).to_have_attribute("max", str(steps))
+    slider.focus()
+    editor.page.keyboard.press("Home")
+    first = editor.wait_for_other_picture(newest)
+    for _ in range(3):
+        editor.page.keyboard.press("ArrowRight")
+    expect(slider).to_have_attribute("aria-valuetext", f"step 3 of {steps}")
+    third = editor.wait_for_other_picture(first)
+    assert "Looking at step 3" in editor.root.locator(".dg-sentence").inner_text()
+    assert notebook.execute("print(editor.step)")[0].strip() == str(steps)  # looking changes nothing
+    editor.page.keyboard.press("Escape")
+    assert editor.wait_for_other_picture(third).tobytes() == newest.tobytes()
+    slider.fill("3")
+    editor.click("Go on from here")
+    editor.wait_for_exact_step(3)
+    notebook.wait_for_output("print(editor.step)", "3")
+    editor.page.keyboard.press("Control+z")
+    editor.wait_for_exact_step(steps)
+
+
+def test_before_and_after_by_a_held_key_and_by_a_split(notebook):
+    editor = pulled(notebook)
+    curtain = editor.root.locator(".dg-curtain")
+    editor.root.locator(".dg-stage").focus()
+    editor.page.keyboard.down("o")
+    expect(curtain).to_be_visible()
+    editor.page.keyboard.up("o")
+    expect(curtain).to_be_hidden()
+    editor.click("Before and after")
+    expect(curtain).to_be_visible()
+    x, y = editor.at((32, 32))
+    editor.page.mouse.move(x, y)
+    editor.page.mouse.down()
+    editor.page.mouse.move(x + 60, y, steps=4)
+    editor.page.mouse.up()
+    share = float(editor.button("Split").input_value())
+    width = editor.root.locator(".dg-stage").bounding_box()["width"]
+    assert share == pytest.approx(0.5 + 60 / width, abs=0.03)
+    assert len(editor.points()) == 2  # the bar was pulled, and nothing else
+
+
+def test_results_are_a_picture_with_its_provenance_films_and_the_code_that_makes_it_again(notebook):
+    editor = pulled(notebook)
+    with editor.page.expect_download() as download:
+        editor.click("Save image")
+    saved = Image.open(download.value.path())
+    assert saved.format == "PNG" and "AI" in " ".join(map(str, saved.info.values()))
+    editor.click("Results")
+    with editor.page.expect_download(timeout=60_000) as download:
+        editor.click("Film as GIF")
+    film = Image.open(io.BytesIO(download.value.path().read_bytes()))
+    assert film.format == "GIF" and film.n_frames > 3
+    editor.click("Insert code")
+    code = editor.root.locator(".dg-code")
+    code.wait_for()
+    assert "DragGAN" in code.inner_text()
+    editor.page.keyboard.press("Escape")
+    expect(code).to_be_hidden()
+
+
+def test_settings_take_effect_and_go_back_to_the_generators_own(notebook):
+    editor = notebook.editor()
+    editor.click("All settings")
+    rate = editor.button("Learning rate")
+    rate.fill("0.03")
+    rate.press("Enter")
+    notebook.wait_for_output("print(editor.config.learning_rate)", "0.03")
+    rate.fill("-1")
+    rate.press("Enter")
+    expect(rate).to_have_attribute("aria-invalid", "true")
+    assert notebook.execute("print(editor.config.learning_rate)")[0].strip() == "0.03"
+    editor.click("Reset Learning rate")
+    notebook.wait_for_output("print(editor.config.learning_rate == editor.generator.drag_config.learning_rate)", "True")
+    editor.click("All settings")
+
+
+def test_each_point_says_how_far_it_has_to_go(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((20, 20), (26, 28))
+    editor.pull((40, 40), (44, 40))
+    way = math.hypot(6, 8)
+    expect(editor.root.locator(".dg-way").first).to_contain_text(f"{way:.0f}.")
+    editor.root.get_by_label("Delete point 1").click()
+    notebook.wait_for_output(POINTS, "[[40, 40, 44, 40]]")
+
+
+def test_nothing_moves_about_while_a_run_is_on(notebook):
+    editor = notebook.editor()
+    notebook.execute("editor.config = endless")
+    places = "root => [...root.querySelectorAll('.dg-stage, .dg-status, .dg-timeline, .dg-toolbar button:not([data-away])')].map(e => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width].map(Math.round); })"
+    before = editor.root.evaluate(places)
+    editor.pull((30, 30), (44, 30))
+    editor.wait_for_step(5)
+    assert editor.root.evaluate(places) == before
+    editor.click("Stop")
