@@ -291,6 +291,10 @@ export class Hand implements PointerHost {
     }
     if (this.#byKeys) {
       this.#endKeys();
+      // From here the arrows move the target of what was just made.
+      if (desk.tool === "points" && desk.selected) this.#around.focusSelected();
+      desk.cross = null;
+      this.#around.update();
       return;
     }
     const press = { at: toCss(stage.scale, desk.cross), reach: 8, alt: false, middle: false };

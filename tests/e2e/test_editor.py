@@ -12,6 +12,16 @@ from test_lab import SHOW, TARGET
 
 pytestmark = pytest.mark.browser
 
+FRESH = """
+editor.stop()
+editor.points = []
+editor.mask = None
+editor.config = fast
+editor._session.new_image(seed=3, truncation=0.7)
+"""
+PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar button:not([data-away])']
+    .flatMap(found => [...root.querySelectorAll(found)])
+    .map(element => element.getBoundingClientRect()).map(({x, y, width}) => [x, y, width].map(Math.round))"""
 POINTS = "print([[round(x) for part in ('handle', 'target') for x in p[part]] for p in editor.points])"
 MASK = "m = editor.mask; print(None if m is None else [round(float(m[y, x]), 1) for x, y in ({})])"
 
@@ -28,9 +38,7 @@ def opened(lab):
 @pytest.fixture
 def notebook(opened):
     """The notebook with an edit of its own: no points, no mask, nothing pulled, the page's tools as at the start."""
-    opened.execute(
-        "editor.stop(); editor.points = []; editor.mask = None; editor.config = fast; editor._session.new_image(seed=3, truncation=0.7)"
-    )
+    opened.execute(FRESH)
     editor = opened.editor()
     editor.wait_for_exact_step(0)
     editor.root.locator(".dg-stage").focus()
@@ -185,9 +193,12 @@ def test_a_point_is_made_moved_and_deleted_without_a_mouse_and_no_key_leaks(note
         keyboard.press("ArrowUp")
     keyboard.press("Enter")
     notebook.wait_for_output(
-        "print(len(editor.points), editor.points[0]['handle'][1] - editor.points[0]['target'][1])", "1 3"
+        "print(len(editor.points), editor.points[0]['handle'][1] - editor.points[0]['target'][1])", "1 3.0"
     )
+    expect(editor.button("Point 1 target")).to_be_focused()
     keyboard.press("n")
+    expect(editor.button("Point 1 handle")).to_be_focused()
+    keyboard.press("Shift+N")
     expect(editor.button("Point 1 target")).to_be_focused()
     before_target = notebook.execute(TARGET)[0].strip()
     keyboard.press("Shift+ArrowRight")
@@ -253,12 +264,14 @@ def test_results_are_a_picture_with_its_provenance_films_and_the_code_that_makes
     with editor.page.expect_download() as download:
         editor.click("Save image")
     saved = Image.open(download.value.path())
-    assert saved.format == "PNG" and "AI" in " ".join(map(str, saved.info.values()))
+    assert saved.format == "PNG"
+    assert "AI" in " ".join(map(str, saved.info.values()))
     editor.click("Results")
     with editor.page.expect_download(timeout=60_000) as download:
         editor.click("Film as GIF")
     film = Image.open(io.BytesIO(download.value.path().read_bytes()))
-    assert film.format == "GIF" and film.n_frames > 3
+    assert film.format == "GIF"
+    assert film.n_frames > 3
     editor.click("Insert code")
     code = editor.root.locator(".dg-code")
     code.wait_for()
@@ -297,9 +310,8 @@ def test_each_point_says_how_far_it_has_to_go(notebook):
 def test_nothing_moves_about_while_a_run_is_on(notebook):
     editor = notebook.editor()
     notebook.execute("editor.config = endless")
-    places = "root => [...root.querySelectorAll('.dg-stage, .dg-status, .dg-timeline, .dg-toolbar button:not([data-away])')].map(e => { const b = e.getBoundingClientRect(); return [b.x, b.y, b.width].map(Math.round); })"
-    before = editor.root.evaluate(places)
+    before = editor.root.evaluate(PLACES)
     editor.pull((30, 30), (44, 30))
     editor.wait_for_step(5)
-    assert editor.root.evaluate(places) == before
+    assert editor.root.evaluate(PLACES) == before
     editor.click("Stop")
