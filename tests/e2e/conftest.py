@@ -46,10 +46,9 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def lab(browser, tmp_path_factory):
-    """The demo as a newcomer starts it, but with settings of its own."""
-    home = tmp_path_factory.mktemp("lab")
+@contextlib.contextmanager
+def serving(home: Path):
+    """The demo as a newcomer starts it, but with settings of its own under ``home``; yields its address and folder."""
     folder = home / "work"
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR")
     environment = {name: str(home / name.lower()) for name in (*names, "JUPYTERLAB_WORKSPACES_DIR")}
@@ -69,7 +68,7 @@ def lab(browser, tmp_path_factory):
     )
     try:
         wait_until_served(f"http://127.0.0.1:{port}/api", server, home / "log")
-        yield Lab(browser, f"http://127.0.0.1:{port}", TOKEN, folder)
+        yield f"http://127.0.0.1:{port}", folder
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(server.pid, 15)
@@ -78,6 +77,12 @@ def lab(browser, tmp_path_factory):
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, 9)
         log.close()
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("lab")) as (url, folder):
+        yield Lab(browser, url, TOKEN, folder)
 
 
 def wait_until_served(url: str, server: subprocess.Popen, log: Path) -> None:
