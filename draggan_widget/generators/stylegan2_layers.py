@@ -103,6 +103,7 @@ class SynthesisBlock(nn.Module):
         # Halving the variance of both summands keeps that of a residual block's sum.
         gain = math.sqrt(0.5) if residual else 1.0
         self.is_first = in_channels is None
+        self.size = size
         self.register_buffer("resample_filter", fir_kernel(settings.resample_filter))
         if in_channels is None:
             self.const = nn.Parameter(normal_numbers(out_channels, *size))

@@ -147,6 +147,10 @@ class StyleGAN3(Generator):
             maps[block] = x[:, :, inside, inside]
         return [maps[block] for block in blocks]
 
+    def block_of_row(self, row: int) -> int:
+        """See ``Generator``."""
+        return min(max(row, 1), self.blocks[-1])
+
     def default_block(self) -> int:
         """The last block of the first rate of 128 cells or more, of half the picture below 256 px."""
         wanted = min(128, self.resolution[0] // 2)
