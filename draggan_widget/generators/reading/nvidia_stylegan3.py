@@ -22,6 +22,8 @@ from draggan_widget.generators.reading.values import Unreadable, plain
 KIND = "a StyleGAN3 of NVIDIA's layout"
 ARGUMENTS = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs")
 """The network's first arguments, which may have been given without names."""
+MARGIN = 10
+"""Cells around the picture in the maps of all networks whose settings are the usual ones."""
 
 
 def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str]) -> Translation:
@@ -60,8 +62,8 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
 def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that a bare state dict of the usual kinds was made with.
 
-    Names say sizes and widths (``L<number>_<size>_<channels>``); the last layer but one has the picture's size and
-    ``channel_base / size`` channels.
+    Names say columns and channels (``L<number>_<columns>_<channels>``); the last layer but one has the picture's
+    columns and ``channel_base / rows`` channels.
     """
     layers = {}
     for name in found:
@@ -70,7 +72,10 @@ def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
             layers[int(match[1])] = (int(match[2]), int(match[3]), name)
     if len(layers) < 3 or sorted(layers) != list(range(len(layers))):
         raise Unreadable(f"is {KIND}, but with {len(layers)} layers; give a whole checkpoint, as its program saved it")
-    size, channels, _ = layers[len(layers) - 1]
+    columns, channels, _ = layers[len(layers) - 1]
+    # The first map of a square picture is never narrower than its margins of 10 cells each, others are half of that.
+    square = layers[0][0] > 2 * MARGIN
+    rows = columns if square else 2 * columns
     c_dim = _shape(found, "mapping.embed.weight", 2)[1] if "mapping.embed.weight" in found else 0
     depth = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in found)
     first, last = (_shape(found, f"mapping.fc{index}.weight", 2) for index in (0, max(depth - 1, 0)))
@@ -80,11 +85,12 @@ def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
         "z_dim": first[1] - (_shape(found, "mapping.embed.weight", 2)[0] if c_dim else 0),
         "c_dim": c_dim,
         "w_dim": last[0],
-        "img_resolution": size,
+        "img_resolution": rows,
         "img_channels": channels,
+        "square": square,
         "mapping_kwargs": {"num_layers": depth},
         "num_layers": len(layers) - 1,
-        "channel_base": layers[len(layers) - 2][1] * size,
+        "channel_base": layers[len(layers) - 2][1] * rows,
         "channel_max": max(width for _, width, _ in layers.values()),
         "conv_kernel": kernel,
         "use_radial_filters": any(tensor.ndim == 2 for tensor in filters),

@@ -59,6 +59,7 @@ FILES = {
     "stylegan2-state-dict": (state_dict, "stylegan2_shallow"),
     "stylegan3-t": (stylegan3, "stylegan3_t_classes_128"),
     "stylegan3-r": (stylegan3, "stylegan3_r_classes_rgba_64"),
+    "stylegan3-human": (stylegan3, "stylegan3_human_r_64"),
     "rosinality": (rosinality, "rosinality_64"),
     "tensorflow": (tensorflow, "tensorflow_skip_128"),
     "tensorflow-classes": (tensorflow, "tensorflow_ada_classes_64"),
