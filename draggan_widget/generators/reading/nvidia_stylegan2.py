@@ -84,9 +84,9 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
             found[name] = kernel
     fit = fitted(found, skeleton, kind=KIND)
     if multiplier is None:
-        multiplier = likely_multiplier([fit[f"mapping.fc{index}.weight"] for index in range(config["mapping_layers"])])
+        multiplier, told = likely_multiplier(config, fit, has_mean=not estimated)
         config["mapping_lr_multiplier"] = multiplier
-        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g} from the size of the mapping network's weights"
+        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g}, {told}"
     if estimated:
         supply_mean_latent(config, fit, notes)
     return Translation("stylegan2", config, fit, notes)

@@ -50,9 +50,7 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
         )
     fit = fitted(found, skeleton, kind=KIND)
     if not recorded:
-        layers = range(config["mapping_layers"])
-        multiplier = likely_multiplier([fit[f"mapping.fc{index}.weight"] for index in layers])
-        config["mapping_lr_multiplier"] = multiplier
+        config["mapping_lr_multiplier"], _ = likely_multiplier(config, fit, has_mean=not estimated)
         notes["settings"] = "not recorded; taken from the names and shapes of the weights, else the program's defaults"
     if estimated:
         supply_mean_latent(config, fit, notes)

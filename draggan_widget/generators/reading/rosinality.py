@@ -114,13 +114,13 @@ def _translate(found: dict[str, Tensor], mean: Tensor | None, notes: dict[str, s
     kernels = {name: kernel for name, kernel in found.items() if name.endswith(".kernel")}
     check_names(found, table, kind=KIND, aside=kernels)
     config = _config(found, sizes, depths) | {"resample_filter": _low_pass(list(kernels.values()))}
-    multiplier = likely_multiplier([found[f"style.{depth}.weight"] for depth in depths])
-    config["mapping_lr_multiplier"] = multiplier
-    if multiplier != 0.01:
-        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g} from the size of the mapping network's weights"
     table["mapping.w_avg"] = From("latent_avg")
     found["latent_avg"] = torch.zeros(config["w_dim"]) if mean is None else _one_row(mean)
     tensors = translated(found, table, config, kind=KIND)
+    multiplier, told = likely_multiplier(config, tensors, has_mean=mean is not None)
+    config["mapping_lr_multiplier"] = multiplier
+    if multiplier != 0.01:
+        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g}, {told}"
     if mean is None:
         supply_mean_latent(config, tensors, notes)
     return Translation("stylegan2", config, tensors, notes)
