@@ -14,6 +14,7 @@ from draggan_widget.generators.reading.translation import (
     Translation,
     fitted,
     likely_multiplier,
+    shape_of,
     shapes_only,
     supply_mean_latent,
 )
@@ -74,13 +75,13 @@ def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
     # The first map of a square picture is never narrower than its margins of 10 cells each, others are half of that.
     square = layers[0][0] > 2 * MARGIN
     rows = columns if square else 2 * columns
-    c_dim = _shape(found, "mapping.embed.weight", 2)[1] if "mapping.embed.weight" in found else 0
+    c_dim = shape_of(found, "mapping.embed.weight", 2, kind=KIND)[1] if "mapping.embed.weight" in found else 0
     depth = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in found)
-    first, last = (_shape(found, f"mapping.fc{index}.weight", 2) for index in (0, max(depth - 1, 0)))
-    kernel = _shape(found, layers[0][2], 4)[-1]
+    first, last = (shape_of(found, f"mapping.fc{index}.weight", 2, kind=KIND) for index in (0, max(depth - 1, 0)))
+    kernel = shape_of(found, layers[0][2], 4, kind=KIND)[-1]
     filters = [tensor for name, tensor in found.items() if name.endswith("down_filter") and isinstance(tensor, Tensor)]
     return {
-        "z_dim": first[1] - (_shape(found, "mapping.embed.weight", 2)[0] if c_dim else 0),
+        "z_dim": first[1] - (shape_of(found, "mapping.embed.weight", 2, kind=KIND)[0] if c_dim else 0),
         "c_dim": c_dim,
         "w_dim": last[0],
         "img_resolution": rows,
@@ -93,10 +94,3 @@ def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
         "conv_kernel": kernel,
         "use_radial_filters": any(tensor.ndim == 2 for tensor in filters),
     }
-
-
-def _shape(found: Mapping[str, Any], name: str, ndim: int) -> tuple[int, ...]:
-    tensor = found.get(name)
-    if not isinstance(tensor, Tensor) or tensor.ndim != ndim or 0 in tensor.shape:
-        raise Unreadable(f"is {KIND}, but {name!r} is missing or misshapen; give it whole and unchanged")
-    return tuple(tensor.shape)

@@ -65,13 +65,7 @@ def fitted(
     :raises Unreadable: for missing and unknown names, wrong shapes, numbers that are no floats, NaN and infinity,
         naming the first few.
     """
-    if missing := [name for name in expected if name not in found]:
-        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
-    if extra := [name for name in found if name not in expected]:
-        raise Unreadable(
-            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
-            "give a checkpoint of an unchanged generator"
-        )
+    check_names(found, expected, kind=kind)
     odd = [name for name in expected if not isinstance(found[name], Tensor)]
     if odd:
         raise Unreadable(f"is {kind}, but {listed(odd)} no tensor; give a whole checkpoint, as its program saved it")
@@ -87,6 +81,36 @@ def fitted(
             f"is {kind}, but {listed(bad)} not made of finite numbers; give an earlier checkpoint of that training"
         )
     return tensors
+
+
+def check_names(found: Iterable[str], wanted: Iterable[str], *, kind: str, aside: Iterable[str] = ()) -> None:
+    """That a file has all names that are wanted, and no others but those ``aside``.
+
+    :param kind: whose layout it should be, to go on after "is".
+    :raises Unreadable: naming the first few that are missing or too many.
+    """
+    there, known = dict.fromkeys(found), dict.fromkeys(wanted)
+    if missing := [name for name in known if name not in there]:
+        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
+    known |= dict.fromkeys(aside)
+    if extra := [name for name in there if name not in known]:
+        raise Unreadable(
+            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
+            "give a checkpoint of an unchanged generator"
+        )
+
+
+def shape_of(found: Mapping[str, Any], name: str, ndim: int, *, kind: str) -> tuple[int, ...]:
+    """The shape of a tensor that should have ``ndim`` dimensions, none of them empty.
+
+    :param kind: whose layout it should be, to go on after "is". :raises Unreadable: naming it if it is none such.
+    """
+    tensor = found.get(name)
+    if not isinstance(tensor, Tensor):
+        raise Unreadable(f"is {kind}, but {name!r} is missing; give a whole checkpoint, as its program saved it")
+    if tensor.ndim != ndim or 0 in tensor.shape:
+        raise Unreadable(f"is {kind}, but {name!r} has the shape {tuple(tensor.shape)}; give it unchanged")
+    return tuple(tensor.shape)
 
 
 @contextlib.contextmanager

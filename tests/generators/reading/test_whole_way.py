@@ -94,9 +94,9 @@ def test_a_drag_ends_with_its_reason(file):
     ws = generator.mapping(seed=1, label=0 if generator.label_dim else None)
     result = drag(
         generator, ws, [(width * 0.5, height * 0.5)], [(width * 0.5 + 3, height * 0.5)],
-        config=generator.drag_config.replace(learning_rate=0.02, max_steps=25),
+        config=generator.drag_config.replace(learning_rate=0.02, max_steps=120),
     )  # fmt: skip
-    assert result.reason in ("arrived", "stalled", "capped")
+    assert result.reason in ("arrived", "stalled")
     assert result.steps > 0
     assert result.image.size == (width, height)
     assert told[-1] == 1
