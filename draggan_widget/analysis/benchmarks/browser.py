@@ -129,7 +129,7 @@ def _answers(url: str, server: subprocess.Popen[bytes]) -> bool:
 
 def _write_notebook(path: Path, model: str, device: str) -> None:
     source = f"from draggan_widget import DragGAN\neditor = DragGAN({model!r}, seed={SEED}, device={device!r})\neditor"
-    cell = {"cell_type": "code", "id": "bench", "metadata": {}, "execution_count": None, "outputs": []}
+    cell: dict[str, Any] = {"cell_type": "code", "id": "bench", "metadata": {}, "execution_count": None, "outputs": []}
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": [{**cell, "source": source}], "metadata": {"kernelspec": spec}}
     path.write_text(json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5}), encoding="utf-8")
@@ -227,13 +227,13 @@ class _Pulls:
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
                 await kernel.requestExecute({code, store_history: false}).done;
             }""",
-            f"editor.stop(); editor.points = []; editor.seed = {SEED}; editor.image; pass",
+            "editor.stop(); editor.reset(); editor.points = []; editor.image; pass",
         )
         self.page.wait_for_function(
             "([root, canvas]) => canvas.dataset.format === 'png' && root.dataset.step === '0' && "
             "canvas.dataset.step === '0' && root.querySelectorAll('[aria-label^=\"Point \"]').length === 0",
             arg=[self.root.element_handle(), self.canvas.element_handle()],
-            timeout=60_000,
+            timeout=20_000,
         )
 
     def press(self) -> None:
