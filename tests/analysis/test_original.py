@@ -19,7 +19,7 @@ def half_mask(size: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["without_mask", "with_mask"])
-@pytest.mark.parametrize("size", [64, 128])
+@pytest.mark.parametrize("size", [64, 256])
 def test_the_originals_way_goes_where_official_goes(size, masked):
     generator = generator_of(size, 8)
     ws = generator.mapping(seed=3)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from draggan_widget import __version__
+import draggan_widget
 
 QUICK = {"sizes": (512,), "rounds": 1, "memory_handles": (1,), "seconds": 2.0}
 Progress = Callable[[str], None]
@@ -110,7 +110,7 @@ def run(settings: Settings, results: dict[str, Any], progress: Progress = lambda
 def about() -> dict[str, Any]:
     """Versions and machine, as far as they are known without torch."""
     return {
-        "draggan_widget": __version__,
+        "draggan_widget": draggan_widget.__version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": f"{_processor()} ({os.cpu_count()} cores)",

@@ -183,16 +183,16 @@ class _Pulls:
         self.page.mouse.move(*self.at(MOUTH[0] + ROUND, MOUTH[1]))
         self.seconds_to_step(1)
         self.forget()
+        (left, top), (right, bottom) = self.at(0, 0), self.at(1, 1)  # asked now, for to ask costs the page time
         began = time.perf_counter()
         while (now := time.perf_counter() - began) < seconds:
-            angle = 1.5 * now
-            self.page.mouse.move(*self.at(MOUTH[0] + ROUND * math.cos(angle), MOUTH[1] + ROUND * math.sin(angle)))
-            self.page.wait_for_timeout(8)
+            x, y = MOUTH[0] + ROUND * math.cos(1.5 * now), MOUTH[1] + ROUND * math.sin(1.5 * now)
+            self.page.mouse.move(left + x * (right - left), top + y * (bottom - top))
+            time.sleep(1 / 60)
         seen = self.seen()
         steps = [draw["step"] for draw in seen["draws"]]
-        pictures = len(set(steps))
         return {
-            "frames_a_second": pictures / now,
+            "frames_a_second": len(set(steps)) / now,
             "steps_a_second": (max(steps) - min(steps) + 1) / now if steps else 0.0,
             "moves_a_second": len(seen["moves"]) / now,
         }

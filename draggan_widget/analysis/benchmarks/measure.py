@@ -23,19 +23,16 @@ MOST_STEPS = 20
 """Steps in one turn at the most: a drag that arrives would be measured standing still."""
 
 
-def time_case(
-    generator: StyleGAN2, case: Case, sides: Sequence[str], rounds: int, warm: Callable[[str], None] = lambda side: None
-) -> dict[str, Any]:
+def time_case(generator: StyleGAN2, case: Case, sides: Sequence[str], rounds: int) -> dict[str, Any]:
     """Seconds a step of each side, and how many times as long the original's way takes.
 
-    :param rounds: turns of each side. :param warm: told of each side before its first step.
+    :param rounds: turns of each side.
     :returns: ``{"seconds": {side: median}, "all_seconds": {side: [one a round]}, "ratios": {side: median of the
         rounds' original / side}}``; no ratios without ``"original"`` among the sides.
     """
     device = next(generator.parameters()).device
     steppers, steps = {}, {}
     for side in sides:
-        warm(side)
         steppers[side] = stepper(side, generator, case)
         taken = 0.0
         for _ in range(1 if side == "original" else WARM_UP):

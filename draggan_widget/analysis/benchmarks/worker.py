@@ -28,7 +28,8 @@ def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
         torch.set_num_threads(job["threads"])
     device = job.get("device") or "cpu"
     if job["kind"] == "about":
-        name = torch.cuda.get_device_name() if device.startswith("cuda") else ""
+        torch.zeros(1, device=device)  # what is not there is better said now than of every case
+        name = torch.cuda.get_device_name(device) if device.startswith("cuda") else ""
         yield {"torch": torch.__version__, "threads": torch.get_num_threads(), "device_name": name}
         return
     if job["kind"] == "frames":
