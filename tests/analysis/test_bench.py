@@ -126,11 +126,11 @@ def test_an_edit_with_frames_takes_longer_than_its_steps_alone():
 
 def test_the_command_prints_the_table_and_writes_the_json(tmp_path, capsys):
     out = tmp_path / "bench.json"
-    options = ["--sizes", "32", "--handles", "1", "--width", "4", "--steps", "1", "--threads", "1"]
+    options = ["--sizes", "64", "--handles", "1", "--width", "4", "--steps", "1", "--threads", "1"]
     assert cli.main(["bench", *options, "--no-frames", "--no-memory", "--json", str(out)]) == 0
     printed = capsys.readouterr()
     assert cells(printed.out)[0][3] == "default faster"
-    assert "32 px, 1 handle, with a mask" in printed.err
+    assert "64 px, 1 handle, with a mask" in printed.err
     written = json.loads(out.read_text())
     assert [each["case"]["mask"] for each in written["cases"]] == [False, True]
     assert written["threads"] == 1

@@ -45,8 +45,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         for size in self.sizes:
-            if size < 32 or size > 1024 or size & (size - 1):
-                raise ValueError(f"sizes holds {size}; each must be a power of two from 32 to 1024")
+            if size < 64 or size > 1024 or size & (size - 1):
+                raise ValueError(f"sizes holds {size}; each must be a power of two from 64 to 1024")
         for number in (*self.handles, *self.memory_handles):
             if not 1 <= number <= 68:
                 raise ValueError(f"handles holds {number}; each must be from 1 to 68")
