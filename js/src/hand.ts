@@ -18,6 +18,8 @@ export interface Surroundings {
   send(message: PageMessage): void;
   /** Something changed that is to be seen. */
   update(): void;
+  /** Only a point moved on the picture: no word and no button depends on where it is. */
+  paint(): void;
   /** A line for a moment. */
   aside(text: string, milliseconds: number): void;
   /** Presses a button of the toolbar, if it is on. */
@@ -139,24 +141,28 @@ export class Hand implements PointerHost {
   }
 
   #pull(at: Css, reach: number): Gesture {
-    const { desk, stage, update, aside } = this.#around;
+    const { desk, stage, update, paint, aside } = this.#around;
     const pull = new Pull(() => this.#scene(), at, reach);
     const select = () => {
       desk.selected = { id: pull.id, part: pull.part };
       this.#around.focusSelected();
     };
-    const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free") => {
+    const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free", show = update) => {
       for (const message of messages) this.#send(message);
       stage.cursor(cursor);
-      update();
+      show();
     };
     if (!pull.isNew) select();
     step([], "pulling");
     return {
       move: (path) => {
         const before = pull.pulled;
-        step(pull.move(path.at(-1) ?? at), "pulling");
-        if (pull.isNew && pull.pulled && !before) select();
+        const messages = pull.move(path.at(-1) ?? at);
+        step(messages, "pulling", before ? paint : update);
+        if (pull.isNew && pull.pulled && !before) {
+          select();
+          update();
+        }
       },
       end: () => {
         if (!pull.pulled && pull.isNew) aside(PRESS_AND_PULL, 2500);

@@ -53,6 +53,7 @@ export class Settings {
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing = false;
   #sliding = false;
+  #shownTruncation: number | null = null;
   #state: StateMessage | null = null;
 
   constructor(host: SettingsHost, toolbar: Toolbar) {
@@ -105,8 +106,11 @@ export class Settings {
     this.classes.show(state);
     this.source.hidden = this.models.element.hidden && this.classes.element.hidden;
     if (!state) return;
-    if (!this.#typing) this.#seed.value = state.seed === null ? "" : String(state.seed);
-    if (!this.#sliding) {
+    // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
+    const seed = state.seed === null ? "" : String(state.seed);
+    if (!this.#typing && this.#seed.value !== seed) this.#seed.value = seed;
+    if (!this.#sliding && this.#shownTruncation !== state.truncation) {
+      this.#shownTruncation = state.truncation;
       this.#truncation.value = String(state.truncation);
       this.#value.value = state.truncation.toFixed(2);
     }
@@ -146,6 +150,7 @@ export class Settings {
     });
     this.#truncation.addEventListener("input", () => {
       this.#sliding = true;
+      this.#shownTruncation = null;
       this.#value.value = Number(this.#truncation.value).toFixed(2);
     });
     this.#truncation.addEventListener("change", () => {

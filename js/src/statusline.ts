@@ -1,5 +1,5 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
-import { make } from "./dom.ts";
+import { make, say } from "./dom.ts";
 import type { StateMessage } from "./protocol.ts";
 import { Announcer, DISCONNECTED, kind, sentence } from "./status.ts";
 
@@ -27,7 +27,7 @@ export class StatusLine {
 
   show(state: StateMessage | null, connected: boolean, hold: boolean): void {
     this.#text = connected ? sentence(state, hold) : DISCONNECTED;
-    this.#about.textContent = state ? `${state.generator} · ${state.width} × ${state.height}` : "";
+    say(this.#about, state ? `${state.generator} · ${state.width} × ${state.height}` : "");
     this.#write();
     this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
   }
@@ -50,7 +50,7 @@ export class StatusLine {
 
   #write(): void {
     const text = this.#aside?.text ?? this.#text;
-    if (this.#seen.textContent !== text) this.#seen.textContent = text;
+    say(this.#seen, text);
     this.element.toggleAttribute("data-aside", this.#aside !== null);
   }
 }

@@ -1,5 +1,5 @@
 /** The buttons above the picture and the row below it: what is pressed goes to one callback, what is so comes from one `show`. */
-import { isOff, make, setOff } from "./dom.ts";
+import { isOff, make, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Tool } from "./keys.ts";
 import type { StateMessage } from "./protocol.ts";
@@ -106,10 +106,15 @@ export class Toolbar {
     this.#pressed("Points", tool === "points");
     this.#pressed("Brush", tool === "brush");
     this.#pressed("Eraser", tool === "eraser");
-    this.#buttons.get("Help")?.setAttribute("aria-expanded", String(help));
+    this.#put("Help", "aria-expanded", help);
   }
 
   #pressed(name: ButtonName, pressed: boolean): void {
-    this.#buttons.get(name)?.setAttribute("aria-pressed", String(pressed));
+    this.#put(name, "aria-pressed", pressed);
+  }
+
+  #put(name: ButtonName, attribute: string, value: boolean): void {
+    const element = this.#buttons.get(name);
+    if (element) put(element, attribute, String(value));
   }
 }

@@ -72,6 +72,7 @@ export class View {
       stage: this.#stage,
       brush: this.#brush,
       update,
+      paint: () => this.#paintSoon(),
       aside,
       send: (message) => this.#out.push(message),
       press: (name) => this.#toolbar.press(name),
@@ -246,7 +247,8 @@ export class View {
     this.element.toggleAttribute("data-loading", state?.loading != null);
     this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
     this.#stage.show(state, connected);
-    this.element.style.setProperty("--dg-stage", `${this.#stage.shownSize.width}px`);
+    const wide = `${this.#stage.shownSize.width}px`;
+    if (this.element.style.getPropertyValue("--dg-stage") !== wide) this.element.style.setProperty("--dg-stage", wide);
     this.#status.show(state, connected, hold);
     this.#settings.show(state);
     this.#settings.showBrush(tool !== "points", this.#brush.size);
