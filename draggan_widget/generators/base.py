@@ -179,6 +179,17 @@ class Generator(nn.Module, abc.ABC):
     def synthesize(self, ws: Tensor) -> Tensor:
         """``ws`` (N, num_ws, w_dim) → pictures (N, channels, H, W), nominally in [-1, 1], not clamped."""
 
+    def preview(self, ws: Tensor, block: int) -> Tensor | None:  # noqa: ARG002 - for those that have one
+        """A coarse picture (N, channels, h, w) of the size of a block's map, from that block and those below it alone.
+
+        None where a generator's blocks do not each add to the picture.
+        """
+        return None
+
+    def share(self, block: int) -> float:
+        """The part of ``synthesize``'s work, above 0 to 1, that the blocks up to this one are, roughly."""
+        return block / self.blocks[-1]
+
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles leave the remembered maps behind: they hold a graph and a weak reference.
         return {**self.__dict__, "_latest": None}

@@ -213,9 +213,9 @@ class StyleGAN2(Generator):
         self, ws: Tensor, wanted: dict[int, np.ndarray], ahead: Mapping[int, Tensor] | None
     ) -> Remembered | None:
         """Features of at least these cells, remembered or computed; None if the whole maps are the quicker way."""
-        windows = self._windows
-        if windows is None or not windows.fits(self):
-            windows = Windows(self, self._synthesis_blocks(), [_rows(block) for block in self.blocks])
+        windows, synthesis = self._windows, self._synthesis_blocks()
+        if windows is None or not windows.fits(synthesis):
+            windows = Windows(synthesis, [_rows(block) for block in self.blocks])
             self._windows, self._rows = windows, None
         # Whatever is read of a latent, the same cells are computed for it, to the same rounding.
         for block, positions in (ahead or {}).items():
@@ -232,13 +232,30 @@ class StyleGAN2(Generator):
 
     def synthesize(self, ws: Tensor) -> Tensor:
         """See ``Generator``."""
+        picture = self._paint(ws, self._synthesis_blocks())
+        assert picture is not None
+        return picture
+
+    def preview(self, ws: Tensor, block: int) -> Tensor | None:
+        """See ``Generator``. Only the architecture ``"skip"`` has previews."""
+        return self._paint(ws, self._synthesis_blocks()[:block])
+
+    def share(self, block: int) -> float:
+        """See ``Generator``."""
+        work = [
+            math.prod(layers.size) * layers.conv1.weight.numel()
+            + (0 if layers.is_first else math.prod(layers.size) // 4 * layers.conv0.weight.numel())
+            for layers in self._synthesis_blocks()
+        ]
+        return sum(work[:block]) / sum(work)
+
+    def _paint(self, ws: Tensor, blocks: Sequence[SynthesisBlock]) -> Tensor | None:
         x: Tensor | None = None
         picture: Tensor | None = None
-        for block, layers in enumerate(self._synthesis_blocks(), start=1):
+        for block, layers in enumerate(blocks, start=1):
             rows = ws[:, _rows(block)]
             x = layers.grow(x, rows)
             picture = layers.paint(x, rows, picture)
-        assert picture is not None
         return picture
 
     def __getstate__(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from draggan_widget.generators.cells import BlockPlan, Planner, Stage, Sums
 from draggan_widget.generators.stylegan2_layers import LEAKY_SLOPE
@@ -27,27 +27,38 @@ if TYPE_CHECKING:
 
 
 class Windows:
-    """Evaluates cells of the maps of StyleGAN2's ``blocks``, the first and so on, of ``generator``.
+    """Evaluates cells of the maps of StyleGAN2's ``blocks``, the first and so on.
 
     What does not depend on the latent is computed once; when weights change, make another one (``fits``).
 
     :param rows: of ``ws``, which each block reads.
     """
 
-    def __init__(self, generator: nn.Module, blocks: Sequence[SynthesisBlock], rows: Sequence[slice]) -> None:
+    def __init__(self, blocks: Sequence[SynthesisBlock], rows: Sequence[slice]) -> None:
         self._sources = list(zip(blocks, rows, strict=True))
         self._blocks: list[_Block] = []
         self._planner = Planner([_stage(block) for block in blocks], blocks[0].conv1.weight.dtype)
-        self._made_of = _state_of(generator)
+        self._weights = [
+            weight
+            for block in blocks
+            for layer in ([block.conv1] if block.is_first else [block.conv0, block.conv1])
+            for weight in (layer.weight, layer.bias, layer.affine.weight)
+        ]
+        self._made_of = self._state()
 
     @staticmethod
     def can_evaluate(ws: Tensor) -> bool:
         """Whether there are kernels for it: on a processor, in 32 or 64 bits."""
         return ws.device.type == "cpu" and ws.dtype in (torch.float32, torch.float64)
 
-    def fits(self, generator: nn.Module) -> bool:
-        """Whether the weights are those that this was made of."""
-        return self._made_of == _state_of(generator)
+    def fits(self, blocks: Sequence[SynthesisBlock]) -> bool:
+        """Whether the weights of ``blocks`` are those that this was made of, as they were."""
+        return self._weights[0] is blocks[0].conv1.weight and self._made_of == self._state()
+
+    def _state(self) -> tuple[Any, ...]:
+        """Changes when weights do: when they are written, moved or cast."""
+        first = self._weights[0]
+        return sum(weight._version for weight in self._weights), first.dtype, first.device
 
     def evaluate(
         self, ws: Tensor, wanted: Mapping[int, np.ndarray]
@@ -80,12 +91,6 @@ def blend(cells: np.ndarray, features: Tensor, corners: np.ndarray, weights: np.
     """
     places = np.searchsorted(cells, corners)
     return cast("Tensor", _Blend.apply(features, places, weights))  # type: ignore[no-untyped-call]
-
-
-def _state_of(generator: nn.Module) -> tuple[Any, ...]:
-    """Changes when weights do: when they are written, moved or cast."""
-    weights = [*generator.parameters(), *generator.buffers()]
-    return len(weights), sum(weight._version for weight in weights), weights[0].dtype, weights[0].device
 
 
 def _stage(block: SynthesisBlock) -> Stage:
