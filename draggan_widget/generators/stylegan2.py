@@ -234,7 +234,7 @@ class StyleGAN2(Generator):
         """See ``Generator``."""
         picture = self._paint(ws, self._synthesis_blocks())
         assert picture is not None
-        return picture
+        return picture.contiguous()
 
     def preview(self, ws: Tensor, block: int) -> Tensor | None:
         """See ``Generator``. Only the architecture ``"skip"`` has previews."""

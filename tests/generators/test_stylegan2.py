@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_stylegan2 import small_stylegan2
+from random_stylegan2 import generator_of, small_stylegan2
 
 from draggan_widget.generators import StyleGAN2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -145,7 +147,7 @@ def test_what_will_be_read_next_is_computed_along_and_not_again(monkeypatch):
 
 
 def test_changed_weights_are_noticed_and_the_names_of_weights_stay():
-    generator = generator_of(64)
+    generator = copy.deepcopy(generator_of(64))
     ws, xy = generator.mapping(seed=0), torch.tensor([[20.0, 30.0]])
     before = generator.sample_features(ws, 4, xy)
     names = list(generator.state_dict())
