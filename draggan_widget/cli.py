@@ -58,6 +58,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     convert.add_argument("--force", action="store_true", help="write over OUT if it is there")
     convert.set_defaults(run=run_convert)
 
+    from draggan_widget.analysis.benchmarks import command as benchmarks
+
+    bench = commands.add_parser(
+        "bench", help="how fast and how lean a step is, next to the original's", description=benchmarks.DESCRIPTION
+    )
+    benchmarks.add_options(bench)
+    bench.set_defaults(run=benchmarks.run_bench)
+
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 METHODS = ("default", "paper", "official")
+SPACES = ("w_plus", "w")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,9 @@ class DragConfig:
     that."""
     edit_layers: int = 6
     """The first so many rows of ``ws`` are optimised, the others stay."""
+    space: Literal["w_plus", "w"] = "w_plus"
+    """What is optimised: these rows, each on its own (W+), or all rows as one (W, which ignores ``edit_layers``). W
+    stays nearer to what the generator has learned, and changes more of the picture."""
     learning_rate: float = 2e-3
     """Step size of Adam, > 0."""
     supervision_radius: float = 3.0
@@ -49,6 +53,8 @@ class DragConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ValueError(f"method is {self.method!r}; choose one of {', '.join(METHODS)}")
+        if self.space not in SPACES:
+            raise ValueError(f"space is {self.space!r}; choose one of {', '.join(SPACES)}")
         object.__setattr__(self, "block", _check_block(self.block))
         _check_int("edit_layers", self.edit_layers, 1)
         _check_int("max_steps", self.max_steps, 0, optional=True)

@@ -8,7 +8,10 @@ const icons = {
   setup({ onLoad }) {
     onLoad({ filter: /\.svg$/ }, async ({ path }) => {
       const svg = await readFile(path, "utf8");
-      const shapes = svg.replace(/^[\s\S]*?<svg[^>]*>|<\/svg>\s*$/g, "").replace(/\s+/g, " ");
+      const shapes = svg
+        .replace(/^[\s\S]*?<svg[^>]*>|<\/svg>\s*$/g, "")
+        .replace(/\s+/g, " ")
+        .replace(/ ?\/> ?/g, "/>");
       return { contents: shapes.trim(), loader: "text" };
     });
   },

@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from landmarks import Landmarks
 from nbclient import NotebookClient
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget import drag, load_generator
+from draggan_widget.generators import save_generator
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "draggan_widget"
@@ -58,7 +60,7 @@ def test_the_wheel_works_from_where_it_is_unpacked(wheel, tmp_path):
     printed = subprocess.check_output(
         [sys.executable, "-c", code, str(tmp_path)], text=True, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}
     )
-    assert printed.startswith("True ['quickstart.ipynb'")
+    assert printed.startswith("True ['quickstart.ipynb', 'your_checkpoint.ipynb'")
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.name)
@@ -66,6 +68,21 @@ def test_example_notebooks_run_headless_and_are_committed_without_outputs(path, 
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
     NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+def test_the_notebook_of_your_own_model_takes_a_path_and_says_what_it_did(tmp_path):
+    notebook = nbformat.read(ROOT / "examples" / "your_checkpoint.ipynb", as_version=4)
+    (path,) = [cell for cell in notebook.cells if cell.source.startswith("PATH = ")]
+    generator = small_stylegan2(64, c_dim=3)
+    save_generator(tmp_path / "mine.safetensors", generator)
+    path.source = "PATH = 'mine.safetensors'"
+    NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    said = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
+    assert re.search(r"pictures +64 × 64 px, RGB", said)
+    assert "3 classes; the picture is of class 2" in said
+    assert "mine-half.safetensors: stylegan2" in said
+    assert "download.pkl is a web page" in said
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["mine-half.safetensors", "mine.safetensors"]
 
 
 def test_the_bundle_is_small_and_fetches_nothing():

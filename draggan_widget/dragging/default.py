@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.dragging.geometry import Frame
 from draggan_widget.dragging.paper import place, pulled_apart
-from draggan_widget.dragging.sampling import Reader, distances_to_references
+from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["mask_loss", "motion_loss", "place", "tolerance", "track"]
+__all__ = ["kept", "mask_loss", "motion_loss", "place", "tolerance", "track"]
 
 NORM = 2
 """Of the distance between features when tracking."""
@@ -44,18 +46,24 @@ def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
-    """Mean of (1 - M)·|F - F0| over the cells that are to stay, however many these are.
+    """Mean of (1 - M)·|F - F0| over the cells that are to stay, however many these are; None if everything may move.
 
-    The mask is averaged over each cell of the map. So a dab holds its place as firmly as half a picture does, and a
-    value of 0.5 half as firmly as a 0. None if everything may move.
+    So a dab holds its place as firmly as half a picture does, and a value of 0.5 half as firmly as a 0.
     """
-    stay = 1 - F.adaptive_avg_pool2d(mask[None, None], (features.shape[2], features.shape[3]))  # (1, 1, h, w)
-    firmest = stay.max()
-    if firmest == 0:
-        return None
+    cells = kept(mask, (features.shape[2], features.shape[3]))
+    change = (features - base).abs().mean(dim=1).flatten()[torch.from_numpy(cells.numbers)]
+    return (change * torch.from_numpy(cells.weights).to(change)).sum() if len(cells.numbers) else None
+
+
+@functools.lru_cache(maxsize=4)
+def kept(mask: Tensor, size: tuple[int, int]) -> Kept:
+    """The cells that are to stay; the mask is averaged over each cell of the map."""
+    stay = 1 - F.adaptive_avg_pool2d(mask[None, None].double(), size)[0, 0].cpu().numpy()  # (h, w)
+    (height, width), (rows, columns) = mask.shape, np.nonzero(stay > 0)
+    middles = [(columns + 0.5) * (width / size[1]) - 0.5, (rows + 0.5) * (height / size[0]) - 0.5]
     # Cells count as far as they stay, compared with the firmest: a soft rim hardly thins out what it surrounds.
-    cells = stay.sum() / firmest
-    return ((features - base).abs() * stay).sum() / (cells * features.shape[1])
+    weights = stay[rows, columns] * (stay.max() / max(stay.sum(), 1e-12))
+    return Kept(rows * size[1] + columns, np.stack(middles, axis=1), weights)
 
 
 def tolerance(_points: int, _frame: Frame) -> float:

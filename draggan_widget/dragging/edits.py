@@ -39,6 +39,7 @@ def add_point(generator: Generator, state: DragState, number: int, handle: Any, 
 def remove_point(generator: Generator, state: DragState, number: int) -> DragState:  # noqa: ARG001 - as add_point
     """Without that point. :raises ValueError: if there is none of that id."""
     gone = state.point(number)
+    state = _unread(state)
     return _renumbered(dataclasses.replace(state, points=tuple(p for p in state.points if p is not gone)))
 
 
@@ -64,7 +65,7 @@ def with_mask(state: DragState, mask: Any) -> DragState:
 
     :raises ValueError: for another shape, NaN, or numbers outside 0 … 1. :raises TypeError: if it holds no numbers.
     """
-    return begin_run(dataclasses.replace(state, mask=mask_tensor(mask, state.resolution, state.w0)))
+    return begin_run(dataclasses.replace(_unread(state), mask=mask_tensor(mask, state.resolution, state.w0)))
 
 
 def with_config(generator: Generator, state: DragState, config: DragConfig) -> DragState:
@@ -80,7 +81,14 @@ def with_config(generator: Generator, state: DragState, config: DragConfig) -> D
         return state
     if (config.method, blocks) != (state.config.method, blocks_of(generator, state.config)):
         state = dataclasses.replace(state, points=_taken_anew(state.points, config, state.resolution))
-    return begin_run(dataclasses.replace(state, config=config))
+    return begin_run(dataclasses.replace(_unread(state), config=config))
+
+
+def _unread(state: DragState) -> DragState:
+    """With a copy of the latent, of which nothing was read: less of it will be read, and so to another rounding."""
+    latent = state.latent.detach().clone().requires_grad_()
+    anchor = Anchor(latent) if state.anchor.latent is state.latent else state.anchor
+    return dataclasses.replace(state, latent=latent, anchor=anchor)
 
 
 def _with_point(state: DragState, changed: Point) -> DragState:
@@ -100,5 +108,6 @@ def _taken_anew(points: tuple[Point, ...], config: DragConfig, resolution: tuple
     """The points with references to be taken from the present latent."""
     placed = (place(point.handle, config, resolution) for point in points)
     return tuple(
-        dataclasses.replace(point, handle=handle, reference=None) for point, handle in zip(points, placed, strict=True)
+        dataclasses.replace(point, handle=handle, seen=handle, reference=None)
+        for point, handle in zip(points, placed, strict=True)
     )

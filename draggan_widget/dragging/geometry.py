@@ -53,6 +53,17 @@ def disc(radius: int) -> np.ndarray:
     return np.asarray(offsets[(offsets**2).sum(axis=1) <= radius**2])
 
 
+def surroundings(handles: np.ndarray, reach: float, spacing: float, frame: Frame) -> np.ndarray:
+    """Positions (n, 2) in the picture, in squares around all ``handles`` (N, 2) that reach ``reach`` pixels each way.
+
+    They are no further apart than ``spacing``, and include the squares' edges.
+    """
+    count = max(2, int(np.ceil(2 * reach / spacing)) + 1)
+    side = np.linspace(-reach, reach, count)
+    y, x = np.meshgrid(side, side, indexing="ij")
+    return frame.clamp((handles[:, None] + np.stack([x.ravel(), y.ravel()], axis=1)).reshape(-1, 2))
+
+
 def lengths(vectors: np.ndarray) -> np.ndarray:
     """Euclidean lengths (N,) of vectors (N, 2)."""
     return np.asarray(np.hypot(vectors[:, 0], vectors[:, 1]))

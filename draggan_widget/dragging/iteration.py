@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from draggan_widget.dragging.adam import Moments, adam_step
-from draggan_widget.dragging.methods import blocks_of, frame_of, method_of
+from draggan_widget.dragging.geometry import surroundings
+from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.dragging.points import check_ws, make_points, mask_tensor
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import Anchor, Course, DragState
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 
     from draggan_widget.config import DragConfig
     from draggan_widget.dragging.methods import Method
-    from draggan_widget.dragging.sampling import Reader
+    from draggan_widget.dragging.sampling import Kept, Reader
     from draggan_widget.generators import Generator
 
+MARGIN = 3
+"""Pixels beyond the disc that supervision may read: a step ahead, and the pixels around a place between pixels."""
 MARKED = 0.1
 """A handle has come nearer if it did so by as many pixels; less may be the noise of tracking."""
 
@@ -73,11 +76,10 @@ def step(generator: Generator, state: DragState) -> DragState:
     if not state.points:
         raise ValueError("there are no points to drag; add a handle and its target first")
     with torch.inference_mode(mode=False), torch.enable_grad():
-        state = _with_references(generator, state)
-        latent, moments, loss = _supervise(generator, state)
+        state, latent, moments, loss = _supervise(generator, state)
         handles = _track(generator, state, latent)
     points = tuple(
-        dataclasses.replace(point, handle=(float(x), float(y)))
+        dataclasses.replace(point, handle=(float(x), float(y)), seen=point.handle)
         for point, (x, y) in zip(state.points, handles, strict=True)
     )
     after = dataclasses.replace(state, points=points, latent=latent, moments=moments, step=state.step + 1, loss=loss)
@@ -102,46 +104,85 @@ def terminate(state: DragState) -> str | None:
     return None
 
 
-def _reader(generator: Generator, latent: Tensor, config: DragConfig) -> Reader:
+def _reader(generator: Generator, latent: Tensor, config: DragConfig, ahead: dict[int, Tensor]) -> Reader:
     blocks = blocks_of(generator, config)
-    return lambda xy: generator.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
+    return lambda xy: generator.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)), ahead)
 
 
-def _with_references(generator: Generator, state: DragState) -> DragState:
+def _mask_of(state: DragState) -> Tensor | None:
+    """The mask, if there is one that is to be obeyed."""
+    return state.mask if state.config.mask_weight > 0 else None
+
+
+def _kept(generator: Generator, state: DragState) -> tuple[int, Kept] | None:
+    """The block and its cells that the mask keeps; None if there is no mask, or if whole maps are compared."""
+    mask = _mask_of(state)
+    if mask is None:
+        return None
+    block = mask_block_of(generator, state.config)
+    kept = method_of(state.config).kept(mask, generator.map_size(block))
+    return None if kept is None else (block, kept)
+
+
+def _ahead(generator: Generator, state: DragState, middles: np.ndarray) -> dict[int, Tensor]:
+    """Block → positions (n, 2): all that tracking from ``middles`` (N, 2), and supervision after it, may read."""
+    frame, blocks = frame_of(state.config, state.resolution), blocks_of(generator, state.config)
+    height, width = generator.map_size(max(blocks))
+    spacing = min(frame.height / height, frame.width / width)
+    reach = frame.tracking + frame.supervision + MARGIN
+    around = torch.from_numpy(surroundings(middles, reach, spacing, frame))
+    keep = _kept(generator, state)
+    ahead = dict.fromkeys(blocks, around)
+    if keep is not None and len(keep[1].numbers):
+        block, positions = keep[0], torch.from_numpy(keep[1].positions)
+        ahead[block] = torch.cat([ahead[block], positions]) if block in ahead else positions
+    return ahead
+
+
+def _with_references(state: DragState, read: Reader) -> DragState:
     """Takes the references that are not there yet, from the latent and the handles of this state."""
     missing = [point for point in state.points if point.reference is None]
     if not missing:
         return state
-    read = _reader(generator, state.latent, state.config)
     features = read(np.array([point.handle for point in missing])).detach()  # (n, C)
     taken = {point.id: feature.clone() for point, feature in zip(missing, features, strict=True)}
     points = tuple(dataclasses.replace(point, reference=taken.get(point.id, point.reference)) for point in state.points)
     return dataclasses.replace(state, points=points)
 
 
-def _supervise(generator: Generator, state: DragState) -> tuple[Tensor, Moments, dict[str, float]]:
-    """The latent after one Adam step, the moments, and the terms of the loss."""
+def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tensor, Moments, dict[str, float]]:
+    """The state with all references, the latent after one Adam step, the moments, and the terms of the loss."""
     config, latent = state.config, state.latent
     method, frame, blocks = method_of(config), frame_of(config, state.resolution), blocks_of(generator, config)
-    mask = state.mask if config.mask_weight > 0 else None
-    # The generator remembers the maps of one latent: so the anchor's first, then those that both terms read.
-    bases = [state.anchor.features(generator, block) for block in blocks] if mask is not None else []
-    motion = method.motion_loss(_reader(generator, latent, config), state.handles, state.targets, frame)
-    kept: Tensor | None = None
-    if mask is not None:
-        kept = _mask_loss(method, [generator.features(latent, block) for block in blocks], bases, mask)
-    terms = [motion, None if kept is None else config.mask_weight * kept]
+    mask, keep = _mask_of(state), _kept(generator, state)
+    if mask is not None and keep is None:
+        # The generator remembers the maps of one latent: so the anchor's first, then those that both terms read.
+        bases = state.anchor.maps(generator, blocks)
+        maps = generator.maps(latent, blocks)
+    ahead = _ahead(generator, state, np.array([point.seen for point in state.points]))
+    read = _reader(generator, latent, config, ahead)
+    state = _with_references(state, read)
+    motion = method.motion_loss(read, state.handles, state.targets, frame)
+    keeping: Tensor | None = None
+    if mask is not None and keep is None:
+        keeping = _mask_loss(method, maps, bases, mask)
+    elif mask is not None and keep is not None and len(keep[1].numbers) and latent is not state.anchor.latent:
+        # At the anchor itself nothing has changed, but for rounding, which Adam would blow up to full steps.
+        block, kept = keep
+        now = generator.sample_features(latent, block, torch.from_numpy(kept.positions), ahead)
+        change = (now - state.anchor.kept(generator, block, mask, kept)).abs().mean(dim=1)
+        keeping = (change * torch.from_numpy(kept.weights).to(change)).sum()
+    terms = [motion, None if keeping is None else config.mask_weight * keeping]
     total = sum((term for term in terms if term is not None), start=latent.new_zeros(()))
-    loss = {"motion": _value(motion), "mask": _value(kept)}
+    loss = {"motion": _value(motion), "mask": _value(keeping)}
     gradient = torch.autograd.grad(total, latent)[0] if total.requires_grad else torch.zeros_like(latent)
-    rows = min(config.edit_layers, latent.shape[1])
-    moved, moments = _step_rows(latent.detach(), gradient, state.moments, config.learning_rate, rows)
+    moved, moments = _step_rows(latent.detach(), gradient, state.moments, config)
     if not np.isfinite(list(loss.values())).all() or not bool(torch.isfinite(moved).all()):
         raise DivergedError(
             f"step {state.step + 1} gave a loss of {_value(total)} and a latent that is not finite; the latent before "
             "it is kept. Lower learning_rate or mask_weight, or begin from another latent"
         )
-    return moved.requires_grad_(), moments, loss
+    return state, moved.requires_grad_(), moments, loss
 
 
 def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Tensor) -> Tensor | None:
@@ -152,22 +193,27 @@ def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Te
     return torch.stack(parts).sum() if parts else None
 
 
-def _step_rows(
-    ws: Tensor, gradient: Tensor, moments: Moments, learning_rate: float, rows: int
-) -> tuple[Tensor, Moments]:
-    """Adam on the first ``rows`` rows of ``ws``; the others, and their moments, stay."""
+def _step_rows(ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig) -> tuple[Tensor, Moments]:
+    """Adam on the first rows of ``ws``, the others and their moments stay; or on what all rows have in common."""
+    if config.space == "w":
+        return adam_step(ws, gradient.sum(dim=1, keepdim=True).expand_as(ws), moments, config.learning_rate)
+    rows = min(config.edit_layers, ws.shape[1])
     part = Moments(moments.first[:, :rows], moments.second[:, :rows], moments.count)
-    stepped, part = adam_step(ws[:, :rows], gradient[:, :rows], part, learning_rate)
+    stepped, part = adam_step(ws[:, :rows], gradient[:, :rows], part, config.learning_rate)
     first = torch.cat([part.first, moments.first[:, rows:]], dim=1)
     second = torch.cat([part.second, moments.second[:, rows:]], dim=1)
     return torch.cat([stepped, ws[:, rows:]], dim=1), Moments(first, second, part.count)
 
 
 def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray:
+    """Where the handles are in the picture of ``latent``, one step on from ``state``."""
     references = [point.reference for point in state.points if point.reference is not None]
     frame = frame_of(state.config, state.resolution)
-    # Read with a graph, though tracking needs none: the generator then keeps the map for the next supervision.
-    read = _reader(generator, latent, state.config)
+    # Read with a graph, though tracking needs none, and with what the next supervision will read: so the generator
+    # computes it once for both.
+    if _mask_of(state) is not None and _kept(generator, state) is None:
+        generator.maps(latent, blocks_of(generator, state.config))
+    read = _reader(generator, latent, state.config, _ahead(generator, state, state.handles))
     return method_of(state.config).track(read, state.handles, references, frame)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from draggan_widget.config import DragConfig
-    from draggan_widget.dragging.sampling import Reader
+    from draggan_widget.dragging.sampling import Kept, Reader
     from draggan_widget.generators import Generator
 
 
@@ -36,6 +36,9 @@ class Method(Protocol):
 
     def mask_loss(self, features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
         """The term that keeps ``features`` (1, C, h, w) at ``base`` where the mask (H, W) is 0; None if it has none."""
+
+    def kept(self, mask: Tensor, size: tuple[int, int], /) -> Kept | None:
+        """The cells of a map of ``size`` that ``mask_loss`` reads; None if it reads the whole map of every block."""
 
     def tolerance(self, points: int, frame: Frame, /) -> float:
         """Pixels to go within which a handle has arrived, where the config does not say."""
@@ -62,3 +65,13 @@ def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
         first, last = generator.blocks[0], generator.blocks[-1]
         raise ValueError(f"config.block is {asked}; this generator has blocks {first} to {last}, or leave it None")
     return blocks
+
+
+def mask_block_of(generator: Generator, config: DragConfig) -> int:
+    """The block whose features a mask keeps, where a method chooses: the finest one that needs to be looked at.
+
+    What is edited changes the map of the last block with an edited row of its own; all finer maps follow from this one
+    by layers that stay as they are. Where it stays, they stay, and it is many times smaller.
+    """
+    finest = max(blocks_of(generator, config))
+    return finest if config.space == "w" else min(finest, generator.block_of_row(config.edit_layers - 1))

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.dragging.geometry import Frame, lengths, square
-from draggan_widget.dragging.sampling import Reader, distances_to_references, mean_per_disc
+from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references, mean_per_disc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,11 @@ def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
         parts.append(torch.autograd.grad(total, part)[0])
     gradient = torch.cat(parts, dim=1) / (change.shape[1] * mask.numel())
     return (change * gradient).sum()
+
+
+def kept(_mask: Tensor, _size: tuple[int, int]) -> Kept | None:
+    """None: the mask term is taken of the whole map."""
+    return None
 
 
 def tolerance(_points: int, frame: Frame) -> float:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.dragging.geometry import Frame, disc, square
-from draggan_widget.dragging.sampling import Reader, distances_to_references, mean_per_disc
+from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references, mean_per_disc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,6 +49,11 @@ def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
         return None
     stay = 1 - F.adaptive_avg_pool2d(mask[None, None], (features.shape[2], features.shape[3]))  # (1, 1, h, w)
     return ((features - base) * stay).abs().mean()
+
+
+def kept(_mask: Tensor, _size: tuple[int, int]) -> Kept | None:
+    """None: the mask term is taken of the whole map."""
+    return None
 
 
 def tolerance(points: int, _frame: Frame) -> float:

@@ -27,6 +27,8 @@ class Point:
     target: XY
     start: XY
     """Where somebody put the handle."""
+    seen: XY
+    """The middle of what was read of the latent around it: where the handle was before it was tracked."""
     reference: Tensor | None = None
     """Features (C,) that tracking looks for. None: to be taken at the handle, from the latent of the next step."""
 
@@ -44,7 +46,7 @@ def make_points(points: Any, config: DragConfig, resolution: tuple[int, int]) ->
             raise ValueError(f"two points have the id {number}; give each its own")
         start = place(check_xy(f"the handle of point {number}", handle, resolution), config, resolution)
         end = check_xy(f"the target of point {number}", target, resolution)
-        made.append(Point(number, start, end, start))
+        made.append(Point(number, start, end, start, start))
     return tuple(made)
 
 

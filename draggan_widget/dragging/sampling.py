@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +18,18 @@ LARGEST_READ = 1 << 15
 
 class DivergedError(FloatingPointError):
     """The optimisation produced NaN or infinity. The state it was asked to step from is unharmed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    """Cells of a map that are to stay as they were."""
+
+    numbers: np.ndarray
+    """(n,), counted row by row."""
+    positions: np.ndarray
+    """(n, 2), their middles in picture pixels (x, y)."""
+    weights: np.ndarray
+    """(n,), of the mean change of each over its channels."""
 
 
 def mean_per_disc(differences: Tensor, counts: Sequence[int]) -> Tensor:

@@ -17,6 +17,7 @@ from draggan_widget.dragging.points import Point
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from draggan_widget.dragging.sampling import Kept
     from draggan_widget.generators import Generator
 
 VERSION = 1
@@ -24,22 +25,31 @@ VERSION = 1
 
 
 class Anchor:
-    """The latent whose features stay where the mask says so, and these features, computed when first asked for."""
+    """The latent whose features stay where the mask says so, and those of these features that were asked for."""
 
     def __init__(self, latent: Tensor) -> None:
         self.latent = latent
-        self._features: dict[int, Tensor] = {}
+        self._maps: dict[tuple[int, ...], list[Tensor]] = {}
+        self._kept: tuple[Tensor, int, Tensor] | None = None
 
-    def features(self, generator: Generator, block: int) -> Tensor:
-        """F0 (1, C, h, w), detached.
+    def maps(self, generator: Generator, blocks: tuple[int, ...]) -> list[Tensor]:
+        """F0 (1, C, h, w) of each block, detached.
 
         Computed with a graph like every other map, so that at the anchor itself F - F0 is exactly 0: Adam would blow
         up any rounding difference to full steps.
         """
-        if block not in self._features:
+        if blocks not in self._maps:
             with torch.enable_grad():
-                self._features[block] = generator.features(self.latent, block).detach()
-        return self._features[block]
+                self._maps[blocks] = [feature_map.detach() for feature_map in generator.maps(self.latent, blocks)]
+        return self._maps[blocks]
+
+    def kept(self, generator: Generator, block: int, mask: Tensor, kept: Kept) -> Tensor:
+        """F0 (n, C) of the cells that ``mask`` keeps, detached."""
+        if self._kept is None or self._kept[0] is not mask or self._kept[1] != block:
+            positions = torch.from_numpy(kept.positions)
+            with torch.no_grad():
+                self._kept = mask, block, generator.sample_features(self.latent, block, positions)
+        return self._kept[2]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +145,13 @@ class DragState:
             "config": self.config.to_dict(),
             "resolution": list(self.resolution),
             "points": [
-                {"id": p.id, "handle": list(p.handle), "target": list(p.target), "start": list(p.start)}
+                {
+                    "id": p.id,
+                    "handle": list(p.handle),
+                    "target": list(p.target),
+                    "start": list(p.start),
+                    "seen": list(p.seen),
+                }
                 for p in self.points
             ],
             "step": self.step,
@@ -175,6 +191,7 @@ class DragState:
                         handle=_pair(point["handle"]),
                         target=_pair(point["target"]),
                         start=_pair(point["start"]),
+                        seen=_pair(point.get("seen", point["handle"])),
                         reference=moved.get(f"reference.{point['id']}"),
                     )
                     for point in description["points"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import dataclasses
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,7 +45,8 @@ class Generator(nn.Module, abc.ABC):
 
     def __init__(self) -> None:
         super().__init__()
-        self._latest: _Maps | None = None
+        self._latest: Remembered | None = None
+        self._sizes: dict[int, tuple[int, int]] = {}
 
     def freeze(self) -> None:
         """Evaluation mode, and no gradients for weights: only latents are optimised."""
@@ -114,37 +115,63 @@ class Generator(nn.Module, abc.ABC):
         Nothing above the block is computed. Asked again with the very same ``ws`` tensor (by this or by
         ``sample_features``), the map is not computed again, until a gradient has been taken through it.
         """
-        return self._maps(ws, (block,))[0]
+        return self.maps(ws, (block,))[0]
 
-    def sample_features(self, ws: Tensor, blocks: int | Sequence[int], xy: Tensor) -> Tensor:
+    def sample_features(
+        self,
+        ws: Tensor,
+        blocks: int | Sequence[int],
+        xy: Tensor,
+        ahead: Mapping[int, Tensor] | None = None,  # noqa: ARG002
+    ) -> Tensor:
         """Features (P, C) at picture positions ``xy`` (P, 2), as if the map were bilinearly upsampled to the picture.
 
         The upsampling is that of ``align_corners=False``; positions outside the picture read its border. With several
         ``blocks`` their channels follow one another. ``ws`` is (1, num_ws, w_dim); differentiable in it. How much of
         the map is computed for it is the generator's secret.
+
+        :param ahead: block → positions (Q, 2) that will be asked for next with the very same ``ws`` tensor. What they
+            need may be computed along with what ``xy`` needs, which is cheaper than computing it later.
         """
         asked = (blocks,) if isinstance(blocks, int) else tuple(blocks)
-        sampled = [sample_map(feature_map, xy, self.resolution) for feature_map in self._maps(ws, asked)]
+        sampled = [sample_map(feature_map, xy, self.resolution) for feature_map in self.maps(ws, asked)]
         return sampled[0] if len(sampled) == 1 else torch.cat(sampled, dim=1)
+
+    def block_of_row(self, row: int) -> int:  # noqa: ARG002 - of any other generator nothing is known
+        """The first block whose features depend on row ``row`` of a latent; the last one if that is not known."""
+        return self.blocks[-1]
+
+    def map_size(self, block: int) -> tuple[int, int]:
+        """(h, w) of the feature map after a block."""
+        if block not in self._sizes:
+            like = next(self.parameters())
+            with torch.no_grad():
+                (feature_map,) = self.feature_maps(like.new_zeros(1, self.num_ws, self.w_dim), [block])
+            self._sizes[block] = (feature_map.shape[2], feature_map.shape[3])
+        return self._sizes[block]
 
     def default_block(self) -> int:
         """The block of 128×128 for pictures of 256 px and more, of half the picture below that."""
         return self.blocks[-2] if self.resolution[0] < 256 else self.blocks[5]
 
-    def _maps(self, ws: Tensor, blocks: tuple[int, ...]) -> list[Tensor]:
+    def _check(self, ws: Tensor, blocks: tuple[int, ...]) -> None:
         if unknown := [block for block in blocks if block not in self.blocks]:
             known = f"{self.blocks[0]} to {self.blocks[-1]}"
             raise ValueError(f"no synthesis block {unknown[0]}; this generator has {known}")
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise ValueError(f"ws has shape {tuple(ws.shape)}; this generator takes (N, {self.num_ws}, {self.w_dim})")
+
+    def maps(self, ws: Tensor, blocks: tuple[int, ...]) -> list[Tensor]:
+        """``features`` of several blocks, in their order, computed together."""
+        self._check(ws, blocks)
         if ws.is_inference():
             return self.feature_maps(ws, blocks)
         latest = self._latest
-        if latest is None or not latest.serve(ws, blocks):
-            latest = _Maps.compute(self, ws, blocks)
-            self._latest = latest
-        maps = [latest.maps[block] for block in blocks]
-        return maps if torch.is_grad_enabled() else [feature_map.detach() for feature_map in maps]
+        if latest is None or not (latest.serves(ws) and all(block in latest.tensors for block in blocks)):
+            maps = dict(zip(blocks, self.feature_maps(ws, blocks), strict=True))
+            latest = Remembered.of(self, "_latest", ws, maps)
+        found = [latest.tensors[block] for block in blocks]
+        return found if torch.is_grad_enabled() else [feature_map.detach() for feature_map in found]
 
     # --- picture -------------------------------------------------------------------------------------------------
 
@@ -152,43 +179,72 @@ class Generator(nn.Module, abc.ABC):
     def synthesize(self, ws: Tensor) -> Tensor:
         """``ws`` (N, num_ws, w_dim) → pictures (N, channels, H, W), nominally in [-1, 1], not clamped."""
 
+    def preview(self, ws: Tensor, block: int) -> Tensor | None:  # noqa: ARG002 - for those that have one
+        """A coarse picture (N, channels, h, w) of the size of a block's map, from that block and those below it alone.
+
+        None where a generator's blocks do not each add to the picture.
+        """
+        return None
+
+    def share(self, block: int) -> float:
+        """The part of ``synthesize``'s work, above 0 to 1, that the blocks up to this one are, roughly."""
+        return block / self.blocks[-1]
+
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles leave the remembered maps behind: they hold a graph and a weak reference.
         return {**self.__dict__, "_latest": None}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Maps:
-    """The maps last computed. Tracking and supervision read the same ones, so they are computed once an iteration."""
+class Remembered:
+    """Features last computed of one latent: tracking and supervision read the same ones, once an iteration."""
 
     owner: weakref.ref[Tensor]
     version: int
     has_graph: bool
-    maps: dict[int, Tensor]
+    tensors: dict[int, Tensor]
+    """Block → its map, or the features of some of its cells."""
     key: object
+    cells: dict[int, np.ndarray]
+    """Block → the numbers of these cells, sorted; empty where the maps are whole."""
 
     @classmethod
-    def compute(cls, generator: Generator, ws: Tensor, blocks: tuple[int, ...]) -> _Maps:
-        maps = dict(zip(blocks, generator.feature_maps(ws, blocks), strict=True))
-        has_graph = any(feature_map.requires_grad for feature_map in maps.values())
+    def of(
+        cls,
+        generator: Generator,
+        slot: str,
+        ws: Tensor,
+        tensors: dict[int, Tensor],
+        cells: dict[int, np.ndarray] | None = None,
+    ) -> Remembered:
+        """Remember ``tensors`` of ``ws`` as the attribute ``slot`` of ``generator``.
+
+        A latent that is only looked at, without a graph, does not take the place of one that is being dragged.
+        """
+        has_graph = any(tensor.requires_grad for tensor in tensors.values())
         key = object()
-        remembered = cls(weakref.ref(ws), ws._version, has_graph, maps, key)
+        remembered = cls(weakref.ref(ws), ws._version, has_graph, tensors, key, cells or {})
         holder = weakref.ref(generator)
 
         def forget(_gradient: Tensor) -> None:
             # A gradient taken through a map frees its graph, so the map can serve no second one.
             # Nothing here may hold a map: a map that its own hook holds is never freed.
             alive = holder()
-            if alive is not None and alive._latest is not None and alive._latest.key is key:
-                alive._latest = None
+            latest = None if alive is None else getattr(alive, slot)
+            if latest is not None and latest.key is key:
+                setattr(alive, slot, None)
 
-        for feature_map in maps.values():
-            if feature_map.requires_grad:
-                feature_map.register_hook(forget)  # type: ignore[no-untyped-call]
+        for tensor in tensors.values():
+            if tensor.requires_grad:
+                tensor.register_hook(forget)  # type: ignore[no-untyped-call]
+        before = getattr(generator, slot)
+        if has_graph or before is None or not before.has_graph:
+            setattr(generator, slot, remembered)
         return remembered
 
-    def serve(self, ws: Tensor, blocks: tuple[int, ...]) -> bool:
-        same = self.owner() is ws and self.version == ws._version and all(block in self.maps for block in blocks)
+    def serves(self, ws: Tensor) -> bool:
+        """Whether these are features of that very tensor, with a graph if one is wanted."""
+        same = self.owner() is ws and self.version == ws._version
         return same and (self.has_graph or not (ws.requires_grad and torch.is_grad_enabled()))
 
 

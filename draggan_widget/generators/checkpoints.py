@@ -108,7 +108,10 @@ def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], No
 
 
 def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
-    """The generator of what was read from ``path``. :raises CheckpointError: if weights and description disagree."""
+    """The generator of what was read from ``path``, whose tensors it takes away, lest all be there twice.
+
+    :raises CheckpointError: if weights and description disagree.
+    """
     try:
         with torch.device("meta"):  # a description may claim any widths, which cost nothing there
             generator = FAMILIES[translation.family].from_config(translation.config, translation.drag_config())
@@ -118,10 +121,9 @@ def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
         ) from error
     try:
         # Copies, since what was read may lie in the file itself, which may change or go.
-        tensors = {
-            name: tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-            for name, tensor in translation.tensors.items()
-        }
+        read, tensors = translation.tensors, {}
+        for name in list(read):
+            tensors[name] = read.pop(name).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         generator.network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
@@ -160,7 +162,10 @@ def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], head
         raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
     partial = Path(f"{os.fspath(path)}.partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode  # as the user wants new files; safetensors hides them from everybody else
         safetensors.torch.save_file(tensors, partial, metadata=header)
+        partial.chmod(mode)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

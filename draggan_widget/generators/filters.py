@@ -56,33 +56,45 @@ def jinc_low_pass(taps: int, cutoff: float, half_width: float, rate: float) -> T
     return torch.from_numpy(kernel / kernel.sum()).to(torch.get_default_dtype())
 
 
-class Resampler:
-    """Where the samples of a filtered leaky ReLU lie: rate × ``up``, filter, leaky ReLU, filter, rate / ``down``.
+class Span:
+    """Which cells of its input a filtered leaky ReLU reads, along rows or along columns.
 
-    Both filters are computed at the input's own rate, which is the lowest: the signal at the high rate is held as
-    ``up`` × ``up`` maps, each of the samples at one position between those of the input ("polyphase"). Neither zeros
-    that are put in between nor samples that are thrown away are ever computed.
-
-    :param size: cells along each side of the input. :param out_size: of the output. The middle stays the middle.
+    :param size: cells of the input in this direction. :param out_size: of the output. The middle stays the middle.
     :param up: the high rate as a multiple of the input's. :param down: of the output's; ``up`` is a multiple of it.
     :param up_taps: of the first filter, a multiple of ``up``. :param down_taps: of the second.
     """
 
     def __init__(self, size: int, out_size: int, up: int, down: int, up_taps: int, down_taps: int) -> None:
-        self.out_size, self.up, self.down = out_size, up, down
-        self.grow = up // down
-        """The output's rate as a multiple of the input's."""
+        self.size, self.out_size, self.grow = size, out_size, up // down
         # Count high-rate samples from the first that the second filter reads. Where, then, is the input's first?
         lead = ((out_size - 1) * down + up_taps + down_taps - 2 - (size - 1) * up + 1) // 2
         # Begin a little earlier, so that all phases of one index read the same cells of the input.
         self.early = (up - 1 - lead) % up
         self.start = -((lead + self.early) // up)
         """The first cell of the input that is read; negative ones lie before it and are zeros."""
-        self.down_taps = down_taps
         self.reach = math.ceil(((self.grow - 1) * down + self.early + down_taps) / up)
         """Taps per phase of the second filter."""
         self.stop = self.start + math.ceil(out_size / self.grow) + self.reach + up_taps // up - 2
         """One after the last cell of the input that is read."""
+
+
+class Resampler:
+    """A filtered leaky ReLU between two maps: rate × ``up``, filter, leaky ReLU, filter, rate / ``down``.
+
+    Both filters are computed at the input's own rate, which is the lowest: the signal at the high rate is held as
+    ``up`` × ``up`` maps, each of the samples at one position between those of the input ("polyphase"). Neither zeros
+    that are put in between nor samples that are thrown away are ever computed.
+
+    :param shape: rows and columns of the input. :param out_shape: of the output; for the others see ``Span``.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int], out_shape: tuple[int, int], up: int, down: int, up_taps: int, down_taps: int
+    ) -> None:
+        self.up, self.down, self.grow, self.down_taps = up, down, up // down, down_taps
+        self.rows, self.columns = (
+            Span(size, out_size, up, down, up_taps, down_taps) for size, out_size in zip(shape, out_shape, strict=True)
+        )
 
     def up_kernel(self, taps: Tensor) -> Tensor:
         """The filter ``taps`` (T,) as one small filter per phase: (up², 1, T / up, T / up)."""
@@ -90,26 +102,31 @@ class Resampler:
         return torch.einsum("ya,xb->yxab", phases, phases).flatten(0, 1)[:, None]
 
     def down_kernel(self, taps: Tensor) -> Tensor:
-        """The filter ``taps`` (T,) or (T, T), per phase of output and input: (grow², up², reach, reach)."""
+        """The filter ``taps`` (T,) or (T, T), per phase of output and input: (grow², up², rows' and columns' reach)."""
         square = taps if taps.ndim == 2 else torch.outer(taps, taps)
-        span = self.reach * self.up
         kernels = []
         for row in range(self.grow):
             for column in range(self.grow):
-                top, left = row * self.down + self.early, column * self.down + self.early
-                bottom, right = span - top - self.down_taps, span - left - self.down_taps
-                spread = F.pad(square, [left, right, top, bottom]).view(self.reach, self.up, self.reach, self.up)
+                top, bottom = self._around(self.rows, row)
+                left, right = self._around(self.columns, column)
+                spread = F.pad(square, [left, right, top, bottom])
+                spread = spread.view(self.rows.reach, self.up, self.columns.reach, self.up)
                 kernels.append(spread.permute(1, 3, 0, 2).flatten(0, 1))  # (up², reach, reach)
         return torch.stack(kernels)
+
+    def _around(self, span: Span, phase: int) -> tuple[int, int]:
+        """Zeros before and after the second filter's taps, for one phase of the output."""
+        before = phase * self.down + span.early
+        return before, span.reach * self.up - before - self.down_taps
 
     def __call__(
         self, x: Tensor, up_taps: Tensor, down_taps: Tensor, slope: float, gain: float, clamp: float | None
     ) -> Tensor:
         """The filtered leaky ReLU (figure 4b of the paper).
 
-        :param x: (N, C, h, w), the cells ``start`` to ``stop`` of the input in both directions.
+        :param x: (N, C, h, w), the cells that ``rows`` and ``columns`` say, from ``start`` to ``stop``.
         :param slope: for negative values. :param gain: for all, after that. :param clamp: the largest magnitude, after
-            that; None: any. :returns: (N, C, out_size, out_size).
+            that; None: any. :returns: (N, C, *out_shape).
         """
         up_kernel, down_kernel = self.up_kernel(up_taps), self.down_kernel(down_taps) * gain
         limit = None if clamp is None else clamp / gain
@@ -132,7 +149,7 @@ class Resampler:
         if self.grow == 1:
             return sums[0]
         z = F.pixel_shuffle(torch.stack(sums, dim=2).flatten(1, 2), self.grow)
-        return z[:, :, : self.out_size, : self.out_size]
+        return z[:, :, : self.rows.out_size, : self.columns.out_size]
 
 
 def _each_channel(x: Tensor, kernel: Tensor) -> Tensor:

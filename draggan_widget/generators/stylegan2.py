@@ -10,10 +10,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
-from draggan_widget.generators.base import Generator
+from draggan_widget.generators.base import Generator, Remembered
+from draggan_widget.generators.cells import corners
 from draggan_widget.generators.stylegan2_layers import (
     ARCHITECTURES,
     FIR,
@@ -29,6 +32,7 @@ from draggan_widget.generators.stylegan2_layers import (
     unit_second_moment,
     upsample,
 )
+from draggan_widget.generators.windows import Windows, blend, covers
 
 __all__ = [
     "FIR",
@@ -151,6 +155,8 @@ class StyleGAN2(Generator):
         }
         self.network = nn.ModuleDict({"mapping": mapping, "synthesis": nn.ModuleDict(blocks)})
         """Its ``state_dict()`` has the names of the checkpoints people have."""
+        self._windows: Windows | None = None
+        self._rows: Remembered | None = None
         self.freeze()
 
     @classmethod
@@ -174,16 +180,86 @@ class StyleGAN2(Generator):
             maps[block] = x
         return [maps[block] for block in blocks]
 
+    def sample_features(
+        self, ws: Tensor, blocks: int | Sequence[int], xy: Tensor, ahead: Mapping[int, Tensor] | None = None
+    ) -> Tensor:
+        """See ``Generator``. On a processor only the cells that are read are computed, and those they depend on."""
+        asked = (blocks,) if isinstance(blocks, int) else tuple(blocks)
+        self._check(ws, asked)
+        maps = self._latest
+        whole = maps is not None and maps.serves(ws) and all(block in maps.tensors for block in asked)
+        if whole or len(ws) != 1 or ws.is_inference() or not Windows.can_evaluate(ws):
+            return super().sample_features(ws, asked, xy)
+        places = {block: self._corners(xy, block) for block in asked}
+        rows = self._cells(ws, {block: cells for block, (cells, _) in places.items()}, ahead)
+        if rows is None:
+            return super().sample_features(ws, asked, xy)
+        sampled = [blend(rows.cells[block], rows.tensors[block], *places[block]) for block in asked]
+        features = sampled[0] if len(sampled) == 1 else torch.cat(sampled, dim=1)
+        return features if torch.is_grad_enabled() else features.detach()
+
+    def block_of_row(self, row: int) -> int:
+        """See ``Generator``."""
+        return min((row + 3) // 2, self.blocks[-1])
+
+    def map_size(self, block: int) -> tuple[int, int]:
+        """See ``Generator``."""
+        return self._synthesis_blocks()[block - 1].size
+
+    def _corners(self, xy: Tensor, block: int) -> tuple[np.ndarray, np.ndarray]:
+        return corners(xy.detach().cpu().double().numpy(), self.map_size(block), self.resolution)
+
+    def _cells(
+        self, ws: Tensor, wanted: dict[int, np.ndarray], ahead: Mapping[int, Tensor] | None
+    ) -> Remembered | None:
+        """Features of at least these cells, remembered or computed; None if the whole maps are the quicker way."""
+        windows, synthesis = self._windows, self._synthesis_blocks()
+        if windows is None or not windows.fits(synthesis):
+            windows = Windows(synthesis, [_rows(block) for block in self.blocks])
+            self._windows, self._rows = windows, None
+        # Whatever is read of a latent, the same cells are computed for it, to the same rounding.
+        for block, positions in (ahead or {}).items():
+            corner_cells, _ = self._corners(positions, block)
+            wanted[block] = np.append(wanted[block], corner_cells) if block in wanted else corner_cells
+        rows = self._rows
+        if rows is not None and rows.serves(ws) and covers(rows.cells, wanted):
+            return rows
+        found = windows.evaluate(ws, wanted)
+        if found is None:
+            return None
+        cells, features = found
+        return Remembered.of(self, "_rows", ws, features, cells)
+
     def synthesize(self, ws: Tensor) -> Tensor:
         """See ``Generator``."""
+        picture = self._paint(ws, self._synthesis_blocks())
+        assert picture is not None
+        return picture.contiguous()
+
+    def preview(self, ws: Tensor, block: int) -> Tensor | None:
+        """See ``Generator``. Only the architecture ``"skip"`` has previews."""
+        return self._paint(ws, self._synthesis_blocks()[:block])
+
+    def share(self, block: int) -> float:
+        """See ``Generator``."""
+        work = [
+            math.prod(layers.size) * layers.conv1.weight.numel()
+            + (0 if layers.is_first else math.prod(layers.size) // 4 * layers.conv0.weight.numel())
+            for layers in self._synthesis_blocks()
+        ]
+        return sum(work[:block]) / sum(work)
+
+    def _paint(self, ws: Tensor, blocks: Sequence[SynthesisBlock]) -> Tensor | None:
         x: Tensor | None = None
         picture: Tensor | None = None
-        for block, layers in enumerate(self._synthesis_blocks(), start=1):
+        for block, layers in enumerate(blocks, start=1):
             rows = ws[:, _rows(block)]
             x = layers.grow(x, rows)
             picture = layers.paint(x, rows, picture)
-        assert picture is not None
         return picture
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "_windows": None, "_rows": None}
 
     def _synthesis_blocks(self) -> list[SynthesisBlock]:
         return cast("list[SynthesisBlock]", list(cast("nn.ModuleDict", self.network["synthesis"]).values()))

@@ -103,6 +103,7 @@ class SynthesisBlock(nn.Module):
         # Halving the variance of both summands keeps that of a residual block's sum.
         gain = math.sqrt(0.5) if residual else 1.0
         self.is_first = in_channels is None
+        self.size = size
         self.register_buffer("resample_filter", fir_kernel(settings.resample_filter))
         if in_channels is None:
             self.const = nn.Parameter(normal_numbers(out_channels, *size))
@@ -120,7 +121,11 @@ class SynthesisBlock(nn.Module):
     def grow(self, x: Tensor | None, ws: Tensor) -> Tensor:
         """The block's features (N, C, H, W) from those of the block before (None at the first)."""
         if x is None:
-            first: Tensor = self.conv1(self.const[None].expand(len(ws), -1, -1, -1), ws[:, 0])
+            start = self.const[None].expand(len(ws), -1, -1, -1)
+            if start.device.type == "cpu":
+                # All that follows stays so: there, transposed convolutions are several times quicker channels last.
+                start = start.contiguous(memory_format=torch.channels_last)
+            first: Tensor = self.conv1(start, ws[:, 0])
             return first
         grown: Tensor = self.conv1(self.conv0(x, ws[:, 0]), ws[:, 1])
         if self.skip is not None:
@@ -170,11 +175,12 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("resample_filter", fir_kernel(settings.resample_filter))
         if self.use_noise:
             self.register_buffer("noise_const", normal_numbers(*size))
+        self._kept: tuple[tuple[int, int, torch.dtype], Tensor] | None = None
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
         styles = self.affine(w)  # (N, C_in)
-        norms = torch.rsqrt(styles.square() @ self.weight.square().sum(dim=(2, 3)).T + 1e-8)  # (N, C_out)
+        norms = torch.rsqrt(styles.square() @ self._energies().T + 1e-8)  # (N, C_out)
         x = x * styles[:, :, None, None]
         if self.up:
             # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed
@@ -188,6 +194,16 @@ class SynthesisLayer(nn.Module):
             x = x + self.noise_const * self.noise_strength
         x = F.leaky_relu(x + self.bias[:, None, None], LEAKY_SLOPE) * self.gain
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
+
+    def _energies(self) -> Tensor:
+        """Sums of the squares of the weights over their taps (C_out, C_in), kept while the weights stay."""
+        weight = self.weight
+        if weight.requires_grad:
+            return weight.square().sum(dim=(2, 3))
+        state = (weight._version, weight.data_ptr(), weight.dtype)
+        if self._kept is None or self._kept[0] != state:
+            self._kept = state, weight.square().sum(dim=(2, 3))
+        return self._kept[1]
 
 
 class Shortcut(nn.Module):

@@ -26,7 +26,8 @@ class StyleGAN3(Generator):
     Block k is the layer L(k-1) of a checkpoint; the last layer, to RGB, is none. Row 0 of a latent turns and shifts the
     input, row k is read by block k. Feature maps come without their margin: they cover the picture, no more.
 
-    :param resolution: picture size in pixels, a power of two from 16 to 2048; pictures are square.
+    :param resolution: picture size in pixels, a power of two from 16 to 2048; or (H, W), H being such a number and W
+        the same or half of it, as in StyleGAN-Human's (512, 256).
     :param z_dim: width of the Gaussian input. :param w_dim: width of a latent row.
     :param c_dim: number of classes, 0 for none. :param img_channels: 1 (grey), 3 (RGB) or 4 (RGBA).
     :param mapping_layers: depth of the mapping network.
@@ -37,7 +38,8 @@ class StyleGAN3(Generator):
     :param num_critical: how many of them, at the end, are critically sampled: cutoff at half the rate.
     :param first_cutoff: f_c of the first layer. :param first_stopband: f_t of the first layer.
     :param last_stopband_rel: f_t of the last layer as a multiple of its f_c.
-    :param margin_size: cells around the picture on each side of a map.
+    :param margin_size: cells above and below the picture in every map, and left and right of it, there half as many
+        where the picture is half as wide as high.
     :param output_scale: by which the last layer's output is multiplied.
     :param conv_kernel: 3 or 1, the side of the convolutions. :param filter_size: taps of a filter per cell.
     :param lrelu_upsampling: the rate of the leaky ReLUs as a multiple of their layer's.
@@ -49,7 +51,7 @@ class StyleGAN3(Generator):
 
     def __init__(
         self,
-        resolution: int,
+        resolution: int | Sequence[int],
         *,
         z_dim: int = 512,
         w_dim: int = 512,
@@ -74,8 +76,9 @@ class StyleGAN3(Generator):
         drag_config: DragConfig | None = None,
     ) -> None:
         super().__init__()
+        height, width = _check_resolution(resolution)
         self.config: dict[str, Any] = {
-            "resolution": resolution,
+            "resolution": height if width == height else [height, width],
             "z_dim": z_dim,
             "w_dim": w_dim,
             "c_dim": c_dim,
@@ -101,7 +104,7 @@ class StyleGAN3(Generator):
         _check(self.config)
         self.signals = plan(**{name: self.config[name] for name in PLAN})
         self.output_scale = output_scale
-        self.resolution = (resolution, resolution)
+        self.resolution = (height, width)
         self.channels = img_channels
         self.num_ws = num_layers + 2
         self.w_dim = w_dim
@@ -113,7 +116,7 @@ class StyleGAN3(Generator):
         synthesis: dict[str, nn.Module] = {"input": FourierFeatures(w_dim, self.signals[0])}
         before = self.signals[0]
         for index, after in enumerate(self.signals):
-            name = f"L{index}_{after.size}_{after.channels}"
+            name = f"L{index}_{after.shape[1]}_{after.channels}"
             if index == num_layers:
                 synthesis[name] = ToRGB(before, after, settings)
             else:
@@ -137,18 +140,22 @@ class StyleGAN3(Generator):
         return w[:, None].repeat(1, self.num_ws, 1)
 
     def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
-        """See ``Generator``. Maps are as wide as the picture: cell i of n covers i/n to (i + 1)/n of its width."""
+        """See ``Generator``. Maps cover the picture exactly: column i of n covers i/n to (i + 1)/n of its width."""
         first, *layers = self._synthesis_layers()
         maps: dict[int, Tensor] = {}
         x = first(ws[:, 0])
         for block, layer in enumerate(layers[: max(blocks)], start=1):
             x = layer(x, ws[:, block])
-            inside = slice(self.signals[block - 1].margin, x.shape[2] - self.signals[block - 1].margin)
-            maps[block] = x[:, :, inside, inside]
+            rows, columns = self.signals[block - 1].margins
+            maps[block] = x[:, :, rows : x.shape[2] - rows, columns : x.shape[3] - columns]
         return [maps[block] for block in blocks]
 
+    def block_of_row(self, row: int) -> int:
+        """See ``Generator``."""
+        return min(max(row, 1), self.blocks[-1])
+
     def default_block(self) -> int:
-        """The last block of the first rate of 128 cells or more, of half the picture below 256 px."""
+        """The last block of the first rate of 128 cells a column or more, of half the picture below 256 px."""
         wanted = min(128, self.resolution[0] // 2)
         rates = [signal.rate for signal in self.signals[:-1]]
         rate = min(rate for rate in rates if rate >= wanted)
@@ -167,7 +174,7 @@ class StyleGAN3(Generator):
 
 
 def plan(
-    resolution: int,
+    resolution: int | Sequence[int],
     *,
     img_channels: int,
     channel_base: int,
@@ -183,30 +190,36 @@ def plan(
 
     Cutoffs and stopbands grow geometrically up to the first critically sampled layer, and stay from there on. A rate
     is the power of two from which the stopband can be told, at most the picture's; transition bands take what the rate
-    leaves. See ``StyleGAN3`` for the settings.
+    leaves. Maps of a picture half as wide as high are so with their margins. See ``StyleGAN3`` for the settings.
 
     :raises ValueError: for settings by which a signal would not fit its rate.
     """
-    last_cutoff = resolution / 2
+    height, width = _check_resolution(resolution)
+    narrow = height // width
+    if margin_size % narrow:
+        raise ValueError(f"margin_size is {margin_size}; it must be even for pictures half as wide as high")
+    last_cutoff = height / 2
     last_stopband = last_cutoff * last_stopband_rel
     signals = []
     for index in range(num_layers + 1):
         share = min(index / (num_layers - num_critical), 1.0)
         cutoff = first_cutoff * (last_cutoff / first_cutoff) ** share
         stopband = first_stopband * (last_stopband / first_stopband) ** share
-        rate = 2 ** math.ceil(math.log2(min(2 * stopband, resolution)))
+        rate = 2 ** math.ceil(math.log2(min(2 * stopband, height)))
         half_width = max(stopband, rate / 2) - cutoff
-        size = resolution if index >= num_layers - 1 else rate + 2 * margin_size
+        margin = 0 if index >= num_layers - 1 else margin_size
+        # In the layers that have none the rate is that of the picture, as is checked below.
+        shape = (rate + 2 * margin, (rate + 2 * margin) // narrow)
         channels = img_channels if index == num_layers else round(min(channel_base / 2 / cutoff, channel_max))
         if half_width <= 0 or channels < 1:
             raise ValueError(
                 f"layer {index} would pass {cutoff:.4g} and stop {stopband:.4g} cycles in {channels} channels; "
                 "first_stopband and last_stopband_rel must lie above the cutoffs, and channel_base be large enough"
             )
-        signals.append(Signal(rate, cutoff, half_width, size, channels))
+        signals.append(Signal(rate, cutoff, half_width, shape, (margin, margin // narrow), channels))
     rates = [signal.rate for signal in signals]
-    if rates != sorted(rates) or rates[-2:] != [resolution, resolution]:
-        raise ValueError(f"the layers would have {rates} cells, which do not grow to {resolution}; lower num_critical")
+    if rates != sorted(rates) or rates[-2:] != [height, height]:
+        raise ValueError(f"the layers would have {rates} cells, which do not grow to {height}; lower num_critical")
     return signals
 
 
@@ -234,8 +247,6 @@ def _check(config: Mapping[str, Any]) -> None:
     def refuse(name: str, wanted: str) -> ValueError:
         return ValueError(f"{name} is {config[name]!r}; it must be {wanted}")
 
-    if not isinstance(config["resolution"], int) or config["resolution"] not in [2**power for power in range(4, 12)]:
-        raise refuse("resolution", "a power of two from 16 to 2048")
     if not isinstance(config["use_radial_filters"], bool):
         raise refuse("use_radial_filters", "True or False")
     for name, (low, high) in WHOLE_NUMBERS.items():
@@ -253,6 +264,18 @@ def _check(config: Mapping[str, Any]) -> None:
         raise refuse("conv_clamp", "a finite number above 0, or None")
     if config["num_critical"] >= config["num_layers"]:
         raise refuse("num_critical", f"less than num_layers, which is {config['num_layers']}")
+
+
+def _check_resolution(resolution: Any) -> tuple[int, int]:
+    """(H, W) of a picture. :raises ValueError: for one that no network draws."""
+    given = (resolution, resolution) if isinstance(resolution, int) else resolution
+    usable = isinstance(given, (list, tuple)) and len(given) == 2 and all(type(side) is int for side in given)
+    if not usable or given[0] not in [2**power for power in range(4, 12)] or given[1] not in (given[0], given[0] // 2):
+        raise ValueError(
+            f"resolution is {resolution!r}; it must be a power of two from 16 to 2048, "
+            "or (H, W) of such an H and a W of the same or half of it"
+        )
+    return given[0], given[1]
 
 
 def _is_number(value: Any) -> bool:
@@ -278,12 +301,18 @@ def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
     :param init_kwargs: what NVIDIA's generator class was called with: ``z_dim``, ``c_dim``, ``w_dim``,
         ``img_resolution``, ``img_channels``, ``mapping_kwargs`` and, beside them, the settings of the synthesis.
-        16-bit layers are recorded and ignored: everything is computed in 32 bits.
+        StyleGAN-Human's says besides whether pictures are ``square``: others are ``img_resolution`` high and half as
+        wide. 16-bit layers are recorded and ignored: everything is computed in 32 bits.
     :raises Unreadable: for a setting that is unknown, missing or makes no network; the message names it.
     """
     from draggan_widget.generators.reading import Unreadable
 
     settings = dict(init_kwargs)
+    square = settings.pop("square", True)
+    if not isinstance(square, bool):
+        raise Unreadable(
+            f"holds a StyleGAN3 whose setting square is {str(square)[:60]}; give one where it is True or False"
+        )
     mapping = settings.pop("mapping_kwargs", None) or {}
     if not isinstance(mapping, Mapping):
         raise Unreadable(f"holds a StyleGAN3 whose mapping_kwargs are {type(mapping).__name__}, no table of settings")
@@ -302,6 +331,9 @@ def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         raise Unreadable(f"holds a StyleGAN3 without the settings {', '.join(missing)}; give a whole checkpoint")
     try:
         complete = {**DEFAULTS, **config}
+        height, _ = _check_resolution(complete["resolution"])
+        if not square:
+            complete["resolution"] = [height, height // 2]
         _check(complete)
         plan(**{name: complete[name] for name in PLAN})
     except ValueError as error:

@@ -21,23 +21,21 @@ from draggan_widget.generators.stylegan2_layers import LEAKY_GAIN, LEAKY_SLOPE, 
 class Signal:
     """What passes between two layers: a map that covers the picture and a margin around it.
 
-    Frequencies are in cycles per width of the picture (figure 4c of the paper).
+    Rates are in cells, and frequencies in cycles, per height of the picture (figure 4c of the paper; pictures there are
+    square).
     """
 
     rate: int
-    """s, cells per width of the picture."""
+    """s, cells per height of the picture."""
     cutoff: float
     """f_c, up to which frequencies pass."""
     half_width: float
     """f_h, half of the transition band around the cutoff."""
-    size: int
-    """Cells along each side, margin included."""
+    shape: tuple[int, int]
+    """Rows and columns, margin included."""
+    margins: tuple[int, int]
+    """Cells outside of the picture: above and below it each, left and right of it each."""
     channels: int
-
-    @property
-    def margin(self) -> int:
-        """Cells on each side that lie outside the picture."""
-        return (self.size - self.rate) // 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +52,8 @@ class LayerSettings:
 class FourierFeatures(nn.Module):
     """The input: waves of fixed frequencies, turned and shifted as the latent says (section 3.2, config H).
 
-    ``transform`` (3, 3) is the user's own: it takes homogeneous positions (x, y, 1), in widths of the picture from its
-    middle, to those at which the input is read, so it does to the picture the inverse of what it says.
+    ``transform`` (3, 3) is the user's own: it takes homogeneous positions (x, y, 1), in heights of the picture from
+    its middle, to those at which the input is read, so it does to the picture the inverse of what it says.
     """
 
     transform: Tensor
@@ -78,8 +76,8 @@ class FourierFeatures(nn.Module):
         self.register_buffer("phases", random[2] - 0.5)
 
     def forward(self, w: Tensor) -> Tensor:
-        """Latent rows ``w`` (N, w_dim) → (N, C, size, size)."""
-        rate, size, cutoff = self.signal.rate, self.signal.size, self.signal.cutoff
+        """Latent rows ``w`` (N, w_dim) → (N, C, h, w)."""
+        rate, cutoff = self.signal.rate, self.signal.cutoff
         # The latent gives a direction and a shift, both in units of the direction's length. The shift comes first.
         turn, shift = torch.split(self.affine(w), 2, dim=1)  # (N, 2) each
         length = torch.linalg.vector_norm(turn, dim=1, keepdim=True)
@@ -92,15 +90,18 @@ class FourierFeatures(nn.Module):
         # The user's transform may shrink the waves; they fade out towards the highest frequency that the rate allows.
         speed = torch.linalg.vector_norm(freqs, dim=2)  # (N, C)
         fade = ((rate / 2 - speed) / (rate / 2 - cutoff)).clamp(0, 1)
-        places = (torch.arange(size, device=w.device, dtype=w.dtype) + (0.5 - size / 2)) / rate  # of cell centres
-        along_x = places[:, None] * freqs[:, None, :, 0]  # (N, size, C)
-        along_y = places[:, None] * freqs[:, None, :, 1] + phases[:, None]
-        waving = torch.sin(2 * math.pi * (along_y[:, :, None] + along_x[:, None]))  # (N, y, x, C)
-        x: Tensor = waving * fade[:, None, None]
-        x = x @ (self.weight / math.sqrt(len(self.weight))).T
+        # Cell centres, from the middle.
+        y, x = (
+            (torch.arange(cells, device=w.device, dtype=w.dtype) + (0.5 - cells / 2)) / rate
+            for cells in self.signal.shape
+        )
+        along_x = x[:, None] * freqs[:, None, :, 0]  # (N, w, C)
+        along_y = y[:, None] * freqs[:, None, :, 1] + phases[:, None]  # (N, h, C)
+        waving = torch.sin(2 * math.pi * (along_y[:, :, None] + along_x[:, None]))  # (N, h, w, C)
+        mixed: Tensor = (waving * fade[:, None, None]) @ (self.weight / math.sqrt(len(self.weight))).T
         # Channels stay last in memory where convolutions of few channels are fastest so.
-        x = x.permute(0, 3, 1, 2)
-        return x if x.device.type == "cpu" else x.contiguous()
+        mixed = mixed.permute(0, 3, 1, 2)
+        return mixed if mixed.device.type == "cpu" else mixed.contiguous()
 
 
 class SynthesisLayer(nn.Module):
@@ -130,17 +131,21 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("up_filter", up_filter)
         self.register_buffer("down_filter", down_filter)
         # The convolution reads beyond the map, where there are zeros, so that nothing it learned is cut off.
-        self.grown = before.size + self.kernel - 1
-        self.resampler = Resampler(self.grown, after.size, up, down, up_taps, down_taps)
+        rows, columns = (cells + self.kernel - 1 for cells in before.shape)
+        self.resampler = Resampler((rows, columns), after.shape, up, down, up_taps, down_taps)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``x`` (N, C_in, h, h), latent rows ``w`` (N, w_dim) → (N, C_out, H, H)."""
+        """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
         styles, norms = demodulate(self.weight, self.affine(w))
-        # Only those cells of the convolution are computed that the filters read.
-        first, last = max(self.resampler.start, 0), min(self.resampler.stop, self.grown)
-        x = window(x, first - self.kernel + 1, last) * scale(styles * self.magnitude_ema.rsqrt())
-        x = F.conv2d(x, self.weight) * scale(norms) + self.bias[:, None, None]
-        x = window(x, self.resampler.start - first, self.resampler.stop - first)
+        # Only those cells of the convolution are computed that the filters read; what they read beyond it is zero.
+        spans = (self.resampler.rows, self.resampler.columns)
+        inside = [(max(span.start, 0), min(span.stop, span.size)) for span in spans]
+        x = window(x, *((first - self.kernel + 1, last) for first, last in inside))
+        x = F.conv2d(x * scale(styles * self.magnitude_ema.rsqrt()), self.weight) * scale(norms)
+        x = x + self.bias[:, None, None]
+        x = window(
+            x, *((span.start - first, span.stop - first) for span, (first, _) in zip(spans, inside, strict=True))
+        )
         one = x.new_ones(1)
         up_filter, down_filter = (one if taps is None else taps for taps in (self.up_filter, self.down_filter))
         return self.resampler(x, up_filter, down_filter, LEAKY_SLOPE, LEAKY_GAIN, self.clamp)
@@ -161,7 +166,7 @@ class ToRGB(nn.Module):
         self.gain = 1 / math.sqrt(before.channels)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``x`` (N, C, h, h), latent rows ``w`` (N, w_dim) → (N, channels, h, h)."""
+        """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, channels, h, w)."""
         styles = self.affine(w) * (self.gain * self.magnitude_ema.rsqrt())
         x = F.conv2d(x * scale(styles), self.weight, self.bias)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
@@ -181,10 +186,10 @@ def demodulate(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
     return styles, norms
 
 
-def window(x: Tensor, start: int, stop: int) -> Tensor:
-    """The cells ``start`` to ``stop`` of ``x`` (N, C, h, h) in both directions; those outside of it are zeros."""
-    before, after = -start, stop - x.shape[2]
-    return F.pad(x, [before, after, before, after])
+def window(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """The cells of ``x`` (N, C, h, w) from the first of ``rows`` and ``columns`` up to the second; zeros outside it."""
+    (top, bottom), (left, right) = rows, columns
+    return F.pad(x, [-left, right - x.shape[3], -top, bottom - x.shape[2]])
 
 
 def scale(factors: Tensor) -> Tensor:

@@ -2,7 +2,9 @@
 
 A picture is synthesised and encoded only when somebody wants one: a view lives, and fewer than ``WINDOW`` frames are
 unacknowledged. What cannot be sent is not queued; the next chance sends whatever is newest by then. The state of a
-run's step goes the same way, just before its frame; a settled one goes at once. Frames of a run are JPEG, or WebP where
+run's step goes the same way, just before its frame; a settled one goes at once. A target that moves while a run is on
+is told with the next frame: whoever pulls it knows where it is, and telling them for every pointer move costs the page
+and the kernel time that the picture needs. Frames of a run are JPEG, or WebP where
 the picture has alpha, which JPEG cannot hold and which as PNG would take five to ten times the bytes; when the picture
 settles it goes once more as PNG, exact to the bit. Without acknowledgements (a cell blocks the kernel's main
 thread) frames go at 2 Hz. With nobody there, none go.
@@ -95,7 +97,7 @@ class FrameStream:
             if newest.settled and self._acked < self._seq and time.monotonic() - self._sent_at >= LOST_AFTER:
                 self._shown = None
                 self._acked = self._seq
-            return not (self._told is newest and self._is_shown(newest))
+            return not (self._is_told(newest) and self._is_shown(newest))
 
     def again(self) -> None:
         """The next ``pump`` sends everything though it was sent before: a view has come that lacks it."""
@@ -118,8 +120,9 @@ class FrameStream:
             return
         with self._lock:
             free = self._seq - self._acked < WINDOW or time.monotonic() - self._sent_at >= SLOW_CLOCK
-            tell = self._told is not snapshot and (free or snapshot.settled or snapshot.loading is not None)
             show = free and not self._is_shown(snapshot)
+            due = free and not self._is_told(snapshot)
+            tell = self._told is not snapshot and (show or due or snapshot.settled or snapshot.loading is not None)
             if tell:
                 self._told = snapshot
         if tell:
@@ -138,11 +141,23 @@ class FrameStream:
         self._send(frame_message(self._seq, snapshot.step, encoding, picture.size), [data])
 
     def _is_shown(self, snapshot: Snapshot) -> bool:
-        # A latent's address names its picture, points do not change it; the snapshot kept here keeps the address taken.
+        # What was shown without loss need not be shown again when a run begins: its first step would wait for it.
         shown = self._shown
-        if shown is None or shown.settled != snapshot.settled:
-            return False
-        return shown.moment.drag.ws.data_ptr() == snapshot.moment.drag.ws.data_ptr()
+        return shown is not None and shown.settled >= snapshot.settled and _same_picture(shown, snapshot)
+
+    def _is_told(self, snapshot: Snapshot) -> bool:
+        """Whether views know all of it but where targets are in a run, which its next frame will tell."""
+        told = self._told
+        if told is snapshot or told is None or told.settled or not _same_picture(told, snapshot):
+            return told is snapshot
+        known, now = ([(point.id, point.handle) for point in each.moment.drag.points] for each in (told, snapshot))
+        words = ("status", "message", "can_undo", "can_redo", "model", "loading", "trouble")
+        return known == now and all(getattr(told, word) == getattr(snapshot, word) for word in words)
+
+
+def _same_picture(one: Snapshot, other: Snapshot) -> bool:
+    # A latent's address names its picture, points do not change it; a snapshot that is kept keeps the address taken.
+    return one.moment.drag.ws.data_ptr() == other.moment.drag.ws.data_ptr()
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:

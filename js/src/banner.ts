@@ -1,6 +1,6 @@
 /** A concern over the lower edge of the picture, where it takes no room away from anything else. */
 import type { Concern, Remedy } from "./concerns.ts";
-import { make } from "./dom.ts";
+import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { button } from "./toolbar.ts";
 
@@ -27,14 +27,14 @@ export class Banner {
     this.#spoken.textContent = concern?.text ?? "";
     const buttons = (concern?.remedies ?? []).map(([label, remedy]) => {
       const each = make("button", { type: "button", class: "dg-button dg-wide" }, label);
-      each.addEventListener("click", () => this.#do(remedy));
+      on(each, "click", () => this.#do(remedy));
       return each;
     });
     this.#actions.replaceChildren(...buttons);
     const key = concern?.key;
     if (key == null) return;
     const away = button("Dismiss", "close", "Dismiss");
-    away.addEventListener("click", () => this.#dismiss(key));
+    on(away, "click", () => this.#dismiss(key));
     this.#actions.append(away);
   }
 }

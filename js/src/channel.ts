@@ -164,15 +164,19 @@ export class Connection {
   }
 }
 
+/** Milliseconds between two moves of one gesture: each costs the host's page and the kernel as much as a frame does. */
+const MOVE_EVERY = 30;
+
 /**
- * Pointer moves come faster than anybody can use them: of the moves of one gesture only the newest is sent, once per
- * animation frame. Everything else goes out at once, after what waits, so that order is kept and the last move of a
+ * Pointer moves come faster than anybody can use them: of the moves of one gesture only the newest is sent, with an
+ * animation frame, and no more than thirty a second. Everything else goes out at once, after what waits, so that order is kept and the last move of a
  * gesture is never lost.
  */
 export class Coalescer {
   readonly #send: (message: PageMessage) => void;
   readonly #schedule: (flush: () => void) => void;
   #waiting: PointMessage | null = null;
+  #movedAt = Number.NEGATIVE_INFINITY;
 
   constructor(send: (message: PageMessage) => void, schedule: (flush: () => void) => void) {
     this.#send = send;
@@ -188,13 +192,20 @@ export class Coalescer {
     const first = this.#waiting === null;
     this.#waiting = { ...this.#waiting, ...message };
     if (!message.pulling) this.flush();
-    else if (first) this.#schedule(() => this.flush());
+    else if (first) this.#schedule(() => this.#flushInTime());
+  }
+
+  #flushInTime(): void {
+    if (this.#waiting && Date.now() - this.#movedAt < MOVE_EVERY) this.#schedule(() => this.#flushInTime());
+    else this.flush();
   }
 
   flush(): void {
     const message = this.#waiting;
     this.#waiting = null;
-    if (message) this.#send(message);
+    if (!message) return;
+    this.#movedAt = Date.now();
+    this.#send(message);
   }
 }
 

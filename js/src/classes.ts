@@ -1,5 +1,5 @@
 /** Which class the picture is of: a number between two steppers, or a list where the classes have names. */
-import { make, setOff } from "./dom.ts";
+import { make, on, setOff } from "./dom.ts";
 import { clamp } from "./geometry.ts";
 import type { StateMessage } from "./protocol.ts";
 import { badClass } from "./status.ts";
@@ -49,11 +49,11 @@ export class ClassField {
       make("span", { "aria-hidden": "true" }, "Class"),
       make("span", { class: "dg-group" }, this.#previous, this.#slot, this.#next),
     );
-    this.#previous.addEventListener("click", () => this.#step(-1));
-    this.#next.addEventListener("click", () => this.#step(1));
-    this.#list.addEventListener("change", () => this.#choose(Number(this.#list.value)));
-    this.#number.addEventListener("change", () => this.#take());
-    this.#number.addEventListener("input", () => {
+    on(this.#previous, "click", () => this.#step(-1));
+    on(this.#next, "click", () => this.#step(1));
+    on(this.#list, "change", () => this.#choose(Number(this.#list.value)));
+    on(this.#number, "change", () => this.#take());
+    on(this.#number, "input", () => {
       this.#typing = true;
       this.#number.removeAttribute("aria-invalid");
     });

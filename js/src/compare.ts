@@ -1,6 +1,6 @@
 /** Before and after: a bar that is drawn over the picture, with what was before to the left of it. */
 import type { Desk } from "./desk.ts";
-import { make } from "./dom.ts";
+import { make, on } from "./dom.ts";
 
 export class Compare {
   readonly element: HTMLElement;
@@ -23,7 +23,7 @@ export class Compare {
       this.#bar,
       this.#slider,
     );
-    this.#slider.addEventListener("input", () => change(Number(this.#slider.value)));
+    on(this.#slider, "input", () => change(Number(this.#slider.value)));
   }
 
   show({ split, peeking }: Desk): void {

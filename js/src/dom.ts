@@ -1,4 +1,4 @@
-/** Two helpers in place of a framework. */
+/** A few helpers in place of a framework. */
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 
 /** An element with attributes (`true` is the empty attribute, `false` none) and children. */
@@ -13,6 +13,21 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   }
   element.append(...children);
   return element;
+}
+
+/** Hears an event for as long as the element lives. */
+export function on(element: EventTarget, type: string, hear: (event: Event) => void): void {
+  element.addEventListener(type, hear);
+}
+
+/** Sets a text only where it changes: set again, it is a new node, which the page lays out and paints. */
+export function say(element: Element, text: string): void {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/** Sets an attribute only where it changes. */
+export function put(element: Element, name: string, value: string): void {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
 /**

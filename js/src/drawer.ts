@@ -1,5 +1,5 @@
 /** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
-import { make, setOff } from "./dom.ts";
+import { make, on, setOff } from "./dom.ts";
 import { FIELDS, type Field, options, read, written } from "./fields.ts";
 import type { PageMessage, StateMessage, Settings as Values } from "./protocol.ts";
 import { button } from "./toolbar.ts";
@@ -75,15 +75,15 @@ export class Drawer {
           });
     const reset = button(`Reset ${field.label}`, "reset", "Back to the generator's own");
     const row = { field, control, reset };
-    control.addEventListener("change", () => this.#take(row));
-    control.addEventListener("input", () => {
+    on(control, "change", () => this.#take(row));
+    on(control, "input", () => {
       this.#typing = row;
       control.removeAttribute("aria-invalid");
     });
-    control.addEventListener("blur", () => {
+    on(control, "blur", () => {
       if (this.#typing === row && !control.hasAttribute("aria-invalid")) this.#done(row);
     });
-    reset.addEventListener("click", () => reset.getAttribute("aria-disabled") === "true" || this.#reset(row));
+    on(reset, "click", () => reset.getAttribute("aria-disabled") === "true" || this.#reset(row));
     this.element.append(
       make(
         "div",

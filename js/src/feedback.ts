@@ -1,6 +1,6 @@
 /** One chip a point: how far it has to go, how surely it is followed, and whether it sits badly. */
 import type { Desk } from "./desk.ts";
-import { make } from "./dom.ts";
+import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";
 import type { PointState } from "./protocol.ts";
 import { sureness } from "./status.ts";
@@ -78,8 +78,8 @@ export class Feedback {
       { type: "button", class: "dg-chip dg-off", "aria-label": `Delete point ${id}`, title: "Delete this point" },
       icon("close"),
     );
-    select.addEventListener("click", () => this.#host.select(id));
-    remove.addEventListener("click", () => this.#host.remove(id));
+    on(select, "click", () => this.#host.select(id));
+    on(remove, "click", () => this.#host.remove(id));
     const chip = { element: make("span", { class: "dg-both" }, select, remove), select, way, bar };
     this.#chips.set(id, chip);
     // In the order of their numbers, whichever came first.

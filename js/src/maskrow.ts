@@ -1,6 +1,6 @@
 /** The row of the mask, there while one of its tools is in the hand: what it means, and all that is done with it. */
 import type { BrushSettings, Desk } from "./desk.ts";
-import { make } from "./dom.ts";
+import { make, on } from "./dom.ts";
 import { MASK } from "./status.ts";
 import { button, type Toolbar } from "./toolbar.ts";
 
@@ -52,8 +52,8 @@ export class MaskRow {
         toolbar.add("Clear mask", button("Clear mask", "trash", "Clear what was painted: everything may move")),
       ),
     );
-    this.#size.addEventListener("input", () => change({ size: Number(this.#size.value) }));
-    this.#softness.addEventListener("input", () => change({ softness: Number(this.#softness.value) }));
+    on(this.#size, "input", () => change({ size: Number(this.#size.value) }));
+    on(this.#softness, "input", () => change({ softness: Number(this.#softness.value) }));
   }
 
   show({ tool, brush }: Desk): void {

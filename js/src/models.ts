@@ -1,5 +1,5 @@
 /** The list of models to choose from, where the kernel offers one. */
-import { make } from "./dom.ts";
+import { make, on } from "./dom.ts";
 import type { ModelsMessage, StateMessage } from "./protocol.ts";
 
 /** With the arrow keys one passes over models on the way to another; only one that is stayed at is loaded. */
@@ -50,13 +50,13 @@ export class ModelPicker {
       this.#list,
       make("i", { class: "dg-spinner" }),
     );
-    this.#list.addEventListener("focus", () => this.#ask());
-    this.#list.addEventListener("pointerdown", () => {
+    on(this.#list, "focus", () => this.#ask());
+    on(this.#list, "pointerdown", () => {
       this.#byKey = false;
       this.#ask();
     });
-    this.#list.addEventListener("change", () => this.#changed());
-    this.#list.addEventListener("blur", () => this.#dwelling && this.#choose());
+    on(this.#list, "change", () => this.#changed());
+    on(this.#list, "blur", () => this.#dwelling && this.#choose());
   }
 
   receive(models: ModelsMessage): void {

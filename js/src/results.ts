@@ -1,6 +1,6 @@
 /** What comes out of an edit: files, the clipboard, and the Python call that makes it again. */
 import type { Desk } from "./desk.ts";
-import { make, setOff } from "./dom.ts";
+import { make, on, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Kind } from "./protocol.ts";
 import { button } from "./toolbar.ts";
@@ -52,9 +52,9 @@ export class Results {
       ),
       this.#shownCode,
     );
-    this.#close.addEventListener("click", () => host.close());
-    this.#cancel.addEventListener("click", () => host.cancel());
-    this.#copyCode.addEventListener("click", () => host.copyText(this.#code.textContent ?? ""));
+    on(this.#close, "click", () => host.close());
+    on(this.#cancel, "click", () => host.cancel());
+    on(this.#copyCode, "click", () => host.copyText(this.#code.textContent ?? ""));
   }
 
   show({ card, live, exporting, connected, newest }: Desk, picture: boolean): void {
@@ -90,7 +90,7 @@ export class Results {
       icon(picture),
       make("span", {}, make("b", {}, label), make("small", {}, words)),
     );
-    row.addEventListener("click", () => {
+    on(row, "click", () => {
       if (row.getAttribute("aria-disabled") === "true") return;
       if (kind === "copy") host.copyPicture();
       else host.export(kind, this.#handles.checked);

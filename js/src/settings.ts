@@ -1,6 +1,6 @@
 /** The rows under the picture: which picture it is of. The few settings that are always at hand. */
 import { ClassField, type ClassHost } from "./classes.ts";
-import { make } from "./dom.ts";
+import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";
 import { type ModelHost, ModelPicker } from "./models.ts";
 import type { StateMessage } from "./protocol.ts";
@@ -42,6 +42,7 @@ export class Settings {
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing = false;
   #sliding = false;
+  #shownTruncation: number | null = null;
   #state: StateMessage | null = null;
 
   constructor(host: SettingsHost, toolbar: Toolbar) {
@@ -98,8 +99,11 @@ export class Settings {
     this.classes.show(state);
     this.source.hidden = this.models.element.hidden && this.classes.element.hidden;
     if (!state) return;
-    if (!this.#typing) this.#seed.value = state.seed === null ? "" : String(state.seed);
-    if (!this.#sliding) {
+    // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
+    const seed = state.seed === null ? "" : String(state.seed);
+    if (!this.#typing && this.#seed.value !== seed) this.#seed.value = seed;
+    if (!this.#sliding && this.#shownTruncation !== state.truncation) {
+      this.#shownTruncation = state.truncation;
       this.#truncation.value = String(state.truncation);
       this.#value.value = state.truncation.toFixed(2);
     }
@@ -127,15 +131,16 @@ export class Settings {
   }
 
   #listen(): void {
-    this.#seed.addEventListener("input", () => {
+    on(this.#seed, "input", () => {
       this.#typing = true;
       this.#seed.removeAttribute("aria-invalid");
     });
-    this.#truncation.addEventListener("input", () => {
+    on(this.#truncation, "input", () => {
       this.#sliding = true;
+      this.#shownTruncation = null;
       this.#value.value = Number(this.#truncation.value).toFixed(2);
     });
-    this.#truncation.addEventListener("change", () => {
+    on(this.#truncation, "change", () => {
       this.#sliding = false;
       this.#host.truncation(Number(this.#truncation.value));
     });

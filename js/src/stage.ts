@@ -1,5 +1,5 @@
 /** The owner of the picture's DOM: three canvases on top of each other, what stands on them, and how big they are. */
-import { make } from "./dom.ts";
+import { make, put, say } from "./dom.ts";
 import { type Css, type Scale, shownSize } from "./geometry.ts";
 import type { Tool } from "./keys.ts";
 import type { Box, Mask } from "./mask.ts";
@@ -26,6 +26,8 @@ export class Stage {
   #width = 256;
   #height = 256;
   #zoom = FIT;
+  /** How wide the stage was then. */
+  #zoomed = 0;
 
   constructor() {
     this.element = make(
@@ -54,7 +56,9 @@ export class Stage {
 
   /** The part of the picture that is seen. The overlay stays as it is: what it shows has the same size at any zoom. */
   zoom(zoom: Zoom): void {
+    if (zoom === this.#zoom && this.#zoomed === this.size.width) return;
     this.#zoom = zoom;
+    this.#zoomed = this.size.width;
     const { style } = this.element;
     style.setProperty("--dg-zoom", String(zoom.factor));
     style.setProperty("--dg-left", String(zoom.left));
@@ -96,11 +100,12 @@ export class Stage {
   show(state: StateMessage | null, connected: boolean): void {
     const failed = state?.status === "error";
     if (state) [this.#width, this.#height] = [state.width, state.height];
-    this.#words.textContent = failed || !connected ? "No picture" : LOADING;
+    say(this.#words, failed || !connected ? "No picture" : LOADING);
     this.#placeholder.toggleAttribute("data-busy", !failed && connected);
-    this.element.style.aspectRatio = `${this.#width} / ${this.#height}`;
+    const shape = `${this.#width} / ${this.#height}`;
+    if (this.element.style.aspectRatio !== shape) this.element.style.aspectRatio = shape;
     this.element.toggleAttribute("data-alpha", state?.channels === 4);
-    this.element.setAttribute("aria-busy", String(state?.loading != null));
+    put(this.element, "aria-busy", String(state?.loading != null));
     this.#fit();
   }
 

@@ -1,6 +1,6 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 import type { Desk } from "./desk.ts";
-import { make } from "./dom.ts";
+import { make, say } from "./dom.ts";
 import { Announcer, DISCONNECTED, kind, sentence } from "./status.ts";
 
 export class StatusLine {
@@ -33,7 +33,7 @@ export class StatusLine {
     this.#text = connected ? sentence(state, hold, looking) : DISCONNECTED;
     this.#past.hidden = looking === null;
     this.#about.hidden = looking !== null;
-    this.#about.textContent = state ? `${state.generator} · ${state.width} × ${state.height}` : "";
+    say(this.#about, state ? `${state.generator} · ${state.width} × ${state.height}` : "");
     this.#write();
     // The slider says itself where it is.
     if (looking === null) this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
@@ -57,7 +57,7 @@ export class StatusLine {
 
   #write(): void {
     const text = this.#aside?.text ?? this.#text;
-    if (this.#seen.textContent !== text) this.#seen.textContent = text;
+    say(this.#seen, text);
     this.element.toggleAttribute("data-aside", this.#aside !== null);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { Course, nearestStep, stations } from "./course.ts";
 import type { Desk } from "./desk.ts";
-import { make } from "./dom.ts";
+import { make, on, put } from "./dom.ts";
 import type { CourseMessage, PageMessage, ThumbnailsMessage } from "./protocol.ts";
 import { blobOf } from "./save.ts";
 import { moment } from "./status.ts";
@@ -27,16 +27,25 @@ export class Timeline {
   readonly #asked = new Set<number>();
   #rest: ReturnType<typeof setTimeout> | null = null;
   #desk: Desk | null = null;
+  /** What the film was drawn of. */
+  #drawn = "";
 
   constructor(send: (message: PageMessage) => void, slide: (step: number) => void) {
     this.#send = send;
     this.#slide = slide;
     this.element = make("div", { class: "dg-timeline" }, this.#canvas, this.#empty, this.#slider);
-    this.#slider.addEventListener("input", () => this.#slide(Number(this.#slider.value)));
+    on(this.#slider, "input", () => this.#slide(Number(this.#slider.value)));
+  }
+
+  /** The theme or the size of the page may have changed. */
+  redraw(): void {
+    this.#drawn = "";
+    this.#draw();
   }
 
   /** What was known is of another time or another picture. */
   forget(): void {
+    this.#drawn = "";
     this.#course.forget();
     for (const picture of this.#pictures.values()) picture.close();
     this.#pictures.clear();
@@ -66,10 +75,11 @@ export class Timeline {
     this.#desk = desk;
     const { state, newest } = desk;
     const step = desk.looking ?? newest;
-    this.#slider.max = String(newest);
-    this.#slider.value = String(step);
+    // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
+    if (this.#slider.max !== String(newest)) this.#slider.max = String(newest);
+    if (this.#slider.value !== String(step)) this.#slider.value = String(step);
     this.#slider.disabled = newest === 0 || !desk.live;
-    this.#slider.setAttribute("aria-valuetext", moment(step, newest));
+    put(this.#slider, "aria-valuetext", moment(step, newest));
     this.#empty.hidden = newest > 0;
     if (newest < this.#course.last) this.forget();
     const since = desk.live ? this.#course.wants(newest) : null;
@@ -117,6 +127,10 @@ export class Timeline {
     const context = this.#canvas.getContext("2d");
     const desk = this.#desk;
     if (!context || width === 0 || !desk) return;
+    const { newest, looking, selected } = desk;
+    const drawn = [width, newest, looking, selected?.id, this.#course.last, this.#pictures.size].join();
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     const ratio = window.devicePixelRatio || 1;
     this.#canvas.width = Math.round(width * ratio);
     this.#canvas.height = Math.round((PLOT + STRIP) * ratio);

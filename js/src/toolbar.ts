@@ -1,6 +1,6 @@
 /** The buttons above the picture and the row below it: what is pressed goes to one callback, what is so comes from one `show`. */
 import type { Desk } from "./desk.ts";
-import { isOff, make, setOff } from "./dom.ts";
+import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import { NEAREST } from "./zoom.ts";
 
@@ -73,7 +73,7 @@ export class Toolbar {
   /** Buttons that stand elsewhere obey the same rules. */
   add(name: ButtonName, element: HTMLButtonElement): HTMLButtonElement {
     this.#buttons.set(name, element);
-    element.addEventListener("click", () => this.press(name));
+    on(element, "click", () => this.press(name));
     return element;
   }
 
@@ -134,9 +134,9 @@ export class Toolbar {
     this.#pressed("Take away", brush.takeAway);
     this.#pressed("Before and after", desk.split !== null);
     this.#pressed("All settings", desk.drawer);
-    this.#buttons.get("Help")?.setAttribute("aria-expanded", String(desk.card === "help"));
-    this.#buttons.get("Results")?.setAttribute("aria-expanded", String(desk.card === "results"));
-    this.#buttons.get("All settings")?.setAttribute("aria-expanded", String(desk.drawer));
+    this.#put("Help", "aria-expanded", desk.card === "help");
+    this.#put("Results", "aria-expanded", desk.card === "results");
+    this.#put("All settings", "aria-expanded", desk.drawer);
   }
 
   /** Start and Stop stand in one place, and the focus goes from the one to the other. */
@@ -152,6 +152,11 @@ export class Toolbar {
   }
 
   #pressed(name: ButtonName, pressed: boolean): void {
-    this.#buttons.get(name)?.setAttribute("aria-pressed", String(pressed));
+    this.#put(name, "aria-pressed", pressed);
+  }
+
+  #put(name: ButtonName, attribute: string, value: boolean): void {
+    const element = this.#buttons.get(name);
+    if (element) put(element, attribute, String(value));
   }
 }

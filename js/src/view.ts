@@ -113,6 +113,7 @@ export class View {
       stage: this.#stage,
       masking: this.#masking,
       update,
+      paint: () => this.#paintSoon(),
       aside,
       send,
       look,
@@ -250,11 +251,17 @@ export class View {
     const sizes = new ResizeObserver(() => {
       // Of the widget, not of the picture: a tall picture is narrow where there is room for everything.
       this.element.toggleAttribute("data-narrow", this.#toolbar.element.clientWidth < 440);
+      this.#timeline.redraw();
       this.#paintSoon();
     });
     for (const element of [this.#stage.element, this.#toolbar.element]) sizes.observe(element);
     window.addEventListener("resize", () => this.#update(), { signal });
-    signal.addEventListener("abort", () => sizes.disconnect());
+    const themes = new MutationObserver(() => this.#timeline.redraw());
+    for (const element of [document.documentElement, document.body]) themes.observe(element, { attributes: true });
+    signal.addEventListener("abort", () => {
+      sizes.disconnect();
+      themes.disconnect();
+    });
   }
 
   #receive(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
@@ -375,7 +382,8 @@ export class View {
     this.element.toggleAttribute("data-looking", desk.looking !== null);
     this.#stage.show(state, connected);
     this.#stage.zoom(desk.zoom);
-    this.element.style.setProperty("--dg-stage", `${this.#stage.shownSize.width}px`);
+    const wide = `${this.#stage.shownSize.width}px`;
+    if (this.element.style.getPropertyValue("--dg-stage") !== wide) this.element.style.setProperty("--dg-stage", wide);
     this.#showBefore();
     this.#status.show(desk);
     this.#settings.show(state);

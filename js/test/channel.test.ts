@@ -238,6 +238,18 @@ describe("pointer moves", () => {
     expect(frames).toHaveLength(1);
   });
 
+  it("are no more than thirty a second, however often the page is drawn", () => {
+    for (let x = 0; x < 100; x++) {
+      out.push(point(1, { target: [x, 0] }, true));
+      vi.advanceTimersByTime(10);
+      for (const flush of frames.splice(0)) flush();
+    }
+    expect(sent.length).toBeGreaterThan(28);
+    expect(sent.length).toBeLessThanOrEqual(34);
+    out.push(point(1, { target: [100, 0] }, false));
+    expect(sent.at(-1)).toEqual(point(1, { target: [100, 0] }, false));
+  });
+
   it("keep what only the first of them said", () => {
     out.push(point(1, { handle: [9, 9], target: [1, 0] }, true));
     out.push(point(1, { target: [2, 0] }, true));

@@ -39,6 +39,7 @@ beforeEach(() => {
     masking,
     send: nothing,
     update: nothing,
+    paint: nothing,
     aside: (text) => said.push(text),
     focusSelected: nothing,
   };
@@ -51,7 +52,7 @@ function use(tool: Tool, places: readonly Place[], alt = false) {
   return gesture;
 }
 const at = (x: number, y: number) => sent.at(-1)?.data?.[100 * y + x] ?? 0;
-const area = () => (sent.at(-1)?.data ?? []).reduce((all: number, value) => all + value, 0) / 255;
+const area = () => (sent.at(-1)?.data ?? new Uint8Array()).reduce((all, value) => all + value, 0) / 255;
 
 describe("the brush", () => {
   it("paints as wide as it looks, at any zoom", () => {

@@ -93,10 +93,12 @@ def default(
     references = base = None
     course = []
     for _ in range(steps + 1):
-        maps = generator.feature_maps(torch.cat([ws[:, :6], ws[:, 6:].detach()], dim=1), blocks)
+        # Six rows are edited, the last of which is first used in block 4: there a mask keeps what must stay.
+        every = [*blocks, min(max(blocks), 4)]
+        *maps, coarse = generator.feature_maps(torch.cat([ws[:, :6], ws[:, 6:].detach()], dim=1), every)
         if references is None:
             references = [read(maps, x, y, size).detach() for x, y in handles]
-            base = [native.detach() for native in maps]
+            base = coarse.detach()
         else:
             handles = [
                 lowest_nearby([native.detach() for native in maps], handle, reference, r2, size)
@@ -116,13 +118,10 @@ def default(
                         terms.append((read(maps, x + ox + dx, y + oy + dy, size) - here).abs().mean())
             loss = loss + sum(terms) / len(terms)
         if mask is not None:
-            channels = sum(native.shape[1] for native in maps)
-            for native, kept in zip(maps, base, strict=True):
-                n = native.shape[-1]
-                cell = size // n
-                stay = 1 - mask.reshape(n, cell, n, cell).mean(dim=(1, 3))
-                cells = stay.sum() / stay.max()
-                loss = loss + weight * ((native - kept).abs() * stay).sum() / cells / channels
+            n = coarse.shape[-1]
+            cell = size // n
+            stay = 1 - mask.reshape(n, cell, n, cell).mean(dim=(1, 3))
+            loss = loss + weight * ((coarse - base).abs().mean(dim=1) * stay).sum() / (stay.sum() / stay.max())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

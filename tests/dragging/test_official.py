@@ -162,7 +162,7 @@ def test_official_rebases_all_references_and_the_kept_features_when_the_number_o
         assert torch.equal(more.point(number).reference, fresh.point(number).reference)
     assert not torch.equal(more.point(1).reference, state.point(1).reference)
     block = small.default_block()
-    assert torch.equal(more.anchor.features(small, block), fresh.anchor.features(small, block))
+    assert torch.equal(more.anchor.maps(small, (block,))[0], fresh.anchor.maps(small, (block,))[0])
     assert torch.equal(more.w0, ws)
     assert more.moments.count == 4, "the optimiser goes on"
 

@@ -11,6 +11,7 @@ from random_stylegan2 import generator_of
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import DivergedError, drag, drag_steps, init, step, terminate
 from draggan_widget.generators import StyleGAN2
+from draggan_widget.generators.windows import Windows
 
 HANDLES, TARGETS = [(20.5, 31.5)], [(30.2, 26.8)]
 FAST = DragConfig(learning_rate=2e-2)
@@ -130,17 +131,25 @@ def test_the_weights_of_the_generator_collect_no_gradients(medium):
 @pytest.mark.parametrize(
     "config", [FAST, DragConfig.paper(), DragConfig.official()], ids=["default", "paper", "official"]
 )
-def test_a_step_computes_one_feature_map(medium, config, masked, monkeypatch):
+def test_a_step_computes_features_once(medium, config, masked, monkeypatch):
     computed = []
-    whole = type(medium).feature_maps
+    whole, windows = type(medium).feature_maps, Windows.evaluate
+
+    def counted(what, ws):
+        if torch.is_grad_enabled():
+            computed.append(what)
+
     monkeypatch.setattr(
-        type(medium), "feature_maps", lambda self, ws, blocks: computed.append(1) or whole(self, ws, blocks)
+        type(medium), "feature_maps", lambda self, ws, blocks: counted("maps", ws) or whole(self, ws, blocks)
     )
+    monkeypatch.setattr(Windows, "evaluate", lambda self, ws, wanted: counted("cells", ws) or windows(self, ws, wanted))
     state = init(medium, medium.mapping(seed=3), [(1, HANDLES[0], TARGETS[0])], np.eye(64) if masked else None, config)
     state = step(medium, state)
-    assert len(computed) == 2, "one at the start, one where the first step led"
+    kind = "maps" if masked else "cells"
+    assert computed.count(kind) == 2, "once at the start, once where the first step led"
     step(medium, step(medium, state))
-    assert len(computed) == 4
+    assert computed.count(kind) == 4
+    assert masked or computed.count("maps") == 0
 
 
 @pytest.mark.parametrize("size", [32, 64])
@@ -194,6 +203,7 @@ def test_when_numbers_stop_being_finite_the_state_before_stays_usable(broken_at,
 
     generator._latest = None
     with monkeypatch.context() as patch:
+        patch.setattr(Windows, "can_evaluate", lambda ws: False)
         patch.setattr(generator, "feature_maps", poisoned)
         with pytest.raises(DivergedError, match=r"not finite; the latent before it\s+is kept"):
             step(generator, state)
@@ -202,17 +212,26 @@ def test_when_numbers_stop_being_finite_the_state_before_stays_usable(broken_at,
     assert torch.isfinite(step(generator, state).ws).all()
 
 
-def test_a_drag_leaves_no_feature_map_behind(medium, monkeypatch):
-    maps = []
-    whole = type(medium).feature_maps
+def test_a_drag_leaves_no_features_behind(medium, monkeypatch):
+    made = []
+    whole, windows = type(medium).feature_maps, Windows.evaluate
 
-    def remembering(self, ws, blocks):
-        made = whole(self, ws, blocks)
-        maps.extend(weakref.ref(feature_map) for feature_map in made)
-        return made
+    def maps(self, ws, blocks):
+        found = whole(self, ws, blocks)
+        made.extend(weakref.ref(feature_map) for feature_map in found)
+        return found
 
-    monkeypatch.setattr(type(medium), "feature_maps", remembering)
-    drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=5))
-    gc.collect()
-    assert len(maps) >= 5
-    assert sum(feature_map() is not None for feature_map in maps) <= 1, "the generator remembers the newest"
+    def cells(self, ws, wanted):
+        found = windows(self, ws, wanted)
+        made.extend(weakref.ref(features) for features in found[1].values())
+        return found
+
+    monkeypatch.setattr(type(medium), "feature_maps", maps)
+    monkeypatch.setattr(Windows, "evaluate", cells)
+    for evaluate in (True, False):
+        monkeypatch.setattr(Windows, "can_evaluate", lambda ws, evaluate=evaluate: evaluate)
+        made.clear()
+        drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=5))
+        gc.collect()
+        assert len(made) >= 5
+        assert sum(features() is not None for features in made) <= 1, "the generator remembers the newest"

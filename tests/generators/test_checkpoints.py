@@ -10,6 +10,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
 from draggan_widget.generators import CheckpointError, builtin_names, load_generator, save_generator
+from draggan_widget.generators.checkpoints import best_device
 
 
 def test_a_saved_generator_comes_back_the_same_with_its_drag_settings(tmp_path):
@@ -119,3 +120,20 @@ def test_tensors_without_a_description_are_named(tmp_path):
     safetensors.torch.save_file({"a": torch.zeros(3)}, path)
     with pytest.raises(CheckpointError, match="holds 1 tensor by name .a., and no generator; what can be read are"):
         load_generator(path)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_the_best_device_there_is_is_chosen(cuda, mps, chosen, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert best_device() == torch.device(chosen)
+
+
+def test_without_a_device_the_best_one_is_taken_and_a_named_one_stays(monkeypatch):
+    monkeypatch.setattr("draggan_widget.generators.checkpoints.best_device", lambda: torch.device("meta"))
+    assert {weight.device.type for weight in load_generator("faces").parameters()} == {"meta"}
+    named = load_generator("faces", device="cpu")
+    assert {(weight.device.type, weight.dtype) for weight in named.parameters()} == {("cpu", torch.float32)}

@@ -60,7 +60,7 @@ def test_the_radial_filter_is_finite_and_symmetric_with_and_without_a_middle(tap
         torch.testing.assert_close(kernel, same)
 
 
-def long_way(x, out_size, up, down, up_taps, down_taps, slope, gain, clamp):
+def long_way(x, out_shape, up, down, up_taps, down_taps, slope, gain, clamp):
     """Zeros in between, pads that keep the middle in the middle, filters, and samples thrown away."""
     channels = x.shape[1]
 
@@ -68,18 +68,21 @@ def long_way(x, out_size, up, down, up_taps, down_taps, slope, gain, clamp):
         square = taps if taps.ndim == 2 else torch.outer(taps, taps)
         return F.conv2d(x, square.expand(channels, 1, *square.shape), groups=channels)
 
-    size = x.shape[2]
-    wide = x.new_zeros(*x.shape[:2], size * up, size * up)
+    wide = x.new_zeros(*x.shape[:2], x.shape[2] * up, x.shape[3] * up)
     wide[:, :, ::up, ::up] = x
-    # The high-rate samples around the middle that the output needs, and those that the filters use up.
-    needed = (out_size - 1) * down + 1 + len(up_taps) + len(down_taps) - 2
-    before = ((needed - 1) - (size - 1) * up + 1) // 2
-    wide = F.pad(wide, [before, needed - size * up - before] * 2)
+    pads = []
+    for size, wanted in zip(x.shape[2:], out_shape, strict=True):
+        # The high-rate samples around the middle that the output needs, and those that the filters use up.
+        needed = (wanted - 1) * down + 1 + len(up_taps) + len(down_taps) - 2
+        before = ((needed - 1) - (size - 1) * up + 1) // 2
+        pads = [before, needed - size * up - before, *pads]
+    wide = F.pad(wide, pads)
     y = F.leaky_relu(filtered(wide, up_taps) * up**2, slope) * gain
     y = y if clamp is None else y.clamp(-clamp, clamp)
     return filtered(y, down_taps)[:, :, ::down, ::down]
 
 
+@pytest.mark.parametrize("narrow", [False, True])
 @pytest.mark.parametrize("clamp", [None, 0.7])
 @pytest.mark.parametrize("radial", [False, True])
 @pytest.mark.parametrize(
@@ -88,17 +91,19 @@ def long_way(x, out_size, up, down, up_taps, down_taps, slope, gain, clamp):
      (21, 20, 6, 3, 5), (18, 16, 8, 2, 4), (20, 20, 1, 1, 6)],
 )  # fmt: skip
 def test_resampling_at_the_low_rate_is_the_same_as_the_long_way(
-    size, out_size, up, down, taps, radial, clamp, monkeypatch
+    size, out_size, up, down, taps, radial, clamp, narrow, monkeypatch
 ):
     torch.manual_seed(0)
     up_taps = torch.randn(taps * up if up > 1 else 1) / taps
     down_taps = torch.randn(*[taps * down if down > 1 else 1] * (1 + radial)) / taps
     monkeypatch.setattr(filters, "GROUP", 1)
-    x = torch.randn(2, LANES + 3, size, size, requires_grad=True)
-    resampler = Resampler(size, out_size, up, down, len(up_taps), len(down_taps))
-    read = F.pad(x, [-resampler.start, resampler.stop - size] * 2)
+    shape, out_shape = ((size, size // 2 + 1), (out_size, out_size // 2)) if narrow else ((size,) * 2, (out_size,) * 2)
+    x = torch.randn(2, LANES + 3, *shape, requires_grad=True)
+    resampler = Resampler(shape, out_shape, up, down, len(up_taps), len(down_taps))
+    spans = (resampler.columns, resampler.rows)
+    read = F.pad(x, [pad for span in spans for pad in (-span.start, span.stop - span.size)])
     found = resampler(read, up_taps, down_taps, 0.2, 1.4, clamp)
-    expected = long_way(x, out_size, up, down, up_taps, down_taps, 0.2, 1.4, clamp)
+    expected = long_way(x, out_shape, up, down, up_taps, down_taps, 0.2, 1.4, clamp)
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     weights = torch.randn_like(expected)
     gradients = [torch.autograd.grad((made * weights).sum(), x)[0] for made in (found, expected)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from random_stylegan2 import small_stylegan2
+from random_stylegan2 import generator_of, small_stylegan2
 
 from draggan_widget.generators import StyleGAN2
 
@@ -257,3 +257,20 @@ def test_latents_and_blocks_that_do_not_fit_are_named(generator):
 def test_settings_that_make_no_network_are_refused(settings):
     with pytest.raises(ValueError, match="resolution|channels|mapping_layers"):
         StyleGAN2(**{"resolution": 32, **settings})
+
+
+def test_a_preview_is_the_picture_of_the_blocks_up_to_it():
+    generator = generator_of(64)
+    ws = generator.mapping(seed=4)
+    torch.testing.assert_close(generator.preview(ws, generator.blocks[-1]), generator.synthesize(ws))
+    coarse = generator.preview(ws, 3)
+    assert coarse.shape == (1, 3, 16, 16)
+    shares = [generator.share(block) for block in generator.blocks]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_only_stacks_whose_blocks_each_add_to_the_picture_have_previews():
+    torch.manual_seed(0)
+    generator = StyleGAN2(32, z_dim=4, w_dim=8, channels=dict.fromkeys((4, 8, 16, 32), 4), architecture="orig")
+    assert generator.preview(generator.mapping(seed=0), 2) is None

@@ -81,6 +81,18 @@ def test_a_rotation_equivariant_network_has_radial_filters_but_in_its_critical_l
     assert state["synthesis.L11_276_362.weight"].shape == (362, 512, 1, 1)
 
 
+def test_a_narrow_network_has_the_names_of_stylegan_human_and_maps_without_their_margins():
+    with torch.device("meta"):
+        state = StyleGAN3((512, 256)).network.state_dict()
+    assert {"synthesis.L0_18_512.weight", "synthesis.L13_256_64.weight", "synthesis.L14_256_3.bias"} <= state.keys()
+    generator = small_stylegan3((64, 32))
+    ws = generator.mapping(seed=0)
+    assert generator.synthesize(ws).shape == (1, 3, 64, 32)
+    for block in generator.blocks:
+        rate = generator.signals[block - 1].rate
+        assert generator.features(ws, block).shape == (1, 16, rate, rate // 2)
+
+
 def test_a_generator_comes_back_from_its_config():
     generator = small_stylegan3(32, c_dim=3, conv_kernel=1, use_radial_filters=True, conv_clamp=None, img_channels=4)
     twin = StyleGAN3.from_config(json.loads(json.dumps(generator.config)), DragConfig(block=3))
@@ -161,11 +173,12 @@ def centre_of(difference):
     return np.array([(weight.sum(0) * columns).sum() / weight.sum(), (weight.sum(1) * rows).sum() / weight.sum()])
 
 
+@pytest.mark.parametrize("width", [64, 32])
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("block", [2, 4, 5, 6, 8])
 @pytest.mark.parametrize("place", [(0.5, 0.5), (0.35, 0.6)])
-def test_a_bump_in_a_map_appears_in_the_picture_where_the_map_says_it_is(block, place, kernel):
-    generator = small_stylegan3(64, conv_kernel=kernel, channel_max=4)
+def test_a_bump_in_a_map_appears_in_the_picture_where_the_map_says_it_is(block, place, kernel, width):
+    generator = small_stylegan3((64, width), conv_kernel=kernel, channel_max=4)
     layers = list(generator.network["synthesis"].values())
     state = generator.network.state_dict()
     for name, weight in state.items():
@@ -177,7 +190,8 @@ def test_a_bump_in_a_map_appears_in_the_picture_where_the_map_says_it_is(block, 
 
     def plant(_layer, _inputs, output):
         signal = generator.signals[block - 1]
-        x, y = (signal.margin + int(signal.rate * share) for share in place)
+        x = signal.margins[1] + int(signal.rate * width / 64 * place[0])
+        y = signal.margins[0] + int(signal.rate * place[1])
         bumped = output.clone()
         bumped[:, :, y - 1 : y + 2, x - 1 : x + 2] += 0.05
         return bumped
@@ -214,15 +228,16 @@ def test_features_move_as_far_as_the_picture_does(block):
     assert (there - here).std() < 0.25 * here.std()
 
 
+@pytest.mark.parametrize("width", [64, 32])
 @pytest.mark.parametrize("radial", [False, True])
-def test_a_drag_arrives_or_stalls(radial):
-    generator = small_stylegan3(64, use_radial_filters=radial, conv_kernel=1 if radial else 3)
+def test_a_drag_arrives_or_stalls(radial, width):
+    generator = small_stylegan3((64, width), use_radial_filters=radial, conv_kernel=1 if radial else 3)
     ws = generator.mapping(seed=0)
-    result = drag(generator, ws, [(30.0, 30.0)], [(36.0, 33.0)], config=DragConfig(max_steps=60))
+    result = drag(generator, ws, [(14.0, 30.0)], [(20.0, 33.0)], config=DragConfig(max_steps=60))
     assert result.reason in ("arrived", "stalled")
     assert result.steps > 0
     assert not torch.equal(result.ws, ws)
-    assert result.image.size == (64, 64)
+    assert result.image.size == (width, 64)
 
 
 # --- settings -----------------------------------------------------------------------------------------------------
@@ -232,6 +247,9 @@ def test_a_drag_arrives_or_stalls(radial):
     ("settings", "says"),
     [
         ({"resolution": 48}, "resolution is 48; it must be a power of two from 16 to 2048"),
+        ({"resolution": True}, "resolution is True"),
+        ({"resolution": (64, 16)}, r"resolution is \(64, 16\); .* a W of the same or half of it"),
+        ({"resolution": (64, 32), "margin_size": 9}, "margin_size is 9; it must be even for pictures half as wide"),
         ({"resolution": 64.0}, "resolution is 64.0"),
         ({"img_channels": 2}, "img_channels is 2; it must be 1, 3 or 4"),
         ({"num_layers": 0}, "num_layers is 0; it must be a whole number from 2 to 64"),

@@ -207,3 +207,56 @@ def test_another_model_leaves_nothing_of_the_one_before_behind(stream, sent, sna
     stream.offer(dataclasses.replace(settled(snapshots[1]), model=other))
     held = [snapshot for snapshot in (stream._told, stream._shown) if snapshot is not None]
     assert [snapshot for snapshot in held if snapshot.model is not other] == []
+
+
+def test_a_run_that_begins_does_not_show_again_what_was_shown_without_loss(stream, sent, snapshots):
+    stream.offer(settled(snapshots[0]))
+    stream.acknowledge("a", 1)
+    stream.offer(snapshots[0])
+    assert [m["format"] for m, _ in sent if m["type"] == "frame"] == ["png"]
+    assert sent[-1][0] == {"type": "state", "step": 0}, "that it runs is told at once"
+    stream.offer(snapshots[1])
+    assert frames(sent) == [0, 1]
+
+
+def pulled(snapshot, target):
+    drag = dragging.move_target(snapshot.moment.drag, 1, target)
+    return dataclasses.replace(snapshot, moment=dataclasses.replace(snapshot.moment, drag=drag))
+
+
+def test_a_target_that_moves_in_a_run_is_told_with_the_next_frame(stream, sent, snapshots):
+    stream.offer(snapshots[0])
+    stream.acknowledge("a", 1)
+    before = len(sent)
+    for x in range(5):
+        stream.offer(pulled(snapshots[0], (x, 9)))
+    assert len(sent) == before
+    assert not stream.behind()
+    stream.offer(snapshots[1])
+    assert [m["type"] for m, _ in sent[before:]] == ["state", "frame"]
+
+
+def test_what_else_changes_in_a_run_is_told_at_once(stream, sent, snapshots):
+    stream.offer(snapshots[0])
+    stream.acknowledge("a", 1)
+    for change in ({"message": "so"}, {"can_undo": False}, {"trouble": "oh"}):
+        before = len(sent)
+        stream.offer(dataclasses.replace(snapshots[0], **change))
+        assert [m["type"] for m, _ in sent[before:]] == ["state"]
+    before = len(sent)
+    drag = dragging.init(
+        snapshots[0].model.generator, snapshots[0].moment.drag.ws, [(1, (9, 9), (20, 20)), (2, (3, 3), (5, 5))]
+    )
+    drag = dataclasses.replace(drag, latent=snapshots[0].moment.drag.latent)
+    stream.offer(dataclasses.replace(snapshots[0], moment=dataclasses.replace(snapshots[0].moment, drag=drag)))
+    assert [m["type"] for m, _ in sent[before:]] == ["state"]
+
+
+def test_a_target_moved_in_a_run_is_told_when_the_run_ends(stream, sent, snapshots):
+    stream.offer(snapshots[0])
+    stream.acknowledge("a", 1)
+    moved = pulled(snapshots[0], (5, 9))
+    stream.offer(moved)
+    before = len(sent)
+    stream.offer(settled(moved))
+    assert [m["type"] for m, _ in sent[before:]] == ["state", "frame"]

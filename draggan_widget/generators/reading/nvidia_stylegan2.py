@@ -17,6 +17,7 @@ from draggan_widget.generators.reading.translation import (
     likely_multiplier,
     listed,
     numbers,
+    shape_of,
     shapes_only,
     supply_mean_latent,
 )
@@ -84,9 +85,9 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
             found[name] = kernel
     fit = fitted(found, skeleton, kind=KIND)
     if multiplier is None:
-        multiplier = likely_multiplier([fit[f"mapping.fc{index}.weight"] for index in range(config["mapping_layers"])])
+        multiplier, told = likely_multiplier(config, fit, has_mean=not estimated)
         config["mapping_lr_multiplier"] = multiplier
-        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g} from the size of the mapping network's weights"
+        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g}, {told}"
     if estimated:
         supply_mean_latent(config, fit, notes)
     return Translation("stylegan2", config, fit, notes)
@@ -131,12 +132,7 @@ def _config(module: Module, found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(found: Mapping[str, Any], name: str, dimension: int, ndim: int) -> int:
-    tensor = found.get(name)
-    if not isinstance(tensor, Tensor):
-        raise Unreadable(f"is {KIND}, but {name!r} is missing; give a whole checkpoint, as its program saved it")
-    if tensor.ndim != ndim or 0 in tensor.shape:
-        raise Unreadable(f"is {KIND}, but {name!r} has the shape {tuple(tensor.shape)}; give it unchanged")
-    return int(tensor.shape[dimension])
+    return shape_of(found, name, ndim, kind=KIND)[dimension]
 
 
 def _taps(module: Module, tensors: Mapping[str, Any]) -> list[Any]:

@@ -14,6 +14,7 @@ from draggan_widget.generators.reading.translation import (
     Translation,
     fitted,
     likely_multiplier,
+    shape_of,
     shapes_only,
     supply_mean_latent,
 )
@@ -22,6 +23,8 @@ from draggan_widget.generators.reading.values import Unreadable, plain
 KIND = "a StyleGAN3 of NVIDIA's layout"
 ARGUMENTS = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "mapping_kwargs")
 """The network's first arguments, which may have been given without names."""
+MARGIN = 10
+"""Cells around the picture in the maps of all networks whose settings are the usual ones."""
 
 
 def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str]) -> Translation:
@@ -48,9 +51,7 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
         )
     fit = fitted(found, skeleton, kind=KIND)
     if not recorded:
-        layers = range(config["mapping_layers"])
-        multiplier = likely_multiplier([fit[f"mapping.fc{index}.weight"] for index in layers])
-        config["mapping_lr_multiplier"] = multiplier
+        config["mapping_lr_multiplier"], _ = likely_multiplier(config, fit, has_mean=not estimated)
         notes["settings"] = "not recorded; taken from the names and shapes of the weights, else the program's defaults"
     if estimated:
         supply_mean_latent(config, fit, notes)
@@ -60,8 +61,8 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
 def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments that a bare state dict of the usual kinds was made with.
 
-    Names say sizes and widths (``L<number>_<size>_<channels>``); the last layer but one has the picture's size and
-    ``channel_base / size`` channels.
+    Names say columns and channels (``L<number>_<columns>_<channels>``); the last layer but one has the picture's
+    columns and ``channel_base / rows`` channels.
     """
     layers = {}
     for name in found:
@@ -70,29 +71,26 @@ def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
             layers[int(match[1])] = (int(match[2]), int(match[3]), name)
     if len(layers) < 3 or sorted(layers) != list(range(len(layers))):
         raise Unreadable(f"is {KIND}, but with {len(layers)} layers; give a whole checkpoint, as its program saved it")
-    size, channels, _ = layers[len(layers) - 1]
-    c_dim = _shape(found, "mapping.embed.weight", 2)[1] if "mapping.embed.weight" in found else 0
+    columns, channels, _ = layers[len(layers) - 1]
+    # The first map of a square picture is never narrower than its margins of 10 cells each, others are half of that.
+    square = layers[0][0] > 2 * MARGIN
+    rows = columns if square else 2 * columns
+    c_dim = shape_of(found, "mapping.embed.weight", 2, kind=KIND)[1] if "mapping.embed.weight" in found else 0
     depth = sum(bool(re.fullmatch(r"mapping\.fc\d+\.weight", name)) for name in found)
-    first, last = (_shape(found, f"mapping.fc{index}.weight", 2) for index in (0, max(depth - 1, 0)))
-    kernel = _shape(found, layers[0][2], 4)[-1]
+    first, last = (shape_of(found, f"mapping.fc{index}.weight", 2, kind=KIND) for index in (0, max(depth - 1, 0)))
+    kernel = shape_of(found, layers[0][2], 4, kind=KIND)[-1]
     filters = [tensor for name, tensor in found.items() if name.endswith("down_filter") and isinstance(tensor, Tensor)]
     return {
-        "z_dim": first[1] - (_shape(found, "mapping.embed.weight", 2)[0] if c_dim else 0),
+        "z_dim": first[1] - (shape_of(found, "mapping.embed.weight", 2, kind=KIND)[0] if c_dim else 0),
         "c_dim": c_dim,
         "w_dim": last[0],
-        "img_resolution": size,
+        "img_resolution": rows,
         "img_channels": channels,
+        "square": square,
         "mapping_kwargs": {"num_layers": depth},
         "num_layers": len(layers) - 1,
-        "channel_base": layers[len(layers) - 2][1] * size,
+        "channel_base": layers[len(layers) - 2][1] * rows,
         "channel_max": max(width for _, width, _ in layers.values()),
         "conv_kernel": kernel,
         "use_radial_filters": any(tensor.ndim == 2 for tensor in filters),
     }
-
-
-def _shape(found: Mapping[str, Any], name: str, ndim: int) -> tuple[int, ...]:
-    tensor = found.get(name)
-    if not isinstance(tensor, Tensor) or tensor.ndim != ndim or 0 in tensor.shape:
-        raise Unreadable(f"is {KIND}, but {name!r} is missing or misshapen; give it whole and unchanged")
-    return tuple(tensor.shape)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from draggan_widget.generators.reading.translation import fitted, listed, shapes_only
+from draggan_widget.generators.reading.translation import fitted, shapes_only
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2 import StyleGAN2
 
@@ -38,26 +38,15 @@ def first_axes_dropped(number: int) -> Callable[[Tensor], Tensor]:
     return lambda tensor: tensor.reshape(tensor.shape[number:]) if set(tensor.shape[:number]) == {1} else tensor
 
 
-def check_names(found: Collection[str], table: Table, *, kind: str, aside: Collection[str] = ()) -> None:
-    """That a file has all names the table asks for, and no others but those ``aside``.
-
-    :param kind: whose layout it should be, to go on after "is".
-    :raises Unreadable: naming the first few that are missing or too many.
-    """
-    wanted = {origin.name: None for origin in table.values()}
-    if missing := [name for name in wanted if name not in found]:
-        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
-    if extra := [name for name in found if name not in wanted and name not in aside]:
-        raise Unreadable(
-            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
-            "give a checkpoint of an unchanged StyleGAN2 generator"
-        )
+def names_in(table: Table) -> list[str]:
+    """The names in the file that a table asks for."""
+    return [origin.name for origin in table.values()]
 
 
 def translated(found: Mapping[str, Tensor], table: Table, config: dict[str, Any], *, kind: str) -> dict[str, Tensor]:
     """The whole state dict of ``StyleGAN2.from_config(config).network`` in float32, taken from ``found`` by the table.
 
-    :param found: must have all names of the table (see ``check_names``).
+    :param found: must have all ``names_in`` the table.
     :raises Unreadable: for settings that make no network, and for wrong shapes, numbers that are no floats, NaN and
         infinity, under the file's own names.
     """
@@ -70,14 +59,6 @@ def translated(found: Mapping[str, Tensor], table: Table, config: dict[str, Any]
             changed[origin.name] = origin.change(tensor)
         except (RuntimeError, IndexError) as error:
             shape = tuple(tensor.shape)
-            raise Unreadable(f"is {kind}, but {origin.name} has the shape {shape}; give it unchanged") from error
+            raise Unreadable(f"is {kind}, but {origin.name!r} has the shape {shape}; give it unchanged") from error
     tensors = fitted(changed, {origin.name: skeleton[ours] for ours, origin in table.items()}, kind=kind)
     return {ours: tensors[table[ours].name] if ours in table else like for ours, like in skeleton.items()}
-
-
-def length(found: Mapping[str, Tensor], name: str, dimension: int, ndim: int, *, kind: str) -> int:
-    """One dimension of a tensor that should have ``ndim``. :raises Unreadable: naming it if it has not."""
-    shape = tuple(found[name].shape)
-    if len(shape) != ndim or 0 in shape:
-        raise Unreadable(f"is {kind}, but {name} has the shape {shape}; give it unchanged")
-    return shape[dimension]

@@ -20,13 +20,19 @@ from draggan_widget.generators.reading.renaming import (
     MOST_BLOCKS,
     From,
     Table,
-    check_names,
     first_axes_dropped,
-    length,
+    names_in,
     rows,
     translated,
 )
-from draggan_widget.generators.reading.translation import Translation, likely_multiplier, numbers, supply_mean_latent
+from draggan_widget.generators.reading.translation import (
+    Translation,
+    check_names,
+    likely_multiplier,
+    numbers,
+    shape_of,
+    supply_mean_latent,
+)
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2 import FIR
 
@@ -112,15 +118,15 @@ def _translate(found: dict[str, Tensor], mean: Tensor | None, notes: dict[str, s
         notes["noise"] = "not recorded; normal numbers of seed 0 instead"
     table = _table(sizes, depths)
     kernels = {name: kernel for name, kernel in found.items() if name.endswith(".kernel")}
-    check_names(found, table, kind=KIND, aside=kernels)
+    check_names(found, names_in(table), kind=KIND, aside=kernels)
     config = _config(found, sizes, depths) | {"resample_filter": _low_pass(list(kernels.values()))}
-    multiplier = likely_multiplier([found[f"style.{depth}.weight"] for depth in depths])
-    config["mapping_lr_multiplier"] = multiplier
-    if multiplier != 0.01:
-        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g} from the size of the mapping network's weights"
     table["mapping.w_avg"] = From("latent_avg")
     found["latent_avg"] = torch.zeros(config["w_dim"]) if mean is None else _one_row(mean)
     tensors = translated(found, table, config, kind=KIND)
+    multiplier, told = likely_multiplier(config, tensors, has_mean=mean is not None)
+    config["mapping_lr_multiplier"] = multiplier
+    if multiplier != 0.01:
+        notes["mapping_lr_multiplier"] = f"not recorded; {multiplier:g}, {told}"
     if mean is None:
         supply_mean_latent(config, tensors, notes)
     return Translation("stylegan2", config, tensors, notes)
@@ -162,7 +168,7 @@ def _styled(layer: str, noise: int) -> dict[str, From]:
 
 def _config(found: dict[str, Tensor], sizes: list[int], depths: list[int]) -> dict[str, Any]:
     def long(name: str, dimension: int, ndim: int) -> int:
-        return length(found, name, dimension, ndim, kind=KIND)
+        return shape_of(found, name, ndim, kind=KIND)[dimension]
 
     outputs = ["conv1.conv.weight", *(f"convs.{2 * step - 1}.conv.weight" for step in range(1, len(sizes)))]
     first, last = f"style.{depths[0]}.weight", f"style.{depths[-1]}.weight"

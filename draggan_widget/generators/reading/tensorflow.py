@@ -21,13 +21,12 @@ from draggan_widget.generators.reading.renaming import (
     MOST_BLOCKS,
     From,
     Table,
-    check_names,
     first_axes_dropped,
-    length,
+    names_in,
     rows,
     translated,
 )
-from draggan_widget.generators.reading.translation import Translation, listed, numbers
+from draggan_widget.generators.reading.translation import Translation, check_names, listed, numbers, shape_of
 from draggan_widget.generators.reading.values import Record, Unreadable, plain
 from draggan_widget.generators.stylegan2_layers import ARCHITECTURES, FIR
 
@@ -166,7 +165,7 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
     labels = any(name.startswith("mapping/LabelEmbed/") for name in found)
     use_noise = settings["use_noise"] == 1
     table = _table(sizes, depths[-1] + 1, settings["architecture"], use_noise, labels)
-    check_names(found, table, kind=KIND, aside=GROWING)
+    check_names(found, names_in(table), kind=KIND, aside=GROWING)
     config = _config(found, sizes, depths[-1] + 1, labels) | {
         "architecture": settings["architecture"],
         "conv_clamp": settings["conv_clamp"],
@@ -193,7 +192,7 @@ def _fully_grown(found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _embedded(found: dict[str, Tensor]) -> dict[str, Tensor]:
     """The classes of 2019, one row each, as an embedding like that of StyleGAN2-ADA, whose weights have a gain."""
-    length(found, "mapping/LabelConcat/weight", 0, 2, kind=KIND)
+    shape_of(found, "mapping/LabelConcat/weight", 2, kind=KIND)
     rows = found["mapping/LabelConcat/weight"]
     embedding = {
         "mapping/LabelEmbed/weight": rows * math.sqrt(len(rows)),
@@ -252,7 +251,7 @@ def _mirrored_kernel(x: Tensor) -> Tensor:
 
 def _config(found: dict[str, Tensor], sizes: list[int], layers: int, labels: bool) -> dict[str, Any]:
     def size(name: str, dimension: int, ndim: int) -> int:
-        return length(found, name, dimension, ndim, kind=KIND)
+        return shape_of(found, name, ndim, kind=KIND)[dimension]
 
     outputs = ["4x4/Conv", *(f"{height}x{height}/Conv1" for height in sizes[1:])]
     w_dim = size(f"mapping/Dense{layers - 1}/weight", 1, 2)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -19,7 +18,11 @@ from draggan_widget.generators.stylegan2_layers import MappingNetwork
 
 SAMPLES = 10_000
 """Latents whose mean stands in for a mean that is not recorded."""
-BATCHES = 10
+FEW = 1_000
+"""Latents whose mean is compared with one that is recorded."""
+BATCH = 1_000
+MULTIPLIERS = (0.01, 0.1, 1.0)
+"""Learning rate multipliers of mapping networks, the usual one first."""
 BRISK = re.compile(r"ffhq|face|celeb|portrait|(cat|car)s?(?![a-z])", re.IGNORECASE)
 """Names of data sets whose generators were dragged with the larger step in the paper: faces, cats and cars."""
 
@@ -62,13 +65,7 @@ def fitted(
     :raises Unreadable: for missing and unknown names, wrong shapes, numbers that are no floats, NaN and infinity,
         naming the first few.
     """
-    if missing := [name for name in expected if name not in found]:
-        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
-    if extra := [name for name in found if name not in expected]:
-        raise Unreadable(
-            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
-            "give a checkpoint of an unchanged generator"
-        )
+    check_names(found, expected, kind=kind)
     odd = [name for name in expected if not isinstance(found[name], Tensor)]
     if odd:
         raise Unreadable(f"is {kind}, but {listed(odd)} no tensor; give a whole checkpoint, as its program saved it")
@@ -84,6 +81,36 @@ def fitted(
             f"is {kind}, but {listed(bad)} not made of finite numbers; give an earlier checkpoint of that training"
         )
     return tensors
+
+
+def check_names(found: Iterable[str], wanted: Iterable[str], *, kind: str, aside: Iterable[str] = ()) -> None:
+    """That a file has all names that are wanted, and no others but those ``aside``.
+
+    :param kind: whose layout it should be, to go on after "is".
+    :raises Unreadable: naming the first few that are missing or too many.
+    """
+    there, known = dict.fromkeys(found), dict.fromkeys(wanted)
+    if missing := [name for name in known if name not in there]:
+        raise Unreadable(f"is {kind}, but {listed(missing)} missing; give a whole checkpoint, as its program saved it")
+    known |= dict.fromkeys(aside)
+    if extra := [name for name in there if name not in known]:
+        raise Unreadable(
+            f"is {kind}, but {listed(extra)} too many: another architecture, or a changed one; "
+            "give a checkpoint of an unchanged generator"
+        )
+
+
+def shape_of(found: Mapping[str, Any], name: str, ndim: int, *, kind: str) -> tuple[int, ...]:
+    """The shape of a tensor that should have ``ndim`` dimensions, none of them empty.
+
+    :param kind: whose layout it should be, to go on after "is". :raises Unreadable: naming it if it is none such.
+    """
+    tensor = found.get(name)
+    if not isinstance(tensor, Tensor):
+        raise Unreadable(f"is {kind}, but {name!r} is missing; give a whole checkpoint, as its program saved it")
+    if tensor.ndim != ndim or 0 in tensor.shape:
+        raise Unreadable(f"is {kind}, but {name!r} has the shape {tuple(tensor.shape)}; give it unchanged")
+    return tuple(tensor.shape)
 
 
 @contextlib.contextmanager
@@ -103,16 +130,28 @@ def shapes_only(kind: str, family: str) -> Iterator[None]:
         raise Unreadable(f"is {kind}, but makes no network ({reason}); give an unchanged {family}") from error
 
 
-def likely_multiplier(weights: list[Tensor]) -> float:
-    """The mapping network's learning rate multiplier where it is not recorded: 0.01 nearly always.
+def likely_multiplier(config: Mapping[str, Any], tensors: Mapping[str, Tensor], *, has_mean: bool) -> tuple[float, str]:
+    """The mapping network's learning rate multiplier where it is not recorded, and what told it.
 
-    Stored weights begin with a deviation of 1 / multiplier, and training moves them by little, so their order of
-    magnitude tells a fork that does without.
+    A recorded mean latent tells it surely, for only with the right factor does the network make latents of that mean.
+    Else the weights do: stored ones begin with a deviation of 1 / multiplier, mostly 100, and training moves them by
+    little, so their order of magnitude tells a fork that does without.
     """
+    if has_mean:
+        recorded = tensors["mapping.w_avg"].float()
+        misses = {
+            multiplier: float(
+                (mean_latent({**config, "mapping_lr_multiplier": multiplier}, tensors, FEW) - recorded).norm()
+            )
+            for multiplier in MULTIPLIERS
+        }
+        best = min(misses, key=lambda multiplier: misses[multiplier])
+        if misses[best] < float(recorded.norm()) / 4:
+            return best, "with which latents have the recorded mean"
+    weights = [tensors[f"mapping.fc{index}.weight"] for index in range(config["mapping_layers"])]
     deviation = float(torch.cat([weight.detach().float().flatten() for weight in weights]).std())
-    if not math.isfinite(deviation):
-        return 0.01
-    return 0.01 if deviation > 10**1.5 else 0.1 if deviation > 10**0.5 else 1.0
+    by_size = 0.01 if not deviation <= 10**1.5 else 0.1 if deviation > 10**0.5 else 1.0
+    return by_size, "from the size of the mapping network's weights"
 
 
 def supply_mean_latent(config: Mapping[str, Any], tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
@@ -122,8 +161,8 @@ def supply_mean_latent(config: Mapping[str, Any], tensors: dict[str, Tensor], no
 
 
 @torch.no_grad()
-def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
-    """The mean of ``SAMPLES`` latents of seed 0 (w_dim,) of a StyleGAN2 whose file records none, over all classes."""
+def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], samples: int = SAMPLES) -> Tensor:
+    """The mean of so many latents of seed 0 (w_dim,), over all classes, whatever mean the file records."""
     z_dim, c_dim, w_dim = config["z_dim"], config["c_dim"], config["w_dim"]
     layers, multiplier = config["mapping_layers"], config["mapping_lr_multiplier"]
     wide, embedding = config.get("layer_features"), config.get("embed_features")
@@ -133,11 +172,11 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Ten
     mapping.load_state_dict({"w_avg": torch.zeros(w_dim), **own})
     random = torch.Generator().manual_seed(0)
     total = torch.zeros(w_dim)
-    for _ in range(BATCHES):
-        z = torch.randn(SAMPLES // BATCHES, z_dim, generator=random)
+    for _ in range(samples // BATCH):
+        z = torch.randn(BATCH, z_dim, generator=random)
         labels = F.one_hot(torch.randint(c_dim, (len(z),), generator=random), c_dim).float() if c_dim else None
         total += mapping(z, labels).sum(dim=0)
-    return total / SAMPLES
+    return total / samples
 
 
 def numbers(names: Iterable[str], pattern: str) -> list[int]:

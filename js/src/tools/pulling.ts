@@ -6,7 +6,7 @@ import { MOVED, PRESS_AND_PULL } from "../status.ts";
 import type { Bench } from "./tool.ts";
 
 export function pulling(bench: Bench, { at, reach }: Press): Gesture {
-  const { desk, stage, send, update, aside } = bench;
+  const { desk, stage, send, update, paint, aside } = bench;
   const pull = new Pull(
     () => ({ points: desk.points, scale: stage.scale, status: desk.state?.status ?? "idle", hold: desk.hold }),
     at,
@@ -16,18 +16,21 @@ export function pulling(bench: Bench, { at, reach }: Press): Gesture {
     desk.selected = { id: pull.id, part: pull.part };
     bench.focusSelected();
   };
-  const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free") => {
+  const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free", show = update) => {
     for (const message of messages) send(message);
     stage.cursor(cursor);
-    update();
+    show();
   };
   if (!pull.isNew) select();
   step([], "pulling");
   return {
     move: (path) => {
       const before = pull.pulled;
-      step(pull.move(path.at(-1) ?? at), "pulling");
-      if (pull.isNew && pull.pulled && !before) select();
+      step(pull.move(path.at(-1) ?? at), "pulling", before ? paint : update);
+      if (pull.isNew && pull.pulled && !before) {
+        select();
+        update();
+      }
     },
     end: () => {
       if (!pull.pulled && pull.isNew) {

@@ -18,6 +18,8 @@ export interface Bench {
   send(message: PageMessage): void;
   /** Something changed that is to be seen. */
   update(): void;
+  /** Only a point moved on the picture: no word and no button depends on where it is. */
+  paint(): void;
   /** A line for a moment. */
   aside(text: string, milliseconds: number): void;
   /** Puts the focus on what is selected, as soon as it is there. */

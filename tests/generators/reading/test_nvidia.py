@@ -18,6 +18,7 @@ from nvidia_files import (
     with_filters,
 )
 
+from draggan_widget.generators import StyleGAN2
 from draggan_widget.generators.reading import read_pickle
 from draggan_widget.generators.reading.nvidia import recognise
 
@@ -82,6 +83,21 @@ def test_the_shape_of_a_picture_of_people_is_read_off_its_weights():
     assert generator.resolution == (64, 32)
     assert generator.synthesize(ws).shape == (1, 3, 64, 32)
     assert generator.features(ws, generator.default_block()).shape[2:] == (32, 16)
+
+
+@pytest.mark.parametrize("multiplier", [0.01, 0.1, 1.0])
+def test_bare_weights_tell_their_multiplier_by_the_mean_latent(multiplier):
+    generator = StyleGAN2(16, z_dim=16, w_dim=16, mapping_layers=4, mapping_lr_multiplier=multiplier)
+    state = generator.network.state_dict()
+    for index in range(4):
+        # Weights that no longer have the size they began with, as after a long training.
+        state[f"mapping.fc{index}.weight"].mul_(4)
+        state[f"mapping.fc{index}.bias"].fill_(0.1 / multiplier)
+    z = torch.randn(20_000, 16)
+    state["mapping.w_avg"].copy_(generator.network["mapping"](z, None).mean(dim=0))
+    translation = recognise({"g_ema": state})
+    assert translation.config["mapping_lr_multiplier"] == multiplier
+    assert "recorded mean" in translation.notes["mapping_lr_multiplier"]
 
 
 # --- what a file says besides ----------------------------------------------------------------------------------------

@@ -38,7 +38,9 @@ def assert_draws_the_stylegan3_reference(translation, settings, arrays):
     assert np.abs(picture - arrays["picture"]).max() < 0.01
 
 
-@pytest.mark.parametrize("name", ["stylegan3_t_256", "stylegan3_r_classes_rgba_64", "stylegan3_t_grey_64"])
+@pytest.mark.parametrize(
+    "name", [*("stylegan3_t_256", "stylegan3_r_classes_rgba_64", "stylegan3_t_grey_64"), "stylegan3_human_r_64"]
+)
 def test_a_pickle_of_stylegan3_draws_what_its_program_draws(name):
     settings, state, arrays = stylegan3_reference(name)
     translation = recognise(read_pickle(network_file(settings["init_kwargs"], state)))
@@ -46,8 +48,9 @@ def test_a_pickle_of_stylegan3_draws_what_its_program_draws(name):
     assert_draws_the_stylegan3_reference(translation, settings, arrays)
 
 
-def test_a_plain_state_dict_of_stylegan3_draws_what_its_program_draws():
-    settings, state, arrays = stylegan3_reference("stylegan3_t_classes_128")
+@pytest.mark.parametrize("name", ["stylegan3_t_classes_128", "stylegan3_human_t_128"])
+def test_a_plain_state_dict_of_stylegan3_draws_what_its_program_draws(name):
+    settings, state, arrays = stylegan3_reference(name)
     translation = recognise({"g_ema": {f"module.{name}": part for name, part in state.items()}})
     assert_draws_the_stylegan3_reference(translation, settings, arrays)
     assert "not recorded" in translation.notes["settings"]
@@ -74,6 +77,8 @@ def test_a_plain_state_dict_of_an_unusual_stylegan3_asks_for_the_pickle():
     ("change", "says"),
     [
         (lambda kwargs, state: kwargs.update(attention=True), "attention = True"),
+        (lambda kwargs, state: kwargs.update(square="no"), "square is no"),
+        (lambda kwargs, state: kwargs.update(square=False), "missing"),
         (lambda kwargs, state: kwargs.update(w_dim=25), "wrong shape"),
         (lambda kwargs, state: kwargs.update(num_layers=9), "missing"),
         (lambda kwargs, state: state.pop("synthesis.input.freqs"), "'synthesis.input.freqs' is missing"),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
 from nvidia_files import network_file, stored, stylegan2_file, taps_of, with_filters
+from random_stylegan2 import small_stylegan2
 from seeded import Reference
 from test_nvidia_stylegan3 import stylegan3_reference
 from test_rosinality import checkpoint, parts
 from test_tensorflow import of, write
 
 from draggan_widget import cli, drag, load_generator
+from draggan_widget.generators import StyleGAN2, save_generator
 from draggan_widget.generators.checkpoints import CheckpointError, find_checkpoint, read_checkpoint
 
 
@@ -59,6 +63,7 @@ FILES = {
     "stylegan2-state-dict": (state_dict, "stylegan2_shallow"),
     "stylegan3-t": (stylegan3, "stylegan3_t_classes_128"),
     "stylegan3-r": (stylegan3, "stylegan3_r_classes_rgba_64"),
+    "stylegan3-human": (stylegan3, "stylegan3_human_r_64"),
     "rosinality": (rosinality, "rosinality_64"),
     "tensorflow": (tensorflow, "tensorflow_skip_128"),
     "tensorflow-classes": (tensorflow, "tensorflow_ada_classes_64"),
@@ -89,9 +94,9 @@ def test_a_drag_ends_with_its_reason(file):
     ws = generator.mapping(seed=1, label=0 if generator.label_dim else None)
     result = drag(
         generator, ws, [(width * 0.5, height * 0.5)], [(width * 0.5 + 3, height * 0.5)],
-        config=generator.drag_config.replace(learning_rate=0.02, max_steps=25),
+        config=generator.drag_config.replace(learning_rate=0.02, max_steps=120),
     )  # fmt: skip
-    assert result.reason in ("arrived", "stalled", "capped")
+    assert result.reason in ("arrived", "stalled")
     assert result.steps > 0
     assert result.image.size == (width, height)
     assert told[-1] == 1
@@ -179,3 +184,51 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("draggan_widget.generators.checkpoints.safetensors_metadata", refuse)
     with pytest.raises(CheckpointError, match=r"private\.pkl may not be read \(Permission denied\)"):
         load_generator(path)
+
+
+MEASURE = """
+import sys
+from draggan_widget import load_generator
+
+def own_bytes():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("RssAnon"))
+
+peak = 0
+
+def told(share):
+    global peak
+    peak = max(peak, own_bytes())
+
+import draggan_widget.generators.checkpoints as checkpoints
+whole = checkpoints.torch.nn.Module.load_state_dict
+def watched(self, *given, **options):
+    told(1)
+    return whole(self, *given, **options)
+checkpoints.torch.nn.Module.load_state_dict = watched
+load_generator("faces", device="cpu")
+before = peak = own_bytes()
+generator = load_generator(sys.argv[1], device="cpu", progress=told)
+told(1)
+weights = sum(tensor.nbytes for tensor in generator.network.state_dict().values())
+print((peak - before) / weights)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is measured by Linux's own figures")
+@pytest.mark.parametrize("half", [False, True])
+def test_loading_needs_about_one_copy_of_the_weights(half, tmp_path):
+    widths = dict.fromkeys((4, 8, 16, 32), 384)
+    state = StyleGAN2(32, channels=widths).network.state_dict()  # 53 MB
+    kwargs = {"z_dim": 512, "c_dim": 0, "w_dim": 512, "img_resolution": 32, "img_channels": 3}
+    state = {name: tensor.half() if half else tensor.clone() for name, tensor in state.items()}
+    path = tmp_path / "network.pkl"
+    path.write_bytes(network_file(kwargs, state, keys=("G_ema",)))
+    measured = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True)
+    assert float(measured.stdout) < 1.4
+
+
+def test_a_file_that_was_written_may_be_read_by_whom_the_user_lets_read(tmp_path):
+    (tmp_path / "plain").touch()
+    save_generator(tmp_path / "network.safetensors", small_stylegan2(8))
+    assert (tmp_path / "network.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -1,0 +1,162 @@
+"""What a person waits for, without a browser: a moved target → steps → a picture encoded as the page gets it."""
+
+from __future__ import annotations
+
+import io
+import statistics
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from draggan_widget import dragging
+from draggan_widget.analysis.benchmarks.cases import Case, points, stepper
+from draggan_widget.analysis.benchmarks.measure import synchronize
+from draggan_widget.editing import Session, Snapshot
+from draggan_widget.generators import Generator, StyleGAN2, load_generator
+
+GESTURES = 5
+MOVES_A_SECOND = 60
+PULL = 0.05
+"""Length of the pull whose arrival is timed, as a part of the picture."""
+
+
+class _Screen:
+    """Takes every picture that is not there yet, as a page would that draws at once."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Event()
+        self.ended = threading.Event()
+        self.frames = 0
+        self.session: Session | None = None
+        self._shown: Snapshot | None = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        # A latent's address names its picture: a target that moves changes none. What was shown is kept for its sake.
+        address = snapshot.moment.drag.ws.data_ptr()
+        new = self._shown is None or self._shown.moment.drag.ws.data_ptr() != address
+        if new and snapshot.step > 0 and self.session is not None:
+            self._shown = snapshot
+            encode(self.session.picture(snapshot.moment))
+            self.frames += 1
+            self.changed.set()
+        if snapshot.settled and snapshot.status in ("arrived", "stalled", "capped", "stopped", "error"):
+            self.ended.set()
+
+
+def measure(model: str | Generator, seconds: float, device: str = "cpu") -> dict[str, Any]:
+    """First changed frame, frames and steps while pulling, and the arrival of a 5 % pull.
+
+    :param model: a built-in generator's name, a checkpoint, or a ``Generator``. :param seconds: how long is pulled.
+    :returns: ``first_frame_s`` (median of gestures, without the very first, which is ``cold_first_frame_s``),
+        ``frames_a_second``, ``steps_a_second``, ``arrival_s``, ``arrival_steps``, ``arrival_reason``.
+    """
+    generator = model if isinstance(model, Generator) else load_generator(model, device=device)
+    screen = _Screen()
+    session = Session(generator, seed=9, on_change=screen.show)
+    screen.session = session
+    try:
+        waits = [_first_frame(session, screen) for _ in range(GESTURES + 1)]
+        session.reset().result()
+        pulled = _pull(session, screen, seconds)
+        session.reset().result()
+        arrival = _arrive(session, screen)
+    finally:
+        session.close()
+    return {"cold_first_frame_s": waits[0], "first_frame_s": statistics.median(waits[1:]), **pulled, **arrival}
+
+
+def _place(generator: Generator, x: float, y: float) -> tuple[float, float]:
+    height, width = generator.resolution
+    return (round(x * (width - 1)), round(y * (height - 1)))
+
+
+def _first_frame(session: Session, screen: _Screen) -> float:
+    """Seconds from a target that is put to the first picture that differs."""
+    for number in session.now().drag.ids:
+        session.remove_points([number]).result()
+    session.reset().result()
+    handle = _place(session.generator, 0.4, 0.68)
+    screen.changed.clear()
+    began = time.perf_counter()
+    session.put_point(1, handle=handle, target=_place(session.generator, 0.36, 0.66), pulling=True)
+    session.start(by_view=True)
+    if not screen.changed.wait(120):
+        raise RuntimeError("no picture came within two minutes of a pull")
+    taken = time.perf_counter() - began
+    session.put_point(1, pulling=False).result()
+    session.stop().result()
+    return taken
+
+
+def _pull(session: Session, screen: _Screen, seconds: float) -> dict[str, float]:
+    """A target that goes round and round the handle's first place, as fast as a pointer is told of."""
+    x, y = _place(session.generator, 0.4, 0.68)
+    radius = 0.06 * session.generator.resolution[1]
+    session.put_point(1, handle=(x, y), target=(x + radius, y), pulling=True)
+    session.start(by_view=True).result()
+    frames, steps, began = screen.frames, session.now().drag.step, time.perf_counter()
+    while (now := time.perf_counter() - began) < seconds:
+        angle = now * 1.5
+        target = (x + radius * np.cos(angle), y + radius * np.sin(angle))
+        session.put_point(1, target=target, pulling=True)
+        time.sleep(1 / MOVES_A_SECOND)
+    done = {
+        "frames_a_second": (screen.frames - frames) / seconds,
+        "steps_a_second": (session.latest.step - steps) / seconds,
+    }
+    session.put_point(1, pulling=False).result()
+    session.stop().result()
+    session.remove_points([1]).result()
+    return done
+
+
+def _arrive(session: Session, screen: _Screen) -> dict[str, Any]:
+    x, y = _place(session.generator, 0.4, 0.68)
+    way = PULL * session.generator.resolution[1]
+    screen.ended.clear()
+    began = time.perf_counter()
+    session.put_point(1, handle=(x, y), target=(x - 0.8 * way, y - 0.6 * way))
+    session.start()
+    if not screen.ended.wait(300):
+        raise RuntimeError("a pull of 5 % did not end within five minutes")
+    taken = time.perf_counter() - began
+    latest = session.latest
+    return {"arrival_s": taken, "arrival_steps": latest.step, "arrival_reason": latest.status}
+
+
+def measure_edit(generator: StyleGAN2, steps: int) -> dict[str, Any]:
+    """An edit of so many steps, with the picture of each made and encoded, after a step that warms up."""
+    device = next(generator.parameters()).device
+    case = Case(generator.resolution[0], 1, mask=False)
+    handles, targets = points(case)
+    config = generator.drag_config.replace(max_steps=None, stall_steps=None)
+    ws = generator.mapping(seed=7, truncation=0.7)
+    state = dragging.init(generator, ws, [(1, handles[0], targets[0])], None, config)
+    state = dragging.step(generator, state)
+    synchronize(device)
+    began = time.perf_counter()
+    for _ in range(steps):
+        state = dragging.step(generator, state)
+        with torch.no_grad():
+            encode(dragging.to_image(generator.synthesize(state.ws)))
+    synchronize(device)
+    with_frames = time.perf_counter() - began
+    step = stepper("default", generator, case)
+    step()
+    synchronize(device)
+    began = time.perf_counter()
+    for _ in range(steps):
+        step()
+    synchronize(device)
+    alone = time.perf_counter() - began
+    return {"steps": steps, "with_frames_s": with_frames, "steps_a_second": steps / alone}
+
+
+def encode(picture: Any) -> bytes:
+    """A picture as a JPEG like those a page gets in mid-run."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
