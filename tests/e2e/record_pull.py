@@ -27,7 +27,7 @@ editor
 PULLS = [((92, 171), (78, 160)), ((151, 168), (166, 158))]
 WIDTH = 420
 #: Small and strong colours, which a palette of what there is most of would lose.
-STRONG = ("#ff4f5e", "#2b8cff", "#1976d2", "#1669bb", "#d9e7f7", "#1a8f4c")
+STRONG = ("#ff4f5e", "#2b8cff", "#1976d2", "#1669bb", "#d9e7f7", "#1a8f4c", "#d4737b", "#e08d90", "#b9555f")
 MOST_BYTES = 3_000_000
 POINTER = """() => {
     const arrow = document.createElement('div');
@@ -66,7 +66,7 @@ class Film:
             sheet.paste(each, (0, n * height))
         for n, colour in enumerate(STRONG):
             sheet.paste(colour, (0, len(chosen) * height + 40 * n, WIDTH, len(chosen) * height + 40 * (n + 1)))
-        palette = sheet.quantize(128, method=Image.Quantize.MEDIANCUT)
+        palette = sheet.quantize(256, method=Image.Quantize.MEDIANCUT)
         flat = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for _, picture in self.frames]
         durations = [max(20, round(1000 * each)) for each in seconds]
         flat[0].save(path, save_all=True, append_images=flat[1:], duration=durations, loop=0, optimize=False)
