@@ -315,3 +315,6 @@ def test_a_restarted_kernel_is_noticed(notebook):
     editor.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     editor.wait_for_status("disconnected", timeout=30)
     assert "run the cell again" in editor.status_line().lower()
+    with editor.page.expect_download() as download:
+        editor.root.get_by_role("button", name="Save picture").click()
+    assert Image.open(download.value.path()).size == (64, 64)

@@ -1,0 +1,70 @@
+// A kernel for tests of the page alone: it answers at once, or after `lag` milliseconds, and keeps what it was sent.
+// The picture of each step is of one colour, whose red says the step.
+import widget from "./index.js";
+
+const settings = {
+  edit_layers: 6, learning_rate: 0.002, max_steps: 300, mask_weight: 20, block: 6, supervision_radius: 3,
+  tracking_radius: 12, space: "w_plus", speed: null,
+};
+const hear = new Set();
+const kernel = { sent: [], lag: 0, alive: true, shown: null };
+const state = {
+  type: "state", status: "stopped", message: "", step: 20, seed: 9, truncation: 0.7, label: null, classes: 0, width: 64,
+  height: 64, channels: 3, generator: "fake", model: null, loading: null, progress: null, trouble: "", can_undo: true,
+  can_redo: false, edited: true, rate: null, warning: "", settings: { ...settings }, defaults: settings,
+  limits: { num_ws: 14, blocks: [1, 2, 3, 4, 5, 6] }, length: 21, shown: null,
+  points: [{ id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.9, texture: null }],
+};
+let seq = 0;
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+const emit = (message, buffers = []) => {
+  for (const each of hear) each(structuredClone(message), buffers.map((data) => new DataView(data.buffer)));
+};
+kernel.put = (changes) => emit(Object.assign(state, changes));
+kernel.frame = (step, number = ++seq) =>
+  emit({ type: "frame", seq: number, step, format: "png", width: 64, height: 64 }, [bytes(window.pictures[step])]);
+
+const answers = {
+  ready: () => (emit(state), kernel.frame(20)),
+  ping: () => emit({ type: "pong" }),
+  look: ({ step }) => (kernel.put({ shown: step }), kernel.frame(step ?? state.length - 1)),
+  branch: ({ step }) => (kernel.put({ shown: null, length: step + 1, step }), kernel.frame(step)),
+  before: () => emit({ type: "before", format: "png", width: 64, height: 64 }, [bytes(window.pictures[0])]),
+  settings: ({ values }) => {
+    for (const [name, value] of Object.entries(values)) state.settings[name] = value ?? settings[name];
+    emit(state);
+  },
+  point: ({ id, handle, target }) =>
+    kernel.put({
+      points: state.points.map((each) =>
+        each.id === id
+          ? { ...each, handle: handle ?? each.handle, target: target ?? each.target, texture: null }
+          : each,
+      ),
+    }),
+  course: ({ since }) => {
+    const steps = Array.from({ length: state.length - since - 1 }, (_, n) => since + 1 + n);
+    const ids = steps.map(() => [1]);
+    emit({ type: "course", since, steps, seconds: steps, ids, distances: steps.map((step) => [40 - step]) });
+  },
+  thumbnails: ({ steps }) => emit({ type: "thumbnails", steps }, steps.map((step) => bytes(window.pictures[step]))),
+  export: ({ kind }) => {
+    const text = kind === "code" ? 'DragGAN("fake", seed=9)' : "";
+    emit({ type: "export", kind, name: `edit.${kind}`, mime: "image/png", text }, text ? [] : [bytes(window.pictures[0])]);
+    emit({ type: "exporting", kind, progress: null });
+  },
+};
+
+const model = {
+  on: (_, each) => hear.add(each),
+  off: (_, each) => hear.delete(each),
+  send: (message) => {
+    kernel.sent.push(message);
+    setTimeout(() => kernel.alive && answers[message.type]?.(message), kernel.lag);
+  },
+};
+
+widget.initialize({ model });
+widget.render({ model, el: document.body });
+window.kernel = kernel;

@@ -1,0 +1,261 @@
+"""The page alone, with a kernel of a few lines: slow lines, silence, late frames, and what the page asks for."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+from host import Editor
+from PIL import Image
+from playwright.sync_api import expect
+
+import draggan_widget
+
+pytestmark = pytest.mark.browser
+
+BUNDLE = Path(draggan_widget.__file__).parent / "widget" / "static" / "index.js"
+KERNEL = Path(__file__).parent / "fake_kernel.js"
+STEPS = 21
+
+
+def picture(step):
+    """What the kernel shows of a step, as base64."""
+    data = io.BytesIO()
+    Image.new("RGB", (64, 64), (10 * step, 90, 160)).save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+HTML = f"""<!doctype html><meta charset="utf-8"><body>
+<script>window.pictures = {[picture(step) for step in range(STEPS)]};</script>
+<script type="module" src="fake_kernel.js"></script>"""
+
+
+@pytest.fixture(scope="module")
+def tab(browser):
+    context = browser.new_context(viewport={"width": 640, "height": 1000}, permissions=["clipboard-write"])
+    page = context.new_page()
+    served = {
+        "/": ("text/html", HTML),
+        "/index.js": ("text/javascript", BUNDLE.read_text()),
+        "/fake_kernel.js": ("text/javascript", KERNEL.read_text()),
+    }
+
+    def answer(route):
+        kind, body = served.get(route.request.url.removeprefix("http://localhost:9"), ("text/plain", ""))
+        route.fulfill(body=body, content_type=kind)
+
+    page.route("**/*", answer)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def editor(tab):
+    tab.goto("http://localhost:9/")
+    tab.wait_for_function("window.kernel && document.querySelector('canvas[data-layer=image]').dataset.step === '20'")
+    return Editor(tab, tab.locator(".draggan-widget"))
+
+
+def shown(editor):
+    """The step whose picture is on the canvas."""
+    return round(editor.picture().getpixel((5, 5))[0] / 10)
+
+
+def sent(editor, kind):
+    return editor.page.evaluate("kind => kernel.sent.filter(({type}) => type === kind)", kind)
+
+
+def test_a_frame_that_comes_late_is_acknowledged_and_not_drawn(editor):
+    editor.page.evaluate("kernel.frame(7, 100); kernel.frame(3, 99)")
+    editor.page.wait_for_function("kernel.sent.filter(({type}) => type === 'ack').some(({seq}) => seq === 99)")
+    editor.page.wait_for_function("document.querySelector('canvas[data-layer=image]').dataset.seq === '100'")
+    assert shown(editor) == 7
+
+
+def test_on_a_slow_line_the_slider_asks_for_one_picture_at_a_time_and_ends_where_it_was_let_go(editor):
+    editor.page.evaluate("kernel.lag = 150")
+    slider = editor.button("Timeline")
+    slider.focus()
+    for _ in range(15):
+        editor.page.keyboard.press("ArrowLeft")
+    expect(slider).to_have_attribute("aria-valuetext", "step 5 of 20")  # the slider does not wait for the picture
+    editor.page.wait_for_function("document.querySelector('canvas[data-layer=image]').dataset.step === '5'")
+    assert shown(editor) == 5
+    asked = [message["step"] for message in sent(editor, "look")]
+    assert asked[-1] == 5
+    assert len(asked) < 10
+    editor.page.keyboard.press("Escape")
+    editor.page.wait_for_function("document.querySelector('canvas[data-layer=image]').dataset.step === '20'")
+
+
+def test_what_is_done_while_the_past_is_looked_at_goes_on_from_there(editor):
+    slider = editor.button("Timeline")
+    slider.fill("8")
+    editor.page.wait_for_function("document.querySelector('canvas[data-layer=image]').dataset.step === '8'")
+    editor.page.evaluate("kernel.sent.length = 0")
+    editor.click("Start")
+    editor.page.wait_for_function("kernel.sent.some(({type}) => type === 'start')")
+    assert [m["type"] for m in editor.page.evaluate("kernel.sent") if m["type"] in ("branch", "start", "look")] == [
+        "branch",
+        "start",
+    ]
+    expect(slider).to_have_attribute("max", "8")
+
+
+def test_before_is_seen_while_its_key_is_held_and_left_of_the_split(editor):
+    before = editor.root.locator('canvas[data-layer="before"]')
+    curtain = editor.root.locator(".dg-curtain")
+    editor.root.locator(".dg-stage").focus()
+    editor.page.keyboard.down("\\")
+    expect(curtain).to_be_visible()
+    assert before.evaluate("c => c.getContext('2d').getImageData(3, 3, 1, 1).data[0]") == 0
+    editor.page.keyboard.up("\\")
+    expect(curtain).to_be_hidden()
+    editor.click("Before and after")
+    expect(editor.button("Split")).to_be_focused()
+    editor.page.keyboard.press("ArrowRight")
+    assert editor.button("Split").input_value() == "0.51"
+    assert "49%" in curtain.evaluate("c => c.style.clipPath")
+
+
+def test_a_badly_set_handle_is_told_in_words_and_moved_by_a_button(editor):
+    flat = "[{id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.1, texture: {}}]"
+    editor.page.evaluate(f"kernel.put({{points: {flat.replace('{}', '{flat: true, better: [26, 33]}')}}})")
+    editor.root.get_by_role("button", name="Move it to a better spot").click()
+    assert sent(editor, "point")[-1]["handle"] == [26, 33]
+    expect(editor.root.locator(".dg-banner")).to_be_hidden()
+
+
+def test_a_warning_is_read_once_and_waved_away(editor):
+    editor.page.evaluate("kernel.put({warning: 'It swings to and fro. Try half the learning rate.'})")
+    expect(editor.root.get_by_role("alert")).to_have_text("It swings to and fro. Try half the learning rate.")
+    editor.click("Dismiss")
+    expect(editor.root.locator(".dg-banner")).to_be_hidden()
+    editor.page.evaluate("kernel.put({step: 21})")
+    expect(editor.root.locator(".dg-banner")).to_be_hidden()
+
+
+def test_results_come_as_files_and_as_code(editor):
+    editor.click("Results")
+    with editor.page.expect_download() as download:
+        editor.click("Film as GIF")
+    assert download.value.suggested_filename == "edit.gif"
+    editor.click("Insert code")
+    expect(editor.root.locator(".dg-code")).to_have_text('DragGAN("fake", seed=9)')
+    editor.page.keyboard.press("Escape")
+    expect(editor.root.locator(".dg-code")).to_be_hidden()
+
+
+def test_a_setting_is_sent_refused_and_reset(editor):
+    editor.click("All settings")
+    field = editor.button("Learning rate")
+    field.fill("0.03")
+    field.press("Enter")
+    assert sent(editor, "settings")[-1]["values"] == {"learning_rate": 0.03}
+    field.fill("-1")
+    field.press("Enter")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    field.press("Escape")
+    expect(field).to_have_value("0.03")
+    editor.click("Reset Learning rate")
+    assert sent(editor, "settings")[-1]["values"] == {"learning_rate": None}
+    expect(field).to_have_value("0.002")
+
+
+def test_a_kernel_that_falls_silent_is_noticed_and_what_can_be_kept_is_offered(editor):
+    editor.page.evaluate("kernel.alive = false")
+    editor.wait_for_status("disconnected", timeout=20)
+    with editor.page.expect_download() as download:
+        editor.root.get_by_role("button", name="Save picture").click()
+    assert Image.open(download.value.path()).size == (64, 64)
+    editor.root.get_by_role("button", name="Copy points").click()
+    assert editor.root.locator(".dg-sentence").inner_text() == "Copied."
+    editor.page.evaluate("kernel.alive = true")
+    editor.wait_for_status("stopped", timeout=10)
+    expect(editor.root.locator(".dg-banner")).to_be_hidden()
+
+
+CONTRAST = """(root, selectors) => {
+    const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+    const rgb = (colour, ground) => {
+        canvas.fillStyle = ground;
+        canvas.fillRect(0, 0, 1, 1);
+        canvas.fillStyle = colour;
+        canvas.fillRect(0, 0, 1, 1);
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const light = channels => channels
+        .map(value => value / 255)
+        .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, value, n) => sum + value * [0.2126, 0.7152, 0.0722][n], 0);
+    return selectors.map(selector => {
+        const element = root.querySelector(selector);
+        const ground = getComputedStyle(root).backgroundColor;
+        const back = rgb(getComputedStyle(element).backgroundColor, ground);
+        const [a, b] = [light(rgb(getComputedStyle(element).color, `rgb(${back})`)), light(back)];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_all_text_can_be_read_in_the_theme(editor, theme):
+    editor.page.emulate_media(color_scheme=theme)
+    editor.click("All settings")
+    texts = [".dg-sentence", ".dg-about", ".dg-way", ".dg-words", ".dg-setting small", ".dg-name", ".dg-result small"]
+    found = editor.root.evaluate(CONTRAST, texts)
+    assert min(found) >= 4.5, dict(zip(texts, found, strict=True))
+    # Icons, and white on the button that starts.
+    assert (
+        min(editor.root.evaluate(CONTRAST, ['[aria-label="Hold"]', '[aria-label="Start"]', '[aria-label="Brush"]']))
+        >= 3
+    )
+    editor.page.emulate_media(color_scheme=None)
+
+
+def test_nothing_sticks_out_at_300_pixels_and_everything_is_there(editor):
+    editor.root.evaluate("root => { document.body.style.width = '300px'; }")
+    editor.click("All settings")
+    editor.click("Brush")
+    out = """root => [...root.querySelectorAll('button, input, select, small, span')]
+        .filter(e => e.checkVisibility() && !e.matches('.dg-spoken, .dg-point, .dg-split'))
+        .map(e => e.getBoundingClientRect().right - root.getBoundingClientRect().right).filter(by => by > 0).length"""
+    assert editor.root.evaluate(out) == 0
+    for name in (
+        "Start",
+        "Lasso",
+        "Results",
+        "Timeline",
+        "Seed",
+        "Truncation",
+        "Stroke width",
+        "Suggest mask",
+        "Speed",
+    ):
+        expect(editor.button(name)).to_be_visible()
+
+
+def test_every_control_has_a_name_and_the_keyboard_reaches_the_tools(editor):
+    nameless = """root => [...root.querySelectorAll('button, input, select, [role=dialog]')]
+        .filter(e => !e.getAttribute('aria-label') && !e.textContent.trim() && !e.closest('label')).length"""
+    assert editor.root.evaluate(nameless) == 0
+    stops = editor.root.evaluate("root => [...root.querySelectorAll('.dg-point')].filter(e => e.tabIndex === 0).length")
+    assert stops == 1  # of all points one is a stop of the Tab key
+    editor.button("Start").focus()
+    reached = set()
+    for _ in range(40):
+        editor.page.keyboard.press("Tab")
+        reached.add(editor.page.evaluate("document.activeElement.getAttribute('aria-label')"))
+    assert {
+        "Step once",
+        "Lasso",
+        "Undo",
+        "Results",
+        "Picture",
+        "Timeline",
+        "Seed",
+        "New image",
+        "Truncation",
+    } <= reached
