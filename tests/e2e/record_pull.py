@@ -28,6 +28,7 @@ PULLS = [((92, 171), (78, 160)), ((151, 168), (166, 158))]
 WIDTH = 420
 #: Small and strong colours, which a palette of what there is most of would lose.
 STRONG = ("#ff4f5e", "#2b8cff", "#1976d2", "#1669bb", "#d9e7f7", "#1a8f4c", "#d4737b", "#e08d90", "#b9555f")
+MOST_FRAMES = 48
 MOST_BYTES = 3_000_000
 POINTER = """() => {
     const arrow = document.createElement('div');
@@ -56,6 +57,9 @@ class Film:
         self.frames.append((time.monotonic(), picture.resize(size, Image.Resampling.LANCZOS)))
 
     def save(self, path: Path, hold: float = 2.5) -> None:
+        if len(self.frames) > MOST_FRAMES:  # a fast machine takes more than a README should load
+            last = len(self.frames) - 1
+            self.frames = [self.frames[round(n * last / (MOST_FRAMES - 1))] for n in range(MOST_FRAMES)]
         times = [at for at, _ in self.frames]
         seconds = [b - a for a, b in itertools.pairwise(times)] + [hold]
         # One palette for all, from the first, middle and last: colours that change from frame to frame flicker.
