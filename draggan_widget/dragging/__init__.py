@@ -15,6 +15,7 @@ from draggan_widget.dragging.points import Point, check_mask, check_ws, check_xy
 from draggan_widget.dragging.run import DragRecord, DragResult, drag, drag_steps, make_result, to_image
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import DragState
+from draggan_widget.dragging.strides import stride
 
 __all__ = [
     "XY",
@@ -36,6 +37,7 @@ __all__ = [
     "move_target",
     "remove_point",
     "step",
+    "stride",
     "terminate",
     "to_image",
     "with_config",

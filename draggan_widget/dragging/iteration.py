@@ -83,7 +83,7 @@ def step(generator: Generator, state: DragState) -> DragState:
         for point, (x, y) in zip(state.points, handles, strict=True)
     )
     after = dataclasses.replace(state, points=points, latent=latent, moments=moments, step=state.step + 1, loss=loss)
-    return dataclasses.replace(after, course=_follow(state, after))
+    return dataclasses.replace(after, course=follow(state, after))
 
 
 def terminate(state: DragState) -> str | None:
@@ -217,8 +217,8 @@ def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray
     return method_of(state.config).track(read, state.handles, references, frame)
 
 
-def _follow(before: DragState, after: DragState) -> Course:
-    """The course of the run, one tracking on."""
+def follow(before: DragState, after: DragState) -> Course:
+    """The course of the run at ``after``, one tracking on from ``before``."""
     nearest = np.array(before.course.nearest or before.distances)
     nearer = after.distances <= nearest - MARKED
     return dataclasses.replace(

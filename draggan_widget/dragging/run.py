@@ -9,8 +9,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.dragging.iteration import init, step, terminate
+from draggan_widget.dragging.iteration import init, terminate
 from draggan_widget.dragging.points import check_pairs
+from draggan_widget.dragging.strides import stride
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,15 +113,13 @@ def drag(
     :raises ValueError: for no points, positions outside the picture, or anything else that cannot be worked with.
     :raises DivergedError: if the optimisation leaves the finite numbers.
     """
-    state = _begin(generator, ws, handles, targets, mask, config)
     history = []
-    while True:
+    for state in _states(generator, _begin(generator, ws, handles, targets, mask, config)):
         history.append(DragRecord.of(state))
         asked = callback(state) if callback is not None else None
-        reason = asked if isinstance(asked, str) else terminate(state)
-        if reason is not None:
-            return make_result(generator, state, reason, history)
-        state = step(generator, state)
+        if isinstance(asked, str):
+            return make_result(generator, state, asked, history)
+    return make_result(generator, state, terminate(state) or "", history)
 
 
 def drag_steps(
@@ -162,5 +161,5 @@ def _begin(
 def _states(generator: Generator, state: DragState) -> Iterator[DragState]:
     yield state
     while terminate(state) is None:
-        state = step(generator, state)
-        yield state
+        for state in stride(generator, state):  # noqa: B020 - the last of them is the next to begin from
+            yield state

@@ -42,6 +42,8 @@ class Generator(nn.Module, abc.ABC):
     """Synthesis blocks whose features can be read, coarse to fine; the 4×4 block is 1."""
     drag_config: DragConfig
     """The settings this generator drags best with."""
+    has_previews: bool = False
+    """Whether each block adds to the picture, so that there is a coarse one after each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -179,12 +181,12 @@ class Generator(nn.Module, abc.ABC):
     def synthesize(self, ws: Tensor) -> Tensor:
         """``ws`` (N, num_ws, w_dim) → pictures (N, channels, H, W), nominally in [-1, 1], not clamped."""
 
-    def preview(self, ws: Tensor, block: int) -> Tensor | None:  # noqa: ARG002 - for those that have one
+    def preview(self, ws: Tensor, block: int) -> Tensor:  # noqa: ARG002 - for those that have one
         """A coarse picture (N, channels, h, w) of the size of a block's map, from that block and those below it alone.
 
-        None where a generator's blocks do not each add to the picture.
+        :raises ValueError: without ``has_previews``.
         """
-        return None
+        raise ValueError("this generator has no coarse pictures; synthesize the whole one")
 
     def share(self, block: int) -> float:
         """The part of ``synthesize``'s work, above 0 to 1, that the blocks up to this one are, roughly."""

@@ -112,6 +112,7 @@ class StyleGAN2(Generator):
         self.w_dim = w_dim
         self.z_dim = z_dim
         self.label_dim = c_dim
+        self.has_previews = architecture == "skip"
         self.blocks = tuple(range(1, len(sizes) + 1))
         self.drag_config = drag_config or DragConfig()
         self.config: dict[str, Any] = {
@@ -236,9 +237,10 @@ class StyleGAN2(Generator):
         assert picture is not None
         return picture.contiguous()
 
-    def preview(self, ws: Tensor, block: int) -> Tensor | None:
+    def preview(self, ws: Tensor, block: int) -> Tensor:
         """See ``Generator``. Only the architecture ``"skip"`` has previews."""
-        return self._paint(ws, self._synthesis_blocks()[:block])
+        picture = self._paint(ws, self._synthesis_blocks()[:block])
+        return super().preview(ws, block) if picture is None else picture
 
     def share(self, block: int) -> float:
         """See ``Generator``."""

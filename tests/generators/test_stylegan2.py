@@ -273,4 +273,6 @@ def test_a_preview_is_the_picture_of_the_blocks_up_to_it():
 def test_only_stacks_whose_blocks_each_add_to_the_picture_have_previews():
     torch.manual_seed(0)
     generator = StyleGAN2(32, z_dim=4, w_dim=8, channels=dict.fromkeys((4, 8, 16, 32), 4), architecture="orig")
-    assert generator.preview(generator.mapping(seed=0), 2) is None
+    assert not generator.has_previews
+    with pytest.raises(ValueError, match="no coarse pictures"):
+        generator.preview(generator.mapping(seed=0), 2)
