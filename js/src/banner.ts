@@ -2,7 +2,7 @@
 import type { Concern, Remedy } from "./concerns.ts";
 import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";
-import { button } from "./toolbar.ts";
+import { button, wide } from "./toolbar.ts";
 
 export class Banner {
   readonly element = make("div", { class: "dg-banner", role: "group", "aria-label": "Warning", hidden: true });
@@ -26,7 +26,7 @@ export class Banner {
     this.element.hidden = concern === null;
     this.#spoken.textContent = concern?.text ?? "";
     const buttons = (concern?.remedies ?? []).map(([label, remedy]) => {
-      const each = make("button", { type: "button", class: "dg-button dg-wide" }, label);
+      const each = wide(label);
       on(each, "click", () => this.#do(remedy));
       return each;
     });

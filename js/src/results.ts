@@ -3,7 +3,7 @@ import type { Desk } from "./desk.ts";
 import { make, on, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Kind } from "./protocol.ts";
-import { button } from "./toolbar.ts";
+import { button, wide } from "./toolbar.ts";
 
 const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   [
@@ -33,9 +33,9 @@ export class Results {
   readonly #buttons = new Map<Kind | "copy", { button: HTMLButtonElement; bar: HTMLProgressElement }>();
   readonly #handles = make("input", { type: "checkbox" });
   readonly #close = button("Close", "close", "Close (Esc)");
-  readonly #cancel = make("button", { type: "button", class: "dg-button dg-wide" }, "Cancel");
+  readonly #cancel = wide("Cancel");
   readonly #code = make("pre", { tabindex: 0, "aria-label": "Code", class: "dg-code" });
-  readonly #copyCode = make("button", { type: "button", class: "dg-button dg-wide" }, icon("copy"), "Copy code");
+  readonly #copyCode = wide("Copy code", "", "copy");
   readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
 
   constructor(host: ResultsHost) {

@@ -1,11 +1,10 @@
 /** The rows under the picture: which picture it is of. The few settings that are always at hand. */
 import { ClassField, type ClassHost } from "./classes.ts";
 import { make, on } from "./dom.ts";
-import { icon } from "./icons.ts";
 import { type ModelHost, ModelPicker } from "./models.ts";
 import type { StateMessage } from "./protocol.ts";
 import { BAD_SEED } from "./status.ts";
-import { button, type Toolbar } from "./toolbar.ts";
+import { button, type Toolbar, wide } from "./toolbar.ts";
 
 const LARGEST_SEED = 2 ** 32 - 1;
 
@@ -50,17 +49,7 @@ export class Settings {
     this.models = new ModelPicker(host);
     this.classes = new ClassField(host);
     this.source = make("div", { class: "dg-row dg-source", hidden: true }, this.models.element, this.classes.element);
-    const fresh = make(
-      "button",
-      {
-        type: "button",
-        class: "dg-button dg-wide",
-        "aria-label": "New image",
-        title: "Another picture, from a random seed or from the one typed",
-      },
-      icon("dice"),
-      make("span", {}, "New image"),
-    );
+    const fresh = wide("New image", "Another picture, from a random seed or from the one typed", "dice");
     this.element = make(
       "div",
       { class: "dg-row" },

@@ -56,6 +56,12 @@ export function button(name: string, kind: Icon, title: string): HTMLButtonEleme
   return make("button", { type: "button", class: "dg-button", "aria-label": name, title }, icon(kind));
 }
 
+/** A button with words. */
+export function wide(words: string, title = "", kind?: Icon): HTMLButtonElement {
+  const about = { type: "button", class: "dg-button dg-wide", "aria-label": words, title };
+  return make("button", about, ...(kind ? [icon(kind)] : []), make("span", {}, words));
+}
+
 export class Toolbar {
   readonly element = make("div", { class: "dg-toolbar", role: "toolbar", "aria-label": "Tools" });
   readonly #buttons = new Map<ButtonName, HTMLButtonElement>();

@@ -29,7 +29,7 @@ import { kind } from "./status.ts";
 import { StatusLine } from "./statusline.ts";
 import style from "./style.css";
 import { Timeline } from "./timeline.ts";
-import { button, Toolbar } from "./toolbar.ts";
+import { button, Toolbar, wide } from "./toolbar.ts";
 import { ZoomChip } from "./zoomchip.ts";
 
 export class View {
@@ -466,8 +466,4 @@ export class View {
     if (this.#buttons.of(target)) return "point";
     return target === this.#stage.element ? "picture" : "button";
   }
-}
-
-function wide(name: string, title: string): HTMLButtonElement {
-  return make("button", { type: "button", class: "dg-button dg-wide", "aria-label": name, title }, name);
 }
