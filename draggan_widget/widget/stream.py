@@ -128,21 +128,26 @@ class FrameStream:
             self._send_frame(snapshot)
 
     def _send_frame(self, snapshot: Snapshot) -> None:
-        picture = self._render(snapshot.moment)
-        encoding, data = encode(picture, lossless=snapshot.settled)
+        picture = self._render(snapshot.seen)
+        encoding, data = encode(picture, lossless=_lossless(snapshot))
         with self._lock:
             self._seq += 1
             self._shown = snapshot
             self._sent_at = time.monotonic()
             self.bytes_sent += len(data)
-        self._send(frame_message(self._seq, snapshot.step, encoding, picture.size), [data])
+        self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size), [data])
 
     def _is_shown(self, snapshot: Snapshot) -> bool:
         # A latent's address names its picture, points do not change it; the snapshot kept here keeps the address taken.
         shown = self._shown
-        if shown is None or shown.settled != snapshot.settled:
+        if shown is None or _lossless(shown) != _lossless(snapshot):
             return False
-        return shown.moment.drag.ws.data_ptr() == snapshot.moment.drag.ws.data_ptr()
+        return shown.seen.drag.ws.data_ptr() == snapshot.seen.drag.ws.data_ptr()
+
+
+def _lossless(snapshot: Snapshot) -> bool:
+    # A timeline is scrubbed: what is looked at on the way must come fast.
+    return snapshot.settled and snapshot.look is None
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:
