@@ -36,17 +36,18 @@ WARM_UP = 3
 """Cycles that CUDA wants to have seen before it captures one."""
 
 
-def stride(generator: Generator, state: DragState, at_most: int = AT_ONCE) -> list[DragState]:
+def stride(generator: Generator, state: DragState, at_most: int | None = None) -> list[DragState]:
     """The next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
 
+    None is as many as are worth it on the device.
     On a processor, and for other methods than the default, that is one step: there, nothing is gained by more.
 
     :raises ValueError: without points. :raises DivergedError: if the very next step is not finite.
     """
     worth_it = state.latent.device.type != "cpu" and state.config.method == "default" and bool(state.points)
-    if not worth_it or any(point.reference is None for point in state.points):
+    if at_most == 1 or not worth_it or any(point.reference is None for point in state.points):
         return [step(generator, state)]
-    return walk(generator, state, at_most)
+    return walk(generator, state, at_most or AT_ONCE)
 
 
 def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:

@@ -23,6 +23,7 @@ from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import check_label
 from draggan_widget.editing.moment import Moment
+from draggan_widget.editing.script import Script, from_json, to_json
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import write_tensors
@@ -50,6 +51,10 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
         for name in ("handles", "targets", "ws"):
             tensors[f"history.{index}.{name}"] = torch.from_numpy(getattr(record, name))
         records.append({"step": record.step, "seconds": record.seconds, "ids": record.ids, "loss": record.loss})
+    script: list[Any] | None = None
+    if moment.script is not None:
+        script, masks = to_json(moment.script)
+        tensors.update({f"script.mask.{number}": torch.from_numpy(mask) for number, mask in enumerate(masks)})
     header = {
         "format": FORMAT,
         "generator": {"source": source, "fingerprint": fingerprint(generator)},
@@ -58,6 +63,7 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
         "label": moment.label,
         "drag": drag_fields,
         "records": records,
+        "script": script,
     }
     # Tensors may share memory, which the format does not allow, and may lie on another device.
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -98,7 +104,7 @@ def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
         seed = None if seed is None else check_seed(seed)
         label = header.get("label")  # files from before there were classes have none
         label = None if label is None else check_label(label, generator.label_dim)
-        return Moment(drag, mask, seed, truncation, records, label)
+        return Moment(drag, mask, seed, truncation, records, label, _script(header, tensors))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
 
@@ -150,8 +156,17 @@ def _header(path: str | os.PathLike[str], file: Any) -> dict[str, Any]:
     return header
 
 
+def _script(header: dict[str, Any], tensors: dict[str, Tensor]) -> Script | None:
+    values = header.get("script")  # files from before there were scripts have none
+    if values is None:
+        return None
+    count = sum(name.startswith("script.mask.") for name in tensors)
+    return from_json(values, [tensors[f"script.mask.{number}"].numpy() for number in range(count)])
+
+
 def _record(index: int, fields: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
     arrays: dict[str, np.ndarray] = {
         name: tensors[f"history.{index}.{name}"].numpy() for name in ("handles", "targets", "ws")
     }
-    return Record(fields["step"], fields["seconds"], tuple(fields["ids"]), loss=fields["loss"], **arrays)
+    handles, targets, ws = arrays["handles"], arrays["targets"], arrays["ws"]
+    return Record(fields["step"], fields["seconds"], tuple(fields["ids"]), handles, targets, fields["loss"], ws)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from draggan_widget.editing.kept import Kept
+
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_RECORDS = 2000
+"""Above so many, records are thinned evenly: an edit that goes on for ever needs no more memory for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +35,8 @@ class Record:
     """The terms of the loss whose gradient led here; empty at the start."""
     ws: np.ndarray
     """(1, num_ws, w_dim), the latent."""
+    kept: Kept | None = dataclasses.field(default=None, repr=False, compare=False)
+    """What it takes besides to go on from here exactly; None where it is not known any more."""
 
     @property
     def distances(self) -> np.ndarray:
@@ -38,8 +46,45 @@ class Record:
         return distances
 
 
+def appended(records: tuple[Record, ...], record: Record, most: int | None = None) -> tuple[Record, ...]:
+    """``records`` and one more, of a later step; thinned so that there are at most ``most``, but for the two ends.
+
+    What stays are the beginning, the newest, and the multiples of the smallest power of 2 that leaves few enough.
+    """
+    most = MOST_RECORDS if most is None else most
+    stride = stride_of(record.step, most)
+    if records and len(records) > 1 and records[-1].step % stride:
+        records = records[:-1]
+    if len(records) >= most:
+        records = tuple(each for place, each in enumerate(records) if place == 0 or each.step % stride == 0)
+    return (*records, record)
+
+
+def stride_of(steps: int, most: int) -> int:
+    """The smallest power of 2 of which there are fewer than ``most`` multiples up to ``steps``."""
+    stride = 1
+    while steps // stride >= most - 1:
+        stride *= 2
+    return stride
+
+
+def thinned(records: Sequence[Record], most: int) -> list[Record]:
+    """At most ``most`` of them, evenly chosen, with both ends."""
+    if len(records) <= most:
+        return list(records)
+    return [records[round(place)] for place in np.linspace(0, len(records) - 1, most)]
+
+
+def at_step(records: Sequence[Record], step: int) -> int:
+    """The place of the last record that is of ``step`` or earlier; the first where none is."""
+    return max(0, bisect.bisect_right(records, step, key=lambda record: record.step) - 1)
+
+
 class History(Sequence[Record]):
-    """The records of an edit from its beginning to now; a value, which later steps do not change."""
+    """The records of an edit from its beginning to now; a value, which later steps do not change.
+
+    There is one a step up to 2,000 steps; longer edits are thinned evenly, with the beginning and the newest kept.
+    """
 
     def __init__(self, records: Sequence[Record] = ()) -> None:
         self._records = tuple(records)
@@ -58,7 +103,7 @@ class History(Sequence[Record]):
         return iter(self._records)
 
     def __repr__(self) -> str:
-        return f"<History of {len(self)} steps>"
+        return f"<History of {len(self)} records>"
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One dict for each step and point: step, seconds, point, x, y, target_x, target_y, distance, loss terms."""

@@ -10,6 +10,7 @@ import numpy as np
 from draggan_widget.dragging import DragState
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model
+from draggan_widget.editing.script import Script
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Moment:
     records: tuple[Record, ...] = ()
     label: int | None = None
     """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
+    script: Script | None = ()
+    """All that was done; None where it is not known, in an edit from an older file say."""
 
     @property
     def seconds(self) -> float:
@@ -51,12 +54,12 @@ class Snapshot:
     """Name of the model that is about to take its place; until then this one is untouched."""
     progress: float | None = None
     """How much of it has been read, 0 … 1; None while that is not known."""
-    shown: int | None = None
-    """The step that is looked at; None for the newest."""
     look: Moment | None = None
-    """The moment after that step; None for the newest."""
+    """The moment that is looked at; None for the newest."""
     speed: float | None = None
     """Largest number of steps a second; None for no limit."""
+    resting: bool = False
+    """Whether a run has reached its targets and waits for the pointer that holds one of them to move on."""
     trouble: str = ""
     """Why the model that was asked for last could not be loaded; empty once anything else has happened."""
 
@@ -69,6 +72,11 @@ class Snapshot:
     def step(self) -> int:
         """Steps done since the edit began."""
         return self.moment.drag.step
+
+    @property
+    def shown(self) -> int | None:
+        """The step that is looked at; None for the newest."""
+        return None if self.look is None else self.look.drag.step
 
     @property
     def length(self) -> int:

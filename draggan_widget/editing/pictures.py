@@ -28,13 +28,14 @@ class Painter:
     """Makes pictures of one generator, and learns how long they take."""
 
     def __init__(self, generator: Generator) -> None:
-        self._generator = generator
+        self.generator = generator
+        """Whose pictures it makes."""
         self._whole: float | None = None
         """Seconds that the whole picture takes, or would."""
 
     def whole(self, ws: Tensor) -> Image.Image:
         """The picture of ``ws`` (1, num_ws, w_dim)."""
-        return self._timed(1.0, lambda: to_image(self._generator.synthesize(ws)))
+        return self._timed(1.0, lambda: to_image(self.generator.synthesize(ws)))
 
     def quick(self, ws: Tensor, step_seconds: float = 0.0) -> tuple[Image.Image, bool]:
         """A picture of the same size in no more time than a step takes, and whether it is the whole one.
@@ -45,7 +46,7 @@ class Painter:
         block = self._block(max(QUICK, step_seconds))
         if block is None:
             return self.whole(ws), True
-        generator = self._generator
+        generator = self.generator
 
         def coarse() -> Image.Image:
             preview = generator.preview(ws, block)
@@ -57,7 +58,7 @@ class Painter:
 
     def _block(self, budget: float) -> int | None:
         """The finest block whose picture is in time; None for the whole picture."""
-        generator = self._generator
+        generator = self.generator
         if self._whole is None or self._whole <= budget:
             return None
         fine_enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= COARSEST]

@@ -88,7 +88,7 @@ class DragGAN(EditTraits):
             on_notice=weakly(self._notify),
             attended=weakly(self._attended, otherwise=False),
         )
-        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), self._session.picture)
+        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), self._session.glimpse)
         self._stream.offer(self._session.latest)
         self._mask_on_page: np.ndarray | None = None
         self._model_on_page = self._session.latest.model

@@ -37,14 +37,14 @@ class FrameStream:
 
     :param send: takes a message and its buffers.
     :param describe: makes the state message of a snapshot.
-    :param render: makes the picture of a moment.
+    :param render: makes the picture of a moment, quickly or not, and says whether it is the whole one or a coarse one.
     """
 
     def __init__(
         self,
         send: Callable[[dict[str, Any], list[bytes]], None],
         describe: Callable[[Snapshot], dict[str, Any]],
-        render: Callable[[Moment], Image.Image],
+        render: Callable[[Moment, bool], tuple[Image.Image, bool]],
     ) -> None:
         self._send = send
         self._describe = describe
@@ -54,6 +54,7 @@ class FrameStream:
         self._newest: Snapshot | None = None
         self._told: Snapshot | None = None
         self._shown: Snapshot | None = None
+        self._whole = True
         self._seq = 0
         self._acked = 0
         self._sent_at = 0.0
@@ -131,19 +132,22 @@ class FrameStream:
             self._send_frame(snapshot)
 
     def _send_frame(self, snapshot: Snapshot) -> None:
-        picture = self._render(snapshot.moment)
-        encoding, data = encode(picture, lossless=snapshot.settled)
+        picture, whole = self._render(snapshot.seen, not (snapshot.settled or snapshot.resting))
+        encoding, data = encode(picture, lossless=_lossless(snapshot))
         with self._lock:
             self._seq += 1
-            self._shown = snapshot
+            self._shown, self._whole = snapshot, whole
             self._sent_at = time.monotonic()
             self.bytes_sent += len(data)
-        self._send(frame_message(self._seq, snapshot.step, encoding, picture.size), [data])
+        self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size), [data])
 
     def _is_shown(self, snapshot: Snapshot) -> bool:
         # What was shown without loss need not be shown again when a run begins: its first step would wait for it.
         shown = self._shown
-        return shown is not None and shown.settled >= snapshot.settled and _same_picture(shown, snapshot)
+        if shown is None or not _same_picture(shown, snapshot):
+            return False
+        sharp = self._whole or not (snapshot.settled or snapshot.resting)
+        return sharp and _lossless(shown) >= _lossless(snapshot)
 
     def _is_told(self, snapshot: Snapshot) -> bool:
         """Whether views know all of it but where targets are in a run, which its next frame will tell."""
@@ -151,13 +155,18 @@ class FrameStream:
         if told is snapshot or told is None or told.settled or not _same_picture(told, snapshot):
             return told is snapshot
         known, now = ([(point.id, point.handle) for point in each.moment.drag.points] for each in (told, snapshot))
-        words = ("status", "message", "can_undo", "can_redo", "model", "loading", "trouble")
+        words = ("status", "message", "can_undo", "can_redo", "model", "loading", "trouble", "look", "speed")
         return known == now and all(getattr(told, word) == getattr(snapshot, word) for word in words)
 
 
 def _same_picture(one: Snapshot, other: Snapshot) -> bool:
     # A latent's address names its picture, points do not change it; a snapshot that is kept keeps the address taken.
-    return one.moment.drag.ws.data_ptr() == other.moment.drag.ws.data_ptr()
+    return one.seen.drag.ws.data_ptr() == other.seen.drag.ws.data_ptr()
+
+
+def _lossless(snapshot: Snapshot) -> bool:
+    # A timeline is scrubbed: what is looked at on the way must come fast.
+    return snapshot.settled and snapshot.look is None
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:

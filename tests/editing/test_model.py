@@ -8,8 +8,7 @@ from planted import Planted
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import DragFileError, Model, Session, check_label, load_drag, save_drag
-from draggan_widget.editing import session as session_module
+from draggan_widget.editing import DragFileError, Model, Session, beginnings, check_label, load_drag, save_drag
 
 ENDLESS = DragConfig(learning_rate=0.05, tolerance=0.0, stall_steps=None, max_steps=None)
 
@@ -96,8 +95,8 @@ def test_how_much_of_a_model_is_read_is_told_now_and_then(make, monkeypatch):
     published = []
     session = make(Planted((32, 32)), on_change=published.append)
     clock = iter(range(100))
-    monkeypatch.setattr(session_module, "TELL_EVERY", 2)
-    monkeypatch.setattr(session_module.time, "monotonic", lambda: next(clock) / 2)
+    monkeypatch.setattr(beginnings, "TELL_EVERY", 2)
+    monkeypatch.setattr(beginnings.time, "monotonic", lambda: next(clock) / 2)
 
     def read(progress):
         for part in range(10):

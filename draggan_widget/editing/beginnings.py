@@ -1,0 +1,169 @@
+"""Beginnings: another picture, another class, another model, another latent, or the first picture again."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from torch import Tensor
+
+from draggan_widget.config import DragConfig
+from draggan_widget.editing.core import first_moment, told
+from draggan_widget.editing.model import Model, Progress, check_label
+from draggan_widget.editing.moment import Moment
+from draggan_widget.editing.timeline import Timeline
+from draggan_widget.generators import Generator
+
+log = logging.getLogger(__name__)
+TELL_EVERY = 0.2
+"""Seconds between snapshots while a model is read."""
+
+
+class Beginnings(Timeline):
+    """What begins an edit anew. Undo brings the one before back, but for another model."""
+
+    def reset(self) -> Future[None]:
+        """Back to the latent the edit began with; points keep their targets, handles go back to where they were."""
+
+        def reset() -> None:
+            self._stop()
+            self._look = self._asked = None
+            self._remember()
+            drag, mask = self._now.drag, self._now.mask
+            points = [(point.id, point.start, point.target) for point in drag.points]
+            script = (
+                ("config", self._config),
+                *(() if mask is None else (("mask", mask),)),
+                *(("add", *point) for point in points),
+            )
+            self._change(drag=self._init(drag.w0, points, mask), records=())
+            self._now = dataclasses.replace(self._now, script=script)
+            self._set_status("idle", "Back at the start; Undo brings the edit back.")
+
+        return self._command(reset)
+
+    def new_image(self, *, seed: int, truncation: float) -> Future[None]:
+        """Begin a new edit with the picture of ``seed``, of the same class; undo brings the old one back."""
+
+        def new_image() -> None:
+            self._replace_edit(self._begin_at(seed, truncation, self._now.label))
+
+        return self._command(new_image)
+
+    def retruncate(self, truncation: float) -> Future[None]:
+        """Begin a new edit with the same seed at another truncation."""
+
+        def retruncate() -> None:
+            seed = self._need_seed("truncation")
+            self._replace_edit(self._begin_at(seed, truncation, self._now.label))
+
+        return self._command(retruncate)
+
+    def relabel(self, label: int) -> Future[None]:
+        """Begin a new edit with the same seed in another class."""
+
+        def relabel() -> None:
+            checked = check_label(label, self.generator.label_dim)
+            seed = self._need_seed("class")
+            self._replace_edit(self._begin_at(seed, self._now.truncation, checked))
+
+        return self._command(relabel)
+
+    def set_latent(self, ws: Tensor) -> Future[None]:
+        """Begin a new edit with the picture of ``ws`` (1, num_ws, w_dim)."""
+
+        def set_latent() -> None:
+            drag = self._init(ws, [], None)
+            script = (("config", self._config),)
+            self._replace_edit(Moment(drag, None, None, self._now.truncation, script=script))
+
+        return self._command(set_latent)
+
+    def restore(self, moment: Moment) -> Future[None]:
+        """Go on with a moment of elsewhere, one read from a file say, as if the session had begun with it."""
+
+        def restore() -> None:
+            self._config = moment.drag.config
+            self._replace_edit(moment)
+            self._past.clear()
+            self._publish()
+
+        return self._command(restore)
+
+    def load(self, name: str, read: Callable[[Progress], Model]) -> Future[None]:
+        """Go on with another model, which ``read`` makes in the worker's thread, and a new edit.
+
+        The edit begins with the same seed, truncation and class as the present one, where the new model has them, and
+        keeps settings that somebody chose, where it has their blocks. Undo begins anew. Whatever goes wrong, the
+        present model and edit, a run included, stay as they are; the exception comes by the future, its text with
+        snapshots.
+
+        :param name: what the new model is called while it is not there yet. :param read: makes it, and may call what it
+            is given with how much is done.
+        """
+        told_at = 0.0
+
+        def tell(progress: float | None) -> None:
+            nonlocal told_at
+            if progress is None or time.monotonic() - told_at >= TELL_EVERY:
+                self._progress, told_at = progress, time.monotonic()
+                self._publish()
+
+        def load() -> None:
+            self._trouble, self._loading = "", name
+            tell(None)
+            try:
+                model = read(tell)
+                config = self._config_for(model.generator)
+                moment = self._moment_for(model.generator, config)
+            except Exception as error:
+                log.info("%s was not loaded", name, exc_info=error)
+                self._trouble = told(f"{name} was not loaded", error)
+                raise
+            finally:
+                self._loading = self._progress = None
+                if self._trouble:
+                    self._publish()
+            self._stop()
+            self._gesture = False
+            self._look = self._asked = None
+            self._chores.close()  # what was to be made of the edit before is no longer wanted
+            self._model, self._config, self._now = model, config, moment
+            self._past.clear()
+            self._future.clear()
+            self._set_status("idle", f"{model.title} is loaded. Press on the picture and pull.")
+
+        return self._worker.submit(load)
+
+    # --- in the worker thread --------------------------------------------------------------------------------------
+
+    def _replace_edit(self, moment: Moment) -> None:
+        self._stop()
+        self._remember()
+        self._look = self._asked = None
+        self._now = moment
+        self._set_status("stopped" if moment.drag.step else "idle", "")
+
+    def _need_seed(self, what: str) -> int:
+        if self._now.seed is None:
+            raise ValueError(f"this picture did not come from a seed, so it has no {what}; set a seed first")
+        return self._now.seed
+
+    def _begin_at(self, seed: int, truncation: float, label: int | None) -> Moment:
+        return first_moment(self.generator, self._config, seed, truncation, label)
+
+    def _moment_for(self, generator: Generator, config: DragConfig) -> Moment:
+        """The beginning of an edit with another generator, as near to that of the present one as it has it."""
+        now, classes = self._now, generator.label_dim
+        label = now.label if now.label is not None and now.label < classes else None
+        return first_moment(generator, config, now.seed or 0, now.truncation, label)
+
+    def _config_for(self, generator: Generator) -> DragConfig:
+        if self._config == self.generator.drag_config:
+            return generator.drag_config  # nobody chose: each has its own
+        asked = self._config.block
+        blocks = () if asked is None else (asked,) if isinstance(asked, int) else asked
+        return self._config if set(blocks) <= set(generator.blocks) else generator.drag_config

@@ -1,0 +1,333 @@
+"""The middle of a session: the edit as it is, the thread that owns it, who is told, and what undo goes back to."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from draggan_widget import dragging
+from draggan_widget.config import DragConfig
+from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
+from draggan_widget.editing.chores import Chore, Chores
+from draggan_widget.editing.history import Record
+from draggan_widget.editing.kept import Kept
+from draggan_widget.editing.model import Model, check_label
+from draggan_widget.editing.moment import Moment, Snapshot
+from draggan_widget.editing.pictures import Painter
+from draggan_widget.editing.script import Op, written
+from draggan_widget.editing.worker import Worker
+from draggan_widget.generators import Generator
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+UNDO_DEPTH = 200
+UNDO_BYTES = 256 << 20
+"""Of the records that undo and redo hold: as many of the oldest moments are given up as it takes."""
+
+
+class Core:
+    """What all parts of a session share. A part that pulls defines ``_work`` and ``_stop``."""
+
+    def __init__(
+        self,
+        model: Generator | Model,
+        *,
+        seed: int = 0,
+        truncation: float = 0.7,
+        label: int | None = None,
+        config: DragConfig | None = None,
+        on_change: Callable[[Snapshot], None] = lambda snapshot: None,
+        on_notice: Callable[[str], None] = lambda text: None,
+        attended: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._model = model if isinstance(model, Model) else Model(model)
+        self._config = config or self.generator.drag_config
+        self._speed: float | None = None
+        self._on_change = on_change
+        self._on_notice = on_notice
+        self._attended = attended
+        self._worker = Worker(self._work, "draggan")
+        self._chores = Chores()
+        self._past: list[Moment] = []
+        self._future: list[Moment] = []
+        self._look: Moment | None = None
+        self._pulling = False
+        self._gesture = False
+        self._waiting: list[Future[DragResult]] = []
+        self._failure: BaseException | None = None
+        self._loading: str | None = None
+        self._progress: float | None = None
+        self._trouble = ""
+        self._resting = False
+        self._painter: Painter | None = None
+        self._now = first_moment(self.generator, self._config, seed, truncation, label)
+        self._status, self._message = "idle", ""
+        self.latest = self._snapshot()
+        """The newest snapshot, for any thread to read."""
+
+    # --- reading ---------------------------------------------------------------------------------------------------
+
+    @property
+    def generator(self) -> Generator:
+        """Whose latents are edited."""
+        return self._model.generator
+
+    @property
+    def config(self) -> DragConfig:
+        """The settings of the drag."""
+        return self._config
+
+    @property
+    def resting(self) -> bool:
+        """Whether the session holds no thread at the moment."""
+        return self._worker.resting
+
+    def now(self) -> Moment:
+        """The edit as it is when all commands given so far are carried out; waits for them."""
+        return self._worker.call(lambda: self._now)
+
+    def newest(self) -> Snapshot:
+        """The same with all that belongs to it."""
+        return self._worker.call(lambda: self.latest)
+
+    def picture(self, moment: Moment | None = None) -> Image.Image:
+        """The picture of a moment, by default now; waits for commands given so far."""
+        return self._worker.call(lambda: self._picture((moment or self._now).drag.ws))
+
+    def glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:
+        """The picture of a moment, a coarse one if it is to be ``quick`` and would be late; and whether it is whole."""
+
+        def glimpse() -> tuple[Image.Image, bool]:
+            ws, rate = moment.drag.ws, self._rate()
+            painter = self._painter_now()
+            return painter.quick(ws, 1 / rate if rate else 0.0) if quick else (painter.whole(ws), True)
+
+        return self._worker.call(glimpse)
+
+    def before(self) -> Image.Image:
+        """The picture that the edit began with."""
+        return self._worker.call(lambda: self._picture(self._now.drag.w0))
+
+    def read(self, question: Callable[[], T]) -> T:
+        """What ``question`` answers in the worker's thread, after the commands given so far."""
+        return self._worker.call(question)
+
+    def show(self, job: Callable[[], None]) -> Future[None]:
+        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
+
+        def carry_out() -> None:
+            try:
+                job()
+            except Exception as error:
+                self._fail(error, "The picture could not be shown")
+                raise
+
+        return self._worker.submit(carry_out)
+
+    def chore(self, chore: Chore[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
+        """Have long work done in the worker's thread, in slices between which the edit goes on."""
+        done = self._chores.add(chore, progress)
+        self._worker.submit(lambda: None)  # wakes it
+        return done
+
+    def finished(self) -> Future[DragResult]:
+        """Resolves when no run is on: with the result so far, or with the exception that ended the last run.
+
+        While somebody waits for it, a run goes on though no view looks.
+        """
+        done: Future[DragResult] = Future()
+
+        def wait() -> None:
+            self._waiting.append(done)
+            if self._status == "paused":
+                self._resume()
+            elif not self._running():
+                self._settle_waiting()
+
+        def let_down(job: Future[None]) -> None:
+            if (job.cancelled() or job.exception() is not None) and done.set_running_or_notify_cancel():
+                done.set_exception(RuntimeError("the editor was closed"))
+
+        self._worker.submit(wait).add_done_callback(let_down)
+        return done
+
+    def close(self) -> None:
+        """Stop, and give the thread back. Nothing can be done with the session afterwards."""
+        self._worker.close(timeout=5)
+        self._chores.close()
+        self._failure = RuntimeError("the editor was closed")
+        self._settle_waiting()
+
+    # --- what other parts define -----------------------------------------------------------------------------------
+
+    def _work(self) -> float | None:
+        raise NotImplementedError
+
+    def _running(self) -> bool:
+        raise NotImplementedError
+
+    def _resume(self) -> None:
+        raise NotImplementedError
+
+    def _stop(self) -> None:
+        """End the run, if one is on."""
+        raise NotImplementedError
+
+    def _cut(self) -> None:
+        """Drop the run without a word: something else is to be said."""
+        raise NotImplementedError
+
+    def _rate(self) -> float | None:
+        raise NotImplementedError
+
+    # --- in the worker thread --------------------------------------------------------------------------------------
+
+    def _command(self, job: Callable[[], None]) -> Future[None]:
+        meant = self._model
+
+        def carry_out() -> None:
+            try:
+                if self._model is not meant:
+                    raise ValueError(f"the picture is one of {self._model.title} by now; that was meant for another")
+                self._trouble = ""
+                job()
+            except ValueError as error:
+                self._on_notice(str(error))
+                raise
+            except Exception as error:
+                self._fail(error, "That failed and the edit is as it was before")
+                raise
+
+        return self._worker.submit(carry_out)
+
+    def _fail(self, error: BaseException, what: str) -> None:
+        self._cut()
+        log.error("%s", what, exc_info=error)
+        self._set_status("error", told(what, error), error)
+
+    def _remember(self, moment: Moment | None = None) -> None:
+        self._past.append(moment or self._now)
+        del self._past[:-UNDO_DEPTH]
+        self._future.clear()
+        while len(self._past) > 1 and _bytes_of_records([*self._past, self._now]) > UNDO_BYTES:
+            del self._past[0]
+
+    def _need_points(self) -> None:
+        if not self._now.drag.ids:
+            raise ValueError("there are no points yet; press on the picture and pull, or set points")
+
+    def _change(self, *ops: Op, **changes: Any) -> None:
+        """Another present; ``ops`` are what was done."""
+        script = self._now.script
+        if script is not None:
+            for op in ops:
+                script = written(script, op)
+        self._now = dataclasses.replace(self._now, script=script, **changes)
+
+    def _init(self, ws: Tensor, points: Sequence[tuple[int, XY, XY]], mask: np.ndarray | None) -> DragState:
+        return dragging.init(self.generator, ws, points, mask, self._config)
+
+    def _painter_now(self) -> Painter:
+        if self._painter is None or self._painter.generator is not self.generator:
+            self._painter = Painter(self.generator)
+        return self._painter
+
+    def _picture(self, ws: Tensor) -> Image.Image:
+        with torch.no_grad():
+            return dragging.to_image(self.generator.synthesize(ws))
+
+    def _record(self, drag: DragState, seconds: float) -> Record:
+        ws = drag.ws.cpu().numpy().copy()
+        kept = Kept.of(drag, self._now.mask)
+        return Record(drag.step, seconds, tuple(drag.ids), drag.handles, drag.targets, dict(drag.loss), ws, kept)
+
+    # --- who is told -----------------------------------------------------------------------------------------------
+
+    def _set_status(self, status: str, message: str, failure: BaseException | None = None) -> None:
+        self._status, self._message, self._failure, self._trouble = status, message, failure, ""
+        self._publish()
+        if not self._running() and status != "paused":
+            self._settle_waiting()
+
+    def _settle_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for done in waiting:
+            if not done.set_running_or_notify_cancel():
+                continue
+            if self._failure is not None:
+                done.set_exception(self._failure)
+            else:
+                done.set_result(self._result())
+
+    def _result(self) -> DragResult:
+        history = [DragRecord(r.step, r.handles, r.distances, r.loss) for r in self._now.records]
+        return dragging.make_result(self.generator, self._now.drag, self._status, history)
+
+    def _publish(self) -> None:
+        """Tell everybody. Never raises: a listener that fails ends the run, which is told in turn."""
+        self.latest = self._snapshot()
+        try:
+            self._on_change(self.latest)
+        except Exception as error:
+            log.exception("the picture could not be shown")
+            self._cut()
+            self._failure = error
+            self._status = "error"
+            self._message = told("The picture could not be shown", error)
+            self.latest = self._snapshot()
+            with contextlib.suppress(Exception):
+                self._on_change(self.latest)
+            self._settle_waiting()
+
+    def _snapshot(self) -> Snapshot:
+        return Snapshot(
+            status=self._status,
+            message=self._message,
+            moment=self._now,
+            can_undo=bool(self._past),
+            can_redo=bool(self._future),
+            rate=self._rate(),
+            model=self._model,
+            loading=self._loading,
+            progress=self._progress,
+            trouble=self._trouble,
+            look=self._look,
+            speed=self._speed,
+            resting=self._resting,
+        )
+
+    def _to_go(self) -> str:
+        distances = self._now.drag.distances
+        return f"{max(distances):.1f} px to go" if len(distances) else "no points"
+
+
+def first_moment(generator: Generator, config: DragConfig, seed: int, truncation: float, label: int | None) -> Moment:
+    """An edit of the picture of a seed before anything was done. :raises ValueError: if there is no such class."""
+    label = check_label(label, generator.label_dim)
+    ws = generator.mapping(seed=seed, label=label, truncation=truncation)
+    drag = dragging.init(generator, ws, [], None, config)
+    return Moment(drag, None, seed, truncation, label=label, script=(("config", config),))
+
+
+def told(what: str, error: BaseException) -> str:
+    """A sentence about an error."""
+    return f"{what}: {str(error) or type(error).__name__}"
+
+
+def _bytes_of_records(moments: Sequence[Moment]) -> int:
+    """Of all records that some moments hold: moments of one edit share theirs, of which the longest counts."""
+    longest: dict[int, tuple[Record, ...]] = {}
+    for moment in moments:
+        if moment.records:
+            first = id(moment.records[0])
+            longest[first] = max(longest.get(first, ()), moment.records, key=len)
+    return sum(2 * len(records) * records[0].ws.nbytes for records in longest.values())

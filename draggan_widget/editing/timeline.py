@@ -1,0 +1,126 @@
+"""The timeline of an edit: undo and redo, looking at any moment of it, and going on from there."""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import Future
+
+import torch
+
+from draggan_widget import dragging
+from draggan_widget.dragging.adam import Moments
+from draggan_widget.editing.history import Record, at_step
+from draggan_widget.editing.moment import Moment
+from draggan_widget.editing.runs import Runs, count
+from draggan_widget.editing.script import until, written
+
+
+class Timeline(Runs):
+    """Looking changes nothing of the edit, and a run that is on goes on behind what is looked at.
+
+    What changes the edit meanwhile, a pull or a start say, goes on from the moment that is shown, as if that had been
+    asked for first: what one sees is what one edits. Undo brings back what came after it.
+    """
+
+    _asked: int | None = None
+    """The step that somebody wants to look at; of many that were asked for in a hurry the last."""
+
+    def undo(self) -> Future[None]:
+        """Back by one gesture or one run."""
+        return self._command(lambda: self._travel(self._past, self._future, "undo"))
+
+    def redo(self) -> Future[None]:
+        """Forward again by one gesture or one run."""
+        return self._command(lambda: self._travel(self._future, self._past, "redo"))
+
+    def look(self, step: int | None) -> Future[None]:
+        """Show the picture and the handles after that step, or the nearest before it that is kept; None: the newest."""
+        self._asked = step
+
+        def look() -> None:
+            if self._asked != step:
+                return  # somebody scrubs, and is elsewhere by now
+            shown = None if step is None or step >= self._now.drag.step else self._moment_at(step)
+            if (shown and shown.drag.step) == (self._look and self._look.drag.step):
+                return
+            self._look = shown
+            self._publish()
+
+        return self._command(look)
+
+    def branch(self, step: int) -> Future[None]:
+        """Go on from the moment after that step; what came after it stays reachable by undo."""
+
+        def branch() -> None:
+            if step > self._now.drag.step:
+                raise ValueError(f"there is no step {step} yet; the edit has {count(self._now.drag.step)}")
+            self._stop()
+            self._gesture = False
+            if step < self._now.drag.step:
+                moment = self._moment_at(step)
+                self._remember()
+                self._take_up(moment)
+            self._look = self._asked = None
+            steps = self._now.drag.step
+            self._set_status("stopped" if steps else "idle", f"Back at step {steps}; Undo brings the rest back.")
+
+        return self._command(branch)
+
+    # --- in the worker thread --------------------------------------------------------------------------------------
+
+    def _begin_edit(self) -> None:
+        if self._look is not None and not self._gesture:
+            self._stop()
+        self._remember()
+        shown, self._look = self._look, None
+        if not self._gesture:
+            self._take_up(shown)
+
+    def _take_up(self, shown: Moment | None) -> None:
+        """Go on from a moment of the past, with the settings that hold now."""
+        self._look = self._asked = None
+        if shown is None or shown is self._now:
+            return
+        drag = dragging.with_config(self.generator, shown.drag, self._config)
+        script = shown.script
+        if script is not None and shown.drag.config != self._config:
+            script = written(script, ("config", self._config))
+        self._now = dataclasses.replace(shown, drag=dragging.begin_run(drag), script=script)
+
+    def _moment_at(self, step: int) -> Moment:
+        """The edit as it was after ``step``, or the nearest step before it that is kept."""
+        now = self._now
+        if not now.records:
+            return now
+        place = at_step(now.records, step)
+        record, records = now.records[place], now.records[: place + 1]
+        script = None if now.script is None else until(now.script, record.step)
+        if record.kept is not None:
+            return dataclasses.replace(
+                now, drag=record.kept.state(record.ws), mask=record.kept.mask, records=records, script=script
+            )
+        # From a file: Adam begins anew, and references are taken where the handles were.
+        points = [
+            (number, (float(x), float(y)), (float(to_x), float(to_y)))
+            for number, (x, y), (to_x, to_y) in zip(record.ids, record.handles, record.targets, strict=True)
+        ]
+        drag = self._init(torch.from_numpy(record.ws), points, now.mask)
+        old = now.drag
+        drag = dataclasses.replace(
+            drag, w0=old.w0, anchor=old.anchor, step=record.step, moments=Moments.zeros_like(old.w0)
+        )
+        return dataclasses.replace(now, drag=drag, records=records, script=None)
+
+    def _travel(self, source: list[Moment], other: list[Moment], name: str) -> None:
+        if not source:
+            raise ValueError(f"there is nothing to {name}")
+        self._stop()
+        self._look = self._asked = None
+        other.append(self._now)
+        self._take_up(source.pop())
+        self._set_status("stopped" if self._now.drag.step else "idle", "Undone." if name == "undo" else "Redone.")
+
+    def records_since(self, step: int) -> tuple[Record, ...]:
+        """The newest records of later steps, for any thread to read; -1 for all."""
+        records = self.latest.moment.records
+        return records if step < 0 or not records else records[at_step(records, step) + 1 :]
