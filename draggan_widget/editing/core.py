@@ -113,6 +113,14 @@ class Core:
 
         return self._worker.call(glimpse)
 
+    def thumbnail(self, ws: Tensor) -> Image.Image:
+        """A small picture of a latent (1, num_ws, w_dim), wherever that lies."""
+
+        def thumbnail() -> Image.Image:
+            return self._painter_now().thumbnail(ws.to(self._now.drag.w0))
+
+        return self._worker.call(thumbnail)
+
     def before(self) -> Image.Image:
         """The picture that the edit began with."""
         return self._worker.call(lambda: self._picture(self._now.drag.w0))

@@ -20,6 +20,8 @@ QUICK = 1 / 15
 """Seconds that a picture may take in any case while an edit moves."""
 COARSEST = 32
 """Height in pixels below which a picture tells too little to be shown."""
+THUMBNAIL = 64
+"""Height of a thumbnail in pixels."""
 NEWEST = 0.3
 """Weight of the newest measurement of time in their mean."""
 
@@ -55,6 +57,16 @@ class Painter:
             return to_image(preview).resize((width, height), Image.Resampling.BICUBIC)
 
         return self._timed(generator.share(block), coarse), False
+
+    def thumbnail(self, ws: Tensor) -> Image.Image:
+        """A picture of ``ws`` that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
+        generator = self.generator
+        height, width = generator.resolution
+        enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= THUMBNAIL]
+        with torch.no_grad():
+            small = bool(enough) and generator.has_previews
+            picture = to_image(generator.preview(ws, enough[0]) if small else generator.synthesize(ws))
+        return picture.resize((max(1, round(width * THUMBNAIL / height)), THUMBNAIL), Image.Resampling.LANCZOS)
 
     def _block(self, budget: float) -> int | None:
         """The finest block whose picture is in time; None for the whole picture."""

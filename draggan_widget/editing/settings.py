@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -22,8 +21,6 @@ NAMES = (
     "speed",
 )
 """All of them are fields of ``DragConfig`` but ``speed``, the largest number of steps a second, None for no limit."""
-HAS_SPACE = any(field.name == "space" for field in dataclasses.fields(DragConfig))
-"""Whether the drag can be held in W, where all rows are one."""
 LARGEST_SPEED = 1000.0
 
 
@@ -38,7 +35,7 @@ def settings_of(generator: Generator, config: DragConfig, speed: float | None = 
         "block": block if isinstance(block, int) else list(block),
         "supervision_radius": config.supervision_radius,
         "tracking_radius": config.tracking_radius,
-        "space": getattr(config, "space", "w_plus"),
+        "space": config.space,
         "speed": speed,
     }
 
@@ -67,9 +64,6 @@ def with_settings(
             raise ValueError(f"there is no setting {name!r}; there are {', '.join(NAMES)}")
         if name == "speed":
             speed = _check_speed(value)
-        elif name == "space" and not HAS_SPACE:
-            if value not in (None, "w_plus"):
-                raise ValueError(f"space is {value!r}; this version drags in 'w_plus' only")
         else:
             changes[name] = getattr(generator.drag_config, name) if value is None else value
     changed = config.replace(**changes)

@@ -25,7 +25,7 @@ from draggan_widget.editing.dragfile import read_source
 from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
-from draggan_widget.widget import protocol
+from draggan_widget.widget import answers, protocol
 from draggan_widget.widget.drawing import draw_points
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
@@ -133,6 +133,20 @@ class DragGAN(EditTraits):
     def redo(self) -> None:
         """Forward again by one gesture or one run."""
         self._session.redo()
+
+    def branch(self, step: int) -> None:
+        """Go on from the moment after that step; what came after it stays reachable by undo.
+
+        :raises ValueError: if the edit has no such step.
+        """
+        self._session.branch(step).result()
+
+    def suggest_mask(self) -> None:
+        """Take the mask that the points suggest: soft, around the ways of the handles. Undo takes it back.
+
+        :raises ValueError: if there are no points.
+        """
+        self._session.suggest_mask().result()
 
     async def finished(self) -> DragResult:
         """Wait until no run is on; needs no browser.
@@ -300,8 +314,20 @@ class DragGAN(EditTraits):
                 session.remove_points(numbers)
             case protocol.Command("start"):
                 session.start(by_view=True)
+            case protocol.Command("before"):
+                answers.before(session, self._tell)
             case protocol.Command(name):
                 getattr(session, name)()
+            case protocol.Settings(values):
+                session.set_settings(values)
+            case protocol.Look(step):
+                session.look(step)
+            case protocol.Branch(step):
+                session.branch(step)
+            case protocol.Course(since):
+                answers.course(session, self._tell, since)
+            case protocol.Thumbnails(steps):
+                answers.thumbnails(session, self._tell, steps)
             case protocol.NewImage(seed):
                 seed = random.randint(0, 99_999) if seed is None else seed
                 session.new_image(seed=seed, truncation=session.latest.moment.truncation)

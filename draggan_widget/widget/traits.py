@@ -21,6 +21,8 @@ import traitlets
 
 from draggan_widget.dragging import check_mask
 from draggan_widget.editing import Session, Snapshot, check_label, check_points
+from draggan_widget.editing.settings import NAMES as SETTINGS
+from draggan_widget.editing.settings import settings_of, with_settings
 from draggan_widget.generators.base import check_seed
 from draggan_widget.widget.protocol import check_truncation
 
@@ -43,6 +45,15 @@ class EditTraits(anywidget.AnyWidget):
     label = traitlets.Int(None, allow_none=True, help="class of that picture; None without classes").tag(sync=True)
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
+    learning_rate = traitlets.Float(2e-3, allow_none=True, help="step size; None: the model's own").tag(sync=True)
+    edit_layers = traitlets.Int(6, allow_none=True, help="first so many rows are edited; None likewise").tag(sync=True)
+    max_steps = traitlets.Int(300, allow_none=True, help="of a run; None likewise").tag(sync=True)
+    mask_weight = traitlets.Float(20.0, allow_none=True, help="λ; None likewise").tag(sync=True)
+    block: Any = traitlets.Any(None, help="whose features are read, one or several; None likewise").tag(sync=True)
+    supervision_radius = traitlets.Float(3.0, allow_none=True, help="r1 at 512 px; None likewise").tag(sync=True)
+    tracking_radius = traitlets.Float(12.0, allow_none=True, help="r2 at 512 px; None likewise").tag(sync=True)
+    space = traitlets.Unicode("w_plus", allow_none=True, help="w_plus or w; None likewise").tag(sync=True)
+    speed = traitlets.Float(None, allow_none=True, help="largest number of steps a second; None: any").tag(sync=True)
     mask = traitlets.Any(None, allow_none=True, help="(H, W), 1 = may move; None = everything may")
 
     _session: Session
@@ -94,6 +105,19 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user("mask"):
             self._mask_taken = change["new"]
             self._assign(self._session.set_mask(change["new"]))
+
+    @traitlets.validate(*SETTINGS)
+    def _valid_setting(self, proposal: Any) -> Any:
+        name, value = proposal["trait"].name, proposal["value"]
+        if self._by_user(name):
+            now = self._session.latest
+            _trait_error(with_settings, now.model.generator, now.moment.drag.config, now.speed, {name: value})
+        return value
+
+    @traitlets.observe(*SETTINGS)
+    def _take_setting(self, change: Any) -> None:
+        if self._by_user(change["name"]):
+            self._assign(self._session.set_settings({change["name"]: change["new"]}))
 
     @traitlets.validate("seed")
     def _valid_seed(self, proposal: Any) -> int:
@@ -184,6 +208,7 @@ class EditTraits(anywidget.AnyWidget):
             "model": snapshot.model.name,
             "step": snapshot.step,
             "status": snapshot.status,
+            **settings_of(snapshot.model.generator, moment.drag.config, snapshot.speed),
         }
         if moment.mask is not self._mask_taken:
             self._mask_taken = adopted["mask"] = moment.mask

@@ -9,6 +9,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
+from draggan_widget.dragging import strides
 from draggan_widget.editing import Session, load_drag, save_drag
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
@@ -300,7 +301,7 @@ def test_an_exception_in_the_worker_is_published_and_raised_by_finished_and_the_
             raise RuntimeError("out of memory")
         return real(generator, state)
 
-    monkeypatch.setattr(dragging, "step", step)
+    monkeypatch.setattr(strides, "step", step)
     fails.set()
     session.start()
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -497,7 +498,7 @@ def test_a_step_that_fails_leaves_no_trace_in_undo(make, monkeypatch):
     def step(generator, state):
         raise RuntimeError("no memory")
 
-    monkeypatch.setattr(dragging, "step", step)
+    monkeypatch.setattr(strides, "step", step)
     with pytest.raises(RuntimeError, match="no memory"):
         session.step_once().result(20)
     assert session.latest.can_redo

@@ -20,6 +20,7 @@ from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
+from draggan_widget.dragging import strides
 from draggan_widget.editing import DragFileError
 from draggan_widget.generators import save_generator
 from draggan_widget.widget import stream
@@ -437,7 +438,7 @@ def test_an_exception_in_the_worker_shows_in_the_page_and_in_finished(make, monk
     def step(generator, state):
         raise RuntimeError("no memory left")
 
-    monkeypatch.setattr(dragging, "step", step)
+    monkeypatch.setattr(strides, "step", step)
     page.say("point", id=1, handle=[30, 30], target=[40, 30], pulling=False)
     page.say("start")
     page.wait_for_status("error")

@@ -42,9 +42,9 @@ def rendered():
 
 @pytest.fixture
 def stream(sent, rendered, clock):
-    def render(moment):
+    def render(moment, quick):
         rendered.append(moment)
-        return Image.new("RGB", (8, 8), (moment.drag.step,) * 3)
+        return Image.new("RGB", (8, 8), (moment.drag.step,) * 3), True
 
     stream = FrameStream(lambda m, b: sent.append((m, b)), lambda s: {"type": "state", "step": s.step}, render)
     stream.seen("a")
