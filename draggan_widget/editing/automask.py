@@ -2,7 +2,6 @@
 
 How far around grows with the way: content that moves by d pixels stretches and squeezes what is beside it over about
 as many, so a mask that keeps to the way alone holds the content back, and one that is far wider protects nothing.
-Measured on the built-in faces; see the tests.
 """
 
 from __future__ import annotations

@@ -203,15 +203,18 @@ class Core:
         meant = self._model
 
         def carry_out() -> None:
+            before = self._now, self._look, list(self._past), list(self._future)
             try:
                 if self._model is not meant:
                     raise ValueError(f"the picture is one of {self._model.title} by now; that was meant for another")
                 self._trouble = ""
                 job()
             except ValueError as error:
+                self._now, self._look, self._past[:], self._future[:] = before
                 self._on_notice(str(error))
                 raise
             except Exception as error:
+                self._now, self._look, self._past[:], self._future[:] = before
                 self._fail(error, "That failed and the edit is as it was before")
                 raise
 

@@ -68,13 +68,9 @@ class Runs(Core):
         def step_once() -> None:
             self._need_points()
             self._stop()
-            before, shown = self._now, self._look
-            self._take_up(shown)
-            try:
-                self._step()
-            except BaseException:
-                self._now, self._look = before, shown
-                raise
+            before = self._now
+            self._take_up(self._look)
+            self._step()
             self._remember(before)
             self._set_status("stopped", f"One step: {self._to_go()}.")
 

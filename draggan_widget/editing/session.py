@@ -145,10 +145,8 @@ class Session(Beginnings):
 
     def _take_mask(self, mask: np.ndarray | None) -> None:
         self._begin_edit()
-        try:
-            self._change(("mask", mask), drag=dragging.with_mask(self._now.drag, mask), mask=mask)
-        finally:
-            self._publish()
+        self._change(("mask", mask), drag=dragging.with_mask(self._now.drag, mask), mask=mask)
+        self._publish()
 
     def _take_config(self, config: DragConfig) -> None:
         drag = dragging.with_config(self.generator, self._now.drag, config)
