@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from fractions import Fraction
 from types import ModuleType
 from typing import Any, Literal
 
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 
 from draggan_widget.dragging import to_image
 from draggan_widget.editing.chores import Chore
-from draggan_widget.editing.drawing import draw_points
+from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.moment import Moment
 from draggan_widget.generators import Generator
@@ -27,8 +29,14 @@ HOLD = 1500
 """Milliseconds for which the last frame stays."""
 WIDEST_GIF = 512
 """Pixels: a wider GIF is scaled down, or it were tens of megabytes."""
-PALETTE_FROM = 12
-"""So many frames, evenly chosen, tell which colours there are."""
+PALETTE_FROM, PALETTE_SIDE = 12, 128
+"""So many frames, evenly chosen, tell which colours there are, each by no more pixels than a square of this side."""
+NARROWEST_DRAWN = 512
+"""Pixels: where handles are drawn, a narrower picture is scaled up, or they were blots."""
+SMPTE_170M, LIMITED = 6, 1
+"""The colours of an MP4 as ITU-T H.273 numbers them, said in the file, since players guess by its size otherwise."""
+LOOK_EVERY = 0.01
+"""Seconds between looks at whether a file is written."""
 
 
 def film(kind: Literal["gif", "mp4"], moment: Moment, generator: Generator, *, handles: bool = False) -> Chore[bytes]:
@@ -72,7 +80,7 @@ class _Frames:
             picture = to_image(self._generator.synthesize(ws.to(self._drag.w0)))
         if self._handles:
             points = [{"handle": one, "target": other} for one, other in zip(handles, targets, strict=True)]
-            picture = draw_points(picture, points, picture.width)
+            picture = draw_points(picture, points, max(picture.width, NARROWEST_DRAWN))
         if picture.mode == "RGBA":
             white = Image.new("RGBA", picture.size, "white")
             picture = Image.alpha_composite(white, picture)
@@ -90,8 +98,26 @@ def _gif(frames: _Frames) -> Chore[bytes]:
         pictures[number] = picture.quantize(palette=palette, dither=Image.Dither.NONE)
         yield 0.7 + 0.2 * (number + 1) / len(frames)
     durations = [frames.milliseconds] * (len(frames) - 1) + [HOLD]
-    file = io.BytesIO()
-    pictures[0].save(file, "GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0)
+    file, written, stop = io.BytesIO(), 0, threading.Event()
+
+    def rest() -> Iterator[Image.Image]:
+        nonlocal written
+        for written, picture in enumerate(pictures[1:], start=1):  # noqa: B007 - told as progress
+            if stop.is_set():
+                raise CancelledError
+            yield picture
+
+    # Pillow writes a GIF in one go, which takes too long for a slice.
+    with ThreadPoolExecutor(1, "draggan-gif") as pool:
+        try:
+            done = pool.submit(
+                pictures[0].save, file, "GIF", save_all=True, append_images=rest(), duration=durations, loop=0
+            )
+            while not wait([done], LOOK_EVERY).done:
+                yield 0.9 + 0.1 * written / len(frames)
+            done.result()
+        finally:
+            stop.set()
     yield 1.0
     return file.getvalue()
 
@@ -104,13 +130,17 @@ def _at_most(picture: Image.Image, width: int) -> Image.Image:
 
 
 def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The colours of some pictures, 256 at most."""
+    """The colours of some pictures and of handles, 256 at most, rare ones as well as those of wide areas."""
+    width, height = (min(side, PALETTE_SIDE) for side in pictures[0].size)
     some = pictures[:: -(-len(pictures) // PALETTE_FROM)]
-    width, height = some[0].size
     sheet = Image.new("RGB", (width, height * len(some)))
     for number, picture in enumerate(some):
-        sheet.paste(picture, (0, height * number))
-    return sheet.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+        sheet.paste(picture.resize((width, height), Image.Resampling.NEAREST), (0, height * number))
+    drawn = [channel for colour in (HANDLE, "white", "black") for channel in ImageColor.getrgb(colour)[:3]]
+    found = sheet.quantize(256 - len(drawn) // 3, method=Image.Quantize.MAXCOVERAGE, kmeans=1)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*(found.getpalette() or []), *drawn])
+    return palette
 
 
 def _mp4(frames: _Frames, av: ModuleType) -> Chore[bytes]:
@@ -118,6 +148,7 @@ def _mp4(frames: _Frames, av: ModuleType) -> Chore[bytes]:
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(1000, frames.milliseconds))
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "preset": "fast"}
+        stream.codec_context.colorspace, stream.codec_context.color_range = SMPTE_170M, LIMITED
         for number, each in enumerate(frames, start=1):
             picture = _even(each)
             if number == 1:

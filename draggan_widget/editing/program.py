@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import textwrap
 import zlib
 from typing import Any
@@ -86,7 +87,7 @@ class _Program:
         self._imports.add("load_generator")
         device = next(self._generator.parameters()).device
         where = "" if device.type == best_device().type else f", device={str(device)!r}"
-        return [f"generator = load_generator({source!r}{where})"]
+        return [f"generator = load_generator({json.dumps(source, ensure_ascii=False)}{where})"]
 
     def _first_latent(self) -> list[str]:
         moment = self._moment

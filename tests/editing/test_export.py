@@ -17,7 +17,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Session, load_drag
 from draggan_widget.editing.chores import Chores
 from draggan_widget.editing.export import FILES, KINDS, SOURCE_TYPE, code, drag, film, latent, png, provenance_of
-from draggan_widget.editing.film import MOST_FRAMES, _even
+from draggan_widget.editing.film import MOST_FRAMES, _even, _palette
 from draggan_widget.widget import protocol
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
@@ -129,7 +129,7 @@ def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, genera
     with Image.open(io.BytesIO(content)) as read:
         assert read.n_frames == 6
         assert read.info["loop"] == 0
-        durations = []
+        durations, colours = [], set()
         for number in range(6):
             read.seek(number)
             durations.append(read.info["duration"])
@@ -138,7 +138,8 @@ def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, genera
                 ws = torch.from_numpy(moment.records[number].ws)
                 meant = np.asarray(dragging.to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
             assert np.abs(shown - meant).mean() < 6
-            assert not read.tile or read.tile[0].args[0] != "local"
+            colours |= {tuple(colour) for colour in shown.reshape(-1, 3)}
+        assert len(colours) <= 256
         assert durations == [120] * 5 + [1500]
 
 
@@ -150,16 +151,21 @@ def test_long_edits_are_thinned_to_a_film_of_few_frames(make, generator):
         assert read.n_frames <= MOST_FRAMES
 
 
-def test_handles_are_drawn_where_asked(make, generator):
+def test_handles_are_drawn_in_their_own_colour_where_asked_and_large_enough(make, generator):
     moment = pulled(make(), steps=1)
-    frames = []
-    for handles in (False, True):
-        with Image.open(io.BytesIO(made(film("gif", moment, generator, handles=handles))[0])) as read:
-            frames.append(np.asarray(read.convert("RGB"), dtype=int))
-    x, y = 30, 30
-    red = frames[1][y, x]
-    assert red[0] > red[1] + 60
-    assert not (frames[0][y, x] == red).all()
+    with Image.open(io.BytesIO(made(film("gif", moment, generator, handles=True))[0])) as read:
+        drawn = np.asarray(read.convert("RGB"))
+    assert drawn.shape == (512, 512, 3)
+    assert tuple(drawn[244, 244]) == (0xE5, 0x48, 0x4D)  # the pixel (30, 30), eight times as large
+
+
+def test_the_palette_has_colours_of_small_things_too():
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[..., 1] = np.arange(100)[:, None] * 2
+    picture[40:44, 40:44] = (200, 30, 180)
+    one = Image.fromarray(picture)
+    shown = one.quantize(palette=_palette([one]), dither=Image.Dither.NONE).convert("RGB")
+    assert np.abs(np.asarray(shown, int)[42, 42] - (200, 30, 180)).max() < 12
 
 
 def test_an_edit_without_steps_is_a_film_of_one_picture(make, generator):
@@ -177,6 +183,7 @@ def test_an_mp4_plays_every_step_and_holds_the_last(make, generator):
     assert progress[-1] == 1
     with av.open(io.BytesIO(content)) as container:
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert container.streams.video[0].codec_context.colorspace == 6
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
         seconds = container.duration / av.time_base
     hold = -(-1500 // 120)
