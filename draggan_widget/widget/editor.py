@@ -22,11 +22,12 @@ from draggan_widget.editing import (
     save_drag,
 )
 from draggan_widget.editing.dragfile import read_source
+from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.widget import answers, protocol
-from draggan_widget.widget.drawing import draw_points
+from draggan_widget.editing.drawing import draw_points
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly

@@ -1,0 +1,249 @@
+"""The edit as Python code that makes it again."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import textwrap
+import zlib
+from typing import Any
+
+import numpy as np
+
+from draggan_widget.config import DragConfig
+from draggan_widget.dragging.methods import frame_of, method_of
+from draggan_widget.editing.model import Model
+from draggan_widget.editing.moment import Moment
+from draggan_widget.editing.script import Script
+from draggan_widget.generators.checkpoints import best_device
+
+LATENT_FILE = "latent.npz"
+"""What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
+STORED = f"# {LATENT_FILE} is the latent of this edit, as the editor saves it."
+READ_MASK = '''\
+def read_mask(text, kind):
+    """A mask (H, W) of numbers 0 to 1, 1 = may move."""
+    values = np.frombuffer(zlib.decompress(base64.b64decode(text)), kind).reshape(generator.resolution)
+    return values.astype(np.float32) / (255 if kind == "uint8" else 1)
+'''
+
+
+def code(moment: Moment, model: Model) -> str:
+    """Python that makes the edit again and ends with its latent as ``ws`` and its picture as ``image``.
+
+    On a processor the latent is the same bit for bit. An edit that was one run is one call of ``drag``; one in which
+    something was changed on the way is told step by step. Masks stand in the code. It expects a variable ``generator``
+    where the model was given as an object, and the file ``latent.npz`` of the latent where the edit did not begin with
+    a seed, or where it is not known how it came about; comments say so.
+    """
+    return _Program(moment, model).text()
+
+
+class _Program:
+    def __init__(self, moment: Moment, model: Model) -> None:
+        self._moment, self._model, self._generator = moment, model, model.generator
+        self._imports: set[str] = set()
+        self._modules: set[str] = set()
+        self._lines: list[str] = []
+        self._masks: dict[bytes, str] = {}
+        self._mask_lines: list[str] = []
+
+    def text(self) -> str:
+        beginning = self._beginning()
+        script = self._moment.script
+        if script is None:
+            self._add("# How this edit came about is not known any more, only where it led.")
+            self._add(STORED)
+            self._add(f"ws = {self._stored('ws')}")
+        else:
+            self._edit(script)
+            beginning += self._first_latent()
+        self._imports.add("dragging")
+        body = [*beginning, *self._masks_text(), *self._lines, "image = dragging.to_image(generator.synthesize(ws))"]
+        return "\n".join([*self._head(), "", *body]) + "\n"
+
+    # --- what comes before the edit --------------------------------------------------------------------------------
+
+    def _head(self) -> list[str]:
+        modules = [f"import {name}" for name in sorted(self._modules - {"numpy", "torch"})]
+        others = [
+            *(["import numpy as np"] if "numpy" in self._modules else []),
+            *(["import torch"] if "torch" in self._modules else []),
+        ]
+        names = ", ".join(sorted(self._imports))
+        return [
+            *modules,
+            *([""] if modules else []),
+            *others,
+            *([""] if others else []),
+            f"from draggan_widget import {names}",
+        ]
+
+    def _beginning(self) -> list[str]:
+        source = self._model.source
+        if source is None:
+            return ["# `generator` is the one that was given to the editor."]
+        self._imports.add("load_generator")
+        device = next(self._generator.parameters()).device
+        where = "" if device.type == best_device().type else f", device={str(device)!r}"
+        return [f"generator = load_generator({json.dumps(source, ensure_ascii=False)}{where})"]
+
+    def _first_latent(self) -> list[str]:
+        moment = self._moment
+        if moment.seed is None:
+            return [STORED, f"ws = {self._stored('w0')}"]
+        label = "" if moment.label is None else f", label={moment.label}"
+        return [f"ws = generator.mapping(seed={moment.seed}{label}, truncation={moment.truncation!r})"]
+
+    def _stored(self, name: str) -> str:
+        self._modules |= {"numpy", "torch"}
+        where = ".to(next(generator.parameters()))"
+        return f'torch.from_numpy(np.load("{LATENT_FILE}")["{name}"]){where}'
+
+    def _masks_text(self) -> list[str]:
+        if not self._mask_lines:
+            return []
+        self._modules |= {"numpy", "base64", "zlib"}
+        return ["", "", *READ_MASK.splitlines(), "", "", *self._mask_lines]
+
+    # --- the edit --------------------------------------------------------------------------------------------------
+
+    def _edit(self, script: Script) -> None:
+        first = next((place for place, op in enumerate(script) if op[0] == "steps"), len(script))
+        start = _Start.of(script[:first])
+        if start is None:  # the order matters already
+            first, start = 1, _Start(script[0][1], None, {})
+        rest = script[first:]
+        if not rest and not start.points:
+            return
+        steps = self._one_run(start, rest)
+        if steps is not None:
+            self._drag(start, steps)
+        else:
+            self._steps(start, rest)
+
+    def _one_run(self, start: _Start, rest: Script) -> int | None:
+        """Of how many steps, if all that follows is one run, which ``drag`` would not end earlier."""
+        if len(rest) != 1 or rest[0][0] != "steps" or not start.points:
+            return None
+        steps, records = rest[0][1], self._moment.records
+        if [record.step for record in records] != list(range(steps + 1)):
+            return None
+        within = start.config.tolerance
+        if within is None:
+            frame = frame_of(start.config, self._generator.resolution)
+            within = method_of(start.config).tolerance(len(start.points), frame)
+        arrived = any(record.distances.max() <= within for record in records[:-1])
+        return None if arrived else steps
+
+    def _drag(self, start: _Start, steps: int) -> None:
+        self._imports.add("drag")
+        # The number of steps is what it took, whoever or whatever ended the run.
+        config = self._config(start.config.replace(max_steps=steps, stall_steps=None))
+        handles, targets = zip(*start.points.values(), strict=True)
+        self._add("result = drag(")
+        self._add("    generator,")
+        self._add("    ws,")
+        self._add(f"    handles=[{', '.join(map(_xy, handles))}],")
+        self._add(f"    targets=[{', '.join(map(_xy, targets))}],")
+        if start.mask is not None:
+            self._add(f"    mask={self._mask(start.mask)},")
+        self._add(f"    config={config},")
+        self._add(")")
+        self._add("ws = result.ws")
+
+    def _steps(self, start: _Start, rest: Script) -> None:
+        points = ", ".join(f"({number}, {_xy(one)}, {_xy(other)})" for number, (one, other) in start.points.items())
+        mask = "None" if start.mask is None else self._mask(start.mask)
+        self._add(f"config = {self._config(start.config)}")
+        self._add(f"state = dragging.init(generator, ws, [{points}], {mask}, config)")
+        for op in rest:
+            match op:
+                case ("config", config):
+                    self._add(f"config = {self._config(config)}")
+                    self._add("state = dragging.with_config(generator, state, config)")
+                case ("mask", mask):
+                    named = "None" if mask is None else self._mask(mask)
+                    self._add(f"state = dragging.with_mask(state, {named})")
+                case ("add", number, handle, target):
+                    place = f"{number}, {_xy(handle)}, {_xy(target)}"
+                    self._add(f"state = dragging.add_point(generator, state, {place})")
+                case ("handle", number, xy):
+                    self._add(f"state = dragging.move_handle(generator, state, {number}, {_xy(xy)})")
+                case ("target", number, xy):
+                    self._add(f"state = dragging.move_target(state, {number}, {_xy(xy)})")
+                case ("remove", number):
+                    self._add(f"state = dragging.remove_point(generator, state, {number})")
+                case ("steps", count):
+                    self._add(f"for _ in range({count}):")
+                    self._add("    state = dragging.step(generator, state)")
+        self._add("ws = state.ws")
+
+    def _config(self, config: DragConfig) -> str:
+        own = self._generator.drag_config
+        changes = [
+            f"{field.name}={getattr(config, field.name)!r}"
+            for field in dataclasses.fields(config)
+            if getattr(config, field.name) != getattr(own, field.name)
+        ]
+        return f"generator.drag_config.replace({', '.join(changes)})" if changes else "generator.drag_config"
+
+    def _mask(self, mask: np.ndarray) -> str:
+        """The name of a variable that holds it."""
+        mask = np.ascontiguousarray(mask, dtype=np.float32)
+        key = mask.tobytes()
+        if key not in self._masks:
+            self._masks[key] = name = f"mask_{len(self._masks) + 1}"
+            bytes_ = np.round(mask * 255).astype(np.uint8)
+            kind = "uint8" if np.array_equal(bytes_.astype(np.float32) / 255, mask) else "float32"
+            packed = zlib.compress((bytes_ if kind == "uint8" else mask).tobytes(), 9)
+            lines = textwrap.wrap(base64.b64encode(packed).decode(), 100)
+            self._mask_lines += [f"{name} = read_mask(", *(f'    "{line}"' for line in lines)]
+            self._mask_lines[-1] += ","
+            self._mask_lines += [f'    "{kind}",', ")"]
+        return self._masks[key]
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
+
+
+@dataclasses.dataclass
+class _Start:
+    """What was set before the first step, whose order makes no difference."""
+
+    config: DragConfig
+    mask: np.ndarray | None
+    points: dict[int, tuple[Any, Any]]
+    """Id → handle and target."""
+
+    @classmethod
+    def of(cls, script: Script) -> _Start | None:
+        """That of the ops before the first step; None where their order does make a difference."""
+        start = cls(script[0][1], None, {})
+        for op in script[1:]:
+            match op:
+                case ("config", config):
+                    if start.points and config.method != start.config.method:
+                        return None  # each method puts handles where it wants them
+                    start.config = config
+                case ("mask", mask):
+                    start.mask = mask
+                case ("add", number, handle, target):
+                    start.points[number] = (handle, target)
+                case ("handle", number, xy):
+                    start.points[number] = (xy, start.points[number][1])
+                case ("target", number, xy):
+                    start.points[number] = (start.points[number][0], xy)
+                case ("remove", number):
+                    del start.points[number]
+        return start
+
+
+def _xy(xy: Any) -> str:
+    x, y = (float(number) for number in xy)
+    return f"({_number(x)}, {_number(y)})"
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if value.is_integer() else repr(value)

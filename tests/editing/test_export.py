@@ -1,0 +1,411 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import sys
+import xml.etree.ElementTree as ET
+from concurrent.futures import CancelledError
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from draggan_widget import dragging
+from draggan_widget.config import DragConfig
+from draggan_widget.editing import Model, Session, load_drag
+from draggan_widget.editing.chores import Chores
+from draggan_widget.editing.export import FILES, KINDS, SOURCE_TYPE, code, drag, film, latent, png, provenance_of
+from draggan_widget.editing.film import MOST_FRAMES, _even, _palette
+from draggan_widget.widget import protocol
+
+FAST = DragConfig(learning_rate=0.05, max_steps=60)
+
+
+@pytest.fixture
+def make(generator):
+    made = []
+
+    def make(config=FAST, model=None, **settings):
+        made.append(Session(model or generator, seed=3, truncation=0.7, config=config, **settings))
+        return made[-1]
+
+    yield make
+    for session in made:
+        session.close()
+
+
+def pulled(session, steps=None, number=1, handle=(30, 30), target=(36, 30)):
+    session.put_point(number, handle=handle, target=target)
+    if steps is None:
+        session.start()
+        session.finished().result(30)
+    else:
+        step(session, steps)
+    return session.now()
+
+
+def step(session, steps):
+    for _ in range(steps):
+        session.step_once().result(20)
+
+
+def made(chore):
+    """What a chore returns, and the progress it told."""
+    progress = []
+    while True:
+        try:
+            progress.append(next(chore))
+        except StopIteration as end:
+            return end.value, progress
+
+
+# --- pictures and latents ------------------------------------------------------------------------------------------
+
+
+def test_the_kinds_are_those_of_the_protocol():
+    assert KINDS == protocol.KINDS
+    assert set(FILES) == set(KINDS)
+
+
+def test_a_png_says_that_it_was_made_by_a_machine_and_how(make, generator):
+    session = make(model=Model(generator, "a/folder/cats.pkl"))
+    moment = pulled(session, steps=2)
+    content = png(session.picture(), provenance=provenance_of(moment, Model(generator, "a/folder/cats.pkl")))
+    with Image.open(io.BytesIO(content)) as read:
+        text = read.text
+        np.testing.assert_array_equal(np.asarray(read), np.asarray(session.picture()))
+    assert text["Software"].startswith("draggan_widget ")
+    assert text["Description"].startswith("AI-generated picture of the generator cats.pkl")
+    assert json.loads(text["Comment"]) == {"generator": "cats.pkl", "seed": 3, "truncation": 0.7, "steps": 2}
+    assert f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>" in text["XML:com.adobe.xmp"]
+
+
+def test_the_xmp_of_a_png_is_well_formed(make):
+    with Image.open(io.BytesIO(png(make().picture(), provenance={}))) as read:
+        root = ET.fromstring(read.text["XML:com.adobe.xmp"])
+    found = [element.text for element in root.iter() if element.tag.endswith("}DigitalSourceType")]
+    assert found == ["http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"]
+
+
+def test_a_png_says_nothing_when_asked_not_to(make):
+    with Image.open(io.BytesIO(png(make().picture(), provenance=None))) as read:
+        assert read.text == {}
+
+
+def test_a_latent_is_read_without_pickle(make):
+    moment = pulled(make(), steps=2)
+    with np.load(io.BytesIO(latent(moment)), allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["ws"], moment.drag.ws.numpy())
+        np.testing.assert_array_equal(read["w0"], moment.drag.w0.numpy())
+        np.testing.assert_array_equal(read["handles"], moment.drag.handles)
+        np.testing.assert_array_equal(read["targets"], [[36, 30]])
+        assert (read["seed"], read["truncation"], read["label"]) == (3, 0.7, -1)
+
+
+def test_a_latent_of_no_seed_says_so(make):
+    session = make()
+    session.set_latent(session.now().drag.ws + 0.1)
+    with np.load(io.BytesIO(latent(session.now()))) as read:
+        assert read["seed"] == -1
+
+
+def test_the_bytes_of_a_drag_file_are_an_edit(make, generator, tmp_path):
+    moment = pulled(make(), steps=2)
+    (tmp_path / "edit.drag").write_bytes(drag(moment, Model(generator)))
+    assert torch.equal(load_drag(tmp_path / "edit.drag", generator).drag.ws, moment.drag.ws)
+
+
+# --- films ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, generator):
+    moment = pulled(make(), steps=5)
+    content, progress = made(film("gif", moment, generator))
+    assert progress == sorted(progress)
+    assert progress[0] > 0
+    assert progress[-1] == 1
+    with Image.open(io.BytesIO(content)) as read:
+        assert read.n_frames == 6
+        assert read.info["loop"] == 0
+        durations, colours = [], set()
+        for number in range(6):
+            read.seek(number)
+            durations.append(read.info["duration"])
+            shown = np.asarray(read.convert("RGB"), dtype=float)
+            with torch.no_grad():
+                ws = torch.from_numpy(moment.records[number].ws)
+                meant = np.asarray(dragging.to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
+            assert np.abs(shown - meant).mean() < 6
+            colours |= {tuple(colour) for colour in shown.reshape(-1, 3)}
+        assert len(colours) <= 256
+        assert durations == [120] * 5 + [1500]
+
+
+def test_long_edits_are_thinned_to_a_film_of_few_frames(make, generator):
+    moment = pulled(make(DragConfig(learning_rate=0.002, stall_steps=None)), steps=150, target=(60, 60))
+    assert len(moment.records) == 151
+    content, _ = made(film("gif", moment, generator))
+    with Image.open(io.BytesIO(content)) as read:
+        assert read.n_frames <= MOST_FRAMES
+
+
+def test_handles_are_drawn_in_their_own_colour_where_asked_and_large_enough(make, generator):
+    moment = pulled(make(), steps=1)
+    with Image.open(io.BytesIO(made(film("gif", moment, generator, handles=True))[0])) as read:
+        drawn = np.asarray(read.convert("RGB"))
+    assert drawn.shape == (512, 512, 3)
+    assert tuple(drawn[244, 244]) == (0xE5, 0x48, 0x4D)  # the pixel (30, 30), eight times as large
+
+
+def test_the_palette_has_colours_of_small_things_too():
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[..., 1] = np.arange(100)[:, None] * 2
+    picture[40:44, 40:44] = (200, 30, 180)
+    one = Image.fromarray(picture)
+    shown = one.quantize(palette=_palette([one]), dither=Image.Dither.NONE).convert("RGB")
+    assert np.abs(np.asarray(shown, int)[42, 42] - (200, 30, 180)).max() < 12
+
+
+def test_an_edit_without_steps_is_a_film_of_one_picture(make, generator):
+    content, progress = made(film("gif", make().now(), generator))
+    with Image.open(io.BytesIO(content)) as read:
+        assert getattr(read, "n_frames", 1) == 1
+    assert progress[-1] == 1
+
+
+def test_an_mp4_plays_every_step_and_holds_the_last(make, generator):
+    av = pytest.importorskip("av")
+    moment = pulled(make(), steps=5)
+    content, progress = made(film("mp4", moment, generator))
+    assert progress == sorted(progress)
+    assert progress[-1] == 1
+    with av.open(io.BytesIO(content)) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert container.streams.video[0].codec_context.colorspace == 6
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        seconds = container.duration / av.time_base
+    hold = -(-1500 // 120)
+    assert len(frames) == 5 + hold
+    assert seconds == pytest.approx((5 + hold) * 0.12, abs=0.05)
+    for number in (0, 5):
+        with torch.no_grad():
+            ws = torch.from_numpy(moment.records[number].ws)
+            meant = np.asarray(dragging.to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
+        assert frames[number].shape == meant.shape
+        grey = np.array([0.299, 0.587, 0.114])
+        assert np.abs((frames[number] - meant) @ grey).mean() < 5  # colours are stored for 2 by 2 pixels only
+        assert np.abs((frames[number] - meant).mean(axis=(0, 1))).max() < 5
+
+
+def test_odd_sizes_are_made_even_without_moving_the_picture():
+    picture = Image.fromarray(np.random.RandomState(0).randint(0, 256, (5, 7, 3), np.uint8))
+    even = np.asarray(_even(picture))
+    assert even.shape == (6, 8, 3)
+    np.testing.assert_array_equal(even[:5, :7], np.asarray(picture))
+    np.testing.assert_array_equal(even[5], even[4])
+    np.testing.assert_array_equal(even[:, 7], even[:, 6])
+
+
+def test_without_pyav_an_mp4_says_how_to_get_it_and_a_gif_is_made(make, generator, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    moment = make().now()
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "draggan_widget\[video\]"'):
+        film("mp4", moment, generator)
+    assert made(film("gif", moment, generator))[0].startswith(b"GIF89a")
+
+
+def test_another_kind_of_film_is_refused(make, generator):
+    with pytest.raises(ValueError, match="there are gif and mp4"):
+        film("avi", make().now(), generator)
+
+
+@pytest.mark.parametrize("kind", ["gif", "mp4"])
+def test_a_cancelled_film_is_made_no_further(make, generator, kind):
+    if kind == "mp4":
+        pytest.importorskip("av")
+    moment = pulled(make(), steps=5)
+    chores, progress = Chores(), []
+    done = chores.add(film(kind, moment, generator), progress.append)
+    chores.advance()
+    assert done.cancel()
+    while chores.advance():
+        pass
+    assert len(progress) == 1
+    with pytest.raises(CancelledError):
+        done.result(0)
+
+
+def test_a_session_makes_a_film_while_it_pulls(make, generator):
+    session = make(FAST.replace(tolerance=0.0, stall_steps=None, max_steps=None))
+    session.put_point(1, handle=(30, 30), target=(36, 30))
+    step(session, 3)
+    moment = session.now()
+    session.start().result(20)
+    content = session.chore(film("gif", moment, generator)).result(30)
+    session.stop().result(20)
+    assert content.startswith(b"GIF89a")
+    assert session.now().drag.step > 3
+
+
+# --- code ----------------------------------------------------------------------------------------------------------
+
+
+def again(text, **names):
+    """What the code leaves."""
+    exec(compile(text, "<code>", "exec"), names)
+    return names
+
+
+def assert_makes_again(session, generator, short=False):
+    moment = session.now()
+    text = code(moment, Model(generator))
+    left = again(text, generator=generator)
+    assert torch.equal(left["ws"], moment.drag.ws), text
+    np.testing.assert_array_equal(np.asarray(left["image"]), np.asarray(session.picture()))
+    assert ("drag(\n" in text) is short, text
+    assert "dragging.init" not in text if short else "drag(\n" not in text
+    return text
+
+
+def test_one_run_is_one_call(make, generator):
+    session = make()
+    pulled(session)
+    text = assert_makes_again(session, generator, short=True)
+    assert "seed=3, truncation=0.7" in text
+    assert "handles=[(30, 30)]" in text
+    assert "learning_rate=0.05" in text
+    assert len(text.splitlines()) < 20
+
+
+def test_what_was_set_before_the_run_is_in_the_one_call_in_its_last_form(make, generator):
+    session = make()
+    session.put_point(7, handle=(10, 10), target=(12, 12))
+    session.put_point(2, handle=(40, 40), target=(44.25, 40))
+    session.remove_points([7])
+    session.put_point(2, target=(38.5, 41))
+    mask = np.zeros((64, 64), np.float32)
+    mask[10:60, 20:60] = 1
+    session.set_mask(mask)
+    session.set_config(FAST.replace(mask_weight=5.0))
+    session.start()
+    session.finished().result(30)
+    text = assert_makes_again(session, generator, short=True)
+    assert "targets=[(38.5, 41)]" in text
+    assert "mask_weight=5.0" in text
+    assert len(text) < 2000
+
+
+def test_a_target_moved_on_the_way_is_told_step_by_step(make, generator):
+    session = make()
+    pulled(session, steps=3)
+    session.put_point(1, target=(30, 38))
+    step(session, 4)
+    text = assert_makes_again(session, generator)
+    assert "range(3)" in text
+    assert "dragging.move_target(state, 1, (30, 38))" in text
+    assert "range(4)" in text
+
+
+def test_points_that_come_move_and_go_on_the_way_are_told(make, generator):
+    session = make()
+    pulled(session, steps=2)
+    session.put_point(2, handle=(20, 44), target=(20, 50))
+    step(session, 2)
+    session.put_point(2, handle=(24, 40))
+    step(session, 2)
+    session.remove_points([1])
+    step(session, 2)
+    text = assert_makes_again(session, generator)
+    for name in ("add_point", "move_handle", "remove_point"):
+        assert f"dragging.{name}(" in text
+
+
+@pytest.mark.parametrize("soft", ["bytes", "floats"])
+def test_masks_painted_and_taken_away_on_the_way_are_in_the_code(make, generator, soft):
+    session = make(FAST.replace(mask_weight=10.0))
+    mask = np.random.RandomState(1).rand(64, 64).astype(np.float32)
+    if soft == "bytes":
+        mask = np.round(mask * 255).astype(np.uint8).astype(np.float32) / 255
+    session.set_mask(mask)
+    pulled(session, steps=3)
+    session.set_mask(None)
+    step(session, 2)
+    session.set_mask(mask)
+    step(session, 2)
+    text = assert_makes_again(session, generator)
+    assert text.count("= read_mask(") == 1
+    assert "with_mask(state, None)" in text
+
+
+def test_settings_changed_on_the_way_are_told(make, generator):
+    session = make()
+    pulled(session, steps=3)
+    session.set_config(FAST.replace(learning_rate=0.01, block=3))
+    step(session, 3)
+    session.set_config(FAST.replace(space="w"))
+    step(session, 2)
+    text = assert_makes_again(session, generator)
+    assert "block=3" in text
+    assert "space='w'" in text
+
+
+def test_steps_after_arriving_are_told_one_by_one(make, generator):
+    session = make()
+    pulled(session)
+    step(session, 3)
+    assert_makes_again(session, generator)
+
+
+def test_a_branch_is_made_again_without_what_was_given_up(make, generator):
+    session = make()
+    pulled(session, steps=5)
+    session.branch(2)
+    session.put_point(1, target=(30, 36))
+    step(session, 2)
+    text = assert_makes_again(session, generator)
+    assert "range(2)" in text
+    assert "range(5)" not in text
+
+
+def test_after_reset_and_undo_the_code_is_that_of_what_is_there(make, generator):
+    session = make()
+    pulled(session, steps=4)
+    session.reset()
+    step(session, 2)
+    assert_makes_again(session, generator, short=True)
+    for _ in range(3):  # two steps and the reset
+        session.undo()
+    assert_makes_again(session, generator, short=True)
+
+
+def test_an_edit_without_steps_is_its_first_picture(make, generator):
+    session = make()
+    assert_makes_again(session, generator)
+    session.put_point(1, handle=(30, 30), target=(36, 30))
+    assert_makes_again(session, generator)
+
+
+def test_an_edit_of_a_latent_reads_it_from_its_file(make, generator, tmp_path, monkeypatch):
+    session = make()
+    session.set_latent(session.now().drag.ws + 0.1)
+    pulled(session, steps=3)
+    (tmp_path / "latent.npz").write_bytes(latent(session.now()))
+    monkeypatch.chdir(tmp_path)
+    assert_makes_again(session, generator, short=True)
+
+
+def test_where_the_course_is_not_known_the_code_says_so_and_reads_the_latent(make, generator, tmp_path, monkeypatch):
+    moment = dataclasses.replace(pulled(make(), steps=3), script=None)
+    (tmp_path / "latent.npz").write_bytes(latent(moment))
+    monkeypatch.chdir(tmp_path)
+    text = code(moment, Model(generator))
+    assert "not known any more" in text
+    assert torch.equal(again(text, generator=generator)["ws"], moment.drag.ws)
+
+
+def test_a_model_of_a_name_is_loaded_by_the_code(make, generator):
+    text = code(make().now(), Model(generator, "faces"))
+    assert "load_generator('faces'" in text or 'load_generator("faces"' in text
+    assert "from draggan_widget import dragging, load_generator" in text
