@@ -22,13 +22,17 @@ LOOK = 12
 BACK = 200
 """Records that are looked through, so that a long edit costs no more than a short one."""
 BETTER = 0.5
-"""Pixels by which it must come nearer until a warning goes: more than keeps it away, so that it does not flicker."""
+"""Pixels by which it must come nearer in as many steps until a warning goes: more than keeps one away, so that it does
+not flicker."""
 WANDERING = 0.2
 """Of the way that a handle went: if less of it was progress, it goes back and forth."""
 STEADY = 0.4
 """Of the way: if more of it is progress again, it does not."""
 LEAST = 0.4
-"""Pixels a step that a handle goes, on average, if it goes back and forth rather than rests."""
+"""Pixels a step that a handle goes, on average, if it goes back and forth rather than rests; half of it
+keeps a warning."""
+LEFT = 2.0
+"""In ``tolerance``: a handle that was at its target has left it when it is so far away."""
 LEAP = 3.0
 """In ``tracking_radius``: a handle that moved so far within a record was put there by somebody."""
 QUIET = ("arrived", "capped", "error")
@@ -52,7 +56,7 @@ def warning_of(records: Sequence[Record], config: DragConfig, status: str) -> st
     handles = np.stack([record.handles for record in course])  # (T, N, 2)
     within = 1.0 if config.tolerance is None else config.tolerance
     patience = max(2, round(MOST * (config.stall_steps or USUAL)))
-    astray = [n for n in range(distances.shape[1]) if distances[-1, n] > within]
+    astray = [n for n in range(distances.shape[1]) if _is_astray(distances[:, n], within)]
     wandering = [n for n in astray if _wanders(steps, handles[:, n], distances[:, n])]
     stuck = [n for n in astray if n not in wandering and _is_stuck(steps, distances[:, n], patience)]
     ids = course[-1].ids
@@ -81,26 +85,32 @@ def _last_course(records: Sequence[Record], leap: float) -> Sequence[Record]:
     return records[first:]
 
 
+def _is_astray(distances: np.ndarray, within: float) -> bool:
+    """Whether a point at ``distances`` (T,) is away from its target; one that was there, only if it clearly left it."""
+    there = False
+    for distance in distances:
+        there = bool(distance <= (LEFT if there else 1) * within)
+    return not there
+
+
 def _is_stuck(steps: np.ndarray, distances: np.ndarray, patience: int) -> bool:
-    """Whether a point at ``distances`` (T,) after ``steps`` (T,) has come no nearer for so many steps."""
-    nearest, since, stuck = distances[0], steps[0], False
-    for step, distance in zip(steps, distances, strict=True):
-        if distance <= nearest - (BETTER if stuck else MARKED):
-            nearest, since, stuck = distance, step, False
-        stuck = stuck or step - since >= patience
-    return bool(stuck)
+    """Whether a point at ``distances`` (T,) after ``steps`` (T,) has come no nearer than ``patience`` steps ago."""
+    nearest, stuck = np.minimum.accumulate(distances), False
+    for now, before in enumerate(np.searchsorted(steps, steps - patience, side="right") - 1):
+        if before >= 0:
+            stuck = bool(nearest[before] - nearest[now] < (BETTER if stuck else MARKED))
+    return stuck
 
 
 def _wanders(steps: np.ndarray, handles: np.ndarray, distances: np.ndarray) -> bool:
     """Whether a point goes far and gets nowhere: handles (T, 2), distances (T,) to go."""
     ways = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(handles, axis=0).T))])
     wanders = False
-    for now in range(len(steps)):
-        before = int(np.searchsorted(steps, steps[now] - LOOK, side="right")) - 1
+    for now, before in enumerate(np.searchsorted(steps, steps - LOOK, side="right") - 1):
         if before < 0:
             continue
         way, progress = ways[now] - ways[before], distances[before] - distances[now]
-        far = way >= LEAST * (steps[now] - steps[before])
+        far = way >= (LEAST / 2 if wanders else LEAST) * (steps[now] - steps[before])
         wanders = bool(far and progress < (STEADY if wanders else WANDERING) * way)
     return wanders
 
