@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from draggan_widget.dragging import XY
+from draggan_widget.dragging.texture import confidence, texture
+from draggan_widget.editing.trouble import warning_of
+
+if TYPE_CHECKING:
+    from draggan_widget.config import DragConfig
+    from draggan_widget.dragging import DragState, Point
+    from draggan_widget.editing.moment import Moment
+    from draggan_widget.generators import Generator
+
+__all__ = ["NO_FEEDBACK", "Feedback", "Observer", "Texture", "warning_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,3 +55,88 @@ class Feedback:
 
 
 NO_FEEDBACK = Feedback({}, {})
+
+
+@dataclasses.dataclass
+class _Measured:
+    """A texture, and what it was measured of."""
+
+    point: Point
+    config: DragConfig
+    w0: Tensor
+    ws: Tensor
+    texture: Texture
+
+    @classmethod
+    def of(cls, point: Point, state: DragState, found: Texture) -> _Measured:
+        return cls(point, state.config, state.w0, state.ws, found)
+
+    def serves(self, point: Point, state: DragState) -> bool:
+        """Whether it is that of ``point``: the same place in the same picture, or the same content on its way."""
+        before, now = self.config, state.config
+        settings = (before.tracking_radius, before.block) == (now.tracking_radius, now.block)
+        if not settings or self.point.start != point.start or self.w0 is not state.w0:
+            return False
+        if self.point.reference is None and point.reference is None:
+            return torch.equal(self.ws, state.ws)
+        return self.point.reference is None or self.point.reference is point.reference
+
+
+class Observer:
+    """Watches an edit: what was measured once is not measured again, so it may be asked often.
+
+    It belongs to one thread, the one that drags: it reads features of the generator.
+    """
+
+    def __init__(self) -> None:
+        self._generator: weakref.ref[Generator] | None = None
+        self._textures: dict[int, _Measured] = {}
+        self._found: tuple[DragState, dict[int, float]] | None = None
+
+    def observe(self, generator: Generator, moment: Moment, status: str) -> Feedback:
+        """How the points of ``moment`` do, and what goes wrong.
+
+        A texture is measured when a point is first seen, where its handle is then; a confidence when there is another
+        latent. Nothing that the generator remembers for the next step is touched.
+
+        :param status: of the session.
+        """
+        if self._generator is None or self._generator() is not generator:
+            self._generator, self._textures, self._found = weakref.ref(generator), {}, None
+        state = moment.drag
+        return Feedback(
+            dict(self._confidence(generator, state)), self._texture(generator, state), _warning(moment, status)
+        )
+
+    def _texture(self, generator: Generator, state: DragState) -> dict[int, Texture]:
+        kept: dict[int, _Measured] = {}
+        for point in state.points:
+            before = self._textures.get(point.id)
+            if before is not None and before.serves(point, state):
+                # From the first step on, a point is known by its reference.
+                kept[point.id] = (
+                    _Measured.of(point, state, before.texture) if before.point.reference is None else before
+                )
+            else:
+                kept[point.id] = _Measured.of(point, state, Texture(*texture(generator, state, point.id)))
+        self._textures = kept
+        return {number: measured.texture for number, measured in kept.items()}
+
+    def _confidence(self, generator: Generator, state: DragState) -> dict[int, float]:
+        if self._found is not None:
+            before, found = self._found
+            if before.latent is state.latent and before.points == state.points and before.config == state.config:
+                return found
+        found = confidence(generator, state)
+        self._found = state, found
+        return found
+
+
+def _warning(moment: Moment, status: str) -> str:
+    """That of the records, as long as they are of the points that there are now."""
+    drag, records = moment.drag, moment.records
+    if not records or records[-1].ids != drag.ids:
+        return ""
+    last = records[-1]
+    same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
+    return warning_of(records, drag.config, status) if same else ""
