@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from PIL import Image
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import check_ws
 from draggan_widget.editing import (
+    NO_FEEDBACK,
     History,
     Model,
     Session,
@@ -21,13 +24,14 @@ from draggan_widget.editing import (
     load_drag,
     save_drag,
 )
+from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.dragfile import read_source
 from draggan_widget.editing.drawing import draw_points
+from draggan_widget.editing.feedback import Observer
 from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
-from draggan_widget.widget import answers, protocol
-from draggan_widget.editing.drawing import draw_points
+from draggan_widget.widget import answers, exports, protocol
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
@@ -35,6 +39,8 @@ from draggan_widget.widget.traits import EditTraits, weakly
 if TYPE_CHECKING:
     from draggan_widget.dragging import DragResult
 
+OBSERVE_EVERY = 0.5
+"""Seconds between looks at how points do while a run is on; each costs about as much as a step."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 
@@ -91,6 +97,8 @@ class DragGAN(EditTraits):
         )
         self._stream = FrameStream(weakly(self._tell), weakly(self._describe), self._session.glimpse)
         self._stream.offer(self._session.latest)
+        self._exports: list[Future[bytes]] = []
+        self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
         self._mask_on_page: np.ndarray | None = None
         self._model_on_page = self._session.latest.model
         self._entry = self._entry_of(self._model_on_page)
@@ -148,6 +156,26 @@ class DragGAN(EditTraits):
         :raises ValueError: if there are no points.
         """
         self._session.suggest_mask().result()
+
+    def code(self) -> str:
+        """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
+        return self._session.chore(self._make("code")).result().decode()
+
+    def export(self, path: str | os.PathLike[str], *, handles: bool = False) -> None:
+        """Write the edit as ``.png``, ``.gif``, ``.mp4``, ``.drag``, ``.npz`` or ``.npy`` (latent), or ``.py`` (code).
+
+        :param handles: whether films show handles and targets.
+        :raises ValueError: for another ending. :raises ModuleNotFoundError: for an MP4 without its extra.
+        """
+        path = Path(path)
+        chore = self._make(exports.kind_of(path), handles=handles, bare=path.suffix.lower() == ".npy")
+        data = self._session.chore(chore).result()
+        part = path.with_name(f".{path.name}.part")
+        part.write_bytes(data)  # whole or not at all
+        part.replace(path)
+
+    def _make(self, kind: protocol.Kind, *, handles: bool = False, bare: bool = False) -> Chore[bytes]:
+        return exports.make(self._session, kind, handles=handles, provenance=self.provenance, bare=bare)
 
     async def finished(self) -> DragResult:
         """Wait until no run is on; needs no browser.
@@ -267,7 +295,10 @@ class DragGAN(EditTraits):
             self._mirror(snapshot)
 
     def _describe(self, snapshot: Snapshot) -> dict[str, Any]:
-        return protocol.state_message(snapshot, self._entry)
+        if snapshot.settled or time.monotonic() - self._observed_at >= OBSERVE_EVERY:
+            self._feedback = self._observer.observe(snapshot.model.generator, snapshot.seen, snapshot.status)
+            self._observed_at = time.monotonic()
+        return protocol.state_message(snapshot, self._entry, self._feedback)
 
     def _entry_of(self, model: Model) -> str | None:
         return None if self._shelf is None else self._shelf.entry(model)
@@ -317,6 +348,12 @@ class DragGAN(EditTraits):
                 session.start(by_view=True)
             case protocol.Command("before"):
                 answers.before(session, self._tell)
+            case protocol.Command("cancel_export"):
+                for export in self._exports:
+                    export.cancel()
+            case protocol.Export():
+                self._exports = [export for export in self._exports if not export.done()]
+                self._exports.append(exports.send(session, self._tell, message, provenance=self.provenance))
             case protocol.Command(name):
                 getattr(session, name)()
             case protocol.Settings(values):

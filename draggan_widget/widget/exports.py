@@ -1,0 +1,99 @@
+"""An edit as a file: made in slices in the worker's thread, for the page and for Python alike."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from draggan_widget.editing import Session, export
+from draggan_widget.editing.chores import Chore
+from draggan_widget.editing.film import film
+from draggan_widget.editing.program import code
+from draggan_widget.widget import protocol
+from draggan_widget.widget.protocol import Kind
+
+SUFFIXES: dict[str, Kind] = {
+    ".png": "png",
+    ".gif": "gif",
+    ".mp4": "mp4",
+    ".drag": "drag",
+    ".npz": "latent",
+    ".npy": "latent",
+    ".py": "code",
+}
+MIMES = {
+    "png": "image/png",
+    "gif": "image/gif",
+    "mp4": "video/mp4",
+    "drag": "application/octet-stream",
+    "latent": "application/octet-stream",
+    "code": "text/x-python",
+}
+
+
+def kind_of(path: Path) -> Kind:
+    """What a file of that name holds. :raises ValueError: for an ending that means nothing here."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{path} ends in {path.suffix!r}; an edit can be written as {', '.join(SUFFIXES)}")
+    return SUFFIXES[path.suffix.lower()]
+
+
+def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Chore[bytes]:
+    """A chore that makes the file of a kind of what is shown when it begins.
+
+    :param handles: whether films show handles and targets. :param provenance: whether a PNG says how it was made.
+    :param bare: whether a latent is ``.npy``, ``ws`` alone.
+    """
+    snapshot = session.latest
+    moment, model = snapshot.seen, snapshot.model
+    if kind in ("gif", "mp4"):
+        return (yield from film("gif" if kind == "gif" else "mp4", moment, model.generator, handles=handles))
+    yield 0.0
+    if kind == "png":
+        said = export.provenance_of(moment, model) if provenance else None
+        return export.png(session.picture(moment), provenance=said)
+    if kind == "drag":
+        return export.drag(moment, model)
+    if kind == "code":
+        return code(moment, model).encode()
+    if not bare:
+        return export.latent(moment)
+    file = io.BytesIO()
+    np.save(file, moment.drag.ws.cpu().numpy())
+    return file.getvalue()
+
+
+def send(
+    session: Session,
+    tell: Callable[[dict[str, Any], list[bytes]], None],
+    asked: protocol.Export,
+    *,
+    provenance: bool,
+) -> Future[bytes]:
+    """Make what a page asked for, and send it; what fails is told as a notice. The future may be cancelled."""
+    kind = asked.kind
+    ending = next(suffix for suffix, each in SUFFIXES.items() if each == kind)
+    moment = session.latest.seen
+    begun = "latent" if moment.seed is None else f"seed{moment.seed}"
+    name = f"{session.latest.model.title or 'edit'}-{begun}-step{moment.drag.step}{ending}".replace("/", "-")
+
+    def ended(done: Future[bytes]) -> None:
+        tell(protocol.exporting_message(kind, None), [])
+        if done.cancelled():
+            return
+        if (error := done.exception()) is not None:
+            tell(protocol.notice_message(f"{kind} was not made: {error}"), [])
+        elif kind == "code":
+            tell(protocol.export_message(kind, name, MIMES[kind], done.result().decode()), [])
+        else:
+            tell(protocol.export_message(kind, name, MIMES[kind]), [done.result()])
+
+    chore = make(session, kind, handles=asked.handles, provenance=provenance)
+    future = session.chore(chore, lambda share: tell(protocol.exporting_message(kind, share), []))
+    future.add_done_callback(ended)
+    return future
