@@ -131,12 +131,12 @@ def test_reading_half_precision_features_measures_the_same():
     for kind in (Planted, Halved):
         planted = kind((128, 128))
         found.append(distinctness(planted, init(planted, torch.zeros(1, 4, 2)), places))
-    assert np.allclose(*found, rtol=0.05)
+    assert np.allclose(*found, rtol=0.1)
 
 
 def test_a_small_thing_on_a_plain_ground_stands_out_and_the_ground_stays_flat():
-    planted = Planted((256, 256))
-    ground = distinctness(planted, init(planted, torch.zeros(1, 4, 2)), np.array([[20.0, 20.0], [128.0, 200.0]]))
-    thing = distinctness(planted, init(planted, torch.zeros(1, 4, 2)), np.array([[128.0, 128.0], [136.0, 128.0]]))
+    planted = Planted((128, 128))
+    ground = distinctness(planted, init(planted, torch.zeros(1, 4, 2)), np.array([[10.0, 10.0], [64.0, 118.0]]))
+    thing = distinctness(planted, init(planted, torch.zeros(1, 4, 2)), np.array([[64.0, 64.0], [70.0, 64.0]]))
     assert (ground < FLAT).all()
     assert (thing > CLEAR).all()
