@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from draggan_widget.dragging.state import DragState
     from draggan_widget.generators import Generator
 
-FLAT = 0.208
+FLAT = 0.215
 """Distinctness below which a place is flat.
 
-Measured on 59 of the built-in faces, 10th, 50th and 90th percentiles: background 0.06, 0.11, 0.16; cheeks 0.15, 0.18,
-0.21; foreheads 0.18, 0.22, 0.32; chins 0.23, 0.25, 0.28; jaws 0.24, 0.29, 0.32; mouth corners 0.26, 0.29, 0.32;
-nostrils 0.29, 0.32, 0.35; eye corners 0.46, 0.51, 0.56.
+Measured on 59 of the built-in faces, 10th, 50th and 90th percentiles: background 0.06, 0.11, 0.17; cheeks 0.15, 0.18,
+0.21; foreheads 0.18, 0.22, 0.32; chins 0.23, 0.25, 0.28; jaws 0.25, 0.29, 0.32; mouth corners 0.26, 0.30, 0.33;
+nostrils 0.29, 0.32, 0.36; eye corners 0.46, 0.52, 0.57.
 """
 CLEAR = 0.25
 """Distinctness above which a place is offered instead of a flat one: so far above ``FLAT`` that it helps."""
@@ -38,6 +38,8 @@ REACH = 2.0
 """In r2: how far away a better spot is looked for."""
 STEPS = 3
 """Distances at which one is looked for, evenly up to the reach, in as many directions as a ring has places."""
+TINY = 1e-30
+"""Distances between features below it are none."""
 PAIRS = 128
 """Pairs of random places by which the typical difference of a picture is found."""
 
@@ -68,8 +70,8 @@ def distinctness(generator: Generator, state: DragState, xy: np.ndarray) -> np.n
     """How much features at places ``xy`` (P, 2) differ from those around them: (P,), 0 where they do not at all.
 
     It is what ‖F(q) - F(p)‖₂ exceeds on a third of a ring of radius r2 around p, divided by the picture's typical
-    difference: the median of ‖F(a) - F(b)‖₂ over random pairs of places. F is read as tracking reads it, from the
-    latent of ``state``.
+    difference: the root mean square of ‖F(a) - F(b)‖₂ over random pairs of places (a median would be next to nothing
+    where most of the picture is plain). F is read as tracking reads it, from the latent of ``state``.
     """
     frame = frame_of(state.config, state.resolution)
     middles, ring = np.asarray(xy, dtype=np.float64), frame.tracking * _circle()
@@ -77,10 +79,10 @@ def distinctness(generator: Generator, state: DragState, xy: np.ndarray) -> np.n
     around = frame.clamp(middles[:, None] + ring)  # (P, DIRECTIONS, 2)
     features = _read(generator, state, np.concatenate([middles, around.reshape(-1, 2), pairs]))
     here, beside, random = torch.tensor_split(features, (len(middles), len(middles) * (1 + DIRECTIONS)))
-    typical = (random[:PAIRS] - random[PAIRS:]).norm(dim=1).median()
+    typical = (random[:PAIRS] - random[PAIRS:]).square().sum(dim=1).mean().sqrt()
     away = (beside.view(len(middles), DIRECTIONS, -1) - here[:, None]).norm(dim=2).quantile(SHARE, dim=1)
     # A picture that is the same everywhere has no texture at all, rather than any.
-    return np.asarray((away / typical.clamp(min=torch.finfo(typical.dtype).tiny)).cpu().double().numpy())
+    return np.asarray((away / typical.clamp(min=TINY)).numpy())
 
 
 def confidence(generator: Generator, state: DragState) -> dict[int, float]:
@@ -101,19 +103,21 @@ def confidence(generator: Generator, state: DragState) -> dict[int, float]:
     places = np.concatenate([middles[:, None], edge], axis=1)
     features = _read(generator, state, places.reshape(-1, 2)).view(*places.shape[:2], -1)
     references = torch.stack([point.reference for point in points if point.reference is not None])
+    references = references.cpu().double()
     away = (features - references[:, None]).norm(dim=2)
     here, typical = away[:, 0], away[:, 1:].quantile(0.5, dim=1)
     # In a picture that is the same everywhere nothing is found surely.
-    sure = (1 - here / typical.clamp(min=torch.finfo(typical.dtype).tiny)).clamp(0, 1) * (typical > 0)
-    return {point.id: float(each) for point, each in zip(points, sure.cpu(), strict=True)}
+    sure = (1 - here / typical.clamp(min=TINY)).clamp(0, 1) * (typical > 0)
+    return {point.id: float(each) for point, each in zip(points, sure, strict=True)}
 
 
 def _read(generator: Generator, state: DragState, xy: np.ndarray) -> Tensor:
-    """Features (P, C) of the state's latent at places (P, 2), without a graph."""
+    """Features (P, C) of the state's latent at places (P, 2), on the processor, without a graph."""
     # Without one, what the generator remembers for the next step stays as it is, to the last bit.
     with torch.inference_mode(mode=False), torch.no_grad():
         blocks = blocks_of(generator, state.config)
-        return generator.sample_features(state.latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
+        features = generator.sample_features(state.latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
+    return features.cpu().double()
 
 
 @functools.cache

@@ -1,7 +1,7 @@
 """One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
 
 from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
-from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Texture
+from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
 from draggan_widget.editing.history import History, Record
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.moment import Moment, Snapshot
@@ -15,6 +15,7 @@ __all__ = [
     "History",
     "Model",
     "Moment",
+    "Observer",
     "Record",
     "Session",
     "Snapshot",
@@ -23,4 +24,5 @@ __all__ = [
     "check_points",
     "load_drag",
     "save_drag",
+    "warning_of",
 ]

@@ -120,3 +120,23 @@ def test_measuring_between_steps_changes_no_bit_of_what_follows(generator, mask)
         confidence(generator, watched)
     assert torch.equal(undisturbed.ws, watched.ws)
     assert np.array_equal(undisturbed.handles, watched.handles)
+
+
+def test_reading_half_precision_features_measures_the_same():
+    class Halved(Planted):
+        def feature_maps(self, ws, blocks):
+            return [feature_map.bfloat16() for feature_map in super().feature_maps(ws, blocks)]
+
+    places, found = np.array([[70.0, 64.0], [64.0, 64.0]]), []
+    for kind in (Planted, Halved):
+        planted = kind((128, 128))
+        found.append(distinctness(planted, init(planted, torch.zeros(1, 4, 2)), places))
+    assert np.allclose(*found, rtol=0.1)
+
+
+def test_a_small_thing_on_a_plain_ground_stands_out_and_the_ground_stays_flat():
+    planted = Planted((128, 128))
+    ground = distinctness(planted, init(planted, torch.zeros(1, 4, 2)), np.array([[10.0, 10.0], [64.0, 118.0]]))
+    thing = distinctness(planted, init(planted, torch.zeros(1, 4, 2)), np.array([[64.0, 64.0], [70.0, 64.0]]))
+    assert (ground < FLAT).all()
+    assert (thing > CLEAR).all()
