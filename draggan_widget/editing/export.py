@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from draggan_widget import __version__
+import draggan_widget
 from draggan_widget.editing.dragfile import save_drag
 from draggan_widget.editing.film import film
 from draggan_widget.editing.model import Model
@@ -73,7 +73,7 @@ def png(image: Image.Image, *, provenance: Mapping[str, Any] | None) -> bytes:
     """
     file, info = io.BytesIO(), PngInfo()
     if provenance is not None:
-        tool = f"draggan_widget {__version__}"
+        tool = f"draggan_widget {draggan_widget.__version__}"
         info.add_text("Software", tool)
         info.add_text("Description", _described(provenance))
         info.add_text("Comment", json.dumps(dict(provenance)))
