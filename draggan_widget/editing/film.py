@@ -144,7 +144,7 @@ def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def _mp4(frames: _Frames, av: ModuleType) -> Chore[bytes]:
-    file = io.BytesIO()
+    file, done, hold = io.BytesIO(), 0, -(-HOLD // frames.milliseconds)
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(1000, frames.milliseconds))
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "preset": "fast"}
@@ -154,10 +154,11 @@ def _mp4(frames: _Frames, av: ModuleType) -> Chore[bytes]:
             if number == 1:
                 stream.width, stream.height = picture.size
             # Players differ in how long they show a last frame, so it is repeated.
-            again = 1 if number < len(frames) else -(-HOLD // frames.milliseconds)
+            again = 1 if number < len(frames) else hold
             for _ in range(again):
                 container.mux(stream.encode(av.VideoFrame.from_image(picture)))
-            yield 0.95 * number / len(frames)
+                done += 1
+                yield 0.95 * done / (len(frames) - 1 + hold)
         container.mux(stream.encode(None))
     yield 1.0
     return file.getvalue()

@@ -52,7 +52,7 @@ class _Program:
     def text(self) -> str:
         beginning = self._beginning()
         script = self._moment.script
-        if script is None:
+        if not script or script[0][0] != "config":
             self._add("# How this edit came about is not known any more, only where it led.")
             self._add(STORED)
             self._add(f"ws = {self._stored('ws')}")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
@@ -409,3 +410,30 @@ def test_a_model_of_a_name_is_loaded_by_the_code(make, generator):
     text = code(make().now(), Model(generator, "faces"))
     assert "load_generator('faces'" in text or 'load_generator("faces"' in text
     assert "from draggan_widget import dragging, load_generator" in text
+
+
+def test_the_class_of_the_first_picture_is_named():
+    classes = small_stylegan2(32, c_dim=10)
+    session = Session(classes, seed=3, truncation=0.7, label=4, config=FAST)
+    try:
+        pulled(session, steps=2, handle=(10, 10), target=(16, 10))
+        text = assert_makes_again(session, classes, short=True)
+        assert "mapping(seed=3, label=4, truncation=0.7)" in text
+        assert provenance_of(session.now(), Model(classes))["label"] == 4
+    finally:
+        session.close()
+
+
+def test_a_method_changed_after_points_were_set_is_told_in_order(make, generator):
+    session = make(DragConfig.official(learning_rate=0.05))
+    session.put_point(1, handle=(30.4, 30.4), target=(36, 30))
+    session.set_config(FAST)
+    step(session, 3)
+    text = assert_makes_again(session, generator)
+    assert text.index("add_point") < text.index("with_config")
+
+
+def test_code_of_an_edit_from_a_file_is_the_same(make, generator, tmp_path):
+    moment = pulled(make(), steps=3)
+    (tmp_path / "edit.drag").write_bytes(drag(moment, Model(generator)))
+    assert code(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code(moment, Model(generator))
