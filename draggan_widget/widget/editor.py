@@ -208,7 +208,8 @@ class DragGAN(EditTraits):
     @property
     def config(self) -> DragConfig:
         """The settings of the drag. Set them in mid-run and the next step obeys."""
-        return self._session.config
+        session = self._session
+        return session.read(lambda: session.config)
 
     @config.setter
     def config(self, config: DragConfig) -> None:

@@ -21,8 +21,8 @@ class Page:
         if content["type"] == "frame" and self.acks:
             self.say("ack", view="page", seq=content["seq"])
 
-    def say(self, kind, buffers=(), **fields):
-        self.editor._receive(self.editor, {"type": kind, **fields}, list(buffers))
+    def say(self, message, buffers=(), **fields):
+        self.editor._receive(self.editor, {"type": message, **fields}, list(buffers))
 
     def of(self, kind):
         return [content for content, _ in self.told if content["type"] == kind]

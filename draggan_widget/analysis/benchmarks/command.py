@@ -15,8 +15,8 @@ from draggan_widget.analysis.benchmarks.report import table
 
 DESCRIPTION = """Measure a step of a drag against a plain implementation of the original's way: the whole picture with
 gradients at every step, gradients for every weight, the feature map blown up to picture size. Ratios come first, for
-they hold on other machines too: how many times as long the original's way takes. All of it takes a quarter of an hour
-on two cores, --quick less than two minutes."""
+they hold on other machines too: how many times as long the original's way takes. All of it takes
+half an hour and more on two cores, --quick some minutes."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,126 @@
+"""Looking at the past of an edit, going on from there, thinning, scripts and suggested masks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from planted import Planted
+
+from draggan_widget import DragConfig
+from draggan_widget.editing import Record, Session
+from draggan_widget.editing.automask import suggest_mask
+from draggan_widget.editing.history import appended, at_step
+from draggan_widget.editing.settings import with_settings
+
+ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
+
+
+@pytest.fixture
+def session():
+    made = Session(Planted((32, 48)), seed=1, config=ENDLESS)
+    made.put_point(1, handle=(20, 15), target=(40, 20))
+    for _ in range(6):
+        made.step_once()
+    yield made
+    made.close()
+
+
+def latent(session):
+    return session.now().drag.ws
+
+
+def test_looking_shows_a_moment_of_the_past_and_changes_nothing_of_the_edit(session):
+    newest = latent(session)
+    session.look(2).result(5)
+    snapshot = session.newest()
+    assert (snapshot.shown, snapshot.step) == (2, 6)
+    assert torch.equal(snapshot.seen.drag.ws, torch.from_numpy(snapshot.moment.records[2].ws))
+    assert torch.equal(latent(session), newest)
+    session.look(None).result(5)
+    assert session.newest().shown is None
+
+
+def test_going_on_from_the_past_leads_where_it_led_before_and_undo_brings_back_what_came_after(session):
+    newest = latent(session)
+    session.branch(2).result(5)
+    assert session.now().drag.step == 2
+    for _ in range(4):
+        session.step_once()
+    assert torch.equal(latent(session), newest), "Adam's moments and references are those of that step"
+    for _ in range(4):
+        session.undo()
+    session.undo().result(5)
+    assert session.now().drag.step == 6
+    assert torch.equal(latent(session), newest)
+
+
+def test_a_pull_while_looking_at_the_past_goes_on_from_what_is_seen(session):
+    session.look(3).result(5)
+    session.put_point(1, target=(10, 10)).result(5)
+    assert (session.now().drag.step, session.newest().shown) == (3, None)
+    session.undo().result(5)
+    assert session.now().drag.step == 6
+
+
+def test_there_is_no_going_on_from_a_step_that_is_not_there_yet(session):
+    with pytest.raises(ValueError, match="no step 9 yet; the edit has 6 steps"):
+        session.branch(9).result(5)
+
+
+def test_records_are_thinned_evenly_with_both_ends_kept():
+    records: tuple[Record, ...] = ()
+    for step in range(5000):
+        records = appended(
+            records, Record(step, 0.0, (), np.empty((0, 2)), np.empty((0, 2)), {}, np.empty(0)), most=100
+        )
+        assert len(records) <= 101
+    steps = [record.step for record in records]
+    assert (steps[0], steps[-1]) == (0, 4999)
+    assert len(set(np.diff(steps[:-1]))) == 1
+    assert steps[at_step(records, 1000)] <= 1000
+
+
+def test_settings_are_taken_one_by_one_and_none_is_the_generators_own():
+    generator = Planted((32, 32))
+    config, speed = with_settings(generator, ENDLESS, None, {"learning_rate": 0.5, "speed": 4, "space": "w"})
+    assert (config.learning_rate, config.space, speed) == (0.5, "w", 4.0)
+    config, speed = with_settings(generator, config, speed, {"learning_rate": None, "speed": None})
+    assert (config.learning_rate, speed) == (generator.drag_config.learning_rate, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"learning_rate": -1}, "learning_rate is -1"),
+        ({"block": 9}, "this generator has blocks 1 to 3"),
+        ({"edit_layers": 99}, "this generator has rows 1 to 4"),
+        ({"space": "z"}, "space is 'z'"),
+        ({"speed": 0}, "speed is 0"),
+        ({"colour": 1}, "there is no setting 'colour'"),
+    ],
+)
+def test_a_setting_that_cannot_be_taken_is_named_with_what_can_be(values, told):
+    with pytest.raises(ValueError, match=told):
+        with_settings(Planted((32, 32)), ENDLESS, None, values)
+
+
+def test_a_suggested_mask_is_open_around_the_way_of_each_handle_and_closes_softly():
+    start, target = np.array([[30.0, 40.0]]), np.array([[50.0, 40.0]])
+    mask = suggest_mask(start, start, target, (128, 128))
+    assert (mask.dtype, mask.shape) == (np.float32, (128, 128))
+    assert mask[40, 30:51].min() == 1
+    assert mask[127, 127] == mask[0, 127] == 0
+    assert ((mask > 0) & (mask < 1)).any()
+    far = suggest_mask(start, start, np.array([[110.0, 40.0]]), (128, 128))
+    assert (far > 0.5).sum() > (mask > 0.5).sum()
+    assert suggest_mask(start, start, start, (128, 128))[40, 30] == 1
+
+
+def test_editing_in_w_moves_all_rows_alike(session):
+    session.set_settings({"space": "w"})
+    before = latent(session)
+    session.step_once().result(5)
+    change = latent(session) - before
+    assert change.abs().max() > 0
+    torch.testing.assert_close(change, change[:, :1].expand_as(change))
