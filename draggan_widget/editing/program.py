@@ -32,7 +32,7 @@ def read_mask(text, kind):
 def code(moment: Moment, model: Model) -> str:
     """Python that makes the edit again and ends with its latent as ``ws`` and its picture as ``image``.
 
-    On a processor the latent is the same bit for bit. An edit that was one run is one call of ``drag``; one in which
+    The latent is the same to rounding. An edit that was one run is one call of ``drag``; one in which
     something was changed on the way is told step by step. Masks stand in the code. It expects a variable ``generator``
     where the model was given as an object, and the file ``latent.npz`` of the latent where the edit did not begin with
     a seed, or where it is not known how it came about; comments say so.

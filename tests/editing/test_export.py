@@ -263,8 +263,9 @@ def assert_makes_again(session, generator, short=False):
     moment = session.now()
     text = code(moment, Model(generator))
     left = again(text, generator=generator)
-    assert torch.equal(left["ws"], moment.drag.ws), text
-    np.testing.assert_array_equal(np.asarray(left["image"]), np.asarray(session.picture()))
+    # What a generator has computed before may change the rounding of what it computes next; a step is 0.01 and more.
+    assert (left["ws"] - moment.drag.ws).abs().max() < 1e-4, text
+    assert np.abs(np.asarray(left["image"], int) - np.asarray(session.picture(), int)).max() <= 1
     assert ("drag(\n" in text) is short, text
     assert "dragging.init" not in text if short else "drag(\n" not in text
     return text
@@ -437,3 +438,20 @@ def test_code_of_an_edit_from_a_file_is_the_same(make, generator, tmp_path):
     moment = pulled(make(), steps=3)
     (tmp_path / "edit.drag").write_bytes(drag(moment, Model(generator)))
     assert code(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code(moment, Model(generator))
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_films_of_grey_and_of_transparent_pictures(channels):
+    pytest.importorskip("av")
+    network = small_stylegan2(32, img_channels=channels)
+    session = Session(network, seed=3, truncation=0.7, config=FAST)
+    try:
+        moment = pulled(session, steps=2, handle=(10, 10), target=(16, 10))
+        picture = session.picture()
+        for kind in ("gif", "mp4"):
+            for handles in (False, True):
+                assert made(film(kind, moment, network, handles=handles))[1][-1] == 1
+        with Image.open(io.BytesIO(png(picture, provenance={}))) as read:
+            assert read.mode == {1: "L", 4: "RGBA"}[channels]
+    finally:
+        session.close()
