@@ -30,7 +30,7 @@ class Beginnings(Timeline):
 
         def reset() -> None:
             self._stop()
-            self._look = self._asked = None
+            self._look = None
             self._remember()
             drag, mask = self._now.drag, self._now.mask
             points = [(point.id, point.start, point.target) for point in drag.points]
@@ -129,7 +129,7 @@ class Beginnings(Timeline):
                     self._publish()
             self._stop()
             self._gesture = False
-            self._look = self._asked = None
+            self._look = None
             self._chores.close()  # what was to be made of the edit before is no longer wanted
             self._model, self._config, self._now = model, config, moment
             self._past.clear()
@@ -143,7 +143,7 @@ class Beginnings(Timeline):
     def _replace_edit(self, moment: Moment) -> None:
         self._stop()
         self._remember()
-        self._look = self._asked = None
+        self._look = None
         self._now = moment
         self._set_status("stopped" if moment.drag.step else "idle", "")
 

@@ -22,8 +22,8 @@ class Timeline(Runs):
     asked for first: what one sees is what one edits. Undo brings back what came after it.
     """
 
-    _asked: int | None = None
-    """The step that somebody wants to look at; of many that were asked for in a hurry the last."""
+    _asked = 0
+    """How often somebody wanted to look: of many that were asked for in a hurry, the last one counts."""
 
     def undo(self) -> Future[None]:
         """Back by one gesture or one run."""
@@ -35,10 +35,11 @@ class Timeline(Runs):
 
     def look(self, step: int | None) -> Future[None]:
         """Show the picture and the handles after that step, or the nearest before it that is kept; None: the newest."""
-        self._asked = step
+        self._asked += 1
+        mine = self._asked
 
         def look() -> None:
-            if self._asked != step:
+            if self._asked != mine:
                 return  # somebody scrubs, and is elsewhere by now
             shown = None if step is None or step >= self._now.drag.step else self._moment_at(step)
             if (shown and shown.drag.step) == (self._look and self._look.drag.step):
@@ -60,7 +61,7 @@ class Timeline(Runs):
                 moment = self._moment_at(step)
                 self._remember()
                 self._take_up(moment)
-            self._look = self._asked = None
+            self._look = None
             steps = self._now.drag.step
             self._set_status("stopped" if steps else "idle", f"Back at step {steps}; Undo brings the rest back.")
 
@@ -78,7 +79,7 @@ class Timeline(Runs):
 
     def _take_up(self, shown: Moment | None) -> None:
         """Go on from a moment of the past, with the settings that hold now."""
-        self._look = self._asked = None
+        self._look = None
         if shown is None or shown is self._now:
             return
         drag = dragging.with_config(self.generator, shown.drag, self._config)
@@ -115,7 +116,7 @@ class Timeline(Runs):
         if not source:
             raise ValueError(f"there is nothing to {name}")
         self._stop()
-        self._look = self._asked = None
+        self._look = None
         other.append(self._now)
         self._take_up(source.pop())
         self._set_status("stopped" if self._now.drag.step else "idle", "Undone." if name == "undo" else "Redone.")

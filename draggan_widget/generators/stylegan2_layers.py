@@ -202,7 +202,8 @@ class SynthesisLayer(nn.Module):
             return weight.square().sum(dim=(2, 3))
         state = (weight._version, weight.data_ptr(), weight.dtype)
         if self._kept is None or self._kept[0] != state:
-            self._kept = state, weight.square().sum(dim=(2, 3))
+            lay_out(weight)
+            self._kept = (weight._version, weight.data_ptr(), weight.dtype), weight.square().sum(dim=(2, 3))
         return self._kept[1]
 
 
@@ -260,6 +261,15 @@ class FullyConnected(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``x`` (N, in_features) → (N, out_features)."""
         return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+
+
+def lay_out(weight: nn.Parameter) -> None:
+    """Have the frozen weights of a convolution lie channels last on a processor, as all that computes with them wants.
+
+    It is done before anything is computed, since products of another layout are rounded in another way.
+    """
+    if weight.device.type == "cpu":
+        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
 def unit_second_moment(x: Tensor) -> Tensor:

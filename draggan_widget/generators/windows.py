@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.generators.cells import BlockPlan, Planner, Stage, Sums
-from draggan_widget.generators.stylegan2_layers import LEAKY_SLOPE
+from draggan_widget.generators.stylegan2_layers import LEAKY_SLOPE, lay_out
 
 if TYPE_CHECKING:
     from draggan_widget.generators.stylegan2_layers import Shortcut, SynthesisBlock, SynthesisLayer
@@ -122,8 +122,7 @@ class _Layer:
     @classmethod
     def of(cls, layer: SynthesisLayer, row: int) -> _Layer:
         weight, affine = layer.weight, layer.affine
-        # Channels last, for good: so the weights serve as they lie, and convolutions of whole maps are quicker too.
-        weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        lay_out(weight)  # so they serve as they lie
         noise = (layer.noise_const * layer.noise_strength).flatten() if layer.use_noise else None
         taps = weight.permute(0, 2, 3, 1).reshape(weight.shape[0], 9, weight.shape[1])
         return cls(
