@@ -234,7 +234,10 @@ def test_sliding_on_the_timeline_shows_the_past_and_one_goes_on_from_there(noteb
     slider.fill("3")
     editor.click("Go on from here")
     editor.wait_for_exact_step(3)
+    stage = editor.root.locator(".dg-stage")
+    expect(stage).to_be_focused()  # what had the focus is gone
     notebook.wait_for_output("print(editor.step)", "3")
+    stage.focus()
     editor.page.keyboard.press("Control+z")
     editor.wait_for_exact_step(steps)
 
