@@ -27,6 +27,7 @@ from draggan_widget.editing import (
 from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.dragfile import read_source
 from draggan_widget.editing.drawing import draw_points
+from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
 from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
@@ -174,7 +175,7 @@ class DragGAN(EditTraits):
         part.write_bytes(data)  # whole or not at all
         part.replace(path)
 
-    def _make(self, kind: protocol.Kind, *, handles: bool = False, bare: bool = False) -> Chore[bytes]:
+    def _make(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> Chore[bytes]:
         return exports.make(self._session, kind, handles=handles, provenance=self.provenance, bare=bare)
 
     async def finished(self) -> DragResult:

@@ -12,28 +12,12 @@ import numpy as np
 
 from draggan_widget.editing import Session, export
 from draggan_widget.editing.chores import Chore
+from draggan_widget.editing.export import FILES, Kind
 from draggan_widget.editing.film import film
 from draggan_widget.editing.program import code
 from draggan_widget.widget import protocol
-from draggan_widget.widget.protocol import Kind
 
-SUFFIXES: dict[str, Kind] = {
-    ".png": "png",
-    ".gif": "gif",
-    ".mp4": "mp4",
-    ".drag": "drag",
-    ".npz": "latent",
-    ".npy": "latent",
-    ".py": "code",
-}
-MIMES = {
-    "png": "image/png",
-    "gif": "image/gif",
-    "mp4": "video/mp4",
-    "drag": "application/octet-stream",
-    "latent": "application/octet-stream",
-    "code": "text/x-python",
-}
+SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items()} | {".npy": "latent"}
 
 
 def kind_of(path: Path) -> Kind:
@@ -77,7 +61,7 @@ def send(
 ) -> Future[bytes]:
     """Make what a page asked for, and send it; what fails is told as a notice. The future may be cancelled."""
     kind = asked.kind
-    ending = next(suffix for suffix, each in SUFFIXES.items() if each == kind)
+    ending, mime = FILES[kind]
     moment = session.latest.seen
     begun = "latent" if moment.seed is None else f"seed{moment.seed}"
     name = f"{session.latest.model.title or 'edit'}-{begun}-step{moment.drag.step}{ending}".replace("/", "-")
@@ -89,9 +73,9 @@ def send(
         if (error := done.exception()) is not None:
             tell(protocol.notice_message(f"{kind} was not made: {error}"), [])
         elif kind == "code":
-            tell(protocol.export_message(kind, name, MIMES[kind], done.result().decode()), [])
+            tell(protocol.export_message(kind, name, mime, done.result().decode()), [])
         else:
-            tell(protocol.export_message(kind, name, MIMES[kind]), [done.result()])
+            tell(protocol.export_message(kind, name, mime), [done.result()])
 
     chore = make(session, kind, handles=asked.handles, provenance=provenance)
     future = session.chore(chore, lambda share: tell(protocol.exporting_message(kind, share), []))

@@ -10,17 +10,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
 from draggan_widget.dragging import XY, check_xy
 from draggan_widget.editing import NO_FEEDBACK, Feedback, Record, Snapshot
+from draggan_widget.editing.export import KINDS, Kind
 from draggan_widget.editing.settings import default_settings, limits_of, settings_of
 from draggan_widget.generators.base import check_seed
 
-Kind = Literal["png", "gif", "mp4", "drag", "latent", "code"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 MOST_THUMBNAILS = 200
 
 
