@@ -361,7 +361,9 @@ export class Hand implements PointerHost {
 
   #goOn(): void {
     this.goOnWhereWeLook();
-    this.#around.keepFocus(() => this.#around.update());
+    // The button goes once the kernel has answered, and would take the focus with it.
+    this.#around.stage.element.focus({ preventScroll: true });
+    this.#around.update();
   }
 
   /** To another time or another picture: what was done here meanwhile holds no longer, only the kernel's word does. */
