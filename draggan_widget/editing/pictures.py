@@ -51,10 +51,8 @@ class Painter:
         generator = self.generator
 
         def coarse() -> Image.Image:
-            preview = generator.preview(ws, block)
-            assert preview is not None
             height, width = generator.resolution
-            return to_image(preview).resize((width, height), Image.Resampling.BICUBIC)
+            return to_image(generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
 
         return self._timed(generator.share(block), coarse), False
 

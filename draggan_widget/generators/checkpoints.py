@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,14 +159,24 @@ def save_generator(path: str | os.PathLike[str], generator: Generator, *, half: 
 
 def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     """Write a safetensors file, whole or not at all. :raises FileNotFoundError: if there is no such folder."""
-    if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
-    partial = Path(f"{os.fspath(path)}.partial")
-    try:
+    with written_whole(path) as partial:
         partial.touch()
         mode = partial.stat().st_mode  # as the user wants new files; safetensors hides them from everybody else
         safetensors.torch.save_file(tensors, partial, metadata=header)
         partial.chmod(mode)
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Where to write a file that takes its name only once it is there, whole.
+
+    :raises FileNotFoundError: if there is no such folder.
+    """
+    if not Path(path).parent.is_dir():
+        raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
+    partial = Path(f"{os.fspath(path)}.partial")
+    try:
+        yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from PIL import Image
 
-from draggan_widget.editing import Session
+from draggan_widget.editing import Record, Session
+from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.history import at_step, thinned
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
@@ -31,9 +32,7 @@ def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
     session.chore(_thumbnails(session, tell, moment.records, steps))
 
 
-def _thumbnails(
-    session: Session, tell: Tell, records: Sequence[Any], steps: Sequence[int]
-) -> Generator[float, None, None]:
+def _thumbnails(session: Session, tell: Tell, records: Sequence[Record], steps: Sequence[int]) -> Chore[None]:
     done = []
     for number, step in enumerate(steps, start=1):
         if records:

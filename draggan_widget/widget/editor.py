@@ -32,6 +32,7 @@ from draggan_widget.editing.feedback import Observer
 from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
+from draggan_widget.generators.checkpoints import written_whole
 from draggan_widget.widget import answers, exports, protocol
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
@@ -171,9 +172,8 @@ class DragGAN(EditTraits):
         path = Path(path)
         chore = self._make(exports.kind_of(path), handles=handles, bare=path.suffix.lower() == ".npy")
         data = self._session.chore(chore).result()
-        part = path.with_name(f".{path.name}.part")
-        part.write_bytes(data)  # whole or not at all
-        part.replace(path)
+        with written_whole(path) as partial:
+            partial.write_bytes(data)
 
     def _make(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> Chore[bytes]:
         return exports.make(self._session, kind, handles=handles, provenance=self.provenance, bare=bare)
