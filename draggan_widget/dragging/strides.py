@@ -25,15 +25,16 @@ from draggan_widget.dragging.iteration import follow, step, terminate
 from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.generators.base import sample_map
+from draggan_widget.generators.precision import captured
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from draggan_widget.dragging.state import DragState
     from draggan_widget.generators import Generator
 
 AT_ONCE = 8
 """Steps between two looks."""
-WARM_UP = 3
-"""Cycles that CUDA wants to have seen before it captures one."""
 
 
 def stride(generator: Generator, state: DragState, at_most: int | None = None) -> list[DragState]:
@@ -124,14 +125,13 @@ class _Cycles:
                 with torch.no_grad():
                     (base,) = generator.feature_maps(state.anchor.latent, [block])
                 places, weights = (torch.from_numpy(each).to(device) for each in (kept.numbers, kept.weights))
-                self._keep = block, places, weights.to(base.dtype), base[0].flatten(1)[:, places]
+                self._keep = block, places, weights.to(base.dtype), base[0].flatten(1).index_select(1, places)
         self._handles, self._targets = (torch.zeros(len(state.points), 2, **like) for _ in range(2))
         self._references = torch.stack([p.reference for p in state.points if p.reference is not None])
         self._ws, self._first, self._second = (torch.zeros_like(state.w0) for _ in range(3))
         self._count = torch.zeros((), **like)
         self._at_start, self._at_anchor = (torch.zeros((), dtype=torch.bool, device=device) for _ in range(2))
-        self._found: tuple[Tensor, ...] = ()
-        self._graph: torch.cuda.CUDAGraph | None = None
+        self._captured: tuple[Callable[[], None], tuple[Tensor, ...]] | None = None
 
     def begin(self, state: DragState) -> None:
         """Go on from ``state``."""
@@ -152,10 +152,13 @@ class _Cycles:
         self._at_start.fill_(first)
         ws, moment, square_moment = self._ws.clone(), self._first.clone(), self._second.clone()
         if self._ws.device.type == "cuda":
-            self._replay()
+            if self._captured is None:
+                self._captured = captured(self._cycle)
+            replay, found = self._captured
+            replay()
         else:
-            self._found = self._cycle()
-        handles, losses, finite, *after = self._found
+            found = self._cycle()
+        handles, losses, finite, *after = found
         brief = handles.clone(), losses.clone(), finite.clone()
         for mine, new in zip((self._ws, self._first, self._second), after, strict=True):
             mine.copy_(new)
@@ -163,20 +166,6 @@ class _Cycles:
         self._count += 1
         self._at_anchor.fill_(False)
         return _Look(ws, moment, square_moment, brief)
-
-    def _replay(self) -> None:
-        if self._graph is None:
-            aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
-                for _ in range(WARM_UP):
-                    self._cycle()
-            torch.cuda.current_stream().wait_stream(aside)
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):
-                self._found = self._cycle()
-            self._graph = graph
-        self._graph.replay()
 
     def _cycle(self) -> tuple[Tensor, ...]:
         """Handles, terms of the loss, whether all is finite; the next latent and moments. Nothing is looked at."""
@@ -193,7 +182,7 @@ class _Cycles:
             kept = motion.new_zeros(())
             if self._keep is not None:
                 _, places, weights, base = self._keep
-                change = (maps[-1][0].flatten(1)[:, places] - base).abs().mean(dim=0)
+                change = (maps[-1][0].flatten(1).index_select(1, places) - base).abs().mean(dim=0)
                 kept = torch.where(self._at_anchor, torch.zeros_like(kept), (change * weights).sum())
             (gradient,) = torch.autograd.grad(motion + config.mask_weight * kept, latent)
         with torch.no_grad():
@@ -266,12 +255,12 @@ _remembered: weakref.WeakKeyDictionary[Generator, tuple[tuple[object, ...], _Cyc
 
 def _cycles_for(generator: Generator, state: DragState) -> _Cycles:
     """Those of the last call, graph and all, if they are of the same kind."""
-    key = (state.config, len(state.points), state.mask, state.anchor)
+    kind = state.config, len(state.points), getattr(generator, "operands", None)
+    # What is kept is told by the mask and the latent it began with; without a mask, any two edits are of one kind.
+    kept = (None, None) if state.mask is None else (state.mask, state.anchor)
     before = _remembered.get(generator)
-    if before is not None and all(
-        a is b or (i < 2 and a == b) for i, (a, b) in enumerate(zip(before[0], key, strict=True))
-    ):
+    if before is not None and before[0][0] == kind and all(a is b for a, b in zip(before[0][1:], kept, strict=True)):
         return before[1]
     cycles = _Cycles(generator, state)
-    _remembered[generator] = key, cycles
+    _remembered[generator] = (kind, *kept), cycles
     return cycles

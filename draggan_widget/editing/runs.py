@@ -13,7 +13,7 @@ from draggan_widget.editing.core import Core
 from draggan_widget.editing.history import appended
 
 RATE_WINDOW = 10
-"""Steps over which the step rate is averaged."""
+"""Steps, or times that several are taken at once, over which the step rate is averaged."""
 LOOK_EVERY = 1.0
 """Seconds between looks at whether somebody is still there, while a run waits at its target for the pointer."""
 
@@ -21,7 +21,8 @@ LOOK_EVERY = 1.0
 @dataclasses.dataclass
 class _Run:
     by_view: bool
-    ends: collections.deque[float]
+    ends: collections.deque[tuple[float, int]]
+    """When steps ended, several of which may end at once, and how many of the drag's were done then."""
     due: float = 0.0
     """When the next step may begin, where the speed is limited."""
 
@@ -122,7 +123,7 @@ class Runs(Core):
                 self._resting = False
                 began = time.perf_counter()
                 self._step(None if self._speed is None else 1)
-                run.ends.append(time.perf_counter())
+                run.ends.append((time.perf_counter(), self._now.drag.step))
                 run.due = 0.0 if self._speed is None else began + 1 / self._speed
                 if not self._end_if_over():
                     self._publish()
@@ -174,12 +175,15 @@ class Runs(Core):
             self._go(by_view=True)
 
     def _go(self, *, by_view: bool) -> None:
-        self._run = _Run(by_view, collections.deque([time.perf_counter()], RATE_WINDOW + 1))
+        self._run = _Run(by_view, collections.deque([(time.perf_counter(), self._now.drag.step)], RATE_WINDOW + 1))
         self._set_status("running", "")
 
     def _rate(self) -> float | None:
         ends = [] if self._run is None else list(self._run.ends)
-        return (len(ends) - 1) / (ends[-1] - ends[0]) if len(ends) > 1 else None
+        if len(ends) < 2:
+            return None
+        (began, before), (ended, after) = ends[0], ends[-1]
+        return (after - before) / (ended - began)
 
 
 def count(steps: int) -> str:

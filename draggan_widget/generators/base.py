@@ -256,8 +256,9 @@ def sample_map(feature_map: Tensor, xy: Tensor, resolution: tuple[int, int]) -> 
     Equal to ``interpolate(mode="bilinear", align_corners=False)`` at integer positions, without making that map.
     """
     height, width = resolution
-    size = xy.new_tensor([width, height])
-    grid = ((xy + 0.5) * (2 / size) - 1).to(feature_map)
+    # In numbers, not tensors of them: a graph that is being captured on a GPU can take no tensor from the processor.
+    grid = torch.stack([(xy[:, 0] + 0.5) * (2 / width) - 1, (xy[:, 1] + 0.5) * (2 / height) - 1], dim=1)
+    grid = grid.to(feature_map)
     sampled = F.grid_sample(feature_map, grid[None, None], mode="bilinear", padding_mode="border", align_corners=False)
     return sampled[0, :, 0].T
 

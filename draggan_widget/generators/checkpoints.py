@@ -13,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from draggan_widget.generators import precision
 from draggan_widget.generators.reading import (
     Unreadable,
     describe,
@@ -57,6 +58,9 @@ def load_generator(
 ) -> Generator:
     """The generator of a built-in name or of a checkpoint file, in float32, frozen.
 
+    On CUDA, convolutions multiply in float16 where a probe finds that exact enough and quicker (``precision.choose``);
+    set ``generator.operands = None`` to have float32 throughout.
+
     :param source: a name such as ``"faces"``, or the path of a file: NVIDIA's StyleGAN2-ADA and StyleGAN3 pickles,
         TensorFlow StyleGAN2 pickles, rosinality-style ``.pt`` files, plain state dicts of these, and what
         ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run.
@@ -67,7 +71,9 @@ def load_generator(
     """
     path = find_checkpoint(source)
     generator = build(path, read_checkpoint(path, progress))
-    return generator.to(best_device() if device is None else torch.device(device))
+    generator.to(best_device() if device is None else torch.device(device))
+    precision.choose(generator)
+    return generator
 
 
 def find_checkpoint(source: str | os.PathLike[str]) -> Path:

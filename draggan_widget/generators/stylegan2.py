@@ -49,6 +49,8 @@ __all__ = [
     "upsample",
 ]
 
+HALF_SCALE = 2.0**12
+"""What gradients are multiplied by on their way through convolutions in float16, lest small ones vanish there."""
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -176,10 +178,13 @@ class StyleGAN2(Generator):
         """See ``Generator``."""
         maps: dict[int, Tensor] = {}
         x: Tensor | None = None
+        scale = HALF_SCALE if self.operands is torch.float16 and ws.requires_grad else 1.0
+        latent = ws if scale == 1 else _scaled(ws, 1 / scale)
         for block, layers in enumerate(self._synthesis_blocks()[: max(blocks)], start=1):
-            x = layers.grow(x, ws[:, _rows(block)])
+            x = layers.grow(x, latent[:, _rows(block)])
             maps[block] = x
-        return [maps[block] for block in blocks]
+        found = [maps[block] for block in blocks]
+        return found if scale == 1 else [_scaled(feature_map, scale) for feature_map in found]
 
     def sample_features(
         self, ws: Tensor, blocks: int | Sequence[int], xy: Tensor, ahead: Mapping[int, Tensor] | None = None
@@ -198,6 +203,20 @@ class StyleGAN2(Generator):
         sampled = [blend(rows.cells[block], rows.tensors[block], *places[block]) for block in asked]
         features = sampled[0] if len(sampled) == 1 else torch.cat(sampled, dim=1)
         return features if torch.is_grad_enabled() else features.detach()
+
+    @property
+    def operands(self) -> torch.dtype | None:
+        """What the factors of its convolutions are rounded to, on a GPU; None: nothing, as they are.
+
+        Sums, activations and latents stay in the type of the weights. See ``precision.choose``.
+        """
+        return self._synthesis_blocks()[0].conv1.operands
+
+    @operands.setter
+    def operands(self, operands: torch.dtype | None) -> None:
+        for block in self._synthesis_blocks():
+            for layer in [block.conv1] if block.is_first else [block.conv0, block.conv1]:
+                layer.operands = operands
 
     def block_of_row(self, row: int) -> int:
         """See ``Generator``."""
@@ -265,6 +284,23 @@ class StyleGAN2(Generator):
 
     def _synthesis_blocks(self) -> list[SynthesisBlock]:
         return cast("list[SynthesisBlock]", list(cast("nn.ModuleDict", self.network["synthesis"]).values()))
+
+
+class _Scale(torch.autograd.Function):
+    """A tensor as it is, and a factor by which its gradient is multiplied on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: float) -> Tensor:
+        ctx.factor = factor
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient * ctx.factor, None
+
+
+def _scaled(x: Tensor, factor: float) -> Tensor:
+    return cast("Tensor", _Scale.apply(x, factor))  # type: ignore[no-untyped-call]
 
 
 def _check_resolution(resolution: Any) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -175,36 +175,55 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("resample_filter", fir_kernel(settings.resample_filter))
         if self.use_noise:
             self.register_buffer("noise_const", normal_numbers(*size))
-        self._kept: tuple[tuple[int, int, torch.dtype], Tensor] | None = None
+        self.operands: torch.dtype | None = None
+        """What the convolution's factors are rounded to, its sums and all else being of the map's type; None: nothing.
+        """
+        self._kept: dict[str, tuple[object, Tensor]] = {}
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
         styles = self.affine(w)  # (N, C_in)
+        if self.operands is not None:
+            # Demodulation undoes any scale of the styles; this one keeps products within the narrow range of halves.
+            styles = styles / styles.abs().amax(dim=1, keepdim=True)
         norms = torch.rsqrt(styles.square() @ self._energies().T + 1e-8)  # (N, C_out)
-        x = x * styles[:, :, None, None]
-        if self.up:
-            # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed
-            # convolution leaves one extra row and column, which the filter's support takes up.
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
-            x = low_pass(x, self.resample_filter * 4)  # (N, C_out, H, W)
-        else:
-            x = F.conv2d(x, self.weight, padding=1)
+        x = self._convolve(x * styles[:, :, None, None])
         x = x * norms[:, :, None, None]
         if self.use_noise:
             x = x + self.noise_const * self.noise_strength
         x = F.leaky_relu(x + self.bias[:, None, None], LEAKY_SLOPE) * self.gain
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
+    def _convolve(self, x: Tensor) -> Tensor:
+        """The modulated map (N, C_in, h, w) → the sums (N, C_out, H, W)."""
+        kind = x.dtype
+        weight: Tensor = self.weight
+        if self.operands is not None:
+            x, weight = x.to(self.operands), self._rounded_weight(self.operands)
+        if not self.up:
+            return F.conv2d(x, weight, padding=1).to(kind)
+        # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed convolution
+        # leaves one extra row and column, which the filter's support takes up.
+        x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
+        return low_pass(x.to(kind), self.resample_filter * 4)  # (N, C_out, H, W)
+
+    def _rounded_weight(self, operands: torch.dtype) -> Tensor:
+        return self._of_weight(f"in {operands}", lambda weight: weight.to(operands, memory_format=torch.channels_last))
+
     def _energies(self) -> Tensor:
-        """Sums of the squares of the weights over their taps (C_out, C_in), kept while the weights stay."""
+        """Sums of the squares of the weights over their taps (C_out, C_in)."""
+        return self._of_weight("energies", lambda weight: weight.square().sum(dim=(2, 3)))
+
+    def _of_weight(self, name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+        """What ``make`` makes of the weight, kept under this name while the weight stays."""
         weight = self.weight
         if weight.requires_grad:
-            return weight.square().sum(dim=(2, 3))
+            return make(weight)
         state = (weight._version, weight.data_ptr(), weight.dtype)
-        if self._kept is None or self._kept[0] != state:
+        if name not in self._kept or self._kept[name][0] != state:
             lay_out(weight)
-            self._kept = (weight._version, weight.data_ptr(), weight.dtype), weight.square().sum(dim=(2, 3))
-        return self._kept[1]
+            self._kept[name] = (weight._version, weight.data_ptr(), weight.dtype), make(weight)
+        return self._kept[name][1]
 
 
 class Shortcut(nn.Module):

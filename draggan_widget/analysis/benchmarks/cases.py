@@ -94,8 +94,8 @@ def mask_of(case: Case) -> np.ndarray | None:
     return mask
 
 
-def stepper(side: str, generator: StyleGAN2, case: Case) -> Callable[[], None]:
-    """A function that takes the next step of the case's drag, made by one of ``SIDES``."""
+def stepper(side: str, generator: StyleGAN2, case: Case) -> Callable[[], int]:
+    """A function that takes the next step or steps of the case's drag and says how many, made by one of ``SIDES``."""
     ws = generator.mapping(seed=SEED, truncation=0.7)
     handles, targets = points(case)
     mask = mask_of(case)
@@ -103,9 +103,10 @@ def stepper(side: str, generator: StyleGAN2, case: Case) -> Callable[[], None]:
         kept = None if mask is None else torch.from_numpy(mask)
         original = OriginalDrag(generator, ws, _pairs(handles), _pairs(targets), kept, learning_rate=LEARNING_RATE)
 
-        def step_original() -> None:
+        def step_original() -> int:
             if not original.step():
                 raise RuntimeError(f"the drag of {case} has arrived while it was measured; this is a defect")
+            return 1
 
         return step_original
     config = DragConfig.official() if side == "official" else generator.drag_config
@@ -113,9 +114,11 @@ def stepper(side: str, generator: StyleGAN2, case: Case) -> Callable[[], None]:
     numbered = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
     state = dragging.init(generator, ws, numbered, mask, config)
 
-    def step_ours() -> None:
+    def step_ours() -> int:
         nonlocal state
-        state = dragging.step(generator, state)
+        states = dragging.stride(generator, state)
+        state = states[-1]
+        return len(states)
 
     return step_ours
 

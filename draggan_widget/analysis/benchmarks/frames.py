@@ -9,11 +9,9 @@ import time
 from typing import Any
 
 import numpy as np
-import torch
 
-from draggan_widget import dragging
-from draggan_widget.analysis.benchmarks.cases import Case, points, stepper
-from draggan_widget.analysis.benchmarks.measure import synchronize
+from draggan_widget.analysis.benchmarks.cases import SEED, Case, stepper
+from draggan_widget.analysis.benchmarks.measure import MAKE_READY, timed
 from draggan_widget.editing import Session, Snapshot
 from draggan_widget.generators import Generator, StyleGAN2, load_generator
 
@@ -128,31 +126,38 @@ def _arrive(session: Session, screen: _Screen) -> dict[str, Any]:
 
 
 def measure_edit(generator: StyleGAN2, steps: int) -> dict[str, Any]:
-    """An edit of so many steps, with the picture of each made and encoded, after a step that warms up."""
+    """A run of so many steps with pictures as a page gets them, and the steps alone.
+
+    :returns: ``steps``, ``with_frames_s``, ``frames``, and ``steps_a_second`` without any. All after a run that warms
+        up, which is ``cold_s``.
+    """
     device = next(generator.parameters()).device
-    case = Case(generator.resolution[0], 1, mask=False)
-    handles, targets = points(case)
-    config = generator.drag_config.replace(max_steps=None, stall_steps=None)
-    ws = generator.mapping(seed=7, truncation=0.7)
-    state = dragging.init(generator, ws, [(1, handles[0], targets[0])], None, config)
-    state = dragging.step(generator, state)
-    synchronize(device)
-    began = time.perf_counter()
-    for _ in range(steps):
-        state = dragging.step(generator, state)
-        with torch.no_grad():
-            encode(dragging.to_image(generator.synthesize(state.ws)))
-    synchronize(device)
-    with_frames = time.perf_counter() - began
-    step = stepper("default", generator, case)
-    step()
-    synchronize(device)
-    began = time.perf_counter()
-    for _ in range(steps):
+    config = generator.drag_config.replace(max_steps=steps, stall_steps=None, tolerance=0.0)
+    screen = _Screen()
+    session = Session(generator, seed=SEED, truncation=0.7, config=config, on_change=screen.show)
+    screen.session = session
+    try:
+        _, cold = _run(session, screen)
+        frames, taken = _run(session, screen)
+    finally:
+        session.close()
+    step = stepper("default", generator, Case(generator.resolution[0], 1, mask=False))
+    for _ in range(MAKE_READY):
         step()
-    synchronize(device)
-    alone = time.perf_counter() - began
-    return {"steps": steps, "with_frames_s": with_frames, "steps_a_second": steps / alone}
+    alone = timed(step, device, steps)
+    return {"steps": steps, "with_frames_s": taken, "cold_s": cold, "frames": frames, "steps_a_second": 1 / alone}
+
+
+def _run(session: Session, screen: _Screen) -> tuple[int, float]:
+    """Pictures and seconds of a run from the beginning to its end."""
+    session.reset().result()
+    screen.ended.clear()
+    frames, began = screen.frames, time.perf_counter()
+    session.put_point(1, handle=_place(session.generator, 0.4, 0.68), target=_place(session.generator, 0.34, 0.64))
+    session.start()
+    if not screen.ended.wait(600):
+        raise RuntimeError("a run did not end within ten minutes")
+    return screen.frames - frames, time.perf_counter() - began
 
 
 def encode(picture: Any) -> bytes:

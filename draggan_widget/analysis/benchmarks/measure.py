@@ -15,11 +15,11 @@ import torch
 from draggan_widget.analysis.benchmarks.cases import Case, stepper
 from draggan_widget.generators import StyleGAN2
 
-WARM_UP = 2
-"""Steps of ours before the clock runs: references, the kept features and whatever is made once are no step's cost."""
+MAKE_READY = 3
+"""Calls of ours before the clock runs: references, the kept features and whatever is made once are no step's cost."""
 SPELL = 0.5
 """Seconds that one turn of a fast side should last at least, so that the clock's grain does not count."""
-MOST_STEPS = 20
+MOST_STEPS = 200
 """Steps in one turn at the most: a drag that arrives would be measured standing still."""
 
 
@@ -35,13 +35,13 @@ def time_case(generator: StyleGAN2, case: Case, sides: Sequence[str], rounds: in
     for side in sides:
         steppers[side] = stepper(side, generator, case)
         taken = 0.0
-        for _ in range(1 if side == "original" else WARM_UP):
+        for _ in range(1 if side == "original" else MAKE_READY):
             taken = timed(steppers[side], device)
         steps[side] = max(1, min(MOST_STEPS, round(SPELL / max(taken, 1e-6))))
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for _ in range(rounds):
         for side in sides:
-            seconds[side].append(timed(steppers[side], device, steps[side]) / steps[side])
+            seconds[side].append(timed(steppers[side], device, steps[side]))
     ratios = {
         side: statistics.median(theirs / ours for theirs, ours in zip(seconds["original"], seconds[side], strict=True))
         for side in sides
@@ -51,14 +51,14 @@ def time_case(generator: StyleGAN2, case: Case, sides: Sequence[str], rounds: in
     return {"seconds": medians, "all_seconds": seconds, "ratios": ratios}
 
 
-def timed(step: Callable[[], None], device: torch.device, steps: int = 1) -> float:
-    """Seconds that so many steps take, with all that was left to the device."""
+def timed(step: Callable[[], int], device: torch.device, least: int = 1) -> float:
+    """Seconds a step takes, over at least so many steps, with all that was left to the device."""
     synchronize(device)
-    began = time.perf_counter()
-    for _ in range(steps):
-        step()
+    began, done = time.perf_counter(), 0
+    while done < least:
+        done += step()
     synchronize(device)
-    return time.perf_counter() - began
+    return (time.perf_counter() - began) / done
 
 
 def synchronize(device: torch.device) -> None:

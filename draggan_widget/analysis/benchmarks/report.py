@@ -16,8 +16,9 @@ def table(results: dict[str, Any]) -> str:
         parts.append(_cases(cases))
     if edit := results.get("edit"):
         parts.append(
-            f"{edit['steps']} steps at {edit['size']} px with the picture of each: {edit['with_frames_s']:.2f} s; "
-            f"steps alone {edit['steps_a_second']:.1f} a second"
+            f"a run of {edit['steps']} steps at {edit['size']} px with {edit['frames']} pictures on its way: "
+            f"{edit['with_frames_s']:.2f} s (the very first {edit['cold_s']:.2f} s); "
+            f"steps alone {edit['steps_a_second']:.0f} a second"
         )
     ways = {"in process": results.get("frames"), "in a browser": results.get("browser")}
     if there := {name: figures for name, figures in ways.items() if figures}:
