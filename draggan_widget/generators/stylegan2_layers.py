@@ -2,7 +2,8 @@
 
 Module and buffer names follow the state-dict layout in which people's checkpoints come, so those load unchanged.
 Convolutions scale activations instead of weights (section 2.2 of the paper, equation 3, read from right to left): the
-weights stay constant from picture to picture, and no weights per sample are made.
+weights stay constant from picture to picture, and no weights per sample are made. Where a single picture's map has more
+numbers than the weights, these are scaled (``folds``).
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ class SynthesisBlock(nn.Module):
         if self.torgb is None:
             return None
         added: Tensor = self.torgb(x, ws[:, -1])
-        return added if picture is None else upsample(picture, self.resample_filter) + added
+        return added if picture is None else upsample(picture, self.resample_filter).add_(added)
 
 
 class SynthesisLayer(nn.Module):
@@ -180,19 +181,26 @@ class SynthesisLayer(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
         styles = self.affine(w)  # (N, C_in)
-        norms = torch.rsqrt(styles.square() @ self._energies().T + 1e-8)  # (N, C_out)
-        x = x * styles[:, :, None, None]
+        norms = torch.rsqrt(styles.square() @ self._energies().T + 1e-8) * self.gain  # (N, C_out)
+        weight, bias = self.weight, self.bias * self.gain
+        folded = folds(x, weight)
+        if folded:
+            weight = weight * (norms[0, :, None] * styles[0])[:, :, None, None]
+        else:
+            x = x * styles[:, :, None, None]
         if self.up:
             # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed
             # convolution leaves one extra row and column, which the filter's support takes up.
-            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
-            x = low_pass(x, self.resample_filter * 4)  # (N, C_out, H, W)
+            x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
+            x = low_pass(x, self.resample_filter * 4, bias if folded else None)  # (N, C_out, H, W)
         else:
-            x = F.conv2d(x, self.weight, padding=1)
-        x = x * norms[:, :, None, None]
+            x = F.conv2d(x, weight, bias if folded else None, padding=1)
+        if not folded:
+            x = (x * norms[:, :, None, None]).add_(bias[:, None, None])
         if self.use_noise:
-            x = x + self.noise_const * self.noise_strength
-        x = F.leaky_relu(x + self.bias[:, None, None], LEAKY_SLOPE) * self.gain
+            x.add_(self.noise_const * (self.noise_strength * self.gain))
+        # A leaky ReLU lets a factor above 0 through, so the gain may come before it.
+        x = F.leaky_relu_(x, LEAKY_SLOPE)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
     def _energies(self) -> Tensor:
@@ -244,7 +252,10 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, img_channels, h, w)."""
         styles = self.affine(w) * self.gain
-        x = F.conv2d(x * styles[:, :, None, None], self.weight, self.bias)
+        if folds(x, self.weight):
+            x = F.conv2d(x, self.weight * styles[:, :, None, None], self.bias)
+        else:
+            x = F.conv2d(x * styles[:, :, None, None], self.weight, self.bias)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
 
@@ -260,7 +271,7 @@ class FullyConnected(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``x`` (N, in_features) → (N, out_features)."""
-        return F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
 
 
 def lay_out(weight: nn.Parameter) -> None:
@@ -272,20 +283,28 @@ def lay_out(weight: nn.Parameter) -> None:
         weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
+def folds(x: Tensor, weight: Tensor) -> bool:
+    """Whether a modulated convolution of ``x`` by ``weight`` had better scale the weights than what goes in and out.
+
+    It had where nobody asks for gradients of them, for a single picture whose map has more numbers than they have.
+    """
+    return len(x) == 1 and not torch.is_grad_enabled() and weight.numel() < 2 * x.numel()
+
+
 def unit_second_moment(x: Tensor) -> Tensor:
     """Rows scaled to a mean square of 1."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
-def low_pass(x: Tensor, kernel: Tensor) -> Tensor:
-    """``x`` (N, C, h, w) filtered per channel by ``kernel`` (T, T) → (N, C, h - 1, w - 1)."""
+def low_pass(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """``x`` (N, C, h, w) filtered per channel by ``kernel`` (T, T), plus ``bias`` (C,) → (N, C, h - 1, w - 1)."""
     channels, taps = x.shape[1], len(kernel)
     # A filter is convolved with: mirrored, for torch's conv2d correlates.
     weight = kernel.flip([0, 1]).expand(channels, 1, taps, taps)
     if taps % 2 == 0:
-        return F.conv2d(x, weight, padding=taps // 2 - 1, groups=channels)
+        return F.conv2d(x, weight, bias, padding=taps // 2 - 1, groups=channels)
     before, after = (taps + 1) // 2 - 1, (taps - 2) // 2
-    return F.conv2d(F.pad(x, [before, after, before, after]), weight, groups=channels)
+    return F.conv2d(F.pad(x, [before, after, before, after]), weight, bias, groups=channels)
 
 
 def upsample(picture: Tensor, kernel: Tensor) -> Tensor:
