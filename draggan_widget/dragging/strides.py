@@ -207,6 +207,20 @@ class _Cycles:
         flat = [sample_map(each, xy.reshape(-1, 2), (self._frame.height, self._frame.width)) for each in maps]
         return torch.cat(flat, dim=1).view(*xy.shape[:2], -1)
 
+    def _gather(self, feature_map: Tensor, xy: Tensor) -> Tensor:
+        """``_sample`` of one map (1, C, h, w). Its gradient is added up by channels, not, as there, by positions."""
+        height, width = feature_map.shape[2:]
+        across = ((xy[..., 0] + 0.5) * (width / self._frame.width) - 0.5).clamp(0, width - 1)
+        down = ((xy[..., 1] + 0.5) * (height / self._frame.height) - 0.5).clamp(0, height - 1)
+        left, top = across.floor().clamp(max=max(0, width - 2)), down.floor().clamp(max=max(0, height - 2))
+        right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+        x, y = across - left, down - top
+        corners = torch.stack([top * width + left, top * width + right, bottom * width + left, bottom * width + right])
+        weights = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]).to(feature_map)
+        cells = feature_map[0].permute(1, 2, 0).flatten(0, 1)  # (h · w, C)
+        read = cells.index_select(0, corners.flatten().long()).view(*weights.shape, -1)
+        return (read * weights[..., None]).sum(dim=0)
+
     def _inside(self, xy: Tensor) -> Tensor:
         return ((xy >= 0) & (xy <= self._limits)).all(dim=-1)
 
@@ -216,7 +230,7 @@ class _Cycles:
         here = handles[:, None] + self._disc  # (N, P, 2)
         counts = self._inside(here).to(maps[0])
         now = self._sample([each.detach() for each in maps], here)
-        ahead = self._sample(maps, here + steps[:, None])
+        ahead = torch.cat([self._gather(each, here + steps[:, None]) for each in maps], dim=-1)
         return ((ahead - now).abs().mean(dim=2) * counts / counts.sum(dim=1, keepdim=True)).sum()
 
     def _track(self, maps: list[Tensor]) -> Tensor:

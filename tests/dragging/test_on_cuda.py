@@ -90,7 +90,7 @@ def test_halves_lead_where_float32_leads_on_faces(masked, monkeypatch):
     error = (ends[0][-1].ws - ends[1][-1].ws).norm() / (ends[0][-1].ws - ws).norm()
     print(f"handles at most {away:.4f} px apart, latents {100 * error:.2f} % of their way")
     assert away < 1
-    assert error < 0.02
+    assert error < 0.03
 
 
 def test_a_session_pulls_a_mouth_on_a_gpu_in_strides():
@@ -100,6 +100,6 @@ def test_a_session_pulls_a_mouth_on_a_gpu_in_strides():
         session.start().result()
         result = session.finished().result(timeout=120)
         assert result.reason == "arrived"
-        assert [record.step for record in session.history] == list(range(len(session.history)))
+        assert [record.step for record in session.now().records] == list(range(session.now().drag.step + 1))
     finally:
         session.close()

@@ -53,6 +53,15 @@ def test_styles_too_large_for_halves_do_not_overflow():
     assert error(halves, exact) < 5e-3
 
 
+@pytest.mark.parametrize("taps", [(1, 3, 3, 1), (1, 2), (1, 2, 5, 4, 1, 3)])
+def test_doubling_and_filtering_at_once_is_what_it_is_in_turn(taps):
+    layer = small_stylegan2(resample_filter=taps).double().network["synthesis"]["b16"].conv0
+    x = torch.randn(2, layer.weight.shape[1], 8, 8, dtype=torch.float64)
+    weight = layer._factor(smooth=True).transpose(0, 1)
+    at_once = torch.nn.functional.conv_transpose2d(x, weight, stride=2, padding=len(taps) // 2)
+    torch.testing.assert_close(at_once, layer._convolve(x), rtol=1e-12, atol=1e-12)
+
+
 def test_weights_that_change_are_rounded_anew():
     generator = small_stylegan2()
     before, _ = features_and_gradient(generator, torch.float16)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget.generators import StyleGAN2, load_generator, save_generator
+from draggan_widget.generators import StyleGAN2, load_generator, save_generator, stylegan2_layers
 from draggan_widget.generators.stylegan2_layers import fir_kernel, low_pass, upsample
 
 VARIANTS = {
@@ -62,6 +62,25 @@ def test_features_of_every_block_have_the_shape_of_the_picture_and_gradients(nam
         scale = height // (2 ** (block + 1))
         assert features.shape == (1, 6, height // scale, width // scale)
     assert torch.autograd.grad(features.sum(), ws)[0].abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_single_picture_without_gradients_is_that_with_them_though_its_weights_are_scaled(name, monkeypatch):
+    generator = variant(name).double()
+    ws = generator.mapping(seed=2, label=0 if generator.label_dim else None)
+    ways = []
+
+    def spied(x, weight, folds=stylegan2_layers.folds):
+        ways.append(folds(x, weight))
+        return ways[-1]
+
+    monkeypatch.setattr(stylegan2_layers, "folds", spied)
+    plain = generator.synthesize(ws)
+    assert not any(ways)
+    with torch.no_grad():
+        scaled = generator.synthesize(ws)
+    assert any(ways)
+    torch.testing.assert_close(scaled, plain, rtol=1e-10, atol=1e-10)
 
 
 def test_a_config_of_before_the_variants_makes_the_usual_network():
