@@ -188,77 +188,87 @@ class SynthesisLayer(nn.Module):
             # Demodulation undoes any scale of the styles; this one keeps products within the narrow range of halves.
             styles = styles / styles.abs().amax(dim=1, keepdim=True)
         # A leaky ReLU lets a factor above 0 through, so the gain may come before it.
-        norms = torch.rsqrt(styles.square() @ self._energies().T + 1e-8) * self.gain  # (N, C_out)
-        bias = self.bias * self.gain
+        norms = torch.rsqrt((styles.square() @ self._energies().T).add_(1e-8 / self.gain**2))  # (N, C_out), with it
+        bias = self._lasting("bias", lambda bias: bias * self.gain, self.bias)
         if folds(x, self.weight):
             x = self._convolve(x, (norms[0, :, None] * styles[0])[:, :, None, None], bias)
         else:
             x = self._convolve(x * styles[:, :, None, None])
             x = (x * norms[:, :, None, None]).add_(bias[:, None, None])
         if self.use_noise:
-            x.add_(self.noise_const * (self.noise_strength * self.gain))
+            x.add_(self._lasting("noise", self._scaled_noise, self.noise_const, self.noise_strength))
         x = F.leaky_relu_(x, LEAKY_SLOPE)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
     def _convolve(self, x: Tensor, factors: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """A map (N, C_in, h, w) convolved with the weights times ``factors``, plus ``bias``: (N, C_out, H, W)."""
-        kind, taps = x.dtype, len(self.resample_filter)
-        at_once = self.up and x.device.type != "cpu" and taps % 2 == 0 and not self.weight.requires_grad
-        weight = self._factor(smooth=at_once)
+        kind = x.dtype
+        at_once = self.up and x.device.type != "cpu" and len(self.resample_filter) == 4
+        weight = self._factor(in_phases=at_once)
         if factors is not None:
-            weight = (weight * factors).to(weight.dtype)
+            weight = (weight * (factors.repeat_interleave(4, dim=0) if at_once else factors)).to(weight.dtype)
         if self.operands is not None:
             x = x.to(self.operands, memory_format=torch.channels_last)
         added = None if bias is None else bias.to(x.dtype)
         if not self.up:
             return F.conv2d(x, weight, added, padding=1).to(kind)
+        if at_once:
+            added = None if added is None else added.repeat_interleave(4)
+            return F.pixel_shuffle(F.conv2d(x, weight, added, padding=1), 2).to(kind)
         # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed convolution
         # leaves one extra row and column, which the filter's support takes up.
-        if at_once:
-            return F.conv_transpose2d(x, weight.transpose(0, 1), added, stride=2, padding=taps // 2).to(kind)
         x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
         return low_pass(x.to(kind), self.resample_filter * 4, bias)
 
-    def _factor(self, *, smooth: bool) -> Tensor:
-        """The weights (C_out, C_in, 3, 3) in the type of the operands; or (…, T + 2, T + 2) what also filters.
-
-        Doubling and filtering at once is four times the arithmetic of doing it in turn, which is nothing to a GPU: what
-        costs there is one pass more.
-        """
+    def _factor(self, *, in_phases: bool) -> Tensor:
+        """The weights (C_out, C_in, 3, 3) in the type of the operands; or (4 · C_out, C_in, 3, 3), see ``phases``."""
         kind = self.operands
-        if not smooth and kind is None:
+        if not in_phases and kind is None:
             return self.weight
 
         def factor(weight: Tensor) -> Tensor:
-            found = _smoothed(weight, self.resample_filter * 4) if smooth else weight
+            found = phases(weight, self.resample_filter * 4) if in_phases else weight
             return found if kind is None else found.to(kind, memory_format=torch.channels_last)
 
-        return self._of_weight(f"{'smooth, ' if smooth else ''}{kind}", factor)
+        return self._lasting(f"weight in {kind}, {in_phases}", factor, self.weight)
 
     def _energies(self) -> Tensor:
-        """Sums of the squares of the weights over their taps (C_out, C_in)."""
-        return self._of_weight("energies", lambda weight: weight.square().sum(dim=(2, 3)))
+        """Sums of the squares of the weights over their taps (C_out, C_in), divided so that norms have the gain."""
+        return self._lasting("energies", lambda weight: weight.square().sum(dim=(2, 3)) / self.gain**2, self.weight)
 
-    def _of_weight(self, name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
-        """What ``make`` makes of the weight, kept under this name while the weight stays."""
-        weight = self.weight
-        if weight.requires_grad:
-            return make(weight)
-        state = (weight._version, weight.data_ptr(), weight.dtype)
-        if name not in self._kept or self._kept[name][0] != state:
-            lay_out(weight)
-            self._kept[name] = (weight._version, weight.data_ptr(), weight.dtype), make(weight)
+    def _scaled_noise(self, noise: Tensor, strength: Tensor) -> Tensor:
+        return noise * (strength * self.gain)
+
+    def _lasting(self, name: str, make: Callable[..., Tensor], *sources: Tensor) -> Tensor:
+        """What ``make`` makes of ``sources``, kept under this name while they stay."""
+        if any(source.requires_grad for source in sources):
+            return make(*sources)
+        if self._kept.get(name, (None,))[0] != _states(sources):
+            lay_out(self.weight)
+            self._kept[name] = _states(sources), make(*sources)
         return self._kept[name][1]
 
 
-def _smoothed(weight: Tensor, kernel: Tensor) -> Tensor:
-    """The weights (C_out, C_in, T + 2, T + 2) that stand for ``weight`` (C_out, C_in, 3, 3) and ``kernel`` (T, T)."""
-    taps = kernel.tolist()
-    whole = F.pad(torch.zeros_like(weight), [0, len(taps) - 1] * 2)
-    for row, factors in enumerate(taps):
+def _states(tensors: Sequence[Tensor]) -> object:
+    """Changes when one of ``tensors`` does: when it is written, moved or cast."""
+    return [(tensor._version, tensor.data_ptr(), tensor.dtype) for tensor in tensors]
+
+
+def phases(weight: Tensor, kernel: Tensor) -> Tensor:
+    """The weights (4 · C_out, C_in, 3, 3) of a convolution that doubles and filters at once, up to ``pixel_shuffle``.
+
+    What lies between: a transposed convolution of stride 2 by ``weight`` (C_out, C_in, 3, 3), filtered by ``kernel``
+    (4, 4), is one by their convolution (6, 6), of which each of four neighbouring pixels sees every second row and
+    column. It is four times the arithmetic, which is little to a GPU; one pass more costs it more.
+    """
+    whole = F.pad(torch.zeros_like(weight), [0, 3, 0, 3])  # (C_out, C_in, 6, 6)
+    for row, factors in enumerate(kernel.tolist()):
         for column, factor in enumerate(factors):
             whole[:, :, row : row + 3, column : column + 3] += factor * weight
-    return whole
+    # Pixel 2q + p gets of cell q + d, for d = -1, 0, 1, what the tap 2 + p - 2d gives.
+    taps = torch.tensor([[4, 2, 0], [5, 3, 1]], device=weight.device)
+    seen = whole[:, :, taps[:, None, :, None], taps[None, :, None, :]]  # (C_out, C_in, 2, 2, 3, 3)
+    return seen.permute(0, 2, 3, 1, 4, 5).flatten(0, 2).contiguous()
 
 
 class Shortcut(nn.Module):

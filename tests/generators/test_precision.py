@@ -7,6 +7,7 @@ import torch
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget.generators import load_generator, precision
+from draggan_widget.generators.stylegan2_layers import phases
 
 
 def features_and_gradient(generator, operands, scale=1.0):
@@ -53,13 +54,12 @@ def test_styles_too_large_for_halves_do_not_overflow():
     assert error(halves, exact) < 5e-3
 
 
-@pytest.mark.parametrize("taps", [(1, 3, 3, 1), (1, 2), (1, 2, 5, 4, 1, 3)])
+@pytest.mark.parametrize("taps", [(1, 3, 3, 1), (1, 2, 5, 4)])
 def test_doubling_and_filtering_at_once_is_what_it_is_in_turn(taps):
     layer = small_stylegan2(resample_filter=taps).double().network["synthesis"]["b16"].conv0
-    x = torch.randn(2, layer.weight.shape[1], 8, 8, dtype=torch.float64)
-    weight = layer._factor(smooth=True).transpose(0, 1)
-    at_once = torch.nn.functional.conv_transpose2d(x, weight, stride=2, padding=len(taps) // 2)
-    torch.testing.assert_close(at_once, layer._convolve(x), rtol=1e-12, atol=1e-12)
+    x = torch.randn(2, layer.weight.shape[1], 8, 4, dtype=torch.float64)
+    four = torch.nn.functional.conv2d(x, phases(layer.weight, layer.resample_filter * 4), padding=1)
+    torch.testing.assert_close(torch.nn.functional.pixel_shuffle(four, 2), layer._convolve(x), rtol=1e-12, atol=1e-12)
 
 
 def test_weights_that_change_are_rounded_anew():
