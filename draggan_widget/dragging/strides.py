@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from draggan_widget.dragging.state import DragState
     from draggan_widget.generators import Generator
 
-AT_ONCE = 8
+AT_ONCE = 10
 """Steps between two looks."""
 
 

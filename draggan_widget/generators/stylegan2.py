@@ -179,9 +179,9 @@ class StyleGAN2(Generator):
         maps: dict[int, Tensor] = {}
         x: Tensor | None = None
         scale = HALF_SCALE if self.operands is torch.float16 and ws.requires_grad else 1.0
-        latent = ws if scale == 1 else _scaled(ws, 1 / scale)
+        rows = (ws if scale == 1 else _scaled(ws, 1 / scale)).unbind(1)
         for block, layers in enumerate(self._synthesis_blocks()[: max(blocks)], start=1):
-            x = layers.grow(x, latent[:, _rows(block)])
+            x = layers.grow(x, rows[_rows(block)])
             maps[block] = x
         found = [maps[block] for block in blocks]
         return found if scale == 1 else [_scaled(feature_map, scale) for feature_map in found]
@@ -273,10 +273,10 @@ class StyleGAN2(Generator):
     def _paint(self, ws: Tensor, blocks: Sequence[SynthesisBlock]) -> Tensor | None:
         x: Tensor | None = None
         picture: Tensor | None = None
+        rows = ws.unbind(1)
         for block, layers in enumerate(blocks, start=1):
-            rows = ws[:, _rows(block)]
-            x = layers.grow(x, rows)
-            picture = layers.paint(x, rows, picture)
+            x = layers.grow(x, rows[_rows(block)])
+            picture = layers.paint(x, rows[_rows(block)], picture)
         return picture
 
     def __getstate__(self) -> dict[str, Any]:

@@ -119,28 +119,31 @@ class SynthesisBlock(nn.Module):
             assert in_channels is not None
             self.skip = Shortcut(in_channels, out_channels, gain, settings.resample_filter)
 
-    def grow(self, x: Tensor | None, ws: Tensor) -> Tensor:
-        """The block's features (N, C, H, W) from those of the block before (None at the first)."""
+    def grow(self, x: Tensor | None, rows: Sequence[Tensor]) -> Tensor:
+        """The block's features (N, C, H, W) from those of the block before (None at the first).
+
+        :param rows: of the latent, (N, w_dim) each, those of the block.
+        """
         if x is None:
-            start = self.const[None].expand(len(ws), -1, -1, -1)
+            start = self.const[None].expand(len(rows[0]), -1, -1, -1)
             if start.device.type == "cpu":
                 # All that follows stays so: there, transposed convolutions are several times quicker channels last.
                 start = start.contiguous(memory_format=torch.channels_last)
-            first: Tensor = self.conv1(start, ws[:, 0])
+            first: Tensor = self.conv1(start, rows[0])
             return first
-        grown: Tensor = self.conv1(self.conv0(x, ws[:, 0]), ws[:, 1])
+        grown: Tensor = self.conv1(self.conv0(x, rows[0]), rows[1])
         if self.skip is not None:
             grown = grown + self.skip(x)
         return grown
 
-    def paint(self, x: Tensor, ws: Tensor, picture: Tensor | None) -> Tensor | None:
+    def paint(self, x: Tensor, rows: Sequence[Tensor], picture: Tensor | None) -> Tensor | None:
         """The picture (N, channels, H, W) from the block's features and the picture of the block before.
 
         None from a block that has no part in the picture: all but the last of ``resnet`` and ``orig``.
         """
         if self.torgb is None:
             return None
-        added: Tensor = self.torgb(x, ws[:, -1])
+        added: Tensor = self.torgb(x, rows[-1])
         return added if picture is None else upsample(picture, self.resample_filter).add_(added)
 
 
@@ -203,7 +206,7 @@ class SynthesisLayer(nn.Module):
     def _convolve(self, x: Tensor, factors: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """A map (N, C_in, h, w) convolved with the weights times ``factors``, plus ``bias``: (N, C_out, H, W)."""
         kind = x.dtype
-        at_once = self.up and x.device.type != "cpu" and len(self.resample_filter) == 4
+        at_once = self.up and self.operands is not None and len(self.resample_filter) == 4
         weight = self._factor(in_phases=at_once)
         if factors is not None:
             weight = (weight * (factors.repeat_interleave(4, dim=0) if at_once else factors)).to(weight.dtype)
@@ -259,7 +262,7 @@ def phases(weight: Tensor, kernel: Tensor) -> Tensor:
 
     What lies between: a transposed convolution of stride 2 by ``weight`` (C_out, C_in, 3, 3), filtered by ``kernel``
     (4, 4), is one by their convolution (6, 6), of which each of four neighbouring pixels sees every second row and
-    column. It is four times the arithmetic, which is little to a GPU; one pass more costs it more.
+    column. It is four times the arithmetic, which is little to a GPU in halves; passes over the map cost it more.
     """
     whole = F.pad(torch.zeros_like(weight), [0, 3, 0, 3])  # (C_out, C_in, 6, 6)
     for row, factors in enumerate(kernel.tolist()):
