@@ -69,6 +69,7 @@ class Core:
         self._trouble = ""
         self._resting = False
         self._painter: Painter | None = None
+        self._step_seconds = 0.0
         self._now = first_moment(self.generator, self._config, seed, truncation, label)
         self._status, self._message = "idle", ""
         self.latest = self._snapshot()
@@ -107,9 +108,8 @@ class Core:
         """The picture of a moment, a coarse one if it is to be ``quick`` and would be late; and whether it is whole."""
 
         def glimpse() -> tuple[Image.Image, bool]:
-            ws, rate = moment.drag.ws, self._rate()
-            painter = self._painter_now()
-            return painter.quick(ws, 1 / rate if rate else 0.0) if quick else (painter.whole(ws), True)
+            ws, painter = moment.drag.ws, self._painter_now()
+            return painter.quick(ws, self._step_seconds) if quick else (painter.whole(ws), True)
 
         return self._worker.call(glimpse)
 
@@ -314,6 +314,7 @@ class Core:
             look=self._look,
             speed=self._speed,
             resting=self._resting,
+            held=self._gesture,
         )
 
     def _to_go(self) -> str:

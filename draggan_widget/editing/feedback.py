@@ -94,21 +94,36 @@ class Observer:
         self._found: tuple[DragState, dict[int, float]] | None = None
 
     def observe(self, generator: Generator, moment: Moment, status: str) -> Feedback:
-        """How the points of ``moment`` do, and what goes wrong.
+        """How the points of ``moment`` do, and what goes wrong; of their textures, what ``look`` has found.
 
-        A texture is measured when a point is first seen, where its handle is then; a confidence when there is another
-        latent. Nothing that the generator remembers for the next step is touched.
+        Confidences are measured when there is another latent. Nothing that the generator remembers for the next step
+        is touched.
 
         :param status: of the session.
         """
+        self._begin(generator)
+        state = moment.drag
+        textures = {number: measured.texture for number, measured in self._known(state).items()}
+        return Feedback(dict(self._confidence(generator, state)), textures, _warning(moment, status))
+
+    def look(self, generator: Generator, moment: Moment) -> bool:
+        """Measure the textures of points that were not seen before, where their handles are now.
+
+        It takes longer than a step, so it is to be done when nobody waits for one. :returns: whether there were any.
+        """
+        self._begin(generator)
+        state = moment.drag
+        known = self._known(state)
+        new = [point for point in state.points if point.id not in known]
+        for point in new:
+            known[point.id] = _Measured.of(point, state, Texture(*texture(generator, state, point.id)))
+        return bool(new)
+
+    def _begin(self, generator: Generator) -> None:
         if self._generator is None or self._generator() is not generator:
             self._generator, self._textures, self._found = weakref.ref(generator), {}, None
-        state = moment.drag
-        return Feedback(
-            dict(self._confidence(generator, state)), self._texture(generator, state), _warning(moment, status)
-        )
 
-    def _texture(self, generator: Generator, state: DragState) -> dict[int, Texture]:
+    def _known(self, state: DragState) -> dict[int, _Measured]:
         kept: dict[int, _Measured] = {}
         for point in state.points:
             before = self._textures.get(point.id)
@@ -117,10 +132,8 @@ class Observer:
                 kept[point.id] = (
                     _Measured.of(point, state, before.texture) if before.point.reference is None else before
                 )
-            else:
-                kept[point.id] = _Measured.of(point, state, Texture(*texture(generator, state, point.id)))
         self._textures = kept
-        return {number: measured.texture for number, measured in kept.items()}
+        return kept
 
     def _confidence(self, generator: Generator, state: DragState) -> dict[int, float]:
         if self._found is not None:

@@ -60,6 +60,8 @@ class Snapshot:
     """Largest number of steps a second; None for no limit."""
     resting: bool = False
     """Whether a run has reached its targets and waits for the pointer that holds one of them to move on."""
+    held: bool = False
+    """Whether a pointer holds a point, so that somebody is about to pull or does."""
     trouble: str = ""
     """Why the model that was asked for last could not be loaded; empty once anything else has happened."""
 

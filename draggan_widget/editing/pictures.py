@@ -7,23 +7,21 @@ Then the picture of some first blocks is shown, blown up, while the edit moves, 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from draggan_widget.dragging import to_image
+from draggan_widget.editing.threads import Threads
 from draggan_widget.generators import Generator
 
-QUICK = 1 / 15
-"""Seconds that a picture may take in any case while an edit moves."""
+LIVELY = 1 / 14
+"""Seconds from picture to picture while an edit moves, step and all, where the picture can be coarse enough for it."""
 COARSEST = 32
 """Height in pixels below which a picture tells too little to be shown."""
 THUMBNAIL = 64
 """Height of a thumbnail in pixels."""
-NEWEST = 0.3
-"""Weight of the newest measurement of time in their mean."""
 
 
 class Painter:
@@ -32,29 +30,35 @@ class Painter:
     def __init__(self, generator: Generator) -> None:
         self.generator = generator
         """Whose pictures it makes."""
+        self._threads = Threads()
         self._whole: float | None = None
-        """Seconds that the whole picture takes, or would."""
+        """Seconds that the newest whole picture took."""
 
     def whole(self, ws: Tensor) -> Image.Image:
         """The picture of ``ws`` (1, num_ws, w_dim)."""
-        return self._timed(1.0, lambda: to_image(self.generator.synthesize(ws)))
+        began = time.perf_counter()
+        with torch.no_grad():
+            picture = to_image(self.generator.synthesize(ws))
+        self._whole = time.perf_counter() - began
+        return picture
 
     def quick(self, ws: Tensor, step_seconds: float = 0.0) -> tuple[Image.Image, bool]:
-        """A picture of the same size in no more time than a step takes, and whether it is the whole one.
+        """A picture of the same size while steps of ``step_seconds`` are taken, and whether it is the whole one.
 
-        It is the whole one where that takes less than ``QUICK`` or ``step_seconds``, or where the generator has no
-        other; else the finest of those that are expected to be in time.
+        It is the finest that is expected to take no longer than a step does, or to be there ``LIVELY`` after the
+        picture before; the coarsest if none is, and the whole one where the generator has no other.
         """
-        block = self._block(max(QUICK, step_seconds))
-        if block is None:
-            return self.whole(ws), True
         generator = self.generator
+        block = self._block(max(LIVELY - step_seconds, step_seconds))
 
-        def coarse() -> Image.Image:
+        def make() -> Image.Image:
+            if block is None:
+                return to_image(generator.synthesize(ws))
             height, width = generator.resolution
             return to_image(generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
 
-        return self._timed(generator.share(block), coarse), False
+        with torch.no_grad():
+            return self._threads(make, 1.0 if block is None else generator.share(block)), block is None
 
     def thumbnail(self, ws: Tensor) -> Image.Image:
         """A picture of ``ws`` that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
@@ -69,18 +73,11 @@ class Painter:
     def _block(self, budget: float) -> int | None:
         """The finest block whose picture is in time; None for the whole picture."""
         generator = self.generator
-        if self._whole is None or self._whole <= budget:
+        whole = self._threads.expected or self._whole
+        if whole is None or whole <= budget:
             return None
         fine_enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= COARSEST]
         if not fine_enough or not generator.has_previews:
             return None
-        in_time = [block for block in fine_enough if generator.share(block) * self._whole <= budget]
+        in_time = [block for block in fine_enough if generator.share(block) * whole <= budget]
         return in_time[-1] if in_time else fine_enough[0]
-
-    def _timed(self, share: float, make: Callable[[], Image.Image]) -> Image.Image:
-        began = time.perf_counter()
-        with torch.no_grad():
-            picture = make()
-        took = (time.perf_counter() - began) / share
-        self._whole = took if self._whole is None else self._whole + NEWEST * (took - self._whole)
-        return picture

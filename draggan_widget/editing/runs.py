@@ -11,6 +11,7 @@ from typing import Any
 from draggan_widget import dragging
 from draggan_widget.editing.core import Core
 from draggan_widget.editing.history import appended
+from draggan_widget.editing.threads import Threads
 
 RATE_WINDOW = 10
 """Steps, or times that several are taken at once, over which the step rate is averaged."""
@@ -32,6 +33,7 @@ class Runs(Core):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         self._run: _Run | None = None
+        self._threads = Threads()
         super().__init__(*arguments, **settings)
 
     def start(self, *, by_view: bool = False) -> Future[None]:
@@ -137,10 +139,11 @@ class Runs(Core):
     def _step(self, at_most: int | None = 1) -> None:
         began = time.perf_counter()
         records = self._now.records or (self._record(self._now.drag, 0.0),)
-        drags = dragging.stride(self.generator, self._now.drag, at_most)
+        drags = self._threads(lambda: dragging.stride(self.generator, self._now.drag, at_most))
         seconds, spent = self._now.seconds, time.perf_counter() - began
         for number, drag in enumerate(drags, start=1):
             records = appended(records, self._record(drag, seconds + spent * number / len(drags)))
+        self._step_seconds = spent / len(drags)
         self._change(("steps", len(drags)), drag=drags[-1], records=records)
 
     def _end_if_over(self) -> bool:

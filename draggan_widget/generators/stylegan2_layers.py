@@ -193,7 +193,7 @@ class SynthesisLayer(nn.Module):
         # A leaky ReLU lets a factor above 0 through, so the gain may come before it.
         norms = torch.rsqrt((styles.square() @ self._energies().T).add_(1e-8 / self.gain**2))  # (N, C_out), with it
         bias = self._lasting("bias", lambda bias: bias * self.gain, self.bias)
-        if folds(x, self.weight):
+        if folds(x, self.weight, styles):
             x = self._convolve(x, (norms[0, :, None] * styles[0])[:, :, None, None], bias)
         else:
             x = self._convolve(x * styles[:, :, None, None])
@@ -311,7 +311,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, img_channels, h, w)."""
         styles = self.affine(w) * self.gain
-        if folds(x, self.weight):
+        if folds(x, self.weight, styles):
             x = F.conv2d(x, self.weight * styles[:, :, None, None], self.bias)
         else:
             x = F.conv2d(x * styles[:, :, None, None], self.weight, self.bias)
@@ -342,12 +342,13 @@ def lay_out(weight: nn.Parameter) -> None:
         weight.data = weight.data.contiguous(memory_format=torch.channels_last)
 
 
-def folds(x: Tensor, weight: Tensor) -> bool:
+def folds(x: Tensor, weight: Tensor, styles: Tensor) -> bool:
     """Whether a modulated convolution of ``x`` by ``weight`` had better scale the weights than what goes in and out.
 
     It had where nobody asks for gradients of them, for a single picture whose map has more numbers than they have.
     """
-    return len(x) == 1 and not torch.is_grad_enabled() and weight.numel() < 2 * x.numel()
+    asked = torch.is_grad_enabled() and any(each.requires_grad for each in (x, weight, styles))
+    return len(x) == 1 and not asked and weight.numel() < 2 * x.numel()
 
 
 def unit_second_moment(x: Tensor) -> Tensor:

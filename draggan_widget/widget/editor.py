@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from draggan_widget.dragging import DragResult
 
 OBSERVE_EVERY = 0.5
-"""Seconds between looks at how points do while a run is on; each costs about as much as a step."""
+"""Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 
@@ -101,6 +101,7 @@ class DragGAN(EditTraits):
         self._stream.offer(self._session.latest)
         self._exports: list[Future[bytes]] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
+        self._still_at = 0.0
         self._mask_on_page: np.ndarray | None = None
         self._model_on_page = self._session.latest.model
         self._entry = self._entry_of(self._model_on_page)
@@ -293,6 +294,7 @@ class DragGAN(EditTraits):
             # After the state: what is being painted on a picture that is no more must be dropped before.
             if snapshot.moment.mask is not self._mask_on_page:
                 self._send_mask(snapshot.moment.mask)
+            self._look_closer(snapshot)
         finally:
             self._mirror(snapshot)
 
@@ -301,6 +303,18 @@ class DragGAN(EditTraits):
             self._feedback = self._observer.observe(snapshot.model.generator, snapshot.seen, snapshot.status)
             self._observed_at = time.monotonic()
         return protocol.state_message(snapshot, self._entry, self._feedback)
+
+    def _look_closer(self, snapshot: Snapshot) -> None:
+        """Measure what is around new points and tell it, unless somebody waits for the first picture of a pull."""
+        now = time.monotonic()
+        if snapshot.settled:
+            self._still_at = now
+        waited_for = snapshot.held if snapshot.settled else now - self._still_at < OBSERVE_EVERY
+        if waited_for or not self._attended():
+            return
+        if self._observer.look(snapshot.model.generator, snapshot.seen):
+            self._observed_at = 0.0
+            self._stream.retell()
 
     def _entry_of(self, model: Model) -> str | None:
         return None if self._shelf is None else self._shelf.entry(model)
@@ -414,6 +428,7 @@ class DragGAN(EditTraits):
         if self._model_on_page.classes:
             self._send_classes()
         self._send_models()
+        self._look_closer(self._session.latest)
 
     def _catch_up(self) -> None:
         if self._stream.behind():

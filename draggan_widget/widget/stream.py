@@ -106,6 +106,12 @@ class FrameStream:
             self._told = self._shown = None
             self._acked = self._seq
 
+    def retell(self) -> None:
+        """There is more to be said of the newest snapshot."""
+        with self._lock:
+            self._told = None
+        self.pump()
+
     def offer(self, snapshot: Snapshot) -> None:
         """A newer snapshot than any before."""
         if self._newest is not None and self._newest.model is not snapshot.model:

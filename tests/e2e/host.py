@@ -219,6 +219,10 @@ class Editor:
         """Step and milliseconds of each different picture that was seen since ``count_pictures``, one a step."""
         return self.page.evaluate("[...window.seen].map(([step, {at}]) => [Number(step), at])")
 
+    def wait_for_pictures(self, count: int, timeout: float = 30) -> None:
+        """Waits until so many different pictures were seen since ``count_pictures``."""
+        self.page.wait_for_function("count => window.seen.size >= count", arg=count, timeout=timeout * 1000)
+
     def status_line(self) -> str:
         return self.root.locator("[aria-live]").first.inner_text()
 

@@ -33,8 +33,11 @@ def test_a_pull_of_the_mouth_moves_the_mouth(quickstart):
     corner, width = marks[MOUTH_CORNER], before.width
     target = corner + 0.05 * width * np.array([-0.8, -0.6])
     editor.count_pictures()
-    editor.pull(corner, target, release=False)
-    editor.wait_for_step(1)
+    editor.pull(corner, corner, steps=1, release=False)
+    for part in (0.2, 0.4, 0.6, 0.8, 1.0):
+        shown = len(editor.pictures_seen())
+        editor.page.mouse.move(*editor.at(corner + part * (target - corner)))
+        editor.wait_for_pictures(shown + 1)
     said, answered_after = quickstart.execute("print(editor.generator.resolution, editor._session.latest.status)")
     editor.page.mouse.up()
     editor.wait_for_status("arrived")
@@ -53,7 +56,9 @@ def test_a_pull_of_the_mouth_moves_the_mouth(quickstart):
     )
     assert said.strip() == f"({before.height}, {before.width}) running"
     assert answered_after < 1
-    assert len([step for step, _ in seen if step > 0]) >= 5
+    steps = [step for step, _ in seen if step > 0]
+    assert len(steps) >= 5, "each move of the hand is followed by a picture"
+    assert steps == sorted(steps), "of two pictures the newer one stays"
     assert along > 0.3 * 0.05 * width
 
 

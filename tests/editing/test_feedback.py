@@ -172,6 +172,8 @@ def counted(monkeypatch):
 def test_what_was_measured_is_not_measured_again_while_the_points_are_pulled(generator, counted):
     observer = Observer()
     drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30)), (2, (40, 40), (20, 30))])
+    assert observer.observe(generator, moment_of(drag), "idle").texture == {}
+    assert [observer.look(generator, moment_of(drag)) for _ in range(3)] == [True, False, False]
     for _ in range(3):
         found = observer.observe(generator, moment_of(drag), "idle")
     assert found.texture == {1: Texture(True, (3.0, 4.0)), 2: Texture(True, (3.0, 4.0))}
@@ -180,20 +182,22 @@ def test_what_was_measured_is_not_measured_again_while_the_points_are_pulled(gen
         drag = step(generator, drag)
         observer.observe(generator, moment_of(drag), "running")
         observer.observe(generator, moment_of(drag), "running")
+        assert not observer.look(generator, moment_of(drag))
     assert counted == {"texture": 2, "confidence": 4}
 
 
 def test_a_moved_target_costs_no_texture_and_a_moved_handle_or_a_new_point_one(generator, counted):
     observer = Observer()
     drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
-    observer.observe(generator, moment_of(drag), "idle")
+    observer.look(generator, moment_of(drag))
     drag = move_target(drag, 1, (50, 50))
-    observer.observe(generator, moment_of(drag), "idle")
+    observer.look(generator, moment_of(drag))
     assert counted["texture"] == 1
     drag = move_handle(generator, drag, 1, (22, 20))
-    observer.observe(generator, moment_of(drag), "idle")
+    observer.look(generator, moment_of(drag))
     assert counted["texture"] == 2
     drag = add_point(generator, drag, 2, (40, 40), (50, 40))
+    observer.look(generator, moment_of(drag))
     assert set(observer.observe(generator, moment_of(drag), "idle").texture) == {1, 2}
     assert counted["texture"] == 3
 
@@ -202,13 +206,14 @@ def test_another_picture_is_measured_anew(generator, counted):
     observer = Observer()
     for seed in (1, 2):
         drag = init(generator, generator.mapping(seed=seed), [(1, (20, 20), (40, 30))])
-        observer.observe(generator, moment_of(drag), "idle")
+        observer.look(generator, moment_of(drag))
     assert counted["texture"] == 2
 
 
 def test_an_observer_tells_of_a_real_drag(generator):
     observer = Observer()
     drag = init(generator, generator.mapping(seed=1), [(4, (20, 20), (40, 30))])
+    observer.look(generator, moment_of(drag))
     before = observer.observe(generator, moment_of(drag), "idle")
     assert before.confidence == {}
     assert before.of(4)["confidence"] is None

@@ -15,6 +15,7 @@ from PIL import Image
 from planted import Planted
 
 from draggan_widget import DragConfig, DragGAN
+from draggan_widget.editing import feedback
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 
@@ -136,9 +137,32 @@ def test_python_writes_the_same_files(editor, tmp_path):
 
 
 def test_points_come_with_how_surely_they_are_followed_and_whether_their_place_is_flat(page):
+    page.wait_for(lambda p: p.of("state")[-1]["points"][0]["texture"])
     (point,) = page.of("state")[-1]["points"]
     assert 0 <= point["confidence"] <= 1
     assert point["texture"]["flat"] in (True, False)
+
+
+def test_a_point_that_is_pulled_is_not_looked_at_before_its_first_picture_is_there(editor, page, monkeypatch):
+    shown = []
+
+    def texture(generator, state, number):
+        shown.append(page.of("frame")[-1]["step"])
+        return True, None
+
+    def known(page):
+        return [point["id"] for point in page.of("state")[-1]["points"] if point["texture"]]
+
+    page.wait_for(lambda p: known(p) == [1])
+    monkeypatch.setattr(feedback, "texture", texture)
+    page.say("point", id=2, handle=[10, 10], target=[12, 12], pulling=True)
+    page.say("start")
+    page.wait_for(lambda p: known(p) == [1, 2])
+    assert len(shown) == 1
+    assert shown[0] > 5
+    page.say("stop")
+    page.say("point", id=3, handle=[30, 10], target=[30, 10], pulling=False)
+    page.wait_for(lambda p: known(p) == [1, 2, 3])
 
 
 def test_fifty_executions_of_a_cell_leave_one_widget_and_one_thread():

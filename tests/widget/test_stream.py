@@ -260,3 +260,9 @@ def test_a_target_moved_in_a_run_is_told_when_the_run_ends(stream, sent, snapsho
     before = len(sent)
     stream.offer(settled(moved))
     assert [m["type"] for m, _ in sent[before:]] == ["state", "frame"]
+
+
+def test_what_is_found_out_later_of_the_newest_picture_is_told_without_another_frame(stream, sent, snapshots):
+    stream.offer(settled(snapshots[0]))
+    stream.retell()
+    assert [message["type"] for message, _ in sent] == ["state", "frame", "state"]

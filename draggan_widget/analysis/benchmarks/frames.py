@@ -37,7 +37,7 @@ class _Screen:
         new = self._shown is None or self._shown.moment.drag.ws.data_ptr() != address
         if new and snapshot.step > 0 and self.session is not None:
             self._shown = snapshot
-            encode(self.session.picture(snapshot.moment))
+            encode(self.session.glimpse(snapshot.moment, quick=not snapshot.settled)[0])
             self.frames += 1
             self.changed.set()
         if snapshot.settled and snapshot.status in ("arrived", "stalled", "capped", "stopped", "error"):
