@@ -33,7 +33,7 @@ from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import written_whole
-from draggan_widget.widget import answers, exports, protocol
+from draggan_widget.widget import answers, exports, protocol, reruns
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
@@ -113,6 +113,7 @@ class DragGAN(EditTraits):
             self.points = points
         if mask is not None:
             self.mask = mask
+        reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
 
@@ -396,6 +397,7 @@ class DragGAN(EditTraits):
             self._stream.left(view)
             if not self._stream.attended():
                 self._session.let_go()
+                reruns.view_left(self._loop)
             return
         self._stream.seen(view)
         if self._session.latest.status == "paused":
