@@ -14,7 +14,7 @@ const icons = {
         .replace(/ ?\/> ?/g, "/>")
         // One path draws what several did, once each of them begins where it says and not where the last one ended.
         .replace(/"m(-?[\d.]+) ?(-?[\d.]+) ?(?=[-.\d])/g, '"M$1 $2l')
-        .replace(/"\/><path d="(?=M)/g, "");
+        .replace(/(?<=<path d="[^"]*)"\/><path d="(?=M)/g, "");
       return { contents: shapes.trim(), loader: "text" };
     });
   },
