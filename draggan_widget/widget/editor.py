@@ -295,7 +295,7 @@ class DragGAN(EditTraits):
             if snapshot.moment.mask is not self._mask_on_page:
                 self._send_mask(snapshot.moment.mask)
         finally:
-            self._mirror(snapshot)
+            self._mirror(snapshot, self._stream.way)
 
     def _describe(self, snapshot: Snapshot) -> dict[str, Any]:
         if snapshot.settled or time.monotonic() - self._observed_at >= OBSERVE_EVERY:
@@ -397,7 +397,7 @@ class DragGAN(EditTraits):
             self._stream.left(view)
             if not self._stream.attended():
                 self._session.let_go()
-                reruns.view_left(self._loop)
+                reruns.left(self)
             return
         self._stream.seen(view)
         if self._session.latest.status == "paused":
