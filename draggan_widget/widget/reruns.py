@@ -19,17 +19,15 @@ import ipywidgets.widgets.widget as registry
 if TYPE_CHECKING:
     from draggan_widget.widget.editor import DragGAN
 
-SOON = 0.2
-"""Seconds after which nobody is in the middle of a message of a view that has left, and holds its editor by that."""
-TRIES = 3
-"""So often an editor may be found to be held: by then it is not by chance."""
+DELAYS = (0.2, 1.0, 5.0, 20.0)
+"""Seconds after which it is tried, and tried again: by the last time nobody holds the editor by chance."""
 OUTPUT_NAME = re.compile(r"_+|_\d+")
 
 _made: weakref.WeakSet[DragGAN] = weakref.WeakSet()
 """By the cell that is running."""
 _of_cell: dict[str, weakref.WeakSet[DragGAN]] = {}
-_replaced: weakref.WeakKeyDictionary[DragGAN, int] = weakref.WeakKeyDictionary()
-"""With the tries that are left."""
+_replaced: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+"""And not tried to let go of since."""
 
 
 def note(editor: DragGAN) -> None:
@@ -39,44 +37,64 @@ def note(editor: DragGAN) -> None:
         shell.events.register("post_run_cell", _cell_ended)
 
 
-def left(editor: DragGAN) -> bool:
-    """No page shows that editor any more; if it was replaced, it goes soon. Called from any thread.
-
-    :returns: False where there is no loop to wait in.
-    """
-    loop = editor._loop
-    if loop is None or loop.is_closed():
-        return False
+def left(editor: DragGAN) -> None:
+    """No page shows that editor any more; if it was replaced, it goes. Called from any thread."""
     if editor in _replaced:
-        # What waits in its worker holds it, too.
-        done = editor._session.show(lambda: None)
-        done.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(loop.call_later, SOON, _sweep))
-    return True
+        _try_later(weakref.ref(editor), DELAYS)
 
 
 def _cell_ended(result: Any) -> None:
     # Some notebooks do not say which cell it is; to them the same text is the same cell.
     cell = getattr(result.info, "cell_id", None) or result.info.raw_cell
     if _made:
-        _replaced.update((editor, TRIES) for editor in _of_cell.get(cell, ()))
+        _replaced.update(_of_cell.get(cell, ()))
         _of_cell[cell] = _made.copy()
         _made.clear()
-    # In functions of their own, which hold no editor once they are through.
-    if not all(left(editor) for editor in _unattended()):
-        _sweep()
+    for reference in [weakref.ref(editor) for editor in _replaced if not editor._attended()]:
+        _try_later(reference, DELAYS)
 
 
-def _unattended() -> list[DragGAN]:
-    return [editor for editor in list(_replaced) if editor.comm is not None and not editor._attended()]
+def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> None:
+    """Let go of an editor after the first of these delays, and where somebody holds it then, after the others."""
+    editor = reference()
+    if editor is None or editor.comm is None:
+        return
+    _replaced.discard(editor)
+    loop, session = editor._loop, editor._session
+    del editor  # from here on nobody here holds it
+    if loop is None or loop.is_closed():
+        _let_go(reference)
+        return
+
+    def try_now() -> None:
+        editor = reference()
+        if editor is not None and editor._attended():
+            _replaced.add(editor)  # a page shows it again
+            return
+        del editor
+        if not _let_go(reference) and delays[1:]:
+            _try_later(reference, delays[1:])
+
+    def wait(_: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(loop.call_later, delays[0], try_now)
+
+    # What waits in its worker holds it, too.
+    session.show(lambda: None).add_done_callback(wait)
 
 
-def _sweep() -> None:
-    """Let go of the editors that were replaced, that no page shows and that nobody holds."""
-    partings = [_Parting(editor) for editor in _unattended()]
-    if partings:
-        gc.collect()
-    for parting in partings:
-        parting.settle()
+def _let_go(reference: weakref.ref[DragGAN]) -> bool:
+    """Have an editor collected; False where somebody holds it."""
+    parting = _part(reference)
+    if parting is None:
+        return True
+    gc.collect()
+    return parting.settle()
+
+
+def _part(reference: weakref.ref[DragGAN]) -> _Parting | None:
+    editor = reference()
+    return None if editor is None or editor.comm is None else _Parting(editor)
 
 
 class _Parting:
@@ -93,7 +111,8 @@ class _Parting:
             registry._instances.pop(comm.comm_id, None)
             comm.on_msg(None)
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
+        """Whether it has gone."""
         for reference, comm in self._widgets:
             if (widget := reference()) is None:
                 comm.close()
@@ -102,12 +121,10 @@ class _Parting:
                 comm.on_msg(widget._handle_msg)
         if (editor := self._editor()) is None:
             self._session.close()
-            return
+            return True
         for names, name in self._kept:
             names[name] = editor
-        _replaced[editor] -= 1
-        if _replaced[editor] == 0:
-            del _replaced[editor]
+        return False
 
 
 def _kept(value: object) -> list[tuple[dict[Any, Any], Any]]:

@@ -81,7 +81,7 @@ def test_an_editor_that_somebody_holds_stays_as_it_was(shell):
 
 
 def test_an_editor_that_a_page_still_shows_stays_until_its_view_leaves(shell, monkeypatch):
-    monkeypatch.setattr(reruns, "SOON", 0.0)
+    monkeypatch.setattr(reruns, "DELAYS", (0.0, 0.1, 0.5))
 
     async def cells():
         run(shell, "a")
