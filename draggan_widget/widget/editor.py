@@ -33,7 +33,7 @@ from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import written_whole
-from draggan_widget.widget import answers, exports, protocol
+from draggan_widget.widget import answers, exports, protocol, reruns
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
@@ -114,6 +114,7 @@ class DragGAN(EditTraits):
             self.points = points
         if mask is not None:
             self.mask = mask
+        reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class DragGAN(EditTraits):
                 self._send_mask(snapshot.moment.mask)
             self._look_closer(snapshot)
         finally:
-            self._mirror(snapshot)
+            self._mirror(snapshot, self._stream.way)
 
     def _describe(self, snapshot: Snapshot) -> dict[str, Any]:
         if snapshot.settled or time.monotonic() - self._observed_at >= OBSERVE_EVERY:
@@ -410,6 +411,7 @@ class DragGAN(EditTraits):
             self._stream.left(view)
             if not self._stream.attended():
                 self._session.let_go()
+                reruns.left(self)
             return
         self._stream.seen(view)
         if self._session.latest.status == "paused":

@@ -7,7 +7,8 @@ is told with the next frame: whoever pulls it knows where it is, and telling the
 and the kernel time that the picture needs. Frames of a run are JPEG, or WebP where
 the picture has alpha, which JPEG cannot hold and which as PNG would take five to ten times the bytes; when the picture
 settles it goes once more as PNG, exact to the bit. Without acknowledgements (a cell blocks the kernel's main
-thread) frames go at 2 Hz. With nobody there, none go.
+thread) frames go at 2 Hz, but on a line on which they take longer than that, only as fast as the line carries them:
+else they would queue up, and the page would see an ever older past. With nobody there, none go.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from draggan_widget.widget.protocol import frame_message
 
 WINDOW = 2
 SLOW_CLOCK = 0.5
-"""Seconds without an acknowledgement after which a frame is sent anyway."""
+"""Seconds without an acknowledgement after which a frame is sent anyway, where the line is fast enough."""
 LOST_AFTER = 3.0
 """Seconds after which a settled picture that nobody acknowledged is sent again."""
 AWAY_AFTER = 10.0
@@ -58,6 +59,9 @@ class FrameStream:
         self._seq = 0
         self._acked = 0
         self._sent_at = 0.0
+        self._under_way: dict[int, float] = {}
+        self.way = 0.0
+        """Seconds that the last frame took to the page and back."""
         self.bytes_sent = 0
 
     @property
@@ -87,7 +91,16 @@ class FrameStream:
         with self._lock:
             if view in self._views:  # what a view that has left still had under way does not bring it back
                 self._views[view] = time.monotonic()
+            sent_at = self._under_way.get(seq)
+            if sent_at is not None:
+                self.way = time.monotonic() - sent_at
+            self._under_way = {each: at for each, at in self._under_way.items() if each > seq}
             self._acked = max(self._acked, min(seq, self._seq))
+
+    @property
+    def pace(self) -> float:
+        """Seconds between two frames, while no acknowledgement comes, that do not queue up."""
+        return max(SLOW_CLOCK, 2 * self.way)
 
     def behind(self) -> bool:
         """Whether views lack something, so that ``pump`` is worth a job."""
@@ -126,7 +139,7 @@ class FrameStream:
         if snapshot is None or not self.attended():
             return
         with self._lock:
-            free = self._seq - self._acked < WINDOW or time.monotonic() - self._sent_at >= SLOW_CLOCK
+            free = self._seq - self._acked < WINDOW or time.monotonic() - self._sent_at >= self.pace
             show = free and not self._is_shown(snapshot)
             due = free and not self._is_told(snapshot)
             tell = self._told is not snapshot and (show or due or snapshot.settled or snapshot.loading is not None)
@@ -143,7 +156,7 @@ class FrameStream:
         with self._lock:
             self._seq += 1
             self._shown, self._whole = snapshot, whole
-            self._sent_at = time.monotonic()
+            self._sent_at = self._under_way[self._seq] = time.monotonic()
             self.bytes_sent += len(data)
         self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size), [data])
 

@@ -180,9 +180,12 @@ class EditTraits(anywidget.AnyWidget):
 
     # --- from the session to the user ------------------------------------------------------------------------------
 
-    def _mirror(self, snapshot: Snapshot) -> None:
-        """Have a snapshot adopted, in the worker's thread. Steps too fast for that are taken together."""
-        if snapshot.settled or time.monotonic() - self._adopted_at >= ADOPT_EVERY:
+    def _mirror(self, snapshot: Snapshot, way: float) -> None:
+        """Have a snapshot adopted, in the worker's thread. Steps too fast for that are taken together.
+
+        :param way: seconds to the page and back; what is adopted travels it, and must not queue up there.
+        """
+        if snapshot.settled or time.monotonic() - self._adopted_at >= max(ADOPT_EVERY, way):
             self._schedule_adoption()
 
     def _schedule_adoption(self) -> None:

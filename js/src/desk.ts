@@ -43,6 +43,8 @@ export class Desk {
   split: number | null = null;
   card: Card | null = null;
   drawer = false;
+  /** The widget has the screen for itself. */
+  full = false;
   /** The record that the person has just slid to, until the kernel shows it. */
   sliding: number | null = null;
   /** What is being made in the kernel for this view, and how much of it is done. */

@@ -30,6 +30,11 @@ export function put(element: Element, name: string, value: string): void {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);
 }
 
+/** Sets a variable of the style only where it changes. */
+export function putStyle(element: HTMLElement, name: string, value: string): void {
+  if (element.style.getPropertyValue(name) !== value) element.style.setProperty(name, value);
+}
+
 /**
  * Off, but still there for the focus: a disabled button would lose it, and in some notebooks the keyboard with it.
  * Who handles the click asks `isOff`.

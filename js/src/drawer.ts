@@ -1,5 +1,5 @@
 /** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
-import { make, on, setOff } from "./dom.ts";
+import { isOff, make, on, setOff } from "./dom.ts";
 import { FIELDS, type Field, options, read, written } from "./fields.ts";
 import type { PageMessage, StateMessage, Settings as Values } from "./protocol.ts";
 import { button } from "./toolbar.ts";
@@ -83,7 +83,7 @@ export class Drawer {
     on(control, "blur", () => {
       if (this.#typing === row && !control.hasAttribute("aria-invalid")) this.#done(row);
     });
-    on(reset, "click", () => reset.getAttribute("aria-disabled") === "true" || this.#reset(row));
+    on(reset, "click", () => isOff(reset) || this.#reset(row));
     this.element.append(
       make(
         "div",

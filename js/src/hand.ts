@@ -22,6 +22,8 @@ export interface Surroundings extends Bench {
   /** Cancels the gesture that is under way; false if there is none. */
   cancel(): boolean;
   card(card: Card | null): void;
+  /** To full screen, or back from it. */
+  full(): void;
   /** What was chosen and painted here holds no longer, only the kernel's next word does. */
   believe(): void;
   /** To another time or picture: what is known of the course is out of date. */
@@ -61,6 +63,7 @@ export class Hand implements PointerHost {
     "Save image": () => this.#around.save(),
     Results: () => this.#around.card(this.#desk.card === "results" ? null : "results"),
     "All settings": () => this.#set({ drawer: !this.#desk.drawer }),
+    "Full screen": () => this.#around.full(),
     Help: () => this.#around.card(this.#desk.card === "help" ? null : "help"),
     "Remove all": () => this.remove(this.#desk.points.shown().map(({ id }) => id)),
     "New image": () => this.newImage(this.#around.takeSeed()),
@@ -106,6 +109,9 @@ export class Hand implements PointerHost {
         break;
       case "hold":
         press("Hold");
+        break;
+      case "full":
+        if (!busy()) press("Full screen");
         break;
       case "help":
         press("Help");
@@ -234,6 +240,14 @@ export class Hand implements PointerHost {
     this.#send({ type: "branch", step: looking });
   }
 
+  /** Takes back what is under way. */
+  giveUp(): boolean {
+    const byKeys = this.#byKeys;
+    this.#byKeys = null;
+    byKeys?.cancel();
+    return this.#around.cancel() || byKeys !== null;
+  }
+
   get #desk(): Desk {
     return this.#around.desk;
   }
@@ -310,12 +324,11 @@ export class Hand implements PointerHost {
   }
 
   #cancel(): boolean {
-    const { cancel, card, update } = this.#around;
+    const { card, full, update } = this.#around;
     const desk = this.#desk;
-    const byKeys = this.#byKeys;
-    this.#byKeys = null;
-    if (byKeys) byKeys.cancel();
-    else if (cancel()) return true;
+    if (this.giveUp()) {
+      // Nothing else: one press takes back one thing.
+    } else if (desk.full) full();
     else if (desk.card) card(null);
     else if (desk.looking !== null) this.#around.look(null);
     else if (desk.split !== null) this.#set({ split: null });

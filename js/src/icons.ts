@@ -11,6 +11,7 @@ import copy from "lucide-static/icons/copy.svg";
 import dice from "lucide-static/icons/dices.svg";
 import download from "lucide-static/icons/download.svg";
 import eraser from "lucide-static/icons/eraser.svg";
+import full from "lucide-static/icons/expand.svg";
 import file from "lucide-static/icons/file-down.svg";
 import film from "lucide-static/icons/film.svg";
 import branch from "lucide-static/icons/git-branch.svg";
@@ -42,6 +43,7 @@ const SHAPES = {
   file,
   film,
   fit,
+  full,
   invert,
   lasso,
   minus,

@@ -14,6 +14,8 @@ export interface KeyHost {
   typed(event: KeyboardEvent): void;
   /** Escape cancels a gesture wherever the focus is. */
   busy(): boolean;
+  /** The widget is all that is seen, and every key is meant for it. */
+  full(): boolean;
 }
 
 export function listenToKeys(root: HTMLElement, host: KeyHost, signal: AbortSignal): void {
@@ -30,9 +32,11 @@ export function listenToKeys(root: HTMLElement, host: KeyHost, signal: AbortSign
   const down = (event: KeyboardEvent) => {
     if (event.isComposing) return;
     const path = event.composedPath(); // through shadow roots, behind which some notebooks keep their outputs
-    if (!path.includes(root) && !(host.busy() && event.key === "Escape")) return;
-    const focus = host.focusOf(path[0]);
-    const found = meaning(event, host.busy() && event.key === "Escape" ? "picture" : focus);
+    const inside = path.includes(root);
+    const escapes = host.busy() && event.key === "Escape";
+    if (!inside && !escapes && !host.full()) return;
+    const focus = inside && !escapes ? host.focusOf(path[0]) : "picture";
+    const found = meaning(event, focus);
     if (!found) return;
     if (found.do === "keep") {
       event.stopPropagation();

@@ -22,7 +22,7 @@ export type Meaning =
   | { readonly do: "tool"; readonly tool: Tool }
   | { readonly do: "brush size"; readonly factor: number }
   /** Run and peek are held: a run starts and stops at the release, unless the key held the picture meanwhile. */
-  | { readonly do: "remove" | "run" | "peek" | "press" | "cancel" | "hold" | "undo" | "redo" | "help" }
+  | { readonly do: "remove" | "run" | "peek" | "press" | "cancel" | "hold" | "undo" | "redo" | "full" | "help" }
   /** The browser does something with it here, so the notebook must not see it. */
   | { readonly do: "keep" };
 
@@ -40,6 +40,7 @@ const LETTERS: Record<string, Meaning> = {
   r: { do: "tool", tool: "rectangle" },
   l: { do: "tool", tool: "lasso" },
   h: { do: "hold" },
+  f: { do: "full" },
   o: { do: "peek" },
   "\\": { do: "peek" },
   "+": { do: "zoom", to: "in" },

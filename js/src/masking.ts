@@ -11,8 +11,6 @@ export interface MaskEdit {
   readonly mask: Mask;
   /** Shows what was changed so far. */
   show(box: Box): void;
-  /** The mask as it was when the change began, to paint on anew. */
-  again(): void;
   end(): void;
   cancel(): void;
 }
@@ -55,7 +53,6 @@ export class Masking {
     return {
       mask,
       show: (box) => this.#stage.drawMask(mask, box),
-      again: restore,
       end: () => this.#settle(mask, true),
       cancel: () => {
         restore();

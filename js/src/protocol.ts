@@ -242,232 +242,139 @@ function rounded([x, y]: Xy): Xy {
   return [Math.round(x * 100) / 100, Math.round(y * 100) / 100];
 }
 
+/** The value where it is of its kind, undefined where it is not: nothing that came over the wire is undefined. */
+type Reader<T> = (value: unknown) => T | undefined;
+type Fields<T> = { readonly [Name in keyof T]: Reader<T[Name]> };
+
+const when =
+  <T>(test: (value: unknown) => boolean): Reader<T> =>
+  (value) =>
+    test(value) ? (value as T) : undefined;
+const text = when<string>((value) => typeof value === "string");
+const flag = when<boolean>((value) => typeof value === "boolean");
+const number = when<number>(Number.isFinite);
+const integer = when<number>(Number.isInteger);
+const oneOf = <T extends string>(known: readonly T[]) => when<T>((value) => known.includes(value as T));
+const orNull =
+  <T>(read: Reader<T>): Reader<T | null> =>
+  (value) =>
+    value === null ? null : read(value);
+const list =
+  <T>(read: Reader<T>): Reader<readonly T[]> =>
+  (value) => {
+    const all = Array.isArray(value) ? value.map(read) : [undefined];
+    return all.includes(undefined) ? undefined : (all as T[]);
+  };
+const numbers = list(number);
+const xy: Reader<Xy> = (value) => {
+  const [x, y, ...more] = numbers(value) ?? [];
+  return x === undefined || y === undefined || more.length > 0 ? undefined : [x, y];
+};
+
+/** Only the fields that are known; throws where one of them is malformed. */
+const object =
+  <T extends object>(fields: Fields<T>): Reader<T> =>
+  (value) => {
+    if (typeof value !== "object" || value === null) return undefined;
+    const found: Partial<T> = {};
+    for (const name in fields) {
+      found[name] = fields[name]((value as Partial<Record<typeof name, unknown>>)[name]);
+      if (found[name] === undefined) throw bad(name, value);
+    }
+    return found as T;
+  };
+
+function bad(name: string, message: unknown): TypeError {
+  return new TypeError(`bad ${name} in message: ${JSON.stringify(message)}`);
+}
+
+const SETTINGS: Fields<Settings> = {
+  edit_layers: integer,
+  learning_rate: number,
+  max_steps: orNull(integer),
+  mask_weight: number,
+  block: (value) => integer(value) ?? numbers(value),
+  supervision_radius: number,
+  tracking_radius: number,
+  space: oneOf(SPACES),
+  speed: orNull(number),
+};
+const POINT: Fields<PointState> = {
+  id: integer,
+  handle: xy,
+  target: xy,
+  distance: number,
+  confidence: orNull(number),
+  texture: orNull(object<Texture>({ flat: flag, better: orNull(xy) })),
+};
+const SIZE = { width: integer, height: integer };
+const PICTURE = { format: oneOf(FORMATS), ...SIZE };
+
+const MESSAGES: {
+  readonly [Type in KernelMessage["type"]]: Fields<Omit<Extract<KernelMessage, { readonly type: Type }>, "type">>;
+} = {
+  state: {
+    status: oneOf(STATUSES),
+    message: text,
+    step: integer,
+    points: list(object(POINT)),
+    seed: orNull(integer),
+    truncation: number,
+    label: orNull(integer),
+    classes: integer,
+    ...SIZE,
+    channels: integer,
+    generator: text,
+    model: orNull(text),
+    loading: orNull(text),
+    progress: orNull(number),
+    trouble: text,
+    can_undo: flag,
+    can_redo: flag,
+    edited: flag,
+    rate: orNull(number),
+    warning: text,
+    settings: object(SETTINGS),
+    defaults: object(SETTINGS),
+    limits: object<Limits>({ num_ws: integer, blocks: numbers }),
+    length: integer,
+    shown: orNull(integer),
+  },
+  frame: { seq: integer, step: integer, ...PICTURE },
+  mask: SIZE,
+  classes: { names: list(text) },
+  models: { builtin: list(text), files: list(text) },
+  course: { since: integer, steps: numbers, seconds: numbers, ids: list(numbers), distances: list(numbers) },
+  thumbnails: { steps: numbers },
+  before: PICTURE,
+  export: { kind: oneOf(KINDS), name: text, mime: text, text },
+  exporting: { kind: oneOf(KINDS), progress: orNull(number) },
+  notice: { text },
+  pong: {},
+};
+
 /** What the kernel sent, or null for a type that this page does not know. Throws where a known type is malformed. */
 export function parse(raw: unknown, buffers: readonly ArrayBufferView[]): KernelMessage | null {
-  const fields = new Fields(raw);
-  const type = fields.string("type");
-  switch (type) {
-    case "state":
-      return parseState(fields);
+  const { type } = object({ type: text })(raw) ?? {};
+  if (type === undefined) throw bad("type", raw);
+  if (!Object.hasOwn(MESSAGES, type)) return null;
+  const fields: Fields<object> = MESSAGES[type as KernelMessage["type"]];
+  const message = { type, ...object(fields)(raw) } as KernelMessage;
+  if (!carries(message, buffers)) throw bad("buffers", raw);
+  return message;
+}
+
+/** Whether there are as many buffers as such a message has. */
+function carries(message: KernelMessage, { length, 0: first }: readonly ArrayBufferView[]): boolean {
+  switch (message.type) {
     case "frame":
-      fields.buffers(buffers, 1, 1);
-      return {
-        type,
-        seq: fields.integer("seq"),
-        step: fields.integer("step"),
-        format: fields.oneOf("format", FORMATS),
-        width: fields.integer("width"),
-        height: fields.integer("height"),
-      };
-    case "mask": {
-      const mask = { type, width: fields.integer("width"), height: fields.integer("height") } as const;
-      fields.buffers(buffers, 0, 1);
-      if (buffers[0] && buffers[0].byteLength !== mask.width * mask.height) throw fields.error("buffers");
-      return mask;
-    }
-    case "classes":
-      return { type, names: fields.strings("names") };
-    case "models":
-      return { type, builtin: fields.strings("builtin"), files: fields.strings("files") };
-    case "course":
-      return {
-        type,
-        since: fields.integer("since"),
-        steps: fields.numbers("steps"),
-        seconds: fields.numbers("seconds"),
-        ids: fields.rows("ids"),
-        distances: fields.rows("distances"),
-      };
-    case "thumbnails": {
-      const steps = fields.numbers("steps");
-      fields.buffers(buffers, steps.length, steps.length);
-      return { type, steps };
-    }
     case "before":
-      fields.buffers(buffers, 1, 1);
-      return {
-        type,
-        format: fields.oneOf("format", FORMATS),
-        width: fields.integer("width"),
-        height: fields.integer("height"),
-      };
-    case "export":
-      fields.buffers(buffers, 0, 1);
-      return {
-        type,
-        kind: fields.oneOf("kind", KINDS),
-        name: fields.string("name"),
-        mime: fields.string("mime"),
-        text: fields.string("text"),
-      };
-    case "exporting":
-      return {
-        type,
-        kind: fields.oneOf("kind", KINDS),
-        progress: fields.orNull("progress", (name) => fields.number(name)),
-      };
-    case "notice":
-      return { type, text: fields.string("text") };
-    case "pong":
-      return { type };
+      return length === 1;
+    case "thumbnails":
+      return length === message.steps.length;
+    case "mask":
+      return length === 0 || (length === 1 && first?.byteLength === message.width * message.height);
     default:
-      return null;
+      return length < 2;
   }
-}
-
-function parseState(fields: Fields): StateMessage {
-  return {
-    type: "state",
-    status: fields.oneOf("status", STATUSES),
-    message: fields.string("message"),
-    step: fields.integer("step"),
-    points: fields.list("points").map((raw) => {
-      const each = new Fields(raw);
-      return {
-        id: each.integer("id"),
-        handle: each.xy("handle"),
-        target: each.xy("target"),
-        distance: each.number("distance"),
-        confidence: each.orNull("confidence", (name) => each.number(name)),
-        texture: each.orNull("texture", (name) => {
-          const texture = each.object(name);
-          return { flat: texture.boolean("flat"), better: texture.orNull("better", (part) => texture.xy(part)) };
-        }),
-      };
-    }),
-    seed: fields.orNull("seed", (name) => fields.integer(name)),
-    truncation: fields.number("truncation"),
-    label: fields.orNull("label", (name) => fields.integer(name)),
-    classes: fields.integer("classes"),
-    width: fields.integer("width"),
-    height: fields.integer("height"),
-    channels: fields.integer("channels"),
-    generator: fields.string("generator"),
-    model: fields.orNull("model", (name) => fields.string(name)),
-    loading: fields.orNull("loading", (name) => fields.string(name)),
-    progress: fields.orNull("progress", (name) => fields.number(name)),
-    trouble: fields.string("trouble"),
-    can_undo: fields.boolean("can_undo"),
-    can_redo: fields.boolean("can_redo"),
-    edited: fields.boolean("edited"),
-    rate: fields.orNull("rate", (name) => fields.number(name)),
-    warning: fields.string("warning"),
-    settings: parseSettings(fields.object("settings")),
-    defaults: parseSettings(fields.object("defaults")),
-    limits: parseLimits(fields.object("limits")),
-    length: fields.integer("length"),
-    shown: fields.orNull("shown", (name) => fields.integer(name)),
-  };
-}
-
-function parseSettings(fields: Fields): Settings {
-  return {
-    edit_layers: fields.integer("edit_layers"),
-    learning_rate: fields.number("learning_rate"),
-    max_steps: fields.orNull("max_steps", (name) => fields.integer(name)),
-    mask_weight: fields.number("mask_weight"),
-    block: fields.is("block", Array.isArray) ? fields.numbers("block") : fields.integer("block"),
-    supervision_radius: fields.number("supervision_radius"),
-    tracking_radius: fields.number("tracking_radius"),
-    space: fields.oneOf("space", SPACES),
-    speed: fields.orNull("speed", (name) => fields.number(name)),
-  };
-}
-
-function parseLimits(fields: Fields): Limits {
-  return { num_ws: fields.integer("num_ws"), blocks: fields.numbers("blocks") };
-}
-
-/** Typed reading of an object that came over the wire. */
-class Fields {
-  readonly #raw: Record<string, unknown>;
-
-  constructor(raw: unknown) {
-    if (typeof raw !== "object" || raw === null) throw new TypeError(`not a message: ${JSON.stringify(raw)}`);
-    this.#raw = raw as Record<string, unknown>;
-  }
-
-  orNull<T>(name: string, read: (name: string) => T): T | null {
-    return this.#raw[name] === null ? null : read(name);
-  }
-
-  is(name: string, test: (value: unknown) => boolean): boolean {
-    return test(this.#raw[name]);
-  }
-
-  object(name: string): Fields {
-    const value = this.#raw[name];
-    if (typeof value !== "object" || value === null) throw this.error(name);
-    return new Fields(value);
-  }
-
-  error(name: string): TypeError {
-    return new TypeError(`bad ${name} in message: ${JSON.stringify(this.#raw)}`);
-  }
-
-  string(name: string): string {
-    const value = this.#raw[name];
-    if (typeof value !== "string") throw this.error(name);
-    return value;
-  }
-
-  number(name: string): number {
-    const value = this.#raw[name];
-    if (typeof value !== "number" || !Number.isFinite(value)) throw this.error(name);
-    return value;
-  }
-
-  integer(name: string): number {
-    const value = this.number(name);
-    if (!Number.isInteger(value)) throw this.error(name);
-    return value;
-  }
-
-  boolean(name: string): boolean {
-    const value = this.#raw[name];
-    if (typeof value !== "boolean") throw this.error(name);
-    return value;
-  }
-
-  list(name: string): unknown[] {
-    const value = this.#raw[name];
-    if (!Array.isArray(value)) throw this.error(name);
-    return value;
-  }
-
-  strings(name: string): string[] {
-    const value = this.list(name);
-    if (!value.every((each) => typeof each === "string")) throw this.error(name);
-    return value;
-  }
-
-  numbers(name: string): number[] {
-    return numbersIn(this.list(name), () => this.error(name));
-  }
-
-  rows(name: string): number[][] {
-    return this.list(name).map((row) => numbersIn(row, () => this.error(name)));
-  }
-
-  oneOf<const T extends string>(name: string, known: readonly T[]): T {
-    const value = this.string(name);
-    const found = known.find((each) => each === value);
-    if (found === undefined) throw this.error(name);
-    return found;
-  }
-
-  xy(name: string): Xy {
-    const [x, y, ...more] = this.list(name);
-    if (more.length > 0 || !Number.isFinite(x) || !Number.isFinite(y)) throw this.error(name);
-    return [x as number, y as number];
-  }
-
-  buffers(given: readonly ArrayBufferView[], least: number, most: number): void {
-    if (given.length < least || given.length > most) throw this.error("buffers");
-  }
-}
-
-function numbersIn(values: unknown, error: () => TypeError): number[] {
-  if (!Array.isArray(values) || !values.every((each) => Number.isFinite(each))) throw error();
-  return values;
 }

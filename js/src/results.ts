@@ -1,6 +1,6 @@
 /** What comes out of an edit: files, the clipboard, and the Python call that makes it again. */
 import type { Desk } from "./desk.ts";
-import { make, on, setOff } from "./dom.ts";
+import { isOff, make, on, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Kind } from "./protocol.ts";
 import { button, wide } from "./toolbar.ts";
@@ -39,7 +39,7 @@ export class Results {
   readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
 
   constructor(host: ResultsHost) {
-    const list = make("div", { class: "dg-list-of-results" });
+    const list = make("div");
     for (const [kind, picture, label, words] of ROWS) list.append(this.#row(kind, picture, label, words, host));
     this.element.append(
       make("header", {}, make("strong", {}, "Results"), this.#close),
@@ -91,7 +91,7 @@ export class Results {
       make("span", {}, make("b", {}, label), make("small", {}, words)),
     );
     on(row, "click", () => {
-      if (row.getAttribute("aria-disabled") === "true") return;
+      if (isOff(row)) return;
       if (kind === "copy") host.copyPicture();
       else host.export(kind, this.#handles.checked);
     });

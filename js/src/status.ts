@@ -8,6 +8,7 @@ export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
 export const MASK = "Painted may move; with nothing painted everything may move.";
 export const NOTHING_PAINTED = "Nothing is painted, so there is nothing to take away: everything may move.";
+export const NO_FULL_SCREEN = "This page may not fill the screen, so the editor fills the page. F or Esc leads back.";
 export const COPIED = "Copied.";
 export const NOT_COPIED = "The browser does not let this page use the clipboard. Save it as a file instead.";
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
@@ -31,8 +32,7 @@ export function sentence(state: StateMessage | null, hold: boolean, looking: num
       if (state.points.length > 0) return "Ready. Press Start and the picture follows.";
       return hold ? "Press on the picture and pull to set points, then Start." : "Press on the picture and pull.";
     case "running": {
-      const rate = state.rate === null ? "" : `, ${pace(state.rate)} steps/s`;
-      return `Pulling… step ${state.step}${left}${rate}`;
+      return `Pulling… step ${state.step}${left}`;
     }
     case "paused":
       return `Paused after ${steps}: nobody was looking.`;
@@ -47,6 +47,12 @@ export function sentence(state: StateMessage | null, hold: boolean, looking: num
     case "error":
       return "Something went wrong in the kernel.";
   }
+}
+
+/** What it is done to, and how fast. */
+export function about({ status, rate, generator, width, height }: StateMessage): string {
+  const fast = status === "running" && rate !== null ? [`${pace(rate)} steps/s`] : [];
+  return [...fast, generator, `${width} × ${height}`].join(" · ");
 }
 
 /** What is looked at on the timeline. */

@@ -1,7 +1,7 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 import type { Desk } from "./desk.ts";
 import { make, say } from "./dom.ts";
-import { Announcer, DISCONNECTED, kind, sentence } from "./status.ts";
+import { Announcer, about, DISCONNECTED, kind, sentence } from "./status.ts";
 
 export class StatusLine {
   readonly element: HTMLElement;
@@ -33,7 +33,7 @@ export class StatusLine {
     this.#text = connected ? sentence(state, hold, looking) : DISCONNECTED;
     this.#past.hidden = looking === null;
     this.#about.hidden = looking !== null;
-    say(this.#about, state ? `${state.generator} · ${state.width} × ${state.height}` : "");
+    say(this.#about, state ? about(state) : "");
     this.#write();
     // The slider says itself where it is.
     if (looking === null) this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);

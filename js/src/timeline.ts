@@ -169,6 +169,10 @@ export class Timeline {
     const most = Math.max(1, ...[...ways.values()].flat().map(([, distance]) => distance));
     context.fillStyle = style.textDecorationColor;
     context.fillRect(0, PLOT - 2, width, 1);
+    // Where lines that begin at the top and fall are not.
+    context.fillStyle = style.outlineColor;
+    context.font = `11px ${style.fontFamily}`;
+    if (ways.size > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, 4, PLOT - 7);
     context.lineJoin = "round";
     for (const [id, way] of ways) {
       const strong = ways.size === 1 || id === desk.selected?.id;
@@ -180,10 +184,5 @@ export class Timeline {
       context.lineWidth = strong ? 2 : 1;
       context.stroke(line);
     }
-    context.fillStyle = style.outlineColor;
-    context.font = `11px ${style.fontFamily}`;
-    context.textAlign = "right";
-    context.textBaseline = "top";
-    if (ways.size > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, width - 6, 1);
   }
 }

@@ -30,6 +30,7 @@ const GROUPS = [
     ["Save image", "download", "Save the picture as PNG"],
     ["Results", "results", "More results: clipboard, films, files, code"],
     ["All settings", "settings", "All settings"],
+    ["Full screen", "full", "Full screen (F)"],
     ["Help", "help", "Gestures and keys (?)"],
   ],
 ] as const satisfies readonly (readonly (readonly [string, Icon, string])[])[];
@@ -114,6 +115,7 @@ export class Toolbar {
       "Save image": picture,
       Results: picture,
       "All settings": true,
+      "Full screen": true,
       Help: true,
       "Remove all": live && points,
       "New image": live,
@@ -140,6 +142,7 @@ export class Toolbar {
     this.#pressed("Take away", brush.takeAway);
     this.#pressed("Before and after", desk.split !== null);
     this.#pressed("All settings", desk.drawer);
+    this.#pressed("Full screen", desk.full);
     this.#put("Help", "aria-expanded", desk.card === "help");
     this.#put("Results", "aria-expanded", desk.card === "results");
     this.#put("All settings", "aria-expanded", desk.drawer);

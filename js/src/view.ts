@@ -5,11 +5,12 @@ import { nextFrame } from "./clock.ts";
 import { Compare } from "./compare.ts";
 import { asPython, concern, type Remedy } from "./concerns.ts";
 import { type Card, Desk } from "./desk.ts";
-import { make } from "./dom.ts";
+import { make, putStyle } from "./dom.ts";
 import { Drawer } from "./drawer.ts";
 import { Exports } from "./exports.ts";
 import { Feedback } from "./feedback.ts";
 import { type Frame, FrameQueue } from "./frames.ts";
+import { FullScreen } from "./fullscreen.ts";
 import { type Part, toCss } from "./geometry.ts";
 import { Hand } from "./hand.ts";
 import { PointButtons } from "./handles.ts";
@@ -25,7 +26,7 @@ import { Results } from "./results.ts";
 import { blobOf } from "./save.ts";
 import { Settings } from "./settings.ts";
 import { Stage } from "./stage.ts";
-import { kind } from "./status.ts";
+import { kind, NO_FULL_SCREEN } from "./status.ts";
 import { StatusLine } from "./statusline.ts";
 import style from "./style.css";
 import { Timeline } from "./timeline.ts";
@@ -55,6 +56,7 @@ export class View {
   readonly #exports: Exports;
   readonly #hand: Hand;
   readonly #pointer: PointerInput;
+  readonly #full: FullScreen;
   readonly #frames: FrameQueue<ImageBitmap>;
   readonly #connection: Connection;
   readonly #out: Coalescer;
@@ -125,6 +127,7 @@ export class View {
       busy: () => this.#pointer.active,
       cancel: () => this.#pointer.cancel(),
       card: (card) => this.#card(card),
+      full: () => void this.#full.toggle(),
       believe: () => {
         this.#masking.believe();
         this.#settings.classes.believe();
@@ -206,6 +209,17 @@ export class View {
       this.#settings.element,
       this.#drawer.element,
     );
+    this.#full = new FullScreen(
+      this.element,
+      (on) => {
+        // What is under way was begun at other places of the screen.
+        this.#hand.giveUp();
+        desk.full = on;
+        update();
+      },
+      () => aside(NO_FULL_SCREEN, 6000),
+      signal,
+    );
     this.#listen(signal);
     update();
     this.#connection.open();
@@ -237,6 +251,7 @@ export class View {
           if (event.key === "Escape" && this.#results.element.contains(this.#active())) this.#card(null);
         },
         busy: () => this.#pointer.active,
+        full: () => this.#desk.full,
       },
       signal,
     );
@@ -252,7 +267,7 @@ export class View {
       // Of the widget, not of the picture: a tall picture is narrow where there is room for everything.
       this.element.toggleAttribute("data-narrow", this.#toolbar.element.clientWidth < 440);
       this.#timeline.redraw();
-      this.#paintSoon();
+      this.#update();
     });
     for (const element of [this.#stage.element, this.#toolbar.element]) sizes.observe(element);
     window.addEventListener("resize", () => this.#update(), { signal });
@@ -379,11 +394,12 @@ export class View {
     this.element.toggleAttribute("data-empty", state === null);
     this.element.toggleAttribute("data-loading", state?.loading != null);
     this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
-    this.element.toggleAttribute("data-looking", desk.looking !== null);
+    this.element.toggleAttribute("data-full", desk.full);
     this.#stage.show(state, connected);
     this.#stage.zoom(desk.zoom);
-    const wide = `${this.#stage.shownSize.width}px`;
-    if (this.element.style.getPropertyValue("--dg-stage") !== wide) this.element.style.setProperty("--dg-stage", wide);
+    const { width, height } = this.#stage.shownSize;
+    putStyle(this.element, "--dg-stage", `${width}px`);
+    putStyle(this.element, "--dg-shape", String(width / height));
     this.#showBefore();
     this.#status.show(desk);
     this.#settings.show(state);

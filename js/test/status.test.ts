@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Announcer, fileName, kind, LOADING, sentence } from "../src/status.ts";
+import { Announcer, about, fileName, kind, LOADING, sentence } from "../src/status.ts";
 import { aPoint, aState } from "./states.ts";
 
 describe("the line under the picture", () => {
@@ -7,13 +7,7 @@ describe("the line under the picture", () => {
 
   it.each([
     ["what to do first", aState(), "Press on the picture and pull."],
-    ["progress", aState({ status: "running", step: 12, points, rate: 8 }), "Pulling… step 12, 5.3 px to go, 8 steps/s"],
-    [
-      "a slow pace",
-      aState({ status: "running", step: 1, points, rate: 0.84 }),
-      "Pulling… step 1, 5.3 px to go, 0.8 steps/s",
-    ],
-    ["no pace before there is one", aState({ status: "running", points }), "Pulling… step 0, 5.3 px to go"],
+    ["progress", aState({ status: "running", step: 12, points }), "Pulling… step 12, 5.3 px to go"],
     ["arrival", aState({ status: "arrived", step: 23, points }), "Arrived after 23 steps."],
     ["arrival at once", aState({ status: "arrived", step: 1, points }), "Arrived after 1 step."],
     ["a stop", aState({ status: "stopped", step: 4, points }), "Stopped after 4 steps, 5.3 px to go."],
@@ -21,6 +15,14 @@ describe("the line under the picture", () => {
     ["the kernel's own words", aState({ status: "error", message: "Out of memory." }), "Out of memory."],
   ])("says %s", (_, state, words) => {
     expect(sentence(state, false)).toBe(words);
+  });
+
+  it("says beside it what the picture is, and how fast it changes while it does", () => {
+    const state = { generator: "faces", width: 256, height: 128 };
+    expect(about(aState({ ...state, status: "running", rate: 8 }))).toBe("8 steps/s · faces · 256 × 128");
+    expect(about(aState({ ...state, status: "running", rate: 0.84 }))).toBe("0.8 steps/s · faces · 256 × 128");
+    expect(about(aState({ ...state, status: "running" }))).toBe("faces · 256 × 128");
+    expect(about(aState({ ...state, status: "stopped", rate: 8 }))).toBe("faces · 256 × 128");
   });
 
   it("says what is being loaded, and why it was not, whatever the edit does meanwhile", () => {

@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from host import Lab
+from host import SHOW, Lab
 from playwright.sync_api import sync_playwright
 
 FLAGS = [
@@ -22,6 +22,13 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 TOKEN = "tok"
+FRESH = """
+editor.stop()
+editor.points = []
+editor.mask = None
+editor.config = fast
+editor._session.new_image(seed=3, truncation=0.7)
+"""
 
 
 def free_port() -> int:
@@ -83,6 +90,29 @@ def serving(home: Path):
 def lab(browser, tmp_path_factory):
     with serving(tmp_path_factory.mktemp("lab")) as (url, folder):
         yield Lab(browser, url, TOKEN, folder)
+
+
+@pytest.fixture(scope="module")
+def opened(lab):
+    notebook = lab.open(lab.write("editor.ipynb", SHOW), height=1300)
+    notebook.run_all()
+    notebook.editor()
+    yield notebook
+    lab.close_pages()
+
+
+@pytest.fixture
+def notebook(opened):
+    """The notebook with an edit of its own: no points, no mask, nothing pulled, the page's tools as at the start."""
+    opened.execute(FRESH)
+    editor = opened.editor()
+    editor.wait_for_exact_step(0)
+    editor.root.locator(".dg-stage").focus()
+    for key in ("Escape", "Escape", "Escape", "0", "p"):
+        editor.page.keyboard.press(key)
+    if editor.button("Hold").get_attribute("aria-pressed") == "true":
+        editor.click("Hold")
+    return opened
 
 
 def wait_until_served(url: str, server: subprocess.Popen, log: Path) -> None:

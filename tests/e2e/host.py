@@ -12,6 +12,23 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 EDITOR = ".draggan-widget"
+PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar button:not([data-away])']
+    .flatMap(found => [...root.querySelectorAll(found)])
+    .map(element => element.getBoundingClientRect()).map(({x, y, width}) => [x, y, width].map(Math.round))"""
+SHOW = """
+import torch
+from draggan_widget import DragConfig, DragGAN
+from draggan_widget.generators import StyleGAN2
+
+torch.manual_seed(0)
+torch.set_num_threads(1)
+generator = StyleGAN2(64, z_dim=16, w_dim=16, channels={4: 16, 8: 16, 16: 8, 32: 8, 64: 4}, mapping_layers=2,
+                      mapping_lr_multiplier=1.0)
+fast = DragConfig(learning_rate=0.05, max_steps=40)
+endless = fast.replace(tolerance=0.0, stall_steps=None, max_steps=None)
+editor = DragGAN(generator, seed=3, config=fast)
+editor
+"""
 
 
 class Lab:

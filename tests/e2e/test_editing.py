@@ -4,49 +4,18 @@ from __future__ import annotations
 
 import io
 import math
+import re
 
 import pytest
+from host import PLACES
 from PIL import Image
 from playwright.sync_api import expect
-from test_lab import SHOW, TARGET
+from test_lab import TARGET
 
 pytestmark = pytest.mark.browser
 
-FRESH = """
-editor.stop()
-editor.points = []
-editor.mask = None
-editor.config = fast
-editor._session.new_image(seed=3, truncation=0.7)
-"""
-PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar button:not([data-away])']
-    .flatMap(found => [...root.querySelectorAll(found)])
-    .map(element => element.getBoundingClientRect()).map(({x, y, width}) => [x, y, width].map(Math.round))"""
 POINTS = "print([[round(x) for part in ('handle', 'target') for x in p[part]] for p in editor.points])"
 MASK = "m = editor.mask; print(None if m is None else [round(float(m[y, x]), 1) for x, y in ({})])"
-
-
-@pytest.fixture(scope="module")
-def opened(lab):
-    notebook = lab.open(lab.write("editor.ipynb", SHOW), height=1300)
-    notebook.run_all()
-    notebook.editor()
-    yield notebook
-    lab.close_pages()
-
-
-@pytest.fixture
-def notebook(opened):
-    """The notebook with an edit of its own: no points, no mask, nothing pulled, the page's tools as at the start."""
-    opened.execute(FRESH)
-    editor = opened.editor()
-    editor.wait_for_exact_step(0)
-    editor.root.locator(".dg-stage").focus()
-    for key in ("Escape", "Escape", "Escape", "0", "p"):
-        editor.page.keyboard.press(key)
-    if editor.button("Hold").get_attribute("aria-pressed") == "true":
-        editor.click("Hold")
-    return opened
 
 
 def pulled(notebook, steps=6):
@@ -101,15 +70,45 @@ def test_points_are_exact_at_any_zoom_and_the_picture_is_moved_by_wheel_and_spac
     assert box["width"] == pytest.approx(stage["width"], abs=1)
 
 
-def test_two_fingers_zoom_and_pull_nothing(notebook):
-    editor = notebook.editor()
-    fingers = editor.page.context.new_cdp_session(editor.page)
-    x, y = editor.at((32, 32))
+@pytest.fixture
+def touch(notebook):
+    """Fingers on the page: the kind of touch, and where each of them is."""
+    page = notebook.page
+    fingers = page.context.new_cdp_session(page)
 
     def touch(kind, *places):
-        points = [{"x": px, "y": py, "id": n} for n, (px, py) in enumerate(places)]
+        points = [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(places)]
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
+    return touch
+
+
+def test_one_finger_pulls_a_point(notebook, touch):
+    editor = notebook.editor()
+    editor.click("Hold")
+    touch("touchStart", editor.at((20, 20)))
+    for x in (24, 28, 32):
+        touch("touchMove", editor.at((x, 24)))
+    touch("touchEnd")
+    notebook.wait_for_output(POINTS, "[[20, 20, 32, 24]]")
+
+
+def test_a_pen_paints_thinner_where_it_is_pressed_less(notebook):
+    editor = notebook.editor()
+    editor.click("Brush")
+    pen = editor.page.context.new_cdp_session(editor.page)
+    for row, force in ((16, 0.05), (48, 1.0)):
+        for kind, x in (("mousePressed", 20), ("mouseMoved", 30), ("mouseMoved", 40), ("mouseReleased", 40)):
+            left, top = editor.at((x, row))
+            about = {"type": kind, "x": left, "y": top, "button": "left", "clickCount": 1, "pointerType": "pen"}
+            pen.send("Input.dispatchMouseEvent", {**about, "buttons": 1, "force": force})
+    high = "m = editor.mask; thin, thick = (0, 0) if m is None else [(m[a : a + 32, 30] > 0.5).sum() for a in (0, 32)]"
+    notebook.wait_for_output(f"{high}; print(0 < thin < thick / 2)", "True")
+
+
+def test_two_fingers_zoom_and_pull_nothing(notebook, touch):
+    editor = notebook.editor()
+    x, y = editor.at((32, 32))
     touch("touchStart", (x - 40, y))
     touch("touchStart", (x - 40, y), (x + 40, y))
     for spread in (50, 60, 70, 80):
@@ -164,6 +163,20 @@ def test_rectangle_lasso_invert_and_clear_do_what_the_words_say_and_are_undone(n
     notebook.wait_for_output(inside_outside, "[0.0, 1.0]")
     editor.click("Clear mask")
     notebook.wait_for_output(inside_outside, "None")
+
+
+def test_a_mask_is_suggested_from_the_points_and_taken_back(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((20, 20), (30, 20))
+    editor.click("Brush")
+    editor.click("Suggest mask")
+    notebook.wait_for_output(MASK.format("(25, 20), (60, 60)"), "[1.0, 0.0]")
+    veil = "canvas => canvas.getContext('2d').getImageData(60, 60, 1, 1).data[3] > 0"
+    layer = editor.root.locator('canvas[data-layer="mask"]')
+    editor.page.wait_for_function(veil, arg=layer.element_handle())
+    editor.click("Undo")
+    notebook.wait_for_output(MASK.format("(25, 20)"), "None")
 
 
 def test_a_soft_brush_leaves_values_between_and_its_ring_is_as_big_as_its_stroke(notebook):
@@ -318,4 +331,55 @@ def test_nothing_moves_about_while_a_run_is_on(notebook):
     editor.pull((30, 30), (44, 30))
     editor.wait_for_step(5)
     assert editor.root.evaluate(PLACES) == before
+    expect(editor.root.locator(".dg-about")).to_contain_text("steps/s")
     editor.click("Stop")
+
+
+def test_at_full_screen_points_zoom_and_mask_are_exact_and_escape_leaves_nothing_but_full_screen(notebook):
+    editor = notebook.editor()
+    full = editor.button("Full screen")
+    before = editor.canvas.bounding_box()["width"]
+    editor.click("Hold")
+    editor.root.locator(".dg-stage").focus()
+    editor.page.keyboard.press("f")
+    editor.page.wait_for_function("document.fullscreenElement?.matches('.draggan-widget')")
+    expect(full).to_have_attribute("aria-pressed", "true")
+    room = editor.root.bounding_box()
+    assert (room["width"], room["height"]) == tuple(editor.page.viewport_size.values())
+    assert editor.canvas.bounding_box()["width"] > 1.5 * before
+    editor.pull((22, 41), (27, 38))
+    notebook.wait_for_output(POINTS, "[[22, 41, 27, 38]]")
+    wheel(editor, (22, 41), -200, held="Control")
+    expect_zoom(editor, re.compile("^1[1-9]"))
+    editor.pull((40, 30), (44, 33))
+    notebook.wait_for_output(POINTS, "[[22, 41, 27, 38], [40, 30, 44, 33]]")
+    editor.page.keyboard.press("r")
+    editor.pull((30, 20), (40, 50))
+    notebook.wait_for_output(MASK.format("(31, 21), (39, 49), (28, 30), (42, 30)"), "[1.0, 1.0, 0.0, 0.0]")
+    editor.page.keyboard.press("p")
+    editor.pull((50, 50), (55, 50), release=False)
+    editor.page.keyboard.press("Escape")
+    editor.page.mouse.up()
+    notebook.wait_for_output(POINTS, "[[22, 41, 27, 38], [40, 30, 44, 33]]")
+    expect(full).to_have_attribute("aria-pressed", "true")
+    editor.page.keyboard.press("Escape")
+    editor.page.wait_for_function("document.fullscreenElement === null")
+    expect(full).to_have_attribute("aria-pressed", "false")
+    expect_zoom(editor, re.compile("^1[1-9]"))
+    editor.page.keyboard.press("0")
+    assert editor.canvas.bounding_box()["width"] == pytest.approx(before, abs=1)
+    notebook.wait_for_output(POINTS, "[[22, 41, 27, 38], [40, 30, 44, 33]]")
+
+
+def test_a_pull_under_way_is_taken_back_when_the_browser_leaves_full_screen(notebook):
+    editor = notebook.editor()
+    editor.click("Hold")
+    editor.pull((20, 20), (30, 20))
+    editor.click("Full screen")
+    editor.page.wait_for_function("document.fullscreenElement !== null")
+    editor.pull((40, 40), (50, 40), release=False)
+    editor.page.evaluate("document.exitFullscreen()")
+    expect(editor.button("Full screen")).to_have_attribute("aria-pressed", "false")
+    editor.page.mouse.move(*editor.at((10, 60)), steps=3)
+    editor.page.mouse.up()
+    notebook.wait_for_output(POINTS, "[[20, 20, 30, 20]]")

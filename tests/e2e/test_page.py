@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from host import Editor
+from host import PLACES, Editor
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -34,7 +34,9 @@ HTML = f"""<!doctype html><meta charset="utf-8"><body>
 
 @pytest.fixture(scope="module")
 def tab(browser):
-    context = browser.new_context(viewport={"width": 640, "height": 1000}, permissions=["clipboard-write"])
+    context = browser.new_context(
+        viewport={"width": 640, "height": 1000}, permissions=["clipboard-read", "clipboard-write"]
+    )
     page = context.new_page()
     served = {
         "/": ("text/html", HTML),
@@ -235,6 +237,62 @@ def test_nothing_sticks_out_at_300_pixels_and_everything_is_there(editor):
         "Speed",
     ):
         expect(editor.button(name)).to_be_visible()
+
+
+def test_at_300_pixels_the_status_has_no_empty_line_and_a_run_moves_nothing(editor):
+    editor.root.evaluate("root => { document.body.style.width = '300px'; }")
+    expect(editor.root).to_have_attribute("data-narrow", "")
+    filled = """root => {
+        const box = name => root.querySelector(name).getBoundingClientRect();
+        const [all, first, second] = ['.dg-status', '.dg-sentence', '.dg-about'].map(box);
+        const lines = Math.round(first.height / 18);
+        return lines === 2 || (lines === 1 && second.top >= first.bottom - 1 && second.bottom <= all.bottom + 1);
+    }"""
+    before = editor.root.evaluate(PLACES)
+    for step, rate, distance in ((1, "null", 20), (9, 8.25, 9.9), (123, 41.5, 128.4), (1234, 0.25, 3.1)):
+        point = f"{{id: 1, handle: [20, 30], target: [40, 30], distance: {distance}, confidence: 0.9, texture: null}}"
+        editor.page.evaluate(f"kernel.put({{status: 'running', step: {step}, rate: {rate}, points: [{point}]}})")
+        editor.wait_for_exact_step(step)
+        assert editor.root.evaluate(PLACES) == before
+        assert editor.root.evaluate(filled)
+    editor.button("Timeline").fill("8")
+    expect(editor.button("Newest")).to_be_visible()
+    assert editor.root.evaluate(PLACES) == before
+
+
+def test_where_full_screen_is_refused_the_page_is_filled_and_escape_leaves_it_before_anything_else(editor):
+    page = editor.page
+    page.evaluate("Element.prototype.requestFullscreen = () => Promise.reject(new TypeError('not allowed'))")
+    page.evaluate("document.body.append(Object.assign(document.createElement('p'), {id: 'below', textContent: 'x'}))")
+    places = "[document.querySelector('#below').offsetTop, document.body.scrollHeight]"
+    below, before = page.evaluate(places), editor.root.bounding_box()
+    editor.button("Help").click()
+    editor.click("Full screen")
+    expect(editor.button("Full screen")).to_have_attribute("aria-pressed", "true")
+    assert editor.root.bounding_box() == {"x": 0, "y": 0, **page.viewport_size}
+    assert "the editor fills the page" in editor.root.locator(".dg-sentence").inner_text()
+    assert page.evaluate(places) == below
+    page.keyboard.press("Escape")
+    expect(editor.button("Full screen")).to_have_attribute("aria-pressed", "false")
+    assert editor.root.bounding_box() == before
+    expect(editor.root.get_by_role("dialog", name="Gestures and keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(editor.root.get_by_role("dialog", name="Gestures and keys")).to_be_hidden()
+    page.keyboard.press("f")
+    page.mouse.click(5, 5)  # beside everything: all keys are the editor's all the same
+    page.keyboard.press("h")
+    expect(editor.button("Hold")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("f")
+    assert editor.root.bounding_box() == before
+    assert page.evaluate(places) == below
+
+
+def test_the_picture_goes_to_the_clipboard(editor):
+    editor.click("Results")
+    editor.click("Copy picture")
+    expect(editor.root.locator(".dg-sentence")).to_have_text("Copied.")
+    types = editor.page.evaluate("navigator.clipboard.read().then(items => items[0].types)")
+    assert types == ["image/png"]
 
 
 def test_every_control_has_a_name_and_the_keyboard_reaches_the_tools(editor):

@@ -104,6 +104,36 @@ def test_without_acknowledgements_frames_go_on_the_slow_clock(stream, sent, snap
     assert frames(sent) == [0, 1, 4]
 
 
+def test_on_a_line_that_takes_its_time_frames_do_not_queue_up(stream, sent, snapshots, clock):
+    stream.offer(snapshots[0])
+    clock.now += 4
+    stream.acknowledge("a", 1)
+    for snapshot in snapshots[1:7]:
+        stream.offer(snapshot)
+        clock.now += SLOW_CLOCK
+    assert frames(sent) == [0, 1, 2]
+    stream.acknowledge("a", 2)
+    stream.pump()
+    assert frames(sent) == [0, 1, 2, 6]
+
+
+def test_acknowledgements_may_come_in_any_order_and_one_stands_for_those_before_it(stream, sent, snapshots, clock):
+    for snapshot in snapshots[:2]:
+        stream.offer(snapshot)
+    stream.acknowledge("a", 2)  # the first was lost, or is late
+    for snapshot in snapshots[2:5]:
+        stream.offer(snapshot)
+    assert frames(sent) == [0, 1, 2, 3]
+    stream.acknowledge("a", 1)
+    stream.pump()
+    assert frames(sent) == [0, 1, 2, 3]  # it opens nothing that was open already, and closes nothing
+    stream.acknowledge("a", 4)
+    stream.acknowledge("a", 3)
+    stream.offer(snapshots[5])
+    stream.offer(snapshots[6])
+    assert frames(sent) == [0, 1, 2, 3, 5, 6]
+
+
 def test_nothing_is_made_for_nobody_and_a_view_that_comes_gets_the_newest(stream, sent, rendered, snapshots, clock):
     stream.left("a")
     for snapshot in snapshots:

@@ -1,0 +1,143 @@
+"""A cell that is run again makes another editor; this lets go of the one that it made before.
+
+A notebook keeps every widget for good, and every value that a cell ended with, so a cell that is run fifty times would
+leave fifty editors with their generators. An editor whose cell has made another one, and which no page shows any more,
+is therefore taken out of the notebook's own lists. If it is still there after a collection, somebody holds it: it is
+put back as it was. Else its thread ends and its model leaves the page. Outside of IPython nothing of this happens.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets.widgets.widget as registry
+
+if TYPE_CHECKING:
+    from draggan_widget.widget.editor import DragGAN
+
+DELAYS = (0.2, 1.0, 5.0, 20.0)
+"""Seconds after which it is tried, and tried again: by the last time nobody holds the editor by chance."""
+OUTPUT_NAME = re.compile(r"_+|_\d+")
+
+_made: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+"""By the cell that is running."""
+_of_cell: dict[str, weakref.WeakSet[DragGAN]] = {}
+_replaced: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+"""And not tried to let go of since."""
+
+
+def note(editor: DragGAN) -> None:
+    """The cell that is running has made an editor."""
+    if (shell := _shell()) is not None:
+        _made.add(editor)
+        shell.events.register("post_run_cell", _cell_ended)
+
+
+def left(editor: DragGAN) -> None:
+    """No page shows that editor any more; if it was replaced, it goes. Called from any thread."""
+    if editor in _replaced:
+        _try_later(weakref.ref(editor), DELAYS)
+
+
+def _cell_ended(result: Any) -> None:
+    # Some notebooks do not say which cell it is; to them the same text is the same cell.
+    cell = getattr(result.info, "cell_id", None) or result.info.raw_cell
+    if _made:
+        _replaced.update(_of_cell.get(cell, ()))
+        _of_cell[cell] = _made.copy()
+        _made.clear()
+    for reference in [weakref.ref(editor) for editor in _replaced if not editor._attended()]:
+        _try_later(reference, DELAYS)
+
+
+def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> None:
+    """Let go of an editor after the first of these delays, and where somebody holds it then, after the others."""
+    editor = reference()
+    if editor is None or editor.comm is None:
+        return
+    _replaced.discard(editor)
+    loop, session = editor._loop, editor._session
+    del editor  # from here on nobody here holds it
+    if loop is None or loop.is_closed():
+        _let_go(reference)
+        return
+
+    def try_now() -> None:
+        editor = reference()
+        if editor is not None and editor._attended():
+            _replaced.add(editor)  # a page shows it again
+            return
+        del editor
+        if not _let_go(reference) and delays[1:]:
+            _try_later(reference, delays[1:])
+
+    def wait(_: object) -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(loop.call_later, delays[0], try_now)
+
+    # What waits in its worker holds it, too.
+    session.show(lambda: None).add_done_callback(wait)
+
+
+def _let_go(reference: weakref.ref[DragGAN]) -> bool:
+    """Have an editor collected; False where somebody holds it."""
+    parting = _part(reference)
+    if parting is None:
+        return True
+    gc.collect()
+    return parting.settle()
+
+
+def _part(reference: weakref.ref[DragGAN]) -> _Parting | None:
+    editor = reference()
+    return None if editor is None or editor.comm is None else _Parting(editor)
+
+
+class _Parting:
+    """An editor out of the notebook's lists, and back in them if somebody holds it all the same."""
+
+    def __init__(self, editor: DragGAN) -> None:
+        self._editor = weakref.ref(editor)
+        self._session = editor._session
+        self._widgets = [(weakref.ref(widget), widget.comm) for widget in (editor, editor.layout)]
+        self._kept = _kept(editor)
+        for names, name in self._kept:
+            names[name] = None
+        for _, comm in self._widgets:
+            registry._instances.pop(comm.comm_id, None)
+            comm.on_msg(None)
+
+    def settle(self) -> bool:
+        """Whether it has gone."""
+        for reference, comm in self._widgets:
+            if (widget := reference()) is None:
+                comm.close()
+            else:
+                registry._instances[comm.comm_id] = widget
+                comm.on_msg(widget._handle_msg)
+        if (editor := self._editor()) is None:
+            self._session.close()
+            return True
+        for names, name in self._kept:
+            names[name] = editor
+        return False
+
+
+def _kept(value: object) -> list[tuple[dict[Any, Any], Any]]:
+    """Where IPython keeps what a cell ended with: in ``Out``, and under the names ``_``, ``_3`` and so on."""
+    if (shell := _shell()) is None:
+        return []
+    spaces = (shell.user_ns, shell.user_ns_hidden, vars(shell.displayhook))
+    places = [(space, name) for space in spaces for name in space if OUTPUT_NAME.fullmatch(name)]
+    places += [(shell.user_ns["_oh"], number) for number in shell.user_ns["_oh"]]
+    return [(names, name) for names, name in places if names[name] is value]
+
+
+def _shell() -> Any:
+    # What was not imported is not running.
+    ipython = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()

@@ -1,0 +1,97 @@
+"""A cell that is run again, in IPython: what it made before goes, unless it is still needed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+
+import ipywidgets.widgets.widget as registry
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from page import Page
+from random_stylegan2 import small_stylegan2
+
+from draggan_widget import DragGAN
+from draggan_widget.widget import reruns
+
+CELL = "editor = DragGAN(generator(32))\neditor"
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    shell = InteractiveShell.instance(user_ns={"DragGAN": DragGAN, "generator": small_stylegan2})
+    yield shell
+    for each in editors():
+        each.close()
+    shell.reset()
+    InteractiveShell.clear_instance()
+
+
+def run(shell, cell, text=CELL):
+    shell.run_cell(text, store_history=True, cell_id=cell).raise_error()
+
+
+def editors():
+    """Those that the notebook knows of."""
+    return [widget for widget in registry._instances.values() if isinstance(widget, DragGAN)]
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name == "draggan"]
+
+
+def test_a_cell_that_is_run_again_leaves_one_editor_and_one_thread(shell):
+    made = []
+    for _ in range(4):
+        run(shell, "a")
+        made.append(weakref.ref(shell.user_ns["editor"]))
+    assert editors() == [shell.user_ns["editor"]]
+    assert shell.user_ns["Out"][1] is None
+    assert shell.user_ns["Out"][4] is shell.user_ns["_"] is shell.user_ns["editor"]
+    assert [reference() for reference in made] == [None, None, None, shell.user_ns["editor"]]
+    assert len(threads()) <= 1
+
+
+def test_where_no_cell_is_named_the_same_text_is_the_same_cell(shell):
+    for _ in range(2):
+        run(shell, None)
+    assert len(editors()) == 1
+
+
+def test_editors_of_other_cells_stay(shell):
+    run(shell, "a")
+    run(shell, "b", CELL.replace("editor", "other"))
+    run(shell, "b", "5 * 5")
+    assert len(editors()) == 2
+
+
+def test_an_editor_that_somebody_holds_stays_as_it_was(shell):
+    run(shell, "a")
+    shell.user_ns["kept"] = [shell.user_ns["editor"]]
+    run(shell, "a")
+    run(shell, "a")
+    kept = shell.user_ns["kept"][0]
+    assert set(editors()) == {kept, shell.user_ns["editor"]}
+    assert shell.user_ns["Out"][1] is shell.user_ns["_1"] is kept
+    page = Page(kept)
+    page.say("ready", view="page")
+    page.wait_for(lambda p: p.of("frame"))
+
+
+def test_an_editor_that_a_page_still_shows_stays_until_its_view_leaves(shell, monkeypatch):
+    monkeypatch.setattr(reruns, "DELAYS", (0.0, 0.1, 0.5))
+
+    async def cells():
+        run(shell, "a")
+        page = Page(shell.user_ns["editor"])
+        page.say("ready", view="page")
+        run(shell, "a")
+        assert page.editor in editors()
+        page.say("bye", view="page")
+        del page
+        while len(editors()) > 1:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(cells(), 20))
