@@ -25,7 +25,7 @@ from draggan_widget.dragging.iteration import follow, step, terminate
 from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.generators.base import sample_map
-from draggan_widget.generators.precision import captured
+from draggan_widget.generators.graphs import captured
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from draggan_widget.dragging import to_image
 from draggan_widget.editing.threads import Threads
-from draggan_widget.generators import Generator
+from draggan_widget.generators import Generator, StyleGAN2
+from draggan_widget.generators.graphs import captured
 
 LIVELY = 1 / 14
 """Seconds from picture to picture while an edit moves, step and all, where the picture can be coarse enough for it."""
@@ -31,6 +32,7 @@ class Painter:
         self.generator = generator
         """Whose pictures it makes."""
         self._threads = Threads()
+        self._replay: _Replay | None = None
         self._whole: float | None = None
         """Seconds that the newest whole picture took."""
 
@@ -38,7 +40,7 @@ class Painter:
         """The picture of ``ws`` (1, num_ws, w_dim)."""
         began = time.perf_counter()
         with torch.no_grad():
-            picture = to_image(self.generator.synthesize(ws))
+            picture = to_image(self._synthesize(ws))
         self._whole = time.perf_counter() - began
         return picture
 
@@ -53,7 +55,7 @@ class Painter:
 
         def make() -> Image.Image:
             if block is None:
-                return to_image(generator.synthesize(ws))
+                return to_image(self._synthesize(ws))
             height, width = generator.resolution
             return to_image(generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -70,6 +72,15 @@ class Painter:
             picture = to_image(generator.preview(ws, enough[0]) if small else generator.synthesize(ws))
         return picture.resize((max(1, round(width * THUMBNAIL / height)), THUMBNAIL), Image.Resampling.LANCZOS)
 
+    def _synthesize(self, ws: Tensor) -> Tensor:
+        """The whole picture of ``ws``; the next one may overwrite it."""
+        generator = self.generator
+        if ws.device.type != "cuda" or not isinstance(generator, StyleGAN2):
+            return generator.synthesize(ws)
+        if self._replay is None or self._replay.operands is not generator.operands:
+            self._replay = _Replay(generator, ws)
+        return self._replay(ws)
+
     def _block(self, budget: float) -> int | None:
         """The finest block whose picture is in time; None for the whole picture."""
         generator = self.generator
@@ -81,3 +92,18 @@ class Painter:
             return None
         in_time = [block for block in fine_enough if generator.share(block) * whole <= budget]
         return in_time[-1] if in_time else fine_enough[0]
+
+
+class _Replay:
+    """Whole pictures on CUDA by a graph: some thousand small tasks, which otherwise wait for the processor."""
+
+    def __init__(self, generator: StyleGAN2, ws: Tensor) -> None:
+        self.operands = generator.operands
+        """What the generator's convolutions multiplied in when it was captured."""
+        self._ws = ws.clone()
+        self._again, (self._picture,) = captured(lambda: (generator.synthesize(self._ws),))
+
+    def __call__(self, ws: Tensor) -> Tensor:
+        self._ws.copy_(ws)
+        self._again()
+        return self._picture

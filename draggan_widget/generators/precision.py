@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.generators.base import Generator
+from draggan_widget.generators.graphs import captured
 from draggan_widget.generators.stylegan2 import StyleGAN2
 
 LARGEST_ERROR = 0.01
@@ -23,7 +24,6 @@ LARGEST_ERROR = 0.01
 WORTH_IT = 0.95
 """Part of float32's time that halves may take at most."""
 SEED = 1
-WARM_UP = 3
 REPEATS = 5
 
 
@@ -66,24 +66,6 @@ def seconds(generator: StyleGAN2) -> float:
         torch.cuda.synchronize()
         taken.append(time.perf_counter() - began)
     return statistics.median(taken)
-
-
-def captured(compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
-    """What computes the same again from the same tensors on CUDA, with no work for the processor; and its results.
-
-    ``compute`` may look at no value and take nothing from the processor.
-    """
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(WARM_UP):
-            compute()
-    torch.cuda.current_stream().wait_stream(aside)
-    graph = torch.cuda.CUDAGraph()
-    # What other threads do on the device meanwhile, such as making pictures, is no fault of this one.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-        results = compute()
-    return graph.replay, results
 
 
 def _latent(generator: StyleGAN2) -> Tensor:
