@@ -8,6 +8,7 @@ between features, so they have no units and mean the same for every generator.
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,10 +35,16 @@ SHARE = 2 / 3
 """Of the ring: so much of it may be alike. On an outline a place can be told across it, though not along it."""
 DIRECTIONS = 16
 """Places on the ring around a handle."""
-REACH = 2.0
-"""In r2: how far away a better spot is looked for."""
-STEPS = 3
-"""Distances at which one is looked for, evenly up to the reach, in as many directions as a ring has places."""
+STEP = 2 / 3
+"""In r2: how far apart the rings are on which a better spot is looked for."""
+RINGS = (0, 3, 6, 15)
+"""Up to which of them one is looked for at once; beyond, only where there is none so near. The last is 10·r2 away.
+
+Of the flat handles on 60 of the built-in faces, a better spot is found within 2, 4, 5 and 10·r2: on cheeks for 44, 97,
+100 and 100 %, on foreheads for 41, 100, 100 and 100 %, in the background for 4, 20, 26 and 100 %, there mostly on the
+outline of the head. Places on a lattice of 4 px were nearer by 0.4 px in the median, and 2.7 px at the 90th
+percentile. A look takes a processor some 60 ms, instead of 54 where the handle is not flat.
+"""
 TINY = 1e-30
 """Distances between features below it are none."""
 PAIRS = 128
@@ -47,23 +54,26 @@ PAIRS = 128
 def texture(generator: Generator, state: DragState, number: int) -> tuple[bool, XY | None]:
     """Whether the handle of point ``number`` sits where the features are too even, and the nearest spot that is better.
 
-    :returns: flat, and the nearest place (x, y) in picture pixels within 2·r2 of the handle that is clearly not flat;
-        None if there is none, or if none is needed. :raises ValueError: for an unknown number.
+    :returns: flat, and the nearest place (x, y) in picture pixels within 10·r2 of the handle that is clearly not flat,
+        of those on rings 2/3·r2 apart; None if there is none, or if none is needed. :raises ValueError: for an unknown
+        number.
     """
     handle = np.array(state.point(number).handle)
-    if float(distinctness(generator, state, handle[None])[0]) >= FLAT:
+    typical = _typical(generator, state)
+    if float(_apart(generator, state, handle[None])[0]) >= FLAT * typical:
         return False, None
     frame = frame_of(state.config, state.resolution)
-    lengths = REACH * frame.tracking * np.arange(1, STEPS + 1) / STEPS
-    around = (handle + lengths[:, None, None] * _circle()).reshape(-1, 2)  # nearest first
-    around = around[frame.contains(around)]
-    if not len(around):
-        return True, None
-    good = np.flatnonzero(distinctness(generator, state, around) >= CLEAR)
-    if not len(good):
-        return True, None
-    x, y = around[good[0]]
-    return True, (float(x), float(y))
+    for inner, outer in itertools.pairwise(RINGS):
+        lengths = STEP * frame.tracking * np.arange(inner + 1, outer + 1)
+        around = (handle + lengths[:, None, None] * _circle()).reshape(-1, 2)  # nearest first
+        around = around[frame.contains(around)]
+        if not len(around):
+            break
+        good = np.flatnonzero(_apart(generator, state, around) >= CLEAR * typical)
+        if len(good):
+            x, y = around[good[0]]
+            return True, (float(x), float(y))
+    return True, None
 
 
 def distinctness(generator: Generator, state: DragState, xy: np.ndarray) -> np.ndarray:
@@ -73,16 +83,25 @@ def distinctness(generator: Generator, state: DragState, xy: np.ndarray) -> np.n
     difference: the root mean square of ‖F(a) - F(b)‖₂ over random pairs of places (a median would be next to nothing
     where most of the picture is plain). F is read as tracking reads it, from the latent of ``state``.
     """
+    return _apart(generator, state, np.asarray(xy, dtype=np.float64)) / _typical(generator, state)
+
+
+def _apart(generator: Generator, state: DragState, middles: np.ndarray) -> np.ndarray:
+    """What ‖F(q) - F(p)‖₂ exceeds on a third of the ring around each p of ``middles`` (P, 2): (P,)."""
     frame = frame_of(state.config, state.resolution)
-    middles, ring = np.asarray(xy, dtype=np.float64), frame.tracking * _circle()
-    pairs = _pairs() * [frame.width - 1, frame.height - 1]
-    around = frame.clamp(middles[:, None] + ring)  # (P, DIRECTIONS, 2)
-    features = _read(generator, state, np.concatenate([middles, around.reshape(-1, 2), pairs]))
-    here, beside, random = torch.tensor_split(features, (len(middles), len(middles) * (1 + DIRECTIONS)))
-    typical = (random[:PAIRS] - random[PAIRS:]).square().sum(dim=1).mean().sqrt()
-    away = (beside.view(len(middles), DIRECTIONS, -1) - here[:, None]).norm(dim=2).quantile(SHARE, dim=1)
+    around = frame.clamp(middles[:, None] + frame.tracking * _circle())  # (P, DIRECTIONS, 2)
+    features = _read(generator, state, np.concatenate([middles[:, None], around], axis=1).reshape(-1, 2))
+    here, beside = features.view(len(middles), 1 + DIRECTIONS, -1).split([1, DIRECTIONS], dim=1)
+    return np.asarray((beside - here).norm(dim=2).quantile(SHARE, dim=1).numpy())
+
+
+def _typical(generator: Generator, state: DragState) -> float:
+    """The root mean square of ‖F(a) - F(b)‖₂ over random pairs of places; above 0."""
+    frame = frame_of(state.config, state.resolution)
+    features = _read(generator, state, _pairs() * [frame.width - 1, frame.height - 1])
+    typical = (features[:PAIRS] - features[PAIRS:]).square().sum(dim=1).mean().sqrt()
     # A picture that is the same everywhere has no texture at all, rather than any.
-    return np.asarray((away / typical.clamp(min=TINY)).numpy())
+    return max(float(typical), TINY)
 
 
 def confidence(generator: Generator, state: DragState) -> dict[int, float]:

@@ -50,26 +50,44 @@ def test_a_point_on_a_landmark_needs_no_better_spot(faces):
     assert texture(faces, state_of(faces, FRAMES[0], [(3, (x, y), (x, y + 9))]), 3) == (False, None)
 
 
-def test_in_the_midst_of_nothing_there_is_no_better_spot(faces):
-    assert texture(faces, state_of(faces, FRAMES[0], [(1, (15, 15), (40, 40))]), 1) == (True, None)
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda frame: frame["file"])
+def test_from_a_cheek_there_is_always_a_better_spot_and_it_is_not_far(faces, frame):
+    for side in ("left", "right"):
+        cheek = landmarks(frame, f"{side}_eye_outer", f"mouth_{side}", f"{side}_jaw").mean(axis=0)
+        state = state_of(faces, frame, [(1, cheek, (128, 128))])
+        flat, better = texture(faces, state, 1)
+        assert flat
+        assert np.hypot(*(np.array(better) - cheek)) <= 5 * 6
+        assert distinctness(faces, state, np.array([better]))[0] >= CLEAR - 1e-6
 
 
-def test_the_better_spot_is_near_and_clearly_not_flat():
+def test_in_the_background_the_nearest_better_spot_is_far_and_on_the_head(faces):
+    flat, (x, y) = texture(faces, state_of(faces, FRAMES[0], [(1, (15, 15), (40, 40))]), 1)
+    assert flat
+    assert 30 < np.hypot(x - 15, y - 15) <= 60 + 1e-9
+
+
+def test_the_better_spot_is_clearly_not_flat_and_none_of_the_places_nearer_is():
     planted = Planted((128, 128))
-    state = init(planted, torch.zeros(1, 4, 2), [(1, (80, 64), (100, 64))])
     far = init(planted, torch.zeros(1, 4, 2), [(1, (5, 5), (100, 64))])
     assert texture(planted, far, 1) == (True, None)
+    angles = 2 * np.pi * np.arange(16) / 16
     offered = []
-    for x in range(64, 128):
+    for x in range(64, 128, 3):
         state = init(planted, torch.zeros(1, 4, 2), [(1, (x, 64), (100, 100))])
         flat, better = texture(planted, state, 1)
-        if better is not None:
-            offered.append(x)
-            assert flat
-            assert np.hypot(better[0] - x, better[1] - 64) <= 2 * 3 + 1e-9  # r2 is 12 pixels of 512, so 3 of 128
-            assert distinctness(planted, state, np.array([better]))[0] >= CLEAR
-            assert np.hypot(better[0] - 64, better[1] - 64) < x - 64  # towards the bump
-    assert offered
+        if better is None:
+            continue
+        assert flat
+        way = np.hypot(better[0] - x, better[1] - 64)
+        offered.append(way)
+        assert way <= 10 * 3 + 1e-9  # r2 is 12 pixels of 512, so 3 of 128
+        assert distinctness(planted, state, np.array([better]))[0] >= CLEAR
+        for length in np.arange(2, way - 1e-6, 2):
+            nearer = [x, 64] + length * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+            assert distinctness(planted, state, nearer[nearer[:, 0] <= 127]).max() < CLEAR
+    assert min(offered) < 6
+    assert max(offered) > 12
 
 
 def test_a_picture_without_any_content_is_flat_and_nothing_is_found_in_it():
