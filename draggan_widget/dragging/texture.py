@@ -91,8 +91,8 @@ def _apart(generator: Generator, state: DragState, middles: np.ndarray) -> np.nd
     frame = frame_of(state.config, state.resolution)
     around = frame.clamp(middles[:, None] + frame.tracking * _circle())  # (P, DIRECTIONS, 2)
     features = _read(generator, state, np.concatenate([middles[:, None], around], axis=1).reshape(-1, 2))
-    here, beside = features.view(len(middles), 1 + DIRECTIONS, -1).split([1, DIRECTIONS], dim=1)
-    return np.asarray((beside - here).norm(dim=2).quantile(SHARE, dim=1).numpy())
+    features = features.view(len(middles), 1 + DIRECTIONS, -1)
+    return np.asarray((features[:, 1:] - features[:, :1]).norm(dim=2).quantile(SHARE, dim=1).numpy())
 
 
 def _typical(generator: Generator, state: DragState) -> float:

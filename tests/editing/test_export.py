@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import sys
@@ -486,15 +485,6 @@ def test_an_edit_of_a_latent_reads_it_from_its_file(make, generator, tmp_path, m
     (tmp_path / "latent.npz").write_bytes(latent(session.now()))
     monkeypatch.chdir(tmp_path)
     assert_makes_again(session, generator, short=True)
-
-
-def test_where_the_course_is_not_known_the_code_says_so_and_reads_the_latent(make, generator, tmp_path, monkeypatch):
-    moment = dataclasses.replace(pulled(make(), steps=3), script=None)
-    (tmp_path / "latent.npz").write_bytes(latent(moment))
-    monkeypatch.chdir(tmp_path)
-    text = code(moment, Model(generator))
-    assert "not known any more" in text
-    assert torch.equal(again(text, generator=generator)["ws"], moment.drag.ws)
 
 
 def test_a_model_of_a_name_is_loaded_by_the_code(make, generator):

@@ -72,7 +72,7 @@ def test_records_are_thinned_evenly_with_both_ends_kept():
     records: tuple[Record, ...] = ()
     for step in range(5000):
         records = appended(
-            records, Record(step, 0.0, (), np.empty((0, 2)), np.empty((0, 2)), {}, np.empty(0)), most=100
+            records, Record(step, 0.0, (), np.empty((0, 2)), np.empty((0, 2)), {}, np.empty(0), None), most=100
         )
         assert len(records) <= 101
     steps = [record.step for record in records]
