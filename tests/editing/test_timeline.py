@@ -1,4 +1,4 @@
-"""Looking at the past of an edit, going on from there, thinning, scripts and suggested masks."""
+"""Looking at the past of an edit, going on from there, thinning and scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from planted import Planted
 
 from draggan_widget import DragConfig, dragging
 from draggan_widget.editing import Record, Session
-from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.history import MOST_RECORDS, appended, at_step
 from draggan_widget.editing.settings import with_settings
 
@@ -131,18 +130,6 @@ def test_settings_are_taken_one_by_one_and_none_is_the_generators_own():
 def test_a_setting_that_cannot_be_taken_is_named_with_what_can_be(values, told):
     with pytest.raises(ValueError, match=told):
         with_settings(Planted((32, 32)), ENDLESS, None, values)
-
-
-def test_a_suggested_mask_is_open_around_the_way_of_each_handle_and_closes_softly():
-    start, target = np.array([[30.0, 40.0]]), np.array([[50.0, 40.0]])
-    mask = suggest_mask(start, start, target, (128, 128))
-    assert (mask.dtype, mask.shape) == (np.float32, (128, 128))
-    assert mask[40, 30:51].min() == 1
-    assert mask[127, 127] == mask[0, 127] == 0
-    assert ((mask > 0) & (mask < 1)).any()
-    far = suggest_mask(start, start, np.array([[110.0, 40.0]]), (128, 128))
-    assert (far > 0.5).sum() > (mask > 0.5).sum()
-    assert suggest_mask(start, start, start, (128, 128))[40, 30] == 1
 
 
 def test_editing_in_w_moves_all_rows_alike(session):
