@@ -128,10 +128,16 @@ class DragState:
 
         Features of the anchor are left out: they are computed again from its latent.
         """
+        tensors, description = self.to_parts()
+        # Clones: a file format may refuse tensors that share memory, and nothing done to these must reach the state.
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, description
+
+    def to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """The same with the tensors of the state itself, some of which other states may have as well."""
         tensors = {
             "ws": self.ws,
             "w0": self.w0,
-            "anchor": self.anchor.latent.detach(),
+            "anchor": self.anchor.latent,
             "adam.first": self.moments.first,
             "adam.second": self.moments.second,
         }
@@ -159,8 +165,7 @@ class DragState:
             "course": dataclasses.asdict(self.course),
             "loss": dict(self.loss),
         }
-        # Clones: a file format may refuse tensors that share memory, and nothing done to these must reach the state.
-        return {name: tensor.cpu().clone() for name, tensor in tensors.items()}, description
+        return tensors, description
 
     @classmethod
     def from_tensors(
@@ -171,15 +176,24 @@ class DragState:
         :param device: of the generator that is to go on.
         :raises ValueError: if something is missing, or it was written by a version this one does not know.
         """
+        return cls.from_parts(
+            {name: each.detach().to(device, copy=True) for name, each in tensors.items()}, description
+        )
+
+    @classmethod
+    def from_parts(cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> DragState:
+        """The same with the very ``tensors``, which states may share.
+
+        :raises ValueError: as ``from_tensors``.
+        """
         if description.get("version") != VERSION:
             raise ValueError(
                 f"this drag state has version {description.get('version')!r}; this program reads version {VERSION}"
             )
         try:
-            moved = {name: tensor.detach().to(device, copy=True) for name, tensor in tensors.items()}
-            latent = moved["ws"].requires_grad_()
+            latent = tensors["ws"].requires_grad_()
             # At the start both are one tensor, so that the generator computes one map for them.
-            same = torch.equal(moved["anchor"], latent)
+            same = torch.equal(tensors["anchor"], latent)
             height, width = description["resolution"]
             course = description["course"]
             return cls(
@@ -192,15 +206,15 @@ class DragState:
                         target=_pair(point["target"]),
                         start=_pair(point["start"]),
                         seen=_pair(point.get("seen", point["handle"])),
-                        reference=moved.get(f"reference.{point['id']}"),
+                        reference=tensors.get(f"reference.{point['id']}"),
                     )
                     for point in description["points"]
                 ),
-                mask=moved.get("mask"),
+                mask=tensors.get("mask"),
                 latent=latent,
-                w0=moved["w0"],
-                anchor=Anchor(latent if same else moved["anchor"].requires_grad_()),
-                moments=Moments(moved["adam.first"], moved["adam.second"], description["adam_steps"]),
+                w0=tensors["w0"],
+                anchor=Anchor(latent if same else tensors["anchor"].requires_grad_()),
+                moments=Moments(tensors["adam.first"], tensors["adam.second"], description["adam_steps"]),
                 step=description["step"],
                 course=Course(course["first_step"], tuple(course["nearest"]), course["idle"]),
                 loss=dict(description["loss"]),

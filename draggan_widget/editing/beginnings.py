@@ -77,8 +77,7 @@ class Beginnings(Timeline):
 
         def set_latent() -> None:
             drag = self._init(ws, [], None)
-            script = (("config", self._config),)
-            self._replace_edit(Moment(drag, None, None, self._now.truncation, script=script))
+            self._replace_edit(Moment(drag, None, None, self._now.truncation, (("config", self._config),)))
 
         return self._command(set_latent)
 

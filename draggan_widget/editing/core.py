@@ -19,7 +19,6 @@ from draggan_widget.config import DragConfig
 from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.chores import Chore, Chores
 from draggan_widget.editing.history import Record
-from draggan_widget.editing.kept import Kept
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.moment import Moment, Snapshot
 from draggan_widget.editing.pictures import Painter
@@ -239,9 +238,8 @@ class Core:
     def _change(self, *ops: Op, **changes: Any) -> None:
         """Another present; ``ops`` are what was done."""
         script = self._now.script
-        if script is not None:
-            for op in ops:
-                script = written(script, op)
+        for op in ops:
+            script = written(script, op)
         self._now = dataclasses.replace(self._now, script=script, **changes)
 
     def _init(self, ws: Tensor, points: Sequence[tuple[int, XY, XY]], mask: np.ndarray | None) -> DragState:
@@ -255,11 +253,6 @@ class Core:
     def _picture(self, ws: Tensor) -> Image.Image:
         with torch.no_grad():
             return dragging.to_image(self.generator.synthesize(ws))
-
-    def _record(self, drag: DragState, seconds: float) -> Record:
-        ws = drag.ws.cpu().numpy().copy()
-        kept = Kept.of(drag, self._now.mask)
-        return Record(drag.step, seconds, tuple(drag.ids), drag.handles, drag.targets, dict(drag.loss), ws, kept)
 
     # --- who is told -----------------------------------------------------------------------------------------------
 
@@ -327,7 +320,7 @@ def first_moment(generator: Generator, config: DragConfig, seed: int, truncation
     label = check_label(label, generator.label_dim)
     ws = generator.mapping(seed=seed, label=label, truncation=truncation)
     drag = dragging.init(generator, ws, [], None, config)
-    return Moment(drag, None, seed, truncation, label=label, script=(("config", config),))
+    return Moment(drag, None, seed, truncation, (("config", config),), label=label)
 
 
 def told(what: str, error: BaseException) -> str:

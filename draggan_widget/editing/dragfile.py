@@ -1,12 +1,14 @@
 """`.drag` files: an edit on disk, from which it goes on exactly as if never interrupted.
 
-A safetensors file: the tensors of the drag state, the mask and the history, and under one key of the header, as JSON,
-everything else. Nothing in it is executed when it is read.
+A safetensors file: numbered tensors, and under one key of the header, as JSON, everything else, which refers to them.
+It holds the state after every step that the history has, so an edit goes on exactly from each of them as well. Nothing
+in it is executed when it is read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -17,19 +19,19 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import check_label
 from draggan_widget.editing.moment import Moment
-from draggan_widget.editing.script import Script, from_json, to_json
+from draggan_widget.editing.script import from_json, to_json
+from draggan_widget.editing.storing import Storage, Stored
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import write_tensors
 
 HEADER = "draggan_edit"
-FORMAT = 1
+FORMAT = 2
 
 
 class DragFileError(ValueError):
@@ -42,32 +44,33 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
     :param source: the name or path the generator was loaded from; None if it was given as an object.
     :raises FileNotFoundError: if there is no such folder.
     """
-    drag_tensors, drag_fields = moment.drag.to_tensors()
-    tensors = {f"drag.{name}": tensor for name, tensor in drag_tensors.items()}
-    if moment.mask is not None:
-        tensors["mask"] = torch.from_numpy(moment.mask)
-    records = []
-    for index, record in enumerate(moment.records):
-        for name in ("handles", "targets", "ws"):
-            tensors[f"history.{index}.{name}"] = torch.from_numpy(getattr(record, name))
-        records.append({"step": record.step, "seconds": record.seconds, "ids": record.ids, "loss": record.loss})
-    script: list[Any] | None = None
-    if moment.script is not None:
-        script, masks = to_json(moment.script)
-        tensors.update({f"script.mask.{number}": torch.from_numpy(mask) for number, mask in enumerate(masks)})
+    storage = Storage()
+
+    def mask_number(mask: np.ndarray | None) -> int | None:
+        return None if mask is None else storage.put(mask)
+
+    records = [
+        {
+            **storage.put_state(record.kept.state(record.ws)),
+            "seconds": record.seconds,
+            "mask": mask_number(record.kept.mask),
+        }
+        for record in moment.records
+    ]
+    script, masks = to_json(moment.script)
     header = {
         "format": FORMAT,
         "generator": {"source": source, "fingerprint": fingerprint(generator)},
         "seed": moment.seed,
         "truncation": moment.truncation,
         "label": moment.label,
-        "drag": drag_fields,
+        "drag": storage.put_state(moment.drag),
+        "mask": mask_number(moment.mask),
         "records": records,
         "script": script,
+        "script_masks": [storage.put(mask) for mask in masks],
     }
-    # Tensors may share memory, which the format does not allow, and may lie on another device.
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_tensors(path, tensors, {HEADER: json.dumps(header)})
+    write_tensors(path, storage.tensors, {HEADER: json.dumps(header)})
 
 
 def read_source(path: str | os.PathLike[str]) -> str | None:
@@ -92,25 +95,28 @@ def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
             "load it with that one: DragGAN.load(path, model=…)"
         )
     try:
-        drag_tensors = {
-            name.removeprefix("drag."): tensor for name, tensor in tensors.items() if name.startswith("drag.")
-        }
-        like = next(generator.parameters())
-        drag = DragState.from_tensors(drag_tensors, header["drag"], device=like.device)
-        mask = check_mask(tensors.get("mask"), generator.resolution)
-        seed, truncation = header["seed"], float(header["truncation"])
-        _check(drag, generator)
-        records = tuple(_record(index, fields, tensors) for index, fields in enumerate(header["records"]))
-        seed = None if seed is None else check_seed(seed)
-        label = header.get("label")  # files from before there were classes have none
-        label = None if label is None else check_label(label, generator.label_dim)
-        return Moment(drag, mask, seed, truncation, records, label, _script(header, tensors))
+        stored = Stored(tensors.__getitem__, next(generator.parameters()).device)
+
+        @functools.cache
+        def mask_of(number: int | None) -> np.ndarray | None:
+            return None if number is None else check_mask(stored.array(number), generator.resolution)
+
+        drag = _checked(stored.state(header["drag"]), generator)
+        records = tuple(
+            Record.of(_checked(stored.state(entry), generator), float(entry["seconds"]), mask_of(entry["mask"]))
+            for entry in header["records"]
+        )
+        seed = None if header["seed"] is None else check_seed(header["seed"])
+        label = None if header["label"] is None else check_label(header["label"], generator.label_dim)
+        script = from_json(header["script"], [stored.array(number) for number in header["script_masks"]])
+        truncation = float(header["truncation"])
+        return Moment(drag, mask_of(header["mask"]), seed, truncation, script, records, label)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
 
 
-def _check(drag: DragState, generator: Generator) -> None:
-    """That the state is one of this generator's. :raises ValueError: if it is not."""
+def _checked(drag: DragState, generator: Generator) -> DragState:
+    """The state, if it is one of this generator's. :raises ValueError: if it is not."""
     if drag.resolution != generator.resolution:
         raise ValueError(f"it is for pictures of {drag.resolution}, not {generator.resolution}")
     for tensor in (drag.latent, drag.w0, drag.anchor.latent, drag.moments.first, drag.moments.second):
@@ -118,6 +124,7 @@ def _check(drag: DragState, generator: Generator) -> None:
     for point in drag.points:
         for part in ("handle", "target", "start"):
             check_xy(f"the {part} of point {point.id}", getattr(point, part), drag.resolution)
+    return drag
 
 
 def fingerprint(generator: Generator) -> str:
@@ -154,19 +161,3 @@ def _header(path: str | os.PathLike[str], file: Any) -> dict[str, Any]:
             f"{os.fspath(path)} has format {found!r}, this version reads {FORMAT}; update draggan_widget"
         )
     return header
-
-
-def _script(header: dict[str, Any], tensors: dict[str, Tensor]) -> Script | None:
-    values = header.get("script")  # files from before there were scripts have none
-    if values is None:
-        return None
-    count = sum(name.startswith("script.mask.") for name in tensors)
-    return from_json(values, [tensors[f"script.mask.{number}"].numpy() for number in range(count)])
-
-
-def _record(index: int, fields: dict[str, Any], tensors: dict[str, Tensor]) -> Record:
-    arrays: dict[str, np.ndarray] = {
-        name: tensors[f"history.{index}.{name}"].numpy() for name in ("handles", "targets", "ws")
-    }
-    handles, targets, ws = arrays["handles"], arrays["targets"], arrays["ws"]
-    return Record(fields["step"], fields["seconds"], tuple(fields["ids"]), handles, targets, fields["loss"], ws)

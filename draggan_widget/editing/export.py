@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import io
-import json
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
-from xml.sax.saxutils import escape
 
 import numpy as np
 from PIL import Image
@@ -20,8 +17,9 @@ from draggan_widget.editing.film import film
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.program import code
+from draggan_widget.editing.provenance import remark, sentence, tool, xmp
 
-__all__ = ["FILES", "KINDS", "Kind", "code", "drag", "film", "latent", "png", "provenance_of"]
+__all__ = ["FILES", "KINDS", "Kind", "code", "drag", "film", "latent", "png"]
 
 Kind = Literal["png", "gif", "mp4", "drag", "latent", "code"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -34,50 +32,22 @@ FILES: dict[Kind, tuple[str, str]] = {
     "code": (".py", "text/x-python"),
 }
 """Kind → the ending of its files, and their media type."""
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""What the IPTC calls media made by a trained model (NewsCodes, Digital Source Type)."""
-XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
-<x:xmpmeta xmlns:x="adobe:ns:meta/">
- <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-  <rdf:Description rdf:about=""
-    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-    xmlns:xmp="http://ns.adobe.com/xap/1.0/">
-   <Iptc4xmpExt:DigitalSourceType>{source_type}</Iptc4xmpExt:DigitalSourceType>
-   <xmp:CreatorTool>{tool}</xmp:CreatorTool>
-  </rdf:Description>
- </rdf:RDF>
-</x:xmpmeta>
-<?xpacket end="r"?>"""
-
-
-def provenance_of(moment: Moment, model: Model) -> dict[str, Any]:
-    """Where the picture of a moment comes from, for ``png``: generator, seed, truncation, class and steps."""
-    known = {
-        "generator": model.name,
-        "seed": moment.seed,
-        "truncation": None if moment.seed is None else moment.truncation,
-        "label": moment.label,
-        "steps": moment.drag.step,
-    }
-    return {name: value for name, value in known.items() if value is not None}
 
 
 def png(image: Image.Image, *, provenance: Mapping[str, Any] | None) -> bytes:
     """A picture as PNG, which says that it was made by a machine, and how.
 
-    It says so to people in the text chunks ``Software``, ``Description`` and ``Comment``, the last being
-    ``provenance`` as JSON, and to programs in XMP, by the IPTC's Digital Source Type.
+    See ``provenance``; the text chunks are ``Software``, ``Description`` and ``Comment``.
 
     :param provenance: what ``provenance_of`` gives, or any names with values that JSON can hold; None: nothing is
         said.
     """
     file, info = io.BytesIO(), PngInfo()
     if provenance is not None:
-        tool = f"draggan_widget {version('draggan_widget')}"
-        info.add_text("Software", tool)
-        info.add_text("Description", _described(provenance))
-        info.add_text("Comment", json.dumps(dict(provenance)))
-        info.add_itxt("XML:com.adobe.xmp", XMP.format(source_type=escape(SOURCE_TYPE), tool=escape(tool)))
+        info.add_text("Software", tool())
+        info.add_text("Description", sentence(provenance))
+        info.add_text("Comment", remark(provenance))
+        info.add_itxt("XML:com.adobe.xmp", xmp())
     image.save(file, "PNG", pnginfo=info)
     return file.getvalue()
 
@@ -108,9 +78,3 @@ def drag(moment: Moment, model: Model) -> bytes:
         path = Path(folder) / "edit.drag"
         save_drag(path, moment, model.generator, model.source)
         return path.read_bytes()
-
-
-def _described(provenance: Mapping[str, Any]) -> str:
-    made = "edited by dragging points" if provenance.get("steps") else "made from a random seed"
-    generator = provenance.get("generator")
-    return f"AI-generated picture{'' if generator is None else f' of the generator {generator}'}, {made}"

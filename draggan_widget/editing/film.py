@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from fractions import Fraction
 from types import ModuleType
@@ -18,6 +18,7 @@ from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.moment import Moment
+from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
 from draggan_widget.generators import Generator
 
 MOST_FRAMES = 120
@@ -39,19 +40,28 @@ LOOK_EVERY = 0.01
 """Seconds between looks at whether a file is written."""
 
 
-def film(kind: Literal["gif", "mp4"], moment: Moment, generator: Generator, *, handles: bool = False) -> Chore[bytes]:
+def film(
+    kind: Literal["gif", "mp4"],
+    moment: Moment,
+    generator: Generator,
+    *,
+    handles: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+) -> Chore[bytes]:
     """A chore that makes the film of an edit, from its beginning to ``moment``.
 
     There are at most 120 frames, of 40 to 120 ms each, the last of which stays for 1.5 s. Where pictures have alpha
     they lie on white.
 
-    :param handles: whether handles and targets are drawn.
+    :param handles: whether handles and targets are drawn. :param provenance: what ``provenance_of`` gives, or any
+        names with values that JSON can hold: the film says that it was made by a machine, and how; None: nothing is
+        said.
     :raises ValueError: for another kind. :raises ModuleNotFoundError: for an MP4 without PyAV, saying how to get it.
     """
     if kind not in ("gif", "mp4"):
         raise ValueError(f"there is no film {kind!r}; there are gif and mp4")
     frames = _Frames(moment, generator, handles)
-    return _gif(frames) if kind == "gif" else _mp4(frames, _video_library())
+    return _gif(frames, provenance) if kind == "gif" else _mp4(frames, provenance, _video_library())
 
 
 class _Frames:
@@ -87,7 +97,7 @@ class _Frames:
         return picture.convert("RGB")
 
 
-def _gif(frames: _Frames) -> Chore[bytes]:
+def _gif(frames: _Frames, provenance: Mapping[str, Any] | None) -> Chore[bytes]:
     # One palette for all and no dithering: what does not move does not flicker either.
     pictures = []
     for number, picture in enumerate(frames, start=1):
@@ -98,6 +108,7 @@ def _gif(frames: _Frames) -> Chore[bytes]:
         pictures[number] = picture.quantize(palette=palette, dither=Image.Dither.NONE)
         yield 0.7 + 0.2 * (number + 1) / len(frames)
     durations = [frames.milliseconds] * (len(frames) - 1) + [HOLD]
+    said = {} if provenance is None else {"comment": f"{sentence(provenance, 'film')}\n{remark(provenance)}"}
     file, written, stop = io.BytesIO(), 0, threading.Event()
 
     def rest() -> Iterator[Image.Image]:
@@ -111,7 +122,7 @@ def _gif(frames: _Frames) -> Chore[bytes]:
     with ThreadPoolExecutor(1, "draggan-gif") as pool:
         try:
             done = pool.submit(
-                pictures[0].save, file, "GIF", save_all=True, append_images=rest(), duration=durations, loop=0
+                pictures[0].save, file, "GIF", save_all=True, append_images=rest(), duration=durations, loop=0, **said
             )
             while not wait([done], LOOK_EVERY).done:
                 yield 0.9 + 0.1 * written / len(frames)
@@ -119,7 +130,7 @@ def _gif(frames: _Frames) -> Chore[bytes]:
         finally:
             stop.set()
     yield 1.0
-    return file.getvalue()
+    return file.getvalue() if provenance is None else gif_with_xmp(file.getvalue())
 
 
 def _at_most(picture: Image.Image, width: int) -> Image.Image:
@@ -143,9 +154,12 @@ def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
     return palette
 
 
-def _mp4(frames: _Frames, av: ModuleType) -> Chore[bytes]:
+def _mp4(frames: _Frames, provenance: Mapping[str, Any] | None, av: ModuleType) -> Chore[bytes]:
     file, done, hold = io.BytesIO(), 0, -(-HOLD // frames.milliseconds)
     with av.open(file, "w", format="mp4") as container:
+        if provenance is not None:
+            tags = {"encoding_tool": tool(), "description": sentence(provenance, "film"), "comment": remark(provenance)}
+            container.metadata.update(tags)
         stream = container.add_stream("libx264", rate=Fraction(1000, frames.milliseconds))
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "18", "preset": "fast"}
         stream.codec_context.colorspace, stream.codec_context.color_range = SMPTE_170M, LIMITED
@@ -161,7 +175,7 @@ def _mp4(frames: _Frames, av: ModuleType) -> Chore[bytes]:
                 yield 0.95 * done / (len(frames) - 1 + hold)
         container.mux(stream.encode(None))
     yield 1.0
-    return file.getvalue()
+    return file.getvalue() if provenance is None else mp4_with_xmp(file.getvalue())
 
 
 def _even(picture: Image.Image) -> Image.Image:

@@ -14,6 +14,8 @@ from draggan_widget.editing.kept import Kept
 if TYPE_CHECKING:
     import pandas as pd
 
+    from draggan_widget.dragging import DragState
+
 MOST_RECORDS = 2000
 """Above so many, records are thinned evenly: an edit that goes on for ever needs no more memory for it."""
 
@@ -35,8 +37,15 @@ class Record:
     """The terms of the loss whose gradient led here; empty at the start."""
     ws: np.ndarray
     """(1, num_ws, w_dim), the latent."""
-    kept: Kept | None = dataclasses.field(default=None, repr=False, compare=False)
-    """What it takes besides to go on from here exactly; None where it is not known any more."""
+    kept: Kept = dataclasses.field(repr=False, compare=False)
+    """What it takes besides to go on from here exactly."""
+
+    @classmethod
+    def of(cls, drag: DragState, seconds: float, mask: np.ndarray | None) -> Record:
+        """That of a state. :param mask: (H, W) of the edit, or None, as it was given."""
+        ws = drag.ws.cpu().numpy().copy()
+        kept = Kept.of(drag, mask)
+        return cls(drag.step, seconds, drag.ids, drag.handles, drag.targets, dict(drag.loss), ws, kept)
 
     @property
     def distances(self) -> np.ndarray:

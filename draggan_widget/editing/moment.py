@@ -23,11 +23,11 @@ class Moment:
     seed: int | None
     """Of the picture the edit began with; None if it began with a latent of unknown origin."""
     truncation: float
+    script: Script
+    """All that was done."""
     records: tuple[Record, ...] = ()
     label: int | None = None
     """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
-    script: Script | None = ()
-    """All that was done; None where it is not known, in an edit from an older file say."""
 
     @property
     def seconds(self) -> float:

@@ -32,10 +32,10 @@ def read_mask(text, kind):
 def code(moment: Moment, model: Model) -> str:
     """Python that makes the edit again and ends with its latent as ``ws`` and its picture as ``image``.
 
-    The latent is the same to rounding. An edit that was one run is one call of ``drag``; one in which
-    something was changed on the way is told step by step. Masks stand in the code. It expects a variable ``generator``
-    where the model was given as an object, and the file ``latent.npz`` of the latent where the edit did not begin with
-    a seed, or where it is not known how it came about; comments say so.
+    The latent is the same to the bit on the same processor; on a GPU, where steps of a run are taken several at once,
+    to rounding. An edit that was one run is one call of ``drag``; one in which something was changed on the way is told
+    step by step. Masks stand in the code. It expects a variable ``generator`` where the model was given as an object,
+    and the file ``latent.npz`` of the latent where the edit did not begin with a seed; comments say so.
     """
     return _Program(moment, model).text()
 
@@ -51,14 +51,8 @@ class _Program:
 
     def text(self) -> str:
         beginning = self._beginning()
-        script = self._moment.script
-        if not script or script[0][0] != "config":
-            self._add("# How this edit came about is not known any more, only where it led.")
-            self._add(STORED)
-            self._add(f"ws = {self._stored('ws')}")
-        else:
-            self._edit(script)
-            beginning += self._first_latent()
+        self._edit(self._moment.script)
+        beginning += self._first_latent()
         self._imports.add("dragging")
         body = [*beginning, *self._masks_text(), *self._lines, "image = dragging.to_image(generator.synthesize(ws))"]
         return "\n".join([*self._head(), "", *body]) + "\n"
@@ -92,14 +86,10 @@ class _Program:
     def _first_latent(self) -> list[str]:
         moment = self._moment
         if moment.seed is None:
-            return [STORED, f"ws = {self._stored('w0')}"]
+            self._modules |= {"numpy", "torch"}
+            return [STORED, f'ws = torch.from_numpy(np.load("{LATENT_FILE}")["w0"]).to(next(generator.parameters()))']
         label = "" if moment.label is None else f", label={moment.label}"
         return [f"ws = generator.mapping(seed={moment.seed}{label}, truncation={moment.truncation!r})"]
-
-    def _stored(self, name: str) -> str:
-        self._modules |= {"numpy", "torch"}
-        where = ".to(next(generator.parameters()))"
-        return f'torch.from_numpy(np.load("{LATENT_FILE}")["{name}"]){where}'
 
     def _masks_text(self) -> list[str]:
         if not self._mask_lines:

@@ -10,7 +10,7 @@ from typing import Any
 
 from draggan_widget import dragging
 from draggan_widget.editing.core import Core
-from draggan_widget.editing.history import appended
+from draggan_widget.editing.history import Record, appended
 from draggan_widget.editing.threads import Threads
 
 RATE_WINDOW = 10
@@ -138,11 +138,12 @@ class Runs(Core):
 
     def _step(self, at_most: int | None = 1) -> None:
         began = time.perf_counter()
-        records = self._now.records or (self._record(self._now.drag, 0.0),)
+        mask = self._now.mask
+        records = self._now.records or (Record.of(self._now.drag, 0.0, mask),)
         drags = self._threads(lambda: dragging.stride(self.generator, self._now.drag, at_most))
         seconds, spent = self._now.seconds, time.perf_counter() - began
         for number, drag in enumerate(drags, start=1):
-            records = appended(records, self._record(drag, seconds + spent * number / len(drags)))
+            records = appended(records, Record.of(drag, seconds + spent * number / len(drags), mask))
         self._step_seconds = spent / len(drags)
         self._change(("steps", len(drags)), drag=drags[-1], records=records)
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import dataclasses
 from concurrent.futures import Future
 
-import torch
-
 from draggan_widget import dragging
-from draggan_widget.dragging.adam import Moments
 from draggan_widget.editing.history import Record, at_step
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.runs import Runs, count
@@ -84,7 +81,7 @@ class Timeline(Runs):
             return
         drag = dragging.with_config(self.generator, shown.drag, self._config)
         script = shown.script
-        if script is not None and shown.drag.config != self._config:
+        if shown.drag.config != self._config:
             script = written(script, ("config", self._config))
         self._now = dataclasses.replace(shown, drag=dragging.begin_run(drag), script=script)
 
@@ -95,22 +92,8 @@ class Timeline(Runs):
             return now
         place = at_step(now.records, step)
         record, records = now.records[place], now.records[: place + 1]
-        script = None if now.script is None else until(now.script, record.step)
-        if record.kept is not None:
-            return dataclasses.replace(
-                now, drag=record.kept.state(record.ws), mask=record.kept.mask, records=records, script=script
-            )
-        # From a file: Adam begins anew, and references are taken where the handles were.
-        points = [
-            (number, (float(x), float(y)), (float(to_x), float(to_y)))
-            for number, (x, y), (to_x, to_y) in zip(record.ids, record.handles, record.targets, strict=True)
-        ]
-        drag = self._init(torch.from_numpy(record.ws), points, now.mask)
-        old = now.drag
-        drag = dataclasses.replace(
-            drag, w0=old.w0, anchor=old.anchor, step=record.step, moments=Moments.zeros_like(old.w0)
-        )
-        return dataclasses.replace(now, drag=drag, records=records, script=None)
+        drag, mask = record.kept.state(record.ws), record.kept.mask
+        return dataclasses.replace(now, drag=drag, mask=mask, records=records, script=until(now.script, record.step))
 
     def _travel(self, source: list[Moment], other: list[Moment], name: str) -> None:
         if not source:

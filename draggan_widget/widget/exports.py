@@ -15,6 +15,7 @@ from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.export import FILES, Kind
 from draggan_widget.editing.film import film
 from draggan_widget.editing.program import code
+from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.widget import protocol
 
 SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items()} | {".npy": "latent"}
@@ -30,16 +31,17 @@ def kind_of(path: Path) -> Kind:
 def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Chore[bytes]:
     """A chore that makes the file of a kind of what is shown when it begins.
 
-    :param handles: whether films show handles and targets. :param provenance: whether a PNG says how it was made.
+    :param handles: whether films show handles and targets. :param provenance: whether pictures and films say how they
+        were made.
     :param bare: whether a latent is ``.npy``, ``ws`` alone.
     """
     snapshot = session.latest
     moment, model = snapshot.seen, snapshot.model
-    if kind in ("gif", "mp4"):
-        return (yield from film("gif" if kind == "gif" else "mp4", moment, model.generator, handles=handles))
+    said = provenance_of(moment, model) if provenance else None
+    if kind == "gif" or kind == "mp4":
+        return (yield from film(kind, moment, model.generator, handles=handles, provenance=said))
     yield 0.0
     if kind == "png":
-        said = export.provenance_of(moment, model) if provenance else None
         return export.png(session.picture(moment), provenance=said)
     if kind == "drag":
         return export.drag(moment, model)

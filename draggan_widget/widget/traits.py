@@ -54,7 +54,7 @@ class EditTraits(anywidget.AnyWidget):
     tracking_radius = traitlets.Float(12.0, allow_none=True, help="r2 at 512 px; None likewise").tag(sync=True)
     space = traitlets.Unicode("w_plus", allow_none=True, help="w_plus or w; None likewise").tag(sync=True)
     speed = traitlets.Float(None, allow_none=True, help="largest number of steps a second; None: any").tag(sync=True)
-    provenance = traitlets.Bool(True, help="whether a saved PNG says that it was made by a machine").tag(sync=True)
+    provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     mask = traitlets.Any(None, allow_none=True, help="(H, W), 1 = may move; None = everything may")
 
     _session: Session

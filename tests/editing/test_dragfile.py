@@ -3,20 +3,29 @@ from __future__ import annotations
 import json
 import os
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget.dragging import DragState
-from draggan_widget.editing import DragFileError, Session, load_drag, save_drag
+from draggan_widget.config import DragConfig
+from draggan_widget.editing import DragFileError, Session, dragfile, load_drag, save_drag
+from draggan_widget.editing.storing import Stored
 
 
 @pytest.fixture
 def moment(generator):
     session = Session(generator, seed=1)
+    session.put_point(1, handle=(30, 30), target=(36, 30))
+    session.step_once()
     yield session.now()
     session.close()
+
+
+def number(header, name):
+    """The tensor of the present state by that name."""
+    return str(header["drag"]["tensors"][name])
 
 
 def test_a_missing_file_is_not_found(generator, tmp_path):
@@ -64,14 +73,18 @@ def test_a_broken_save_leaves_the_old_file(moment, generator, tmp_path, monkeypa
         lambda header, tensors: header.pop("generator"),
         lambda header, tensors: header.update(seed="seven"),
         lambda header, tensors: header.update(truncation=None),
-        lambda header, tensors: header["drag"].update(resolution=[32, 32]),
-        lambda header, tensors: header["drag"]["points"].append(
-            {"id": 1, "handle": [99, 0], "target": [0, 0], "start": [0, 0]}
+        lambda header, tensors: header["drag"]["state"].update(resolution=[32, 32]),
+        lambda header, tensors: header["drag"]["state"]["points"].append(
+            {"id": 2, "handle": [99, 0], "target": [0, 0], "start": [0, 0]}
         ),
-        lambda header, tensors: tensors.update({"drag.ws": tensors["drag.ws"][:, :3].clone()}),
-        lambda header, tensors: tensors["drag.ws"].fill_(float("nan")),
-        lambda header, tensors: tensors.pop("drag.adam.first"),
-        lambda header, tensors: tensors.update(mask=torch.ones(3, 3)),
+        lambda header, tensors: tensors.update({number(header, "w0"): torch.zeros(1, 3, 16)}),
+        lambda header, tensors: tensors[number(header, "w0")].fill_(float("nan")),
+        lambda header, tensors: tensors.update({number(header, "ws"): torch.zeros(1, 99, 16)}),
+        lambda header, tensors: tensors.pop(number(header, "adam.first")),
+        lambda header, tensors: header["records"][0]["tensors"].pop("adam.second"),
+        lambda header, tensors: header["records"][0].update(seconds="long"),
+        lambda header, tensors: header.update(mask=int(number(header, "w0"))),
+        lambda header, tensors: header.pop("script"),
     ],
 )
 def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(moment, generator, tmp_path, spoil):
@@ -100,7 +113,7 @@ def test_a_newer_format_and_a_missing_folder_are_named(moment, generator, tmp_pa
     path = tmp_path / "a.drag"
     header = {"format": 9, "generator": {"fingerprint": "", "source": None}}
     safetensors.torch.save_file({"a": torch.zeros(2)}, path, metadata={"draggan_edit": json.dumps(header)})
-    with pytest.raises(DragFileError, match="format 9, this version reads 1; update"):
+    with pytest.raises(DragFileError, match="format 9, this version reads 2; update"):
         load_drag(path, generator)
 
 
@@ -108,12 +121,73 @@ def test_a_state_is_read_onto_the_generators_device(moment, generator, tmp_path,
     path = tmp_path / "a.drag"
     save_drag(path, moment, generator, None)
     asked = []
-    real = DragState.from_tensors
 
-    def from_tensors(tensors, description, device="none"):
-        asked.append(device)
-        return real(tensors, description, device)
+    class Watched(Stored):
+        def __init__(self, tensor, device):
+            asked.append(device)
+            super().__init__(tensor, device)
 
-    monkeypatch.setattr(DragState, "from_tensors", from_tensors)
+    monkeypatch.setattr(dragfile, "Stored", Watched)
     load_drag(path, generator)
     assert asked == [next(generator.parameters()).device]
+
+
+@pytest.mark.parametrize("method", ["default", "paper", "official"])
+def test_from_every_step_of_a_loaded_edit_it_goes_on_exactly_as_it_did(generator, tmp_path, method):
+    config = DragConfig(method=method, learning_rate=0.05, mask_weight=5.0, tolerance=0.0, stall_steps=None)
+    first = Session(generator, seed=3, config=config)
+    first.put_point(1, handle=(30, 30), target=(40, 30))
+    for change in (
+        lambda: None,
+        lambda: first.set_mask(np.pad(np.ones((40, 40), np.float32), 12)),
+        lambda: first.put_point(2, handle=(20, 44), target=(20, 50)),
+        lambda: first.set_config(config.replace(space="w", learning_rate=0.02)),
+        lambda: first.set_mask(None),
+        lambda: first.remove_points([1]),
+    ):
+        change()
+        first.step_once()
+        first.step_once()
+    moment = first.now()
+    save_drag(tmp_path / "a.drag", moment, generator, None)
+    second = Session(generator, seed=4)
+    second.restore(load_drag(tmp_path / "a.drag", generator))
+    try:
+        for step in (0, 3, 6, 9, 11):
+            for session in (first, second):
+                session.restore(moment if session is first else load_drag(tmp_path / "a.drag", generator))
+                session.branch(step)
+                session.step_once()
+                session.step_once()
+            ours, theirs = second.now(), first.now()
+            assert torch.equal(ours.drag.ws, theirs.drag.ws), step
+            np.testing.assert_array_equal(ours.drag.handles, theirs.drag.handles)
+            np.testing.assert_array_equal(ours.mask, theirs.mask)
+            assert ours.drag.config == theirs.drag.config
+            assert ours.script[-1] == theirs.script[-1]
+            assert [record.step for record in ours.records] == list(range(step + 3))
+    finally:
+        first.close()
+        second.close()
+
+
+def test_what_states_share_is_in_the_file_once_and_shared_again_when_it_is_read(generator, tmp_path):
+    session = Session(generator, seed=3, config=DragConfig(learning_rate=0.05, tolerance=0.0, stall_steps=None))
+    session.set_mask(np.pad(np.ones((40, 40), np.float32), 12))
+    session.put_point(1, handle=(30, 30), target=(40, 30))
+    for _ in range(20):
+        session.step_once()
+    moment = session.now()
+    session.close()
+    path = tmp_path / "a.drag"
+    save_drag(path, moment, generator, None)
+    with safetensors.safe_open(path, framework="pt") as file:
+        shapes = [tuple(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
+    edited, whole = (1, 6, generator.w_dim), (1, generator.num_ws, generator.w_dim)
+    assert shapes.count((64, 64)) == 1
+    assert shapes.count(whole) == 1
+    assert shapes.count(edited) == 3 * 20
+    records = load_drag(path, generator).records
+    for share in ("w0", "anchor", "mask"):
+        assert len({id(getattr(record.kept.rest, share)) for record in records}) == 1
+    assert len({id(record.kept.rest.points[0].reference) for record in records[1:]}) == 1

@@ -24,7 +24,7 @@ def records_of(*ways, targets=None):
     ids = tuple(range(1, len(places) + 1))
     ws = np.zeros((1, 1, 1))
     return tuple(
-        Record(n, 0.0, ids, np.array([place[n] for place in places], float), ends, {}, ws)
+        Record(n, 0.0, ids, np.array([place[n] for place in places], float), ends, {}, ws, None)
         for n in range(len(places[0]))
     )
 
@@ -139,7 +139,7 @@ def test_another_target_begins_a_new_course():
 def test_without_records_or_points_there_is_nothing_to_warn_of():
     assert warning_of((), CONFIG, "idle") == ""
     assert warning_of(records_of(RESTING)[:1], CONFIG, "idle") == ""
-    empty = Record(0, 0.0, (), np.zeros((0, 2)), np.zeros((0, 2)), {}, np.zeros((1, 1, 1)))
+    empty = Record(0, 0.0, (), np.zeros((0, 2)), np.zeros((0, 2)), {}, np.zeros((1, 1, 1)), None)
     records = tuple(dataclasses.replace(empty, step=n) for n in range(30))
     assert warning_of(records, CONFIG, "stopped") == ""
 
@@ -148,7 +148,7 @@ def test_without_records_or_points_there_is_nothing_to_warn_of():
 
 
 def moment_of(drag, records=()):
-    return Moment(drag, None, 1, 1.0, records)
+    return Moment(drag, None, 1, 1.0, (), records)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_an_observer_tells_of_a_real_drag(generator):
 def test_a_warning_goes_when_somebody_moves_the_target(generator):
     drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
     records = tuple(
-        Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy()) for n in range(20)
+        Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
     )
     observer = Observer()
     assert observer.observe(generator, moment_of(drag, records), "stalled").warning

@@ -59,10 +59,9 @@ def test_bad_masks_are_named(mask, says):
 
 def records():
     ws = np.zeros((1, 2, 3), np.float32)
-    start = Record(0, 0.0, (1,), np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]), {}, ws)
-    then = Record(
-        1, 0.5, (1, 2), np.array([[3.0, 0.0], [9.0, 9.0]]), np.array([[3.0, 4.0], [9.0, 9.0]]), {"motion": 1.0}, ws
-    )
+    start = Record(0, 0.0, (1,), np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]), {}, ws, None)
+    places, ends = np.array([[3.0, 0.0], [9.0, 9.0]]), np.array([[3.0, 4.0], [9.0, 9.0]])
+    then = Record(1, 0.5, (1, 2), places, ends, {"motion": 1.0}, ws, None)
     return [start, then]
 
 

@@ -1,16 +1,18 @@
-"""Looking at the past of an edit, going on from there, thinning, scripts and suggested masks."""
+"""Looking at the past of an edit, going on from there, thinning and scripts."""
 
 from __future__ import annotations
+
+import dataclasses
+import gc
 
 import numpy as np
 import pytest
 import torch
 from planted import Planted
 
-from draggan_widget import DragConfig
+from draggan_widget import DragConfig, dragging
 from draggan_widget.editing import Record, Session
-from draggan_widget.editing.automask import suggest_mask
-from draggan_widget.editing.history import appended, at_step
+from draggan_widget.editing.history import MOST_RECORDS, appended, at_step
 from draggan_widget.editing.settings import with_settings
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
@@ -72,13 +74,38 @@ def test_records_are_thinned_evenly_with_both_ends_kept():
     records: tuple[Record, ...] = ()
     for step in range(5000):
         records = appended(
-            records, Record(step, 0.0, (), np.empty((0, 2)), np.empty((0, 2)), {}, np.empty(0)), most=100
+            records, Record(step, 0.0, (), np.empty((0, 2)), np.empty((0, 2)), {}, np.empty(0), None), most=100
         )
         assert len(records) <= 101
     steps = [record.step for record in records]
     assert (steps[0], steps[-1]) == (0, 4999)
     assert len(set(np.diff(steps[:-1]))) == 1
     assert steps[at_step(records, 1000)] <= 1000
+
+
+def test_a_run_of_thousands_of_steps_keeps_no_more_than_it_says_and_every_kept_one_can_be_gone_on_from(monkeypatch):
+    def walk(_generator, drag, _at_most):
+        latent = (drag.ws + 1e-4).requires_grad_()
+        return [dataclasses.replace(drag, latent=latent, step=drag.step + 1)]
+
+    monkeypatch.setattr(dragging, "stride", walk)
+    session = Session(Planted((32, 48)), seed=1, config=ENDLESS.replace(max_steps=5000))
+    try:
+        session.put_point(1, handle=(20, 15), target=(40, 20))
+        session.start()
+        assert session.finished().result(60).reason == "capped"
+        gc.collect()
+        alive = [each for each in gc.get_objects() if isinstance(each, Record) and each.kept is not None]
+        steps = [record.step for record in session.now().records]
+        assert len(alive) == len(steps) <= MOST_RECORDS
+        assert (steps[0], steps[-1]) == (0, 5000)
+        assert set(np.diff(steps)) == {4}, "of 5,000 every 4th, since every 2nd would be too many"
+        session.branch(2501).result(5)
+        moment = session.now()
+        assert (moment.drag.step, len(moment.records)) == (2500, 626)
+        assert ("steps", 2500) in moment.script
+    finally:
+        session.close()
 
 
 def test_settings_are_taken_one_by_one_and_none_is_the_generators_own():
@@ -103,18 +130,6 @@ def test_settings_are_taken_one_by_one_and_none_is_the_generators_own():
 def test_a_setting_that_cannot_be_taken_is_named_with_what_can_be(values, told):
     with pytest.raises(ValueError, match=told):
         with_settings(Planted((32, 32)), ENDLESS, None, values)
-
-
-def test_a_suggested_mask_is_open_around_the_way_of_each_handle_and_closes_softly():
-    start, target = np.array([[30.0, 40.0]]), np.array([[50.0, 40.0]])
-    mask = suggest_mask(start, start, target, (128, 128))
-    assert (mask.dtype, mask.shape) == (np.float32, (128, 128))
-    assert mask[40, 30:51].min() == 1
-    assert mask[127, 127] == mask[0, 127] == 0
-    assert ((mask > 0) & (mask < 1)).any()
-    far = suggest_mask(start, start, np.array([[110.0, 40.0]]), (128, 128))
-    assert (far > 0.5).sum() > (mask > 0.5).sum()
-    assert suggest_mask(start, start, start, (128, 128))[40, 30] == 1
 
 
 def test_editing_in_w_moves_all_rows_alike(session):

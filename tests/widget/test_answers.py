@@ -127,11 +127,14 @@ def test_python_writes_the_same_files(editor, tmp_path):
         editor.export(tmp_path / name)
     picture = Image.open(tmp_path / "edit.png")
     assert "AI-generated" in picture.text["Description"]
+    assert b"AI-generated" in (tmp_path / "edit.gif").read_bytes()
     np.testing.assert_array_equal(np.load(tmp_path / "edit.npy"), editor.latent)
     assert (tmp_path / "edit.py").read_text() == editor.code()
     editor.provenance = False
     editor.export(tmp_path / "edit.png")
     assert not Image.open(tmp_path / "edit.png").text
+    editor.export(tmp_path / "edit.gif")
+    assert b"AI-generated" not in (tmp_path / "edit.gif").read_bytes()
     with pytest.raises(ValueError, match="an edit can be written as"):
         editor.export(tmp_path / "edit.bmp")
 

@@ -60,7 +60,7 @@ def snapshots():
     state = dragging.init(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
     found = []
     for _ in range(8):
-        found.append(Snapshot("running", "", Moment(state, None, 0, 0.7), True, False, None, model))
+        found.append(Snapshot("running", "", Moment(state, None, 0, 0.7, ()), True, False, None, model))
         state = dragging.step(generator, state)
     return found
 
@@ -183,7 +183,7 @@ def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
     first = settled(snapshots[0])
     stream.offer(first)
     moved = dragging.move_target(first.moment.drag, 1, (11, 11))
-    stream.offer(dataclasses.replace(first, moment=Moment(moved, None, 0, 0.7)))
+    stream.offer(dataclasses.replace(first, moment=Moment(moved, None, 0, 0.7, ())))
     assert len(rendered) == 1
 
 
