@@ -5,16 +5,19 @@ from __future__ import annotations
 import collections
 import dataclasses
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
 from draggan_widget import dragging
-from draggan_widget.editing.core import Core
+from draggan_widget.editing.core import Core, T
 from draggan_widget.editing.history import Record, appended
 from draggan_widget.editing.threads import Threads
 
 RATE_WINDOW = 10
 """Steps, or times that several are taken at once, over which the step rate is averaged."""
+RESTS_AFTER = 0.2
+"""Seconds without a step after which a run that waits for the pointer is resting: a hand that pulls slowly is not."""
 LOOK_EVERY = 1.0
 """Seconds between looks at whether somebody is still there, while a run waits at its target for the pointer."""
 
@@ -26,6 +29,8 @@ class _Run:
     """When steps ended, several of which may end at once, and how many of the drag's were done then."""
     due: float = 0.0
     """When the next step may begin, where the speed is limited."""
+    rests_at: float = 0.0
+    """When it counts as resting unless there is another step."""
 
 
 class Runs(Core):
@@ -88,6 +93,10 @@ class Runs(Core):
 
         return self._command(let_go)
 
+    def beside(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
+        return self._threads.aside(work)
+
     # --- in the worker thread --------------------------------------------------------------------------------------
 
     def _begin_edit(self) -> None:
@@ -115,10 +124,13 @@ class Runs(Core):
                 self._set_status("paused", "Paused, because nobody was looking.")
             elif dragging.terminate(self._now.drag) is not None:
                 if not self._end_if_over():
+                    # While the pointer is down, a run waits for it to move on.
+                    if not self._resting and (early := run.rests_at - time.perf_counter()) > 0:
+                        return early
                     if not self._resting:
                         self._resting = True
                         self._publish()
-                    return LOOK_EVERY  # while the pointer is down, a run waits for it to move on
+                    return LOOK_EVERY
             elif (early := run.due - time.perf_counter()) > 0:
                 return min(early, LOOK_EVERY)
             else:

@@ -9,9 +9,10 @@ and keeps the browser from showing it.
 from __future__ import annotations
 
 import collections
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import torch
@@ -50,16 +51,18 @@ class Threads:
         """What ``work`` returns, which is a piece of ``size``: in proportion to this it takes its time."""
         threads = torch.get_num_threads()
         alone = threads == 1 or (self._trials.popleft() if self._trials else self._alone())
-        torch.set_num_threads(1 if alone else threads)
         began = time.perf_counter()
-        try:
+        with _threads(1 if alone else threads):
             done = work()
-        finally:
-            torch.set_num_threads(threads)
         if self._warm:  # the first piece prepares what the others find ready
             self._learn(alone, (time.perf_counter() - began) / size)
         self._warm = True
         return done
+
+    def aside(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, which is of another kind, done with as many threads; nothing is learned from it."""
+        with _threads(1 if self._alone() else torch.get_num_threads()):
+            return work()
 
     def _alone(self) -> bool:
         return self._seconds.get(True, math.inf) < self._seconds.get(False, math.inf)
@@ -77,3 +80,13 @@ class Threads:
         self._until_trial -= 1
         if not self._trials and (self._until_trial <= 0 or (not alone and seconds > SURPRISE * before)):
             self._trials.append(not alone)
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -313,7 +313,7 @@ class DragGAN(EditTraits):
         waited_for = snapshot.held if snapshot.settled else now - self._still_at < OBSERVE_EVERY
         if waited_for or not self._attended():
             return
-        if self._observer.look(snapshot.model.generator, snapshot.seen):
+        if self._session.beside(lambda: self._observer.look(snapshot.model.generator, snapshot.seen)):
             self._observed_at = 0.0
             self._stream.retell()
 

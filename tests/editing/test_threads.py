@@ -96,6 +96,16 @@ def test_pieces_of_different_size_are_compared_by_what_a_whole_one_would_take(ma
     assert threads.expected == pytest.approx(1.0)
 
 
+def test_other_work_has_as_many_threads_and_teaches_nothing(machine):
+    threads = Threads()
+    assert threads.aside(torch.get_num_threads) == 2
+    machine.together = 10.0
+    done(machine, threads, 4)
+    assert threads.aside(torch.get_num_threads) == 1
+    assert torch.get_num_threads() == 2
+    assert threads.expected == pytest.approx(1.0)
+
+
 def test_a_torch_with_one_thread_keeps_it(machine):
     torch.set_num_threads(1)
     threads = Threads()

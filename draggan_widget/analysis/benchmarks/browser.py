@@ -252,8 +252,7 @@ class _Pulls:
         return seen
 
     def seconds_to_step(self, step: int) -> float:
-        """Seconds from the first move since ``forget`` to the first picture of at least that step."""
-        self.page.wait_for_function("step => bench.draws.some(draw => draw.step >= step)", arg=step, timeout=120_000)
-        seen = self.seen()
-        first = next(draw["at"] for draw in seen["draws"] if draw["step"] >= step)
-        return float(first - seen["moves"][0]) / 1000
+        """Seconds from the first move since ``forget`` to the first picture after it of at least that step."""
+        found = "bench.draws.find(draw => draw.step >= step && draw.at >= bench.moves[0])"
+        self.page.wait_for_function(f"step => {found}", arg=step, timeout=120_000)
+        return float(self.page.evaluate(f"step => {found}.at - bench.moves[0]", step)) / 1000
