@@ -126,7 +126,7 @@ class Runs(Core):
                 if not self._end_if_over():
                     # While the pointer is down, a run waits for it to move on.
                     if not self._resting and (early := run.rests_at - time.perf_counter()) > 0:
-                        return early
+                        return min(early, LOOK_EVERY)
                     if not self._resting:
                         self._resting = True
                         self._publish()
@@ -137,7 +137,9 @@ class Runs(Core):
                 self._resting = False
                 began = time.perf_counter()
                 self._step(None if self._speed is None else 1)
-                run.ends.append((time.perf_counter(), self._now.drag.step))
+                ended = time.perf_counter()
+                run.ends.append((ended, self._now.drag.step))
+                run.rests_at = ended + RESTS_AFTER
                 run.due = 0.0 if self._speed is None else began + 1 / self._speed
                 if not self._end_if_over():
                     self._publish()

@@ -10,7 +10,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import strides
-from draggan_widget.editing import Session, load_drag, save_drag
+from draggan_widget.editing import Session, load_drag, runs, save_drag
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
 NEVER = FAST.replace(tolerance=0.0, stall_steps=None, max_steps=None)
@@ -124,10 +124,10 @@ def test_stop_ends_a_run_that_would_go_on_and_start_takes_it_up_again(make, log)
 def test_the_cap_counts_each_run_anew(make):
     session = make(NEVER.replace(max_steps=4))
     pull(session)
-    for runs in (1, 2):
+    for number in (1, 2):
         session.start()
         result = session.finished().result(20)
-        assert (result.reason, result.steps) == ("capped", 4 * runs)
+        assert (result.reason, result.steps) == ("capped", 4 * number)
     assert "Reached 4 steps" in session.latest.message
 
 
@@ -144,6 +144,30 @@ def test_while_pulling_a_run_waits_at_the_target_and_follows_it_further(make, lo
     assert session.finished().result(20).reason == "arrived"
     assert session.latest.points()[0]["target"] == [35, 30]
     assert session.latest.step > 0
+
+
+def test_a_run_whose_pointer_keeps_still_comes_to_rest_until_that_moves_on(make, log):
+    session = make(FAST.replace(tolerance=3.0))
+    pull(session, pulling=True, target=(34, 30))
+    session.start(by_view=True)
+    rested = log.wait_for(lambda s: s.resting)
+    assert rested.status == "running"
+    assert rested.step > 0
+    session.put_point(1, target=(35, 31), pulling=True)
+    again = log.wait_for(lambda s: s.resting and s.step > rested.step)
+    between = [s for s in log.snapshots if rested.step < s.step <= again.step and not s.resting]
+    assert between, "on its way it does not rest"
+
+
+def test_a_hand_that_pulls_slowly_is_not_at_rest_between_its_moves(make, log, monkeypatch):
+    monkeypatch.setattr(runs, "RESTS_AFTER", 1000)
+    session = make(FAST.replace(tolerance=3.0))
+    pull(session, pulling=True, target=(34, 30))
+    session.start(by_view=True)
+    for target in ((34, 30), (35, 31), (34, 31)):
+        session.put_point(1, target=target, pulling=True)
+        log.wait_for(lambda s, t=target: s.step and s.points()[0]["target"] == [*t] and s.points()[0]["distance"] <= 3)
+    assert not any(snapshot.resting for snapshot in log.snapshots)
 
 
 def test_one_undo_takes_back_a_gesture_with_its_run_and_redo_brings_it_again(make):
