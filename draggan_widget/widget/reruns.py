@@ -8,6 +8,8 @@ put back as it was. Else its thread ends and its model leaves the page. Outside 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import re
 import sys
@@ -89,12 +91,22 @@ def _let_go(reference: weakref.ref[DragGAN]) -> bool:
     if parting is None:
         return True
     gc.collect()
-    return parting.settle()
+    gone = parting.settle()
+    del parting
+    if gone:
+        _trim()
+    return gone
 
 
 def _part(reference: weakref.ref[DragGAN]) -> _Parting | None:
     editor = reference()
     return None if editor is None or editor.comm is None else _Parting(editor)
+
+
+def _trim() -> None:
+    """Give back to the system what malloc keeps of freed memory, where it can: generators are large and seldom."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such call, and no such need
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Parting:

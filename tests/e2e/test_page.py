@@ -262,7 +262,7 @@ def test_at_300_pixels_the_status_has_no_empty_line_and_a_run_moves_nothing(edit
 
 def test_where_full_screen_is_refused_the_page_is_filled_and_escape_leaves_it_before_anything_else(editor):
     page = editor.page
-    page.evaluate("Element.prototype.requestFullscreen = () => Promise.reject(new TypeError('not allowed'))")
+    page.evaluate("() => { Element.prototype.requestFullscreen = () => Promise.reject(new TypeError('no')); }")
     page.evaluate("document.body.append(Object.assign(document.createElement('p'), {id: 'below', textContent: 'x'}))")
     places = "[document.querySelector('#below').offsetTop, document.body.scrollHeight]"
     below, before = page.evaluate(places), editor.root.bounding_box()
