@@ -32,8 +32,8 @@ def read_mask(text, kind):
 def code(moment: Moment, model: Model) -> str:
     """Python that makes the edit again and ends with its latent as ``ws`` and its picture as ``image``.
 
-    The latent is the same to the bit with the default method on a processor, else to rounding: on a GPU steps of a run
-    are taken several at once, and other methods compare whole maps. An edit that was one run is one call of ``drag``;
+    The latent is the same to the bit on a processor; on a GPU, where steps of a run are taken several at once, and
+    where two edits use one generator at the same time, to rounding. An edit that was one run is one call of ``drag``;
     one in which something was changed on the way is told step by step. Masks stand in the code. It expects a variable
     ``generator`` where the model was given as an object, and the file ``latent.npz`` of the latent where the edit did
     not begin with a seed; comments say so.

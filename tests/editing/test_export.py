@@ -352,9 +352,10 @@ def test_one_run_is_one_call(make, generator):
 
 @pytest.mark.parametrize("space", ["w_plus", "w"])
 @pytest.mark.parametrize("masked", [False, True])
-def test_the_first_edit_of_a_generator_is_made_again_to_the_bit_run_after_run(masked, space):
+@pytest.mark.parametrize("method", ["default", "paper", "official"])
+def test_the_first_edit_of_a_generator_is_made_again_to_the_bit_run_after_run(method, masked, space):
     fresh = small_stylegan2()
-    config = DragConfig(learning_rate=0.05, tolerance=0.0, max_steps=5, stall_steps=None, space=space)
+    config = DragConfig(method=method, learning_rate=0.05, tolerance=0.0, max_steps=5, stall_steps=None, space=space)
     session = Session(fresh, seed=3, truncation=0.7, config=config)
     try:
         session.put_point(1, handle=(30, 30), target=(36, 30))
