@@ -94,6 +94,7 @@ def _let_go(reference: weakref.ref[DragGAN]) -> bool:
     gone = parting.settle()
     del parting
     if gone:
+        gc.collect()  # the session and its generator, which went only now
         _trim()
     return gone
 

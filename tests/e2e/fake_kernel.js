@@ -66,5 +66,5 @@ const model = {
 };
 
 widget.initialize({ model });
-widget.render({ model, el: document.body });
+widget.render({ model, el: document.body.appendChild(document.createElement("div")) });
 window.kernel = kernel;
