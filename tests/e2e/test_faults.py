@@ -191,11 +191,26 @@ def test_start_without_points_and_undo_at_the_first_state_do_nothing_and_say_wha
     expect(editor.root.locator("[aria-live]")).to_have_text("there is nothing to undo")
 
 
+HELD = """
+import ctypes
+names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+libc = ctypes.CDLL("libc.so.6")
+libc.mallinfo2.restype = Info
+def held():
+    found = libc.mallinfo2()
+    return found.uordblks + found.hblkhd
+"""
+"""What malloc has given out and not got back. What the process has besides, free but in pieces, rises and falls by a
+tenth from run to run."""
+
+
 def test_fifty_runs_of_the_cell_leave_one_editor_one_thread_and_no_more_memory(lab):
     look = (
-        "import gc, psutil, threading, ipywidgets.widgets.widget as w; gc.collect()\n"
+        "import gc, threading, ipywidgets.widgets.widget as w; gc.collect()\n"
         "print(len([e for e in w._instances.values() if isinstance(e, DragGAN)]),"
-        " len([t for t in threading.enumerate() if t.name == 'draggan']), psutil.Process().memory_info().rss)"
+        " len([t for t in threading.enumerate() if t.name == 'draggan']))"
     )
     cell = 'from draggan_widget import DragGAN\neditor = DragGAN("faces", seed=9)\neditor'
     notebook = lab.open(lab.write("again.ipynb", cell))
@@ -204,10 +219,11 @@ def test_fifty_runs_of_the_cell_leave_one_editor_one_thread_and_no_more_memory(l
         for _ in range(times):
             notebook.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
         notebook.editor()
-        notebook.wait_for_output(look.rsplit(",", 1)[0] + ")", "1 1")
-        return int(notebook.execute(look)[0].split()[-1])
+        notebook.wait_for_output(look, "1 1")
+        return int(notebook.execute("gc.collect(); print(held())")[0])
 
     notebook.run_all()
+    notebook.execute(HELD)
     warm = run(9)
     assert run(40) < 1.05 * warm
     assert notebook.page.locator(".draggan-widget").count() == 1
