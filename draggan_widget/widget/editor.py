@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import logging
 import os
 import random
 import time
@@ -35,12 +37,14 @@ from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import written_whole
 from draggan_widget.widget import answers, exports, protocol, reruns
 from draggan_widget.widget.shelf import Shelf
+from draggan_widget.widget.still import WIDTH, still
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 
 if TYPE_CHECKING:
     from draggan_widget.dragging import DragResult
 
+log = logging.getLogger(__name__)
 OBSERVE_EVERY = 0.5
 """Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -272,6 +276,19 @@ class DragGAN(EditTraits):
     def snapshot(self, size: int = 512) -> Image.Image:
         """The picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
         return draw_points(self.image, self._session.latest.points(), size)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The widget for a page with a kernel; for one without, a picture of it and words."""
+        data, metadata = super()._repr_mimebundle_(**kwargs)
+        try:
+            data["image/png"] = base64.b64encode(still(self.snapshot(WIDTH))).decode()
+        except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
+            log.exception("no picture for pages without a kernel")
+        now = self._session.latest
+        seed = "" if now.moment.seed is None else f", seed {now.moment.seed}"
+        said = f"DragGAN of {now.model.name}{seed}: {now.status}, step {now.step}."
+        data["text/plain"] = f"{said} To pull its points, run this cell in a notebook."
+        return data, metadata
 
     def close(self) -> None:
         """Stop, give thread and memory back, and take the widget off the page. May be called twice."""
