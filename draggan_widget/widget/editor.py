@@ -277,9 +277,12 @@ class DragGAN(EditTraits):
         """The picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
         return draw_points(self.image, self._session.latest.points(), size)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The widget for a page with a kernel; for one without, a picture of it and words."""
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
         try:
             data["image/png"] = base64.b64encode(still(self.snapshot(WIDTH))).decode()
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown

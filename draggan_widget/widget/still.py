@@ -33,16 +33,17 @@ def _captioned(picture: Image.Image, caption: str) -> Image.Image:
     """The caption in letters that are read on light and on dark pages, on a strip of its own."""
     font = ImageFont.load_default(max(8, min(15, picture.width // 32)))
     lines = _wrapped(caption, font, picture.width - 8)
-    height = round(1.4 * font.size)
+    height = round(1.3 * font.getbbox("Ay")[3])
     whole = Image.new("RGBA", (picture.width, picture.height + height * len(lines) + 6), "#f4f4f5")
     whole.paste(picture.convert("RGBA"))
     draw = ImageDraw.Draw(whole)
     for row, line in enumerate(lines):
-        draw.text((picture.width / 2, picture.height + 3 + height * row), line, "#3f3f46", font, anchor="ma")
+        place = ((picture.width - font.getlength(line)) / 2, picture.height + 3 + height * row)
+        draw.text(place, line, "#3f3f46", font)
     return whole if picture.mode == "RGBA" else whole.convert("RGB")
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: float) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
