@@ -21,6 +21,7 @@ from draggan_widget.editing import (
     NO_FEEDBACK,
     History,
     Model,
+    Moment,
     Session,
     Snapshot,
     load_drag,
@@ -36,6 +37,7 @@ from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import written_whole
 from draggan_widget.widget import answers, exports, protocol, reruns
+from draggan_widget.widget.post import Post
 from draggan_widget.widget.shelf import Shelf
 from draggan_widget.widget.still import WIDTH, still
 from draggan_widget.widget.stream import FrameStream
@@ -45,6 +47,8 @@ if TYPE_CHECKING:
     from draggan_widget.dragging import DragResult
 
 log = logging.getLogger(__name__)
+PREVIEW = 512
+"""Longest side in pixels of a moving picture for views that ask, which are told everything over the network."""
 OBSERVE_EVERY = 0.5
 """Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -101,7 +105,8 @@ class DragGAN(EditTraits):
             on_notice=weakly(self._notify),
             attended=weakly(self._attended, otherwise=False),
         )
-        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), self._session.glimpse)
+        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), weakly(self._glimpse))
+        self._post = Post(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
         self._exports: list[Future[bytes]] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
@@ -346,7 +351,17 @@ class DragGAN(EditTraits):
     def _notify(self, text: str) -> None:
         self._tell(protocol.notice_message(text))
 
+    def _glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:
+        picture, whole = self._session.glimpse(moment, quick)
+        if quick and self._post.asked and max(picture.size) > PREVIEW:
+            picture.thumbnail((PREVIEW, PREVIEW))
+            whole = False
+        return picture, whole
+
     def _tell(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self._post.put(message, buffers)
+
+    def _send_now(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         if self.comm is not None:
             self.send(message, buffers)
 
@@ -374,8 +389,10 @@ class DragGAN(EditTraits):
         match message:
             case protocol.Sign(kind, view):
                 self._sign(kind, view)
-            case protocol.Ack(view, seq):
+            case protocol.Ack(view, seq, pull):
                 self._stream.acknowledge(view, seq)
+                if pull and not self._post.collect(view):
+                    session.show(self._welcome)
                 self._catch_up()
             case protocol.Point(number, handle, target, pulling):
                 session.put_point(number, handle=handle, target=target, pulling=pulling)
@@ -436,10 +453,10 @@ class DragGAN(EditTraits):
         self._stream.seen(view)
         if self._session.latest.status == "paused":
             self._session.resume()
+        self._send_now(protocol.pong_message(self._stream.sent))
         if kind == "ready":
             self._session.show(self._welcome)
         else:
-            self._tell(protocol.pong_message())
             self._catch_up()
 
     def _welcome(self) -> None:
