@@ -76,6 +76,8 @@ class DragGAN(EditTraits):
     :raises NotADirectoryError: if ``models`` is no folder.
     """
 
+    # ipywidgets 7 has one, which would leave out the picture, and what Colab needs to show any widget.
+    _ipython_display_ = None
     # Text, because anywidget keeps every instance alive whose module is given as a path.
     _esm = BUNDLE if os.environ.get("ANYWIDGET_HMR") == "1" else BUNDLE.read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ import { type KernelMessage, type PageMessage, type PointMessage, parse } from "
 
 const TICK = 500;
 /** How often a view that asks looks whether it is time to. */
-const TURN = 50;
+const TURN = 25;
 const READY_EVERY = 2000;
 const PING_EVERY = 3000;
 const SILENCE = 8000;

@@ -192,18 +192,7 @@ def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, cell)
     endless(notebook)
     editor.pull((30, 30), (40, 30))
     editor.wait_for_step(3)
-    editor.page.evaluate(
-        """code => {
-            window.cellDone = false;
-            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            const future = kernel.requestExecute({code: "print('busy', flush=True)\\n" + code});
-            future.done.then(() => { window.cellDone = true; });
-            return new Promise(resolve => {
-                future.onIOPub = message => { if (message.header.msg_type === 'stream') resolve(); };
-            });
-        }""",
-        cell,
-    )
+    notebook.occupy(cell)
     before = editor.step
     editor.wait_for_step(before + 3, timeout=4)
     editor.click("Stop")
