@@ -8,6 +8,7 @@
 import type { AnyModel } from "@anywidget/types";
 import { Pace } from "./pace.ts";
 import { type KernelMessage, type PageMessage, type PointMessage, parse } from "./protocol.ts";
+import { Rest } from "./rest.ts";
 
 const TICK = 500;
 /** How often a view that asks looks whether it is time to. */
@@ -39,6 +40,10 @@ export class Channel {
 
   readonly #model: AnyModel;
   readonly #connections = new Set<Connection>();
+  readonly #rest = new Rest(() => {
+    this.#model.set("settled", Date.now());
+    this.#model.save_changes();
+  });
 
   private constructor(model: AnyModel) {
     this.#model = model;
@@ -64,6 +69,7 @@ export class Channel {
   }
 
   close(): void {
+    this.#rest.close();
     for (const connection of [...this.#connections]) connection.close();
     Channel.#channels.delete(this.#model);
   }
@@ -82,6 +88,7 @@ export class Channel {
       return;
     }
     if (!message) return;
+    if (message.type === "state") this.#rest.state(message);
     for (const connection of [...this.#connections]) connection.hear(message, buffers);
   };
 }

@@ -24,6 +24,17 @@ class FakeModel {
     this.sent.push({ message, buffers });
   }
 
+  readonly saved: [string, unknown][] = [];
+  #set: [string, unknown][] = [];
+
+  set(name: string, value: unknown) {
+    this.#set.push([name, value]);
+  }
+
+  save_changes() {
+    this.saved.push(...this.#set.splice(0));
+  }
+
   say(message: unknown, buffers: readonly ArrayBufferView[] = []) {
     for (const handler of this.handlers) handler(message, buffers);
   }
@@ -173,6 +184,14 @@ describe("a channel", () => {
     channel.close();
     expect(model.types()).toEqual(["bye", "bye"]);
     expect(model.handlers).toEqual([]);
+  });
+
+  it("tells hosts that look at traits when the edit has come to rest as another one", () => {
+    open();
+    model.say(aState());
+    model.say(aState({ status: "stopped", step: 4 }));
+    vi.advanceTimersByTime(1000);
+    expect(model.saved).toEqual([["settled", expect.any(Number)]]);
   });
 
   it("outlives a malformed message and one of another version", () => {

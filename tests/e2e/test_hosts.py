@@ -83,6 +83,7 @@ def marimo(mode, folder, *cells):
     file = folder / "notebook.py"
     body = "\n\n".join(f"@app.cell\ndef _({names}):\n{textwrap.indent(code.strip(), '    ')}" for names, code in cells)
     file.write_text(f"import marimo\n\napp = marimo.App()\n\n\n{body}\n\n\nif __name__ == '__main__':\n    app.run()\n")
+    (folder / "pyproject.toml").write_text("[tool.marimo.runtime]\nauto_instantiate = true\n")
     port = free_port()
     where = ["--headless", "--no-token", "--host", "127.0.0.1", "--port", str(port)]
     with (folder / "log").open("w") as log:
