@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
+from environments import make_environment
 from host import EDITOR, Editor, Lab
-from overlay import environment_of, make_overlay
 
 PACKAGES = ("ipykernel==6.31.0", "ipywidgets==7.7.1", "anywidget==0.9.21")
 HOST = Path(__file__).parent / "colab_host.js"
@@ -21,17 +22,17 @@ def enable_custom_widget_manager():
 
 def install_kernel(lab: Lab, folder: Path) -> None:
     """A kernel named "colab" for the server: with the old packages, and ``google.colab`` imported as there."""
-    make_overlay(folder, *PACKAGES)
+    python = make_environment(folder / "environment", *PACKAGES)
     package = folder / "google" / "colab"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("from google.colab import output\n")
     (package / "output.py").write_text(OUTPUT)
     code = "import google.colab, sys; from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
     spec = {
-        "argv": ["python", "-c", code, "-f", "{connection_file}"],
+        "argv": [str(python), "-c", code, "-f", "{connection_file}"],
         "display_name": "Colab",
         "language": "python",
-        "env": {"PYTHONPATH": environment_of(folder)["PYTHONPATH"]},
+        "env": {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))},
     }
     place = lab.share / "kernels" / "colab"
     place.mkdir(parents=True)

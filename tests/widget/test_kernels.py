@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import time
 
-import ipykernel
 import pytest
+from ipykernel.kernelbase import Kernel
 from jupyter_client.manager import start_new_kernel
 
 SHOW = """
@@ -73,7 +73,7 @@ class WirePage:
 
     def take_subshell(self) -> None:
         """Sends on a shell of its own from now on, where the kernel has such, as JupyterLab does."""
-        if not hasattr(ipykernel.kernelbase.Kernel, "create_subshell_request"):
+        if not hasattr(Kernel, "create_subshell_request"):
             return
         self.client.control_channel.send(self.client.session.msg("create_subshell_request", {}))
         self.subshell = self.client.get_control_msg(timeout=20)["content"]["subshell_id"]
@@ -87,8 +87,6 @@ class WirePage:
 
 @pytest.fixture
 def page():
-    import ipykernel.kernelbase  # noqa: F401 - for take_subshell
-
     manager, client = start_new_kernel(kernel_name="python3", startup_timeout=60)
     page = WirePage(client)
     cell = page.run(SHOW)
@@ -128,7 +126,7 @@ def test_in_a_real_kernel_it_shows_follows_stops_and_bears_busy_cells(page):
 def test_a_cell_that_is_run_again_lets_go_of_its_first_editor(page):
     again = page.run(SHOW)
     page.until(lambda: again in page.ended)
-    held = "import gc; gc.collect(); print(sum(isinstance(each, DragGAN) for each in gc.get_objects()))"
+    held = "import gc; gc.collect(); print(sum(type(each) is DragGAN for each in gc.get_objects()))"
     deadline = time.monotonic() + 60
     while True:
         page.printed = ""
