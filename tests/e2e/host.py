@@ -30,6 +30,8 @@ editor = DragGAN(generator, seed=3, config=fast)
 editor
 """
 """A cell that shows the pictures of a small random network, whose edits take a moment."""
+BUSY = {"awaits": "import asyncio; await asyncio.sleep(6)", "blocks": "import time; time.sleep(6)"}
+"""What may keep the kernel from hearing that *Stop* was pressed."""
 
 
 class Lab:

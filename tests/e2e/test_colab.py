@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from colab import Colab, install_kernel
-from host import SHOW
+from host import BUSY, SHOW
 
 pytestmark = pytest.mark.browser
 
@@ -53,24 +53,21 @@ def test_the_picture_follows_after_the_cell_has_ended_and_stop_is_heard(colab, s
     assert kernels == hashlib.md5(settled.tobytes()).hexdigest()
 
 
-def test_while_a_cell_runs_the_picture_follows_and_stop_is_done_at_its_end(colab):
+@pytest.mark.parametrize("how", BUSY)
+def test_while_a_cell_is_busy_the_picture_follows_and_stop_is_done_at_its_end(colab, stops, how):
     colab.run(ENDLESS)
     editor = colab.editor()
     editor.pull((30, 30), (40, 30))
     editor.wait_for_step(3)
-    for cell in ("import time; time.sleep(4)", "import asyncio; await asyncio.sleep(4)"):
-        colab.occupy(cell)
-        before = editor.step
-        editor.wait_for_step(before + 3)
-        assert not colab.page.evaluate("window.cellDone")
-        colab.wait_for_cell()
-    colab.occupy("import time; time.sleep(2)")
-    editor.click("Stop")
+    colab.occupy(BUSY[how])
+    before = editor.step
+    editor.wait_for_step(before + 3)
+    assert not colab.page.evaluate("window.cellDone")
+    stops.add(f"Colab (stand-in) while a cell {how}", editor)
     colab.wait_for_cell()
-    editor.wait_for_status("stopped")
 
 
-def test_the_same_editor_in_two_outputs_is_one_edit_and_a_cell_may_be_run_again(colab):
+def test_the_same_editor_in_two_outputs_is_one_edit_and_cell_and_page_may_be_had_again(colab, lab):
     colab.run(ENDLESS)
     colab.run("editor", 2)
     one, two = colab.editor(0), colab.editor(1)
@@ -86,6 +83,13 @@ def test_the_same_editor_in_two_outputs_is_one_edit_and_a_cell_may_be_run_again(
     again = colab.editor(1)
     again.wait_for_exact_step(one.step)
     assert again.wait_for_lossless().tobytes() == one.picture().tobytes()
+    opened_again = Colab(lab, colab.kernel)
+    opened_again.run("editor")
+    editor = opened_again.editor()
+    editor.wait_for_exact_step(one.step)
+    assert editor.wait_for_lossless().tobytes() == one.picture().tobytes()
+    opened_again.run(ENDLESS)
+    opened_again.editor().wait_for_exact_step(0)
 
 
 def test_the_example_installs_edits_and_goes_on_with_the_result(colab):
