@@ -40,9 +40,9 @@ def install_kernel(lab: Lab, folder: Path) -> None:
 
 
 class Colab:
-    """A notebook there, with a kernel of its own or with one that runs already."""
+    """A notebook there, with a kernel of its own."""
 
-    def __init__(self, lab: Lab, kernel: str | None = None) -> None:
+    def __init__(self, lab: Lab) -> None:
         self.page = lab.browser.new_context(viewport={"width": 900, "height": 1300}).new_page()
         lab.pages.append(self.page)
         # A page of the server, emptied: one that is only made up may not talk to this machine.
@@ -50,12 +50,7 @@ class Colab:
         self.page.set_content("<!doctype html>")
         self.page.add_script_tag(content=HOST.read_text(), type="module")
         self.page.wait_for_function("window.colab")
-        self.page.evaluate("([token, id]) => colab.connect('colab', token, id)", [lab.token, kernel])
-
-    @property
-    def kernel(self) -> str:
-        """What the server calls its kernel."""
-        return self.page.evaluate("colab.id")
+        self.page.evaluate("token => colab.connect('colab', token)", lab.token)
 
     def run(self, code: str, cell: int = 1) -> str:
         """Run a cell, and wait for its end; what it printed."""

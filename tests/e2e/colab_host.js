@@ -59,21 +59,16 @@ export class Colab {
   /** How many messages came from the kernel and were not let through. */
   withheld = 0;
 
-  /** To the kernel of that id, or to a new one of that name. */
-  async connect(name, token, id) {
-    this.id = id ?? (await this.start(name, token));
+  async connect(name, token) {
+    const headers = { Authorization: `token ${token}` };
+    const answer = await fetch("/api/kernels", { method: "POST", headers, body: JSON.stringify({ name }) });
+    if (!answer.ok) throw new Error(`no kernel ${name}: ${await answer.text()}`);
+    this.id = (await answer.json()).id;
     this.socket = new WebSocket(`ws://${location.host}/api/kernels/${this.id}/channels?token=${token}`);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = ({ data }) => this.hear(unpack(data));
     await new Promise((resolve, reject) => Object.assign(this.socket, { onopen: resolve, onerror: reject }));
     addEventListener("message", (event) => this.fromFrame(event));
-  }
-
-  async start(name, token) {
-    const headers = { Authorization: `token ${token}` };
-    const answer = await fetch("/api/kernels", { method: "POST", headers, body: JSON.stringify({ name }) });
-    if (!answer.ok) throw new Error(`no kernel ${name}: ${await answer.text()}`);
-    return (await answer.json()).id;
   }
 
   send(type, content, buffers = []) {
