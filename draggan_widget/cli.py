@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from draggan_widget import __version__
+from draggan_widget import __version__, doctor
 
 if TYPE_CHECKING:
     from draggan_widget.generators import Generator
@@ -57,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     convert.add_argument("--half", action="store_true", help="in half precision, at half the size")
     convert.add_argument("--force", action="store_true", help="write over OUT if it is there")
     convert.set_defaults(run=run_convert)
+
+    diagnose = commands.add_parser(
+        "doctor", help="say what is wrong with an installation, and what would help", description=doctor.DESCRIPTION
+    )
+    doctor.add_options(diagnose)
+    diagnose.set_defaults(run=doctor.run_doctor)
 
     from draggan_widget.analysis.benchmarks import command as benchmarks
 

@@ -31,6 +31,7 @@ def main() -> int:
         ("typescript style and types", ["npm", "run", "--silent", "check"], "js"),
         ("typescript tests", ["npm", "run", "--silent", "test"], "js"),
         ("bundle is fresh", [sys.executable, __file__, "--bundle"], "."),
+        ("oldest notebook packages", [sys.executable, "tests/matrix.py", "--oldest"], "."),
         ("python and browser tests", [sys.executable, "-m", "pytest", *sys.argv[1:]], "."),
     ]
     failed = []

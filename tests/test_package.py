@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from landmarks import Landmarks
 from nbclient import NotebookClient
+from nbconvert import HTMLExporter
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import drag, load_generator
@@ -22,6 +23,7 @@ from draggan_widget.generators import save_generator
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "draggan_widget"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 ROOMS = ["widget", "analysis", "editing", "inversion", "dragging", "generators", "config"]
 """From the top down: each imports only rooms below it."""
 
@@ -64,10 +66,17 @@ def test_the_wheel_works_from_where_it_is_unpacked(wheel, tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.ipynb")), ids=lambda path: path.name)
-def test_example_notebooks_run_headless_and_are_committed_without_outputs(path, tmp_path):
+def test_example_notebooks_run_headless_and_become_pages_that_show_the_picture(path, tmp_path):
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells)
-    NotebookClient(notebook, timeout=200, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    resources = {"metadata": {"path": str(tmp_path)}}
+    NotebookClient(notebook, timeout=200, store_widget_state=False, resources=resources).execute()
+    shown = [
+        output.data for cell in notebook.cells for output in cell.get("outputs", ()) if WIDGET in output.get("data", ())
+    ]
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    assert len(shown) == 1
+    assert f"data:image/png;base64,{shown[0]['image/png']}" in page.replace("\n", "")
 
 
 def test_the_notebook_of_your_own_model_takes_a_path_and_says_what_it_did(tmp_path):

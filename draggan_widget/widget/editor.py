@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import logging
 import os
 import random
 import time
@@ -19,6 +21,7 @@ from draggan_widget.editing import (
     NO_FEEDBACK,
     History,
     Model,
+    Moment,
     Session,
     Snapshot,
     load_drag,
@@ -34,13 +37,18 @@ from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import written_whole
 from draggan_widget.widget import answers, exports, protocol, reruns
+from draggan_widget.widget.post import Post
 from draggan_widget.widget.shelf import Shelf
+from draggan_widget.widget.still import WIDTH, still
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 
 if TYPE_CHECKING:
     from draggan_widget.dragging import DragResult
 
+log = logging.getLogger(__name__)
+PREVIEW = 512
+"""Longest side in pixels of a moving picture for views that ask, which are told everything over the network."""
 OBSERVE_EVERY = 0.5
 """Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -68,6 +76,8 @@ class DragGAN(EditTraits):
     :raises NotADirectoryError: if ``models`` is no folder.
     """
 
+    # ipywidgets 7 has one, which would leave out the picture, and what Colab needs to show any widget.
+    _ipython_display_ = None
     # Text, because anywidget keeps every instance alive whose module is given as a path.
     _esm = BUNDLE if os.environ.get("ANYWIDGET_HMR") == "1" else BUNDLE.read_text(encoding="utf-8")
 
@@ -97,7 +107,8 @@ class DragGAN(EditTraits):
             on_notice=weakly(self._notify),
             attended=weakly(self._attended, otherwise=False),
         )
-        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), self._session.glimpse)
+        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), weakly(self._glimpse))
+        self._post = Post(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
         self._exports: list[Future[bytes]] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
@@ -273,6 +284,22 @@ class DragGAN(EditTraits):
         """The picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
         return draw_points(self.image, self._session.latest.points(), size)
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The widget for a page with a kernel; for one without, a picture of it and words."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is None:
+            return None
+        data, metadata = bundle
+        try:
+            data["image/png"] = base64.b64encode(still(self.snapshot(WIDTH))).decode()
+        except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
+            log.exception("no picture for pages without a kernel")
+        now = self._session.latest
+        seed = "" if now.moment.seed is None else f", seed {now.moment.seed}"
+        said = f"DragGAN of {now.model.name}{seed}: {now.status}, step {now.step}."
+        data["text/plain"] = f"{said} To pull its points, run this cell in a notebook."
+        return data, metadata
+
     def close(self) -> None:
         """Stop, give thread and memory back, and take the widget off the page. May be called twice."""
         if "_session" in self.__dict__:  # it is missing where the constructor raised
@@ -326,7 +353,17 @@ class DragGAN(EditTraits):
     def _notify(self, text: str) -> None:
         self._tell(protocol.notice_message(text))
 
+    def _glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:
+        picture, whole = self._session.glimpse(moment, quick)
+        if quick and self._post.asked and max(picture.size) > PREVIEW:
+            picture.thumbnail((PREVIEW, PREVIEW))
+            whole = False
+        return picture, whole
+
     def _tell(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self._post.put(message, buffers)
+
+    def _send_now(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         if self.comm is not None:
             self.send(message, buffers)
 
@@ -354,8 +391,10 @@ class DragGAN(EditTraits):
         match message:
             case protocol.Sign(kind, view):
                 self._sign(kind, view)
-            case protocol.Ack(view, seq):
+            case protocol.Ack(view, seq, pull):
                 self._stream.acknowledge(view, seq)
+                if pull and not self._post.collect(view):
+                    session.show(self._welcome)
                 self._catch_up()
             case protocol.Point(number, handle, target, pulling):
                 session.put_point(number, handle=handle, target=target, pulling=pulling)
@@ -416,10 +455,10 @@ class DragGAN(EditTraits):
         self._stream.seen(view)
         if self._session.latest.status == "paused":
             self._session.resume()
+        self._send_now(protocol.pong_message(self._stream.sent))
         if kind == "ready":
             self._session.show(self._welcome)
         else:
-            self._tell(protocol.pong_message())
             self._catch_up()
 
     def _welcome(self) -> None:

@@ -37,10 +37,11 @@ class Sign:
 
 @dataclasses.dataclass(frozen=True)
 class Ack:
-    """A view has drawn the frame ``seq``, or let it pass because it is hidden."""
+    """A view has drawn the frame ``seq`` (0: none yet), or let it pass because it is hidden; ``pull``: what is new?"""
 
     view: str
     seq: int
+    pull: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +176,7 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
         case "ready" | "ping" | "bye" as kind:
             return Sign(kind, str(message["view"]))
         case "ack":
-            return Ack(str(message["view"]), _whole("seq", message["seq"]))
+            return Ack(str(message["view"]), _whole("seq", message["seq"]), bool(message["pull"]))
         case "point":
             number = _whole("the id of a point", message["id"])
             handle, target = (
@@ -320,9 +321,9 @@ def notice_message(text: str) -> dict[str, Any]:
     return {"type": "notice", "text": text}
 
 
-def pong_message() -> dict[str, Any]:
-    """The answer to a ping."""
-    return {"type": "pong"}
+def pong_message(sent: int) -> dict[str, Any]:
+    """The answer to a sign of life, sent while that is handled; ``sent`` is the number of the newest frame sent."""
+    return {"type": "pong", "sent": sent}
 
 
 def check_truncation(value: Any) -> float:

@@ -121,7 +121,7 @@ class _Parting:
         for names, name in self._kept:
             names[name] = None
         for _, comm in self._widgets:
-            registry._instances.pop(comm.comm_id, None)
+            _registered().pop(comm.comm_id, None)
             comm.on_msg(None)
 
     def settle(self) -> bool:
@@ -130,7 +130,7 @@ class _Parting:
             if (widget := reference()) is None:
                 comm.close()
             else:
-                registry._instances[comm.comm_id] = widget
+                _registered()[comm.comm_id] = widget
                 comm.on_msg(widget._handle_msg)
         if (editor := self._editor()) is None:
             self._session.close()
@@ -138,6 +138,12 @@ class _Parting:
         for names, name in self._kept:
             names[name] = editor
         return False
+
+
+def _registered() -> dict[str, Any]:
+    """Widgets by their comms, as the notebook keeps them; ipywidgets 7 does so on the class."""
+    widgets: dict[str, Any] = registry._instances if hasattr(registry, "_instances") else registry.Widget.widgets
+    return widgets
 
 
 def _kept(value: object) -> list[tuple[dict[Any, Any], Any]]:

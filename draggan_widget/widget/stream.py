@@ -63,6 +63,8 @@ class FrameStream:
         self.way = 0.0
         """Seconds that the last frame took to the page and back."""
         self.bytes_sent = 0
+        self.sent = 0
+        """Number of the newest frame that has gone out, for a page that wonders whether frames reach it."""
 
     @property
     def frames_sent(self) -> int:
@@ -71,10 +73,14 @@ class FrameStream:
 
     def attended(self) -> bool:
         """Whether a view has given a sign of life lately."""
+        return bool(self.views())
+
+    def views(self) -> set[str]:
+        """The views that have given a sign of life lately."""
         with self._lock:
             limit = time.monotonic() - AWAY_AFTER
             self._views = {view: seen for view, seen in self._views.items() if seen > limit}
-            return bool(self._views)
+            return {*self._views}
 
     def seen(self, view: str) -> None:
         """A sign of life of a view."""
@@ -159,6 +165,7 @@ class FrameStream:
             self._sent_at = self._under_way[self._seq] = time.monotonic()
             self.bytes_sent += len(data)
         self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size), [data])
+        self.sent = self._seq
 
     def _is_shown(self, snapshot: Snapshot) -> bool:
         # What was shown without loss need not be shown again when a run begins: its first step would wait for it.

@@ -55,6 +55,7 @@ class EditTraits(anywidget.AnyWidget):
     space = traitlets.Unicode("w_plus", allow_none=True, help="w_plus or w; None likewise").tag(sync=True)
     speed = traitlets.Float(None, allow_none=True, help="largest number of steps a second; None: any").tag(sync=True)
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
+    settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
     mask = traitlets.Any(None, allow_none=True, help="(H, W), 1 = may move; None = everything may")
 
     _session: Session

@@ -3,16 +3,21 @@
  * one channel for a model (for every wrapper of it, where a host hands out several), and one `Connection` for a view.
  *
  * A view says `ready` until it is answered, then `ping`s. When pings go unanswered it knows itself disconnected, and
- * it recovers as soon as anything comes.
+ * it recovers as soon as anything comes. Where what the kernel pushes does not come, it asks: see `pace.ts`.
  */
 import type { AnyModel } from "@anywidget/types";
+import { Pace } from "./pace.ts";
 import { type KernelMessage, type PageMessage, type PointMessage, parse } from "./protocol.ts";
+import { Rest } from "./rest.ts";
 
 const TICK = 500;
+/** How often a view that asks looks whether it is time to. */
+const TURN = 25;
 const READY_EVERY = 2000;
 const PING_EVERY = 3000;
 const SILENCE = 8000;
-const ASK_EVERY = 100;
+/** Questions that a view which knows nothing yet asks in a row, to learn whether what is pushed reaches it. */
+const HURRY = 5;
 
 export interface Listener {
   message(message: KernelMessage, buffers: readonly ArrayBufferView[]): void;
@@ -35,6 +40,10 @@ export class Channel {
 
   readonly #model: AnyModel;
   readonly #connections = new Set<Connection>();
+  readonly #rest = new Rest(() => {
+    this.#model.set("settled", Date.now());
+    this.#model.save_changes();
+  });
 
   private constructor(model: AnyModel) {
     this.#model = model;
@@ -60,6 +69,7 @@ export class Channel {
   }
 
   close(): void {
+    this.#rest.close();
     for (const connection of [...this.#connections]) connection.close();
     Channel.#channels.delete(this.#model);
   }
@@ -78,6 +88,7 @@ export class Channel {
       return;
     }
     if (!message) return;
+    if (message.type === "state") this.#rest.state(message);
     for (const connection of [...this.#connections]) connection.hear(message, buffers);
   };
 }
@@ -92,8 +103,10 @@ export class Connection {
   #connected = true;
   #heardAt = Date.now();
   #askedAt = 0;
+  #readyAt = 0;
   #unanswered = 0;
-  #acked: number | null = null;
+  #acked = 0;
+  readonly #pace = new Pace();
   #open = false;
 
   constructor(channel: Channel, listener: Listener, forget: () => void) {
@@ -106,23 +119,27 @@ export class Connection {
     this.#open = true;
     this.#ask("ready");
     this.#timers.push(setInterval(() => this.#tick(), TICK));
-    // In Colab nothing arrives that was not sent while a message of ours was handled: ask for the next frame.
-    if (inColab()) this.#timers.push(setInterval(() => this.#askForFrame(), ASK_EVERY));
+    this.#timers.push(setInterval(() => this.#pace.due(Date.now()) && this.#pull(), TURN));
   }
 
+  /** Something that the person does. */
   send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
-    if (this.#open) this.#channel.send(message, buffers);
+    this.#pace.lively(Date.now());
+    this.#send(message, buffers);
   }
 
   ack(seq: number): void {
-    this.#acked = Math.max(seq, this.#acked ?? seq);
-    this.send({ type: "ack", view: this.view, seq });
+    this.#acked = Math.max(seq, this.#acked);
+    this.#pull();
   }
 
   hear(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
     this.#heardAt = Date.now();
     this.#unanswered = 0;
     if (message.type === "state") this.#answered = true;
+    if (message.type === "frame") this.#pace.frame(message.seq);
+    if (message.type === "pong") this.#pace.answer(message.sent);
+    else this.#pace.lively(this.#heardAt);
     if (!this.#connected) {
       this.#connected = true;
       this.#listener.connected(true);
@@ -135,7 +152,7 @@ export class Connection {
   close(): void {
     if (!this.#open) return;
     for (const timer of this.#timers) clearInterval(timer);
-    this.send({ type: "bye", view: this.view });
+    this.#send({ type: "bye", view: this.view });
     this.#open = false;
     this.#forget();
   }
@@ -148,19 +165,26 @@ export class Connection {
       this.#answered = false;
       this.#listener.connected(false);
     }
-    if (!this.#answered && now - this.#askedAt >= READY_EVERY) this.#ask("ready");
-    else if (this.#answered && now - this.#askedAt >= PING_EVERY) this.#ask("ping");
+    if (this.#answered) {
+      if (now - this.#askedAt >= PING_EVERY) this.#ask("ping");
+    } else if (now - this.#readyAt >= READY_EVERY) this.#ask("ready");
+    else if (this.#unanswered < HURRY) this.#ask("ping");
   }
 
   #ask(type: "ready" | "ping"): void {
     this.#askedAt = Date.now();
+    if (type === "ready") this.#readyAt = this.#askedAt;
     this.#unanswered += 1;
-    this.send({ type, view: this.view });
+    this.#send({ type, view: this.view });
   }
 
-  #askForFrame(): void {
-    if (this.#acked === null || !this.#connected || Date.now() - this.#heardAt < ASK_EVERY) return;
-    this.send({ type: "ack", view: this.view, seq: this.#acked });
+  #pull(): void {
+    this.#pace.asked(Date.now());
+    this.#send({ type: "ack", view: this.view, seq: this.#acked, pull: this.#pace.pulls });
+  }
+
+  #send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
+    if (this.#open) this.#channel.send(message, buffers);
   }
 }
 
@@ -211,8 +235,4 @@ export class Coalescer {
 
 function randomId(): string {
   return Array.from(crypto.getRandomValues(new Uint32Array(2)), (word) => word.toString(36)).join("");
-}
-
-function inColab(): boolean {
-  return Boolean((globalThis as { google?: { colab?: unknown } }).google?.colab);
 }

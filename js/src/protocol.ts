@@ -180,7 +180,8 @@ export type KernelMessage =
   | ExportMessage
   | ExportingMessage
   | { readonly type: "notice"; readonly text: string }
-  | { readonly type: "pong" };
+  /** The answer to a sign of life; `sent` is the number of the newest frame that was sent. */
+  | { readonly type: "pong"; readonly sent: number };
 
 export interface PointMessage {
   readonly type: "point";
@@ -206,7 +207,8 @@ export type Command = (typeof COMMANDS)[number];
 
 export type PageMessage =
   | { readonly type: "ready" | "ping" | "bye"; readonly view: string }
-  | { readonly type: "ack"; readonly view: string; readonly seq: number }
+  /** The frame `seq` was drawn (0: none yet); with `pull`, what is new is asked for. */
+  | { readonly type: "ack"; readonly view: string; readonly seq: number; readonly pull: boolean }
   | PointMessage
   | { readonly type: "remove"; readonly ids: readonly number[] }
   | { readonly type: Command }
@@ -350,7 +352,7 @@ const MESSAGES: {
   export: { kind: oneOf(KINDS), name: text, mime: text, text },
   exporting: { kind: oneOf(KINDS), progress: orNull(number) },
   notice: { text },
-  pong: {},
+  pong: { sent: integer },
 };
 
 /** What the kernel sent, or null for a type that this page does not know. Throws where a known type is malformed. */

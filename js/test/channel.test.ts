@@ -24,6 +24,17 @@ class FakeModel {
     this.sent.push({ message, buffers });
   }
 
+  readonly saved: [string, unknown][] = [];
+  #set: [string, unknown][] = [];
+
+  set(name: string, value: unknown) {
+    this.#set.push([name, value]);
+  }
+
+  save_changes() {
+    this.saved.push(...this.#set.splice(0));
+  }
+
   say(message: unknown, buffers: readonly ArrayBufferView[] = []) {
     for (const handler of this.handlers) handler(message, buffers);
   }
@@ -33,6 +44,7 @@ class FakeModel {
   }
 }
 
+const pong = (sent: number) => ({ type: "pong", sent });
 let model: FakeModel;
 let channel: Channel;
 
@@ -63,12 +75,12 @@ describe("a view", () => {
   it("says ready every two seconds until a state answers, then pings every three", () => {
     const { connection } = open();
     vi.advanceTimersByTime(4000);
-    expect(model.types()).toEqual(["ready", "ready", "ready"]);
+    expect(model.types().filter((type) => type === "ready")).toHaveLength(3);
     expect(connection.view).toMatch(/^\w{6,}$/);
     model.say(aState());
     vi.advanceTimersByTime(3000);
     expect(model.types()).toEqual(["ping"]);
-    model.say({ type: "pong" });
+    model.say(pong(0));
     vi.advanceTimersByTime(3000);
     expect(model.types()).toEqual(["ping"]);
   });
@@ -77,7 +89,15 @@ describe("a view", () => {
     open();
     model.say({ type: "frame", seq: 1, step: 0, format: "png", width: 1, height: 1 }, [new Uint8Array(1)]);
     vi.advanceTimersByTime(2000);
-    expect(model.types()).toEqual(["ready", "ready"]);
+    expect(model.types().filter((type) => type === "ready")).toHaveLength(2);
+  });
+
+  it("that nobody answers asks five times in the first two seconds, then only now and then", () => {
+    open();
+    vi.advanceTimersByTime(1900);
+    expect(model.types()).toEqual(["ready", "ping", "ping", "ping"]);
+    vi.advanceTimersByTime(8000);
+    expect(model.types()).toEqual(["ready", "ready", "ready", "ready"]);
   });
 
   it("knows itself disconnected after eight seconds of silence", () => {
@@ -94,7 +114,7 @@ describe("a view", () => {
     model.say(aState());
     vi.advanceTimersByTime(20_000);
     model.types();
-    model.say({ type: "pong" });
+    model.say(pong(0));
     expect(links).toEqual([false, true]);
     expect(model.types()).toEqual(["ready"]);
   });
@@ -104,7 +124,7 @@ describe("a view", () => {
     model.say(aState());
     for (let second = 0; second < 60; second++) {
       vi.advanceTimersByTime(1000);
-      if (model.types().includes("ping")) model.say({ type: "pong" });
+      if (model.types().includes("ping")) model.say(pong(0));
     }
     expect(links).toEqual([]);
   });
@@ -132,7 +152,7 @@ describe("a view", () => {
     const [one, two] = [open().connection, open().connection];
     model.types();
     two.ack(5);
-    expect(model.sent[0]?.message).toEqual({ type: "ack", view: two.view, seq: 5 });
+    expect(model.sent[0]?.message).toEqual({ type: "ack", view: two.view, seq: 5, pull: false });
     expect(one.view).not.toBe(two.view);
   });
 });
@@ -166,6 +186,14 @@ describe("a channel", () => {
     expect(model.handlers).toEqual([]);
   });
 
+  it("tells hosts that look at traits when the edit has come to rest as another one", () => {
+    open();
+    model.say(aState());
+    model.say(aState({ status: "stopped", step: 4 }));
+    vi.advanceTimersByTime(1000);
+    expect(model.saved).toEqual([["settled", expect.any(Number)]]);
+  });
+
   it("outlives a malformed message and one of another version", () => {
     const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
     const { heard } = open();
@@ -195,21 +223,43 @@ describe("a channel", () => {
   });
 });
 
-describe("in Colab", () => {
-  it("a view asks for the next frame when none comes, by acknowledging the last again", () => {
-    vi.stubGlobal("google", { colab: {} });
+describe("where only answers come", () => {
+  const acks = () => model.sent.splice(0).flatMap(({ message }) => (message.type === "ack" ? [message] : []));
+
+  it("a view asks for what is new, until it knows and beyond", () => {
     const { connection } = open();
+    for (const sent of [0, 1, 2]) model.say(pong(sent));
+    acks();
+    vi.advanceTimersByTime(1500);
+    expect(acks()).toEqual([
+      { type: "ack", view: connection.view, seq: 0, pull: true },
+      { type: "ack", view: connection.view, seq: 0, pull: true },
+    ]);
     model.say(aState());
     connection.ack(3);
-    model.types();
-    vi.advanceTimersByTime(350);
-    expect(model.types()).toEqual(["ack", "ack", "ack"]);
+    vi.advanceTimersByTime(1000);
+    const asked = acks();
+    expect(asked.length).toBeGreaterThan(8);
+    expect(asked.every(({ seq, pull }) => seq === 3 && pull)).toBe(true);
+  });
+
+  it("what the person does is asked after at once", () => {
+    const { connection } = open();
+    for (const sent of [0, 1, 2]) model.say(pong(sent));
+    vi.advanceTimersByTime(60);
+    acks();
+    connection.send({ type: "stop" });
+    vi.advanceTimersByTime(150);
+    expect(acks()).toHaveLength(1);
   });
 
   it("elsewhere nothing is asked for twice", () => {
     const { connection } = open();
+    model.say(pong(7));
     model.say(aState());
-    connection.ack(3);
+    model.say({ type: "frame", seq: 8, step: 0, format: "png", width: 1, height: 1 }, [new Uint8Array(1)]);
+    connection.ack(8);
+    for (let n = 0; n < 5; n++) model.say(pong(8));
     model.types();
     vi.advanceTimersByTime(2000);
     expect(model.types()).toEqual([]);

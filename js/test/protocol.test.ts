@@ -8,7 +8,8 @@ const view = "k3x9q2m7";
 /** How this page makes every message of the fixtures, in their order. */
 const made: PageMessage[] = [
   { type: "ready", view },
-  { type: "ack", view, seq: 42 },
+  { type: "ack", view, seq: 42, pull: false },
+  { type: "ack", view, seq: 0, pull: true },
   { type: "ping", view },
   { type: "bye", view },
   point(1, { handle: [99.5, 124.5], target: [103.25, 123.25] }, true),

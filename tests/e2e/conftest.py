@@ -14,7 +14,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from host import SHOW, Lab
+from host import SHOW, Editor, Lab
 from playwright.sync_api import sync_playwright
 
 FLAGS = [
@@ -58,14 +58,14 @@ def serving(home: Path):
     """The demo as a newcomer starts it, but with settings of its own under ``home``; yields its address and folder."""
     folder = home / "work"
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR")
-    environment = {name: str(home / name.lower()) for name in (*names, "JUPYTERLAB_WORKSPACES_DIR")}
+    environment = {name: str(home / name.lower()) for name in (*names, "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_PATH")}
     port = free_port()
     command = Path(sys.executable).parent / "draggan-widget"
     log = (home / "log").open("w")
     server = subprocess.Popen(
         [
             *(str(command), "demo", "--no-browser", "--port", str(port), "--token", TOKEN, "--dir", str(folder)),
-            *("--", "--ServerApp.port_retries=0"),
+            *("--", "--ServerApp.port_retries=0", "--JupyterNotebookApp.expose_app_in_browser=True"),
         ],
         env={**os.environ, **environment},
         cwd=home,
@@ -84,6 +84,30 @@ def serving(home: Path):
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, 9)
         log.close()
+
+
+class Stops:
+    """How long *Stop* took in each host, for the summary at the end."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, float] = {}
+
+    def add(self, host: str, editor: Editor) -> None:
+        """Press *Stop* in a host, and note how long it took."""
+        self.taken[host] = editor.stop()
+
+
+STOPS = Stops()
+
+
+@pytest.fixture
+def stops() -> Stops:
+    return STOPS
+
+
+def pytest_terminal_summary(terminalreporter):
+    for host, taken in STOPS.taken.items():
+        terminalreporter.write_line(f"Stop in {host}: {taken:.0f} ms")
 
 
 @pytest.fixture(scope="session")

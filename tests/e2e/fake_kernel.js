@@ -27,7 +27,7 @@ kernel.frame = (step, number = ++seq) =>
 
 const answers = {
   ready: () => (emit(state), kernel.frame(20)),
-  ping: () => emit({ type: "pong" }),
+  ping: () => emit({ type: "pong", sent: seq }),
   look: ({ step }) => (kernel.put({ shown: step }), kernel.frame(step ?? state.length - 1)),
   branch: ({ step }) => (kernel.put({ shown: null, length: step + 1, step }), kernel.frame(step)),
   before: () => emit({ type: "before", format: "png", width: 64, height: 64 }, [bytes(window.pictures[0])]),
@@ -57,6 +57,8 @@ const answers = {
 };
 
 const model = {
+  set: () => {},
+  save_changes: () => {},
   on: (_, each) => hear.add(each),
   off: (_, each) => hear.delete(each),
   send: (message) => {

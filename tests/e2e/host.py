@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Frame, Page, expect
 
 EDITOR = ".draggan-widget"
 PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar button:not([data-away])']
@@ -29,6 +29,9 @@ endless = fast.replace(tolerance=0.0, stall_steps=None, max_steps=None)
 editor = DragGAN(generator, seed=3, config=fast)
 editor
 """
+"""A cell that shows the pictures of a small random network, whose edits take a moment."""
+BUSY = {"awaits": "import asyncio; await asyncio.sleep(6)", "blocks": "import time; time.sleep(6)"}
+"""What may keep the kernel from hearing that *Stop* was pressed."""
 
 
 class Lab:
@@ -37,6 +40,8 @@ class Lab:
     def __init__(self, browser: Browser, url: str, token: str, folder: Path) -> None:
         self.browser, self.url, self.token, self.folder = browser, url, token, folder
         self.pages: list[Page] = []
+        self.share = folder.parent / "jupyter_path"
+        """Where the server finds further kernels."""
 
     def write(self, name: str, *cells: str) -> str:
         """A notebook of code cells."""
@@ -56,13 +61,23 @@ class Lab:
         (self.folder / name).write_text(json.dumps(notebook))
         return name
 
-    def open(self, name: str, *, width: int = 1100, height: int = 1000, scale: float = 1, page: Page | None = None):
-        """A notebook in a page, its kernel ready."""
+    def open(
+        self,
+        name: str,
+        *,
+        width: int = 1100,
+        height: int = 1000,
+        scale: float = 1,
+        page: Page | None = None,
+        classic: bool = False,
+    ):
+        """A notebook in a page, its kernel ready; ``classic``: in Notebook 7."""
         if page is None:
             context = self.browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
             page = context.new_page()
             self.pages.append(page)
-        page.goto(f"{self.url}/lab/tree/{name}?reset&token={self.token}")
+        place = f"notebooks/{name}?" if classic else f"lab/tree/{name}?reset&"
+        page.goto(f"{self.url}/{place}token={self.token}")
         page.wait_for_function(
             "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
         )
@@ -115,6 +130,21 @@ class Notebook:
         text, seconds = self.page.evaluate(script, code)
         return text, seconds
 
+    def occupy(self, code: str) -> None:
+        """Runs code in the kernel beside the notebook; returns when it has begun, and sets ``cellDone`` at its end."""
+        self.page.evaluate(
+            """code => {
+                window.cellDone = false;
+                const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+                const future = kernel.requestExecute({code: "print('busy', flush=True)\\n" + code});
+                future.done.then(() => { window.cellDone = true; });
+                return new Promise(resolve => {
+                    future.onIOPub = message => { if (message.header.msg_type === 'stream') resolve(); };
+                });
+            }""",
+            code,
+        )
+
     def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
         """Runs code in the kernel again and again until it prints ``said``."""
         deadline = time.monotonic() + timeout
@@ -138,10 +168,11 @@ class Notebook:
 
 
 class Editor:
-    """One view of the widget."""
+    """One view of the widget, in a page or in a frame of one."""
 
-    def __init__(self, page: Page, root) -> None:
+    def __init__(self, page: Page | Frame, root) -> None:
         self.page, self.root = page, root
+        self.mouse = page.mouse if isinstance(page, Page) else page.page.mouse
         self.canvas = root.locator('canvas[data-layer="image"]')
 
     # --- what it shows
@@ -268,11 +299,22 @@ class Editor:
 
     def pull(self, start, end, *, steps: int = 8, release: bool = True) -> None:
         """Press on one image pixel, and move to another with the button down."""
-        self.page.mouse.move(*self.at(start))
-        self.page.mouse.down()
-        self.page.mouse.move(*self.at(end), steps=steps)
+        self.mouse.move(*self.at(start))
+        self.mouse.down()
+        self.mouse.move(*self.at(end), steps=steps)
         if release:
-            self.page.mouse.up()
+            self.mouse.up()
+
+    def stop(self) -> float:
+        """Press *Stop*; the milliseconds until the view says that it has stopped."""
+        return self.root.evaluate(
+            """root => new Promise(resolve => {
+                const began = performance.now();
+                const stopped = () => root.dataset.status === 'stopped' && resolve(performance.now() - began);
+                new MutationObserver(stopped).observe(root, {attributes: true});
+                root.querySelector('[aria-label="Stop"]').click();
+            })"""
+        )
 
     def expect_status(self, status: str) -> None:
         expect(self.root).to_have_attribute("data-status", status, timeout=60_000)

@@ -6,7 +6,7 @@ import hashlib
 import re
 
 import pytest
-from host import SHOW
+from host import BUSY, SHOW
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -173,7 +173,7 @@ def test_an_exception_in_the_worker_is_seen_in_the_page_and_by_finished(notebook
     assert "TypeError: 'NoneType' object is not callable" in notebook.execute("await editor.finished()")[0]
 
 
-def test_other_cells_answer_at_once_during_a_run_and_stop_is_quick(notebook):
+def test_other_cells_answer_at_once_during_a_run_and_stop_is_quick(notebook, stops):
     editor = notebook.editor()
     endless(notebook)
     editor.pull((30, 30), (40, 30))
@@ -182,32 +182,19 @@ def test_other_cells_answer_at_once_during_a_run_and_stop_is_quick(notebook):
     assert said.strip() == "42"
     assert seconds < 1
     assert editor.status == "running"
-    editor.click("Stop")
-    editor.wait_for_status("stopped", timeout=2)
+    stops.add("JupyterLab", editor)
 
 
-@pytest.mark.parametrize("cell", ["import time; time.sleep(10)", "import asyncio; await asyncio.sleep(10)"])
-def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, cell):
+@pytest.mark.parametrize("how", BUSY)
+def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, stops, how):
     editor = notebook.editor()
     endless(notebook)
     editor.pull((30, 30), (40, 30))
     editor.wait_for_step(3)
-    editor.page.evaluate(
-        """code => {
-            window.cellDone = false;
-            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            const future = kernel.requestExecute({code: "print('busy', flush=True)\\n" + code});
-            future.done.then(() => { window.cellDone = true; });
-            return new Promise(resolve => {
-                future.onIOPub = message => { if (message.header.msg_type === 'stream') resolve(); };
-            });
-        }""",
-        cell,
-    )
+    notebook.occupy(BUSY[how])
     before = editor.step
     editor.wait_for_step(before + 3, timeout=4)
-    editor.click("Stop")
-    editor.wait_for_status("stopped", timeout=4)
+    stops.add(f"JupyterLab while a cell {how}", editor)
     assert not editor.page.evaluate("window.cellDone")
 
 

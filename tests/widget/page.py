@@ -19,7 +19,7 @@ class Page:
             self.told.append((content, buffers))
             self.news.notify_all()
         if content["type"] == "frame" and self.acks:
-            self.say("ack", view="page", seq=content["seq"])
+            self.say("ack", view="page", seq=content["seq"], pull=False)
 
     def say(self, message, buffers=(), **fields):
         self.editor._receive(self.editor, {"type": message, **fields}, list(buffers))

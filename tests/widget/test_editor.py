@@ -323,11 +323,11 @@ def test_ready_is_answered_with_the_mask_the_state_and_a_lossless_frame(make):
     page = Page(editor)
     page.say("ready", view="page")
     page.wait_for(lambda p: p.of("mask"))
-    assert [content["type"] for content, _ in page.told] == ["state", "frame", "mask"]
+    assert [content["type"] for content, _ in page.told] == ["pong", "state", "frame", "mask"]
     state, frame = page.of("state")[0], page.of("frame")[0]
     assert (state["status"], state["width"], state["seed"], state["points"]) == ("idle", 64, 3, [])
     assert (frame["format"], frame["width"]) == ("png", 64)
-    picture = Image.open(io.BytesIO(page.told[1][1][0]))
+    picture = Image.open(io.BytesIO(page.told[2][1][0]))
     assert picture.tobytes() == editor.image.tobytes()
     page.say("ready", view="second")
     page.wait_for(lambda p: len(p.of("frame")) == 2)

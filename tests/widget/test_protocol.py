@@ -62,7 +62,7 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),
         (protocol.notice_message("no"), []),
-        (protocol.pong_message(), []),
+        (protocol.pong_message(3), []),
         (protocol.classes_message(["cat", "dog"]), []),
         (protocol.models_message(["faces"], ["a.pkl"]), []),
     ]
@@ -94,7 +94,8 @@ def test_a_mask_survives_the_way_to_the_page_and_back():
         ({}, "needs the field 'type'"),
         ({"type": "jump"}, "unknown message type 'jump'.*different versions"),
         ({"type": "ack", "view": "a"}, "'ack' needs the field 'seq'"),
-        ({"type": "ack", "view": "a", "seq": "3"}, "seq is '3'"),
+        ({"type": "ack", "view": "a", "seq": "3", "pull": True}, "seq is '3'"),
+        ({"type": "ack", "view": "a", "seq": 3}, "'ack' needs the field 'pull'"),
         (
             {"type": "point", "id": 1, "handle": [1, 2], "target": [99, 2], "pulling": True},
             "target of point 1 is outside",

@@ -6,7 +6,6 @@ import asyncio
 import threading
 import weakref
 
-import ipywidgets.widgets.widget as registry
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from page import Page
@@ -35,7 +34,7 @@ def run(shell, cell, text=CELL):
 
 def editors():
     """Those that the notebook knows of."""
-    return [widget for widget in registry._instances.values() if isinstance(widget, DragGAN)]
+    return [widget for widget in reruns._registered().values() if isinstance(widget, DragGAN)]
 
 
 def threads():
