@@ -13,11 +13,11 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from landmarks import Landmarks
 from nbclient import NotebookClient
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import drag, load_generator
+from draggan_widget.analysis.landmarks import Landmarks
 from draggan_widget.generators import save_generator
 
 ROOT = Path(__file__).parent.parent
