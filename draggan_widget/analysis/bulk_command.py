@@ -94,8 +94,8 @@ def _write(path: Path, outcome: Outcome, job: dict[str, Any], generator: Generat
         picture = to_image(generator.synthesize(torch.from_numpy(outcome.ws).to(next(generator.parameters()))))
     said: dict[str, Any] = {name: job[name] for name in ("seed", "truncation", "label") if name in job}
     latent = io.BytesIO()
-    places = {"handles": np.asarray(outcome.handles), "targets": np.asarray(job["targets"], dtype=float)}
-    np.savez_compressed(latent, ws=outcome.ws, **places)
+    targets = np.asarray(job["targets"], dtype=float)
+    np.savez_compressed(latent, ws=outcome.ws, handles=np.asarray(outcome.handles), targets=targets)
     picture_file = png(picture, provenance={**said, "steps": outcome.steps})
     for ending, data in ((".png", picture_file), (".npz", latent.getvalue())):
         with written_whole(path.with_name(path.name + ending)) as partial:

@@ -160,4 +160,4 @@ def _coloured(shares: np.ndarray) -> np.ndarray:
     """Numbers (h, w), 0 … 1, as colours (h, w, 3) uint8."""
     stops = np.linspace(0, 1, len(RAMP))
     channels = [np.interp(shares, stops, [colour[channel] for colour in RAMP]) for channel in range(3)]
-    return np.stack(channels, axis=2).round().astype(np.uint8)
+    return np.asarray(np.stack(channels, axis=2).round(), dtype=np.uint8)

@@ -228,14 +228,17 @@ class DragGAN(EditTraits):
         try:
             end = asyncio.ensure_future(asyncio.wrap_future(session.finished()))
             end.add_done_callback(lambda _end: changed.set())
+            seen: Snapshot | None = None
             while True:
                 changed.clear()
-                snapshot = session.latest
-                yield EditState.of(snapshot)
-                if end.done() and session.latest is snapshot:
+                ended, newest = end.done(), session.latest
+                if newest is not seen:
+                    seen = newest
+                    yield EditState.of(newest)
+                elif ended:
                     end.result()
                     return
-                if session.latest is snapshot:
+                else:
                     await changed.wait()
         finally:
             self._listeners.remove(wake)
