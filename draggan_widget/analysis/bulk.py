@@ -228,14 +228,15 @@ def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
 
 
 def _on_cluster(
-    client: Any, source: Source, jobs: Mapping[int, Job], threads: int, add: Callable[[Outcome], None]
+    client: Any, source: Any, jobs: Mapping[int, Job], threads: int, add: Callable[[Outcome], None]
 ) -> None:
     import distributed
 
     as_completed: Any = distributed.as_completed
     if isinstance(source, Generator):
-        # The scheduler keeps what a task was given, so a generator that is lost with its workers is made again.
-        source = client.submit(pickle.loads, pickle.dumps(source), pure=False)
+        # As bytes: Dask takes modules apart in a way of its own, in the midst of a job too. And as what a task returns:
+        # the scheduler keeps what that was given, so they come again where they are lost with their workers.
+        source = client.submit(bytes, pickle.dumps(source), pure=False)
     numbers = {client.submit(_do, source, job, number, threads, pure=False): number for number, job in jobs.items()}
     try:
         for future in as_completed(list(numbers)):
@@ -250,11 +251,12 @@ def _on_cluster(
         client.cancel(list(numbers))
 
 
-def _do(source: Source, job: Job, number: int, threads: int | None) -> Outcome:
+def _do(source: Source | bytes, job: Job, number: int, threads: int | None) -> Outcome:
     """One job, wherever it is done; whatever goes wrong is its own."""
     began = time.perf_counter()
     try:
-        generator = source if job.model is None and isinstance(source, Generator) else _model(job.model or source)
+        wanted = job.model or source
+        generator = wanted if isinstance(wanted, Generator) else _model(wanted)
         with _threads(threads):
             if job.seed is not None:
                 ws = generator.mapping(seed=job.seed, label=job.label, truncation=job.truncation)
@@ -291,8 +293,9 @@ def _threads(wanted: int | None) -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=KEPT_MODELS)
-def _model(source: Any) -> Generator:
-    return load_generator(source)
+def _model(source: str | bytes) -> Generator:
+    generator: Generator = pickle.loads(source) if isinstance(source, bytes) else load_generator(source)
+    return generator
 
 
 def _absolute(source: str | os.PathLike[str]) -> str:
