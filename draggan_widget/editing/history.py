@@ -195,9 +195,7 @@ class History(Sequence[Record]):
         generator = self.generator
 
         def job() -> list[dict[int, float]]:
-            return [
-                confidence(generator, record.kept.state(record.ws)) for record in self._records
-            ]
+            return [confidence(generator, record.kept.state(record.ws)) for record in self._records]
 
         found: list[dict[int, float]] = self._turn(job)
         return found
