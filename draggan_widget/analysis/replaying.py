@@ -162,6 +162,7 @@ class Replay(View):
         scale = self._size[0] / self._pictures[0].width
         steps = sum(1 for each in self._history if each.step <= record.step)
         radius = max(4, self._size[0] / 80)
+        above.line_join = above.line_cap = "round"
         for number, handle, target in zip(record.ids, record.handles, record.targets, strict=True):
             way = self._ways[number][:steps]
             place = [(float(value) + 0.5) * scale for value in handle]
