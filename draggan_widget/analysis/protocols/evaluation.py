@@ -32,7 +32,8 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "lpips_away": ("LPIPS away", 4),
     "ms_dssim": ("MS-DSSIM", 4),
     "ms_dssim_away": ("MS-DSSIM away", 4),
-    "changed": ("changed", 3),
+    "lpips_before": ("LPIPS to before", 3),
+    "ms_dssim_before": ("MS-DSSIM to before", 3),
     "frechet_bands": ("Fréchet of bands", 3),
     "steps": ("steps", 0),
     "seconds": ("s", 2),
@@ -50,7 +51,7 @@ class Evaluation:
     rows: tuple[dict[str, Any], ...]
     """One for each sample and way: ``experiment``, ``way``, ``sample``, and its figures, or ``error``."""
     facts: dict[str, Any]
-    """Which generator, which measures."""
+    """Which generator, which ways."""
 
     def summary(self) -> dict[str, dict[str, dict[str, float]]]:
         """Experiment → way → means over its samples.

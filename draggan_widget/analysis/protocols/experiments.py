@@ -72,7 +72,8 @@ class Bench:
 class Landmarks:
     """Landmarks of one sample are dragged to where another sample has them (section 4.2, "face landmark manipulation").
 
-    ``distance`` is the mean distance from the landmarks found afterwards to the targets.
+    ``distance`` is the mean distance from the landmarks found afterwards to the targets; ``lpips_before`` or
+    ``ms_dssim_before``, that of the picture afterwards to the one before.
     """
 
     points: int = 1
@@ -104,9 +105,10 @@ class Landmarks:
         result = way.drag(bench.generator, ws, handles, targets, self.most, bench.trackers)
         seconds = time.perf_counter() - began
         after = before if result is None else bench.picture(result.ws)
+        name, distance = distances.picture_distance()
         figures: dict[str, Any] = {
             **_course(result, seconds, bench),
-            "changed": distances.picture_distance()[1](after, before),
+            f"{name}_before": distance(after, before),
             "bands": distances.bands(after).round(5).tolist(),
         }
         try:
