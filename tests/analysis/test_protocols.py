@@ -61,6 +61,7 @@ def test_dragging_landmarks_brings_them_to_those_of_the_other_picture(planted):
     assert means["no edit"]["steps"] == 0
     to_before = f"{distances.picture_distance()[0]}_before"
     assert means["no edit"][to_before] == 0 < means["default"][to_before]
+    assert repr(done) == f"<Evaluation of landmarks, 1 point: {len(done.rows)} rows>"
     table = done.to_markdown().splitlines()
     assert table[0] == "landmarks, 1 point"
     assert "distance, px" in table[2]

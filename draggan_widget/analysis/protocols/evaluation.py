@@ -44,7 +44,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
 SETTLED = ("samples", "failed", "lost", "frechet_bands")
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """What came of it."""
 
@@ -52,6 +52,10 @@ class Evaluation:
     """One for each sample and way: ``experiment``, ``way``, ``sample``, and its figures, or ``error``."""
     facts: dict[str, Any]
     """Which generator, which ways."""
+
+    def __repr__(self) -> str:
+        experiments = ", ".join(dict.fromkeys(row["experiment"] for row in self.rows))
+        return f"<Evaluation of {experiments or 'nothing'}: {len(self.rows)} rows>"
 
     def summary(self) -> dict[str, dict[str, dict[str, float]]]:
         """Experiment → way → means over its samples.
