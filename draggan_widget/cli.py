@@ -72,6 +72,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     benchmarks.add_options(bench)
     bench.set_defaults(run=benchmarks.run_bench)
 
+    from draggan_widget.analysis import bulk_command as bulk
+    from draggan_widget.analysis.protocols import command as protocols
+
+    drag = commands.add_parser("drag", help="many drags, as a JSON file says", description=bulk.DESCRIPTION)
+    bulk.add_options(drag)
+    drag.set_defaults(run=bulk.run_drag)
+
+    evaluate = commands.add_parser(
+        "evaluate", help="how well it drags: the paper's experiments", description=protocols.DESCRIPTION
+    )
+    protocols.add_options(evaluate)
+    evaluate.set_defaults(run=protocols.run_evaluate)
+
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status

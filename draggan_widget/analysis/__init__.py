@@ -1,1 +1,49 @@
-"""What is done with edits apart from making them: here, how fast and how lean they are."""
+"""What is done with edits apart from making them: seeing, comparing, repeating and measuring them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from draggan_widget.analysis.browsing import history_list
+    from draggan_widget.analysis.bulk import Batch, Job, Outcome, drag_many
+    from draggan_widget.analysis.comparing import compare
+    from draggan_widget.analysis.protocols.evaluation import evaluate
+    from draggan_widget.analysis.replaying import replay
+    from draggan_widget.analysis.sheets import contact_sheet, feature_map, trajectories
+
+__all__ = [
+    "Batch",
+    "Job",
+    "Outcome",
+    "compare",
+    "contact_sheet",
+    "drag_many",
+    "evaluate",
+    "feature_map",
+    "history_list",
+    "replay",
+    "trajectories",
+]
+
+# Names load on first use, so that the command line, which looks in here, imports no torch.
+_FILES = {
+    "Batch": "bulk",
+    "Job": "bulk",
+    "Outcome": "bulk",
+    "compare": "comparing",
+    "contact_sheet": "sheets",
+    "drag_many": "bulk",
+    "evaluate": "protocols.evaluation",
+    "feature_map": "sheets",
+    "history_list": "browsing",
+    "replay": "replaying",
+    "trajectories": "sheets",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_FILES[name]}"), name)

@@ -10,7 +10,7 @@ from draggan_widget.dragging.edits import (
     with_mask,
 )
 from draggan_widget.dragging.geometry import XY
-from draggan_widget.dragging.iteration import init, step, terminate
+from draggan_widget.dragging.iteration import init, step, terminate, with_handles
 from draggan_widget.dragging.points import Point, check_mask, check_ws, check_xy
 from draggan_widget.dragging.run import DragRecord, DragResult, drag, drag_steps, make_result, to_image
 from draggan_widget.dragging.sampling import DivergedError
@@ -41,5 +41,6 @@ __all__ = [
     "terminate",
     "to_image",
     "with_config",
+    "with_handles",
     "with_mask",
 ]

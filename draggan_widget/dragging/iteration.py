@@ -217,6 +217,23 @@ def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray
     return method_of(state.config).track(read, state.handles, references, frame)
 
 
+def with_handles(before: DragState, after: DragState, handles: np.ndarray) -> DragState:
+    """``after``, one step on from ``before``, with its handles (N, 2) where another tracker found them.
+
+    What is outside the picture is moved to its border. :raises ValueError: for another number of handles, or for NaN.
+    """
+    found = np.asarray(handles, dtype=np.float64)
+    if found.shape != (len(after.points), 2) or not np.isfinite(found).all():
+        raise ValueError(f"the tracker gave {found.tolist()}; it must give {len(after.points)} finite (x, y)")
+    places = frame_of(after.config, after.resolution).clamp(found)
+    points = tuple(
+        dataclasses.replace(point, handle=(float(x), float(y)))
+        for point, (x, y) in zip(after.points, places, strict=True)
+    )
+    moved = dataclasses.replace(after, points=points)
+    return dataclasses.replace(moved, course=follow(before, moved))
+
+
 def follow(before: DragState, after: DragState) -> Course:
     """The course of the run at ``after``, one tracking on from ``before``."""
     nearest = np.array(before.course.nearest or before.distances)

@@ -13,6 +13,16 @@ Chore = Generator[float, None, T]
 """Yields how much is done, 0 … 1, after each slice, and returns its result."""
 
 
+def finish(chore: Chore[T]) -> T:
+    """All of a chore at once, in this thread."""
+    while True:
+        try:
+            next(chore)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 class Chores:
     """Chores in the order they came. ``add`` and ``cancel`` may be called from any thread, ``advance`` from one."""
 

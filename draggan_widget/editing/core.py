@@ -128,6 +128,10 @@ class Core:
         """What ``question`` answers in the worker's thread, after the commands given so far."""
         return self._worker.call(question)
 
+    def turn(self, job: Callable[[], T]) -> T:
+        """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
+        return job() if self._worker.closed else self._worker.call(job)
+
     def show(self, job: Callable[[], None]) -> Future[None]:
         """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
 

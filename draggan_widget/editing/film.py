@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
 from fractions import Fraction
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from PIL import Image, ImageColor
@@ -61,7 +61,7 @@ def film(
     if kind not in ("gif", "mp4"):
         raise ValueError(f"there is no film {kind!r}; there are gif and mp4")
     frames = _Frames(moment, generator, handles)
-    return _gif(frames, provenance) if kind == "gif" else _mp4(frames, provenance, _video_library())
+    return gif(frames, provenance) if kind == "gif" else _mp4(frames, provenance, _video_library())
 
 
 class _Frames:
@@ -97,7 +97,19 @@ class _Frames:
         return picture.convert("RGB")
 
 
-def _gif(frames: _Frames, provenance: Mapping[str, Any] | None) -> Chore[bytes]:
+class Frames(Protocol):
+    """The pictures of a film, all of one size and RGB, each made when it is asked for."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Image.Image]: ...
+
+    @property
+    def milliseconds(self) -> int:
+        """Of each frame but the last."""
+
+
+def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Chore[bytes]:
+    """A chore that makes a GIF, of one palette, no wider than 512 px. :param provenance: see ``film``."""
     # One palette for all and no dithering: what does not move does not flicker either.
     pictures = []
     for number, picture in enumerate(frames, start=1):

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, overload
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
+import torch
 
+from draggan_widget.dragging.texture import confidence
 from draggan_widget.editing.kept import Kept
+from draggan_widget.editing.pictures import Painter
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
     from draggan_widget.dragging import DragState
+    from draggan_widget.generators import Generator
 
+T = TypeVar("T")
 MOST_RECORDS = 2000
 """Above so many, records are thinned evenly: an edit that goes on for ever needs no more memory for it."""
 
@@ -89,21 +96,46 @@ def at_step(records: Sequence[Record], step: int) -> int:
     return max(0, bisect.bisect_right(records, step, key=lambda record: record.step) - 1)
 
 
+def _at_once(job: Callable[[], T]) -> T:
+    return job()
+
+
 class History(Sequence[Record]):
     """The records of an edit from its beginning to now; a value, which later steps do not change.
 
     There is one a step up to 2,000 steps; longer edits are thinned evenly, with the beginning and the newest kept.
+
+    :param generator: whose latents they hold, for pictures and confidence. :param turn: runs a job that computes with
+        it, in the thread that owns it say.
     """
 
-    def __init__(self, records: Sequence[Record] = ()) -> None:
+    def __init__(
+        self,
+        records: Sequence[Record] = (),
+        generator: Generator | None = None,
+        turn: Callable[[Callable[[], Any]], Any] = _at_once,
+    ) -> None:
         self._records = tuple(records)
+        self._generator = generator
+        self._turn = turn
+
+    @classmethod
+    def of(cls, generator: Generator, states: Iterable[DragState]) -> History:
+        """The history of a drag without an editor: ``History.of(generator, drag_steps(generator, …))``."""
+        records: tuple[Record, ...] = ()
+        began = time.perf_counter()
+        for state in states:
+            records = appended(records, Record.of(state, time.perf_counter() - began if records else 0.0, None))
+        return cls(records, generator)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
     @overload
     def __getitem__(self, index: slice) -> History: ...
     def __getitem__(self, index: int | slice) -> Record | History:
-        return History(self._records[index]) if isinstance(index, slice) else self._records[index]
+        if isinstance(index, slice):
+            return History(self._records[index], self._generator, self._turn)
+        return self._records[index]
 
     def __len__(self) -> int:
         return len(self._records)
@@ -114,8 +146,93 @@ class History(Sequence[Record]):
     def __repr__(self) -> str:
         return f"<History of {len(self)} records>"
 
-    def to_dicts(self) -> list[dict[str, Any]]:
-        """One dict for each step and point: step, seconds, point, x, y, target_x, target_y, distance, loss terms."""
+    @property
+    def generator(self) -> Generator:
+        """Whose latents these are. :raises ValueError: if that is not known."""
+        if self._generator is None:
+            raise ValueError("this history knows no generator; make it as History(records, generator)")
+        return self._generator
+
+    def at(self, step: int) -> Record:
+        """The record after that many steps, or the nearest before it that is kept.
+
+        :raises ValueError: for a step that the history does not reach.
+        """
+        if not self._records:
+            raise ValueError(f"there is no step {step}: this history is empty, nothing was dragged yet")
+        first, last = self._records[0].step, self._records[-1].step
+        if not first <= step <= last:
+            raise ValueError(f"there is no step {step}; this history goes from step {first} to {last}")
+        return self._records[at_step(self._records, step)]
+
+    def picture(self, step: int | None = None) -> Image.Image:
+        """The picture after that many steps, or the nearest before it that is kept; None: the last.
+
+        :raises ValueError: as ``at`` does, or without a generator.
+        """
+        return self._painted(step, Painter.whole)
+
+    def thumbnail(self, step: int | None = None) -> Image.Image:
+        """The same, 64 pixels high, and sooner."""
+        return self._painted(step, Painter.thumbnail)
+
+    def _painted(self, step: int | None, paint: Callable[[Painter, torch.Tensor], Image.Image]) -> Image.Image:
+        record = self.at(self._records[-1].step if step is None and self._records else step or 0)
+        generator = self.generator
+
+        def job() -> Image.Image:
+            ws = torch.from_numpy(record.ws).to(next(generator.parameters()))
+            return paint(Painter(generator), ws)
+
+        image: Image.Image = self._turn(job)
+        return image
+
+    def confidence(self) -> list[dict[int, float]]:
+        """For each record, per point, how surely its handle was found: 0 … 1; see ``dragging.texture.confidence``.
+
+        Missing are points whose features were not taken yet.
+        """
+        generator = self.generator
+
+        def job() -> list[dict[int, float]]:
+            return [confidence(generator, record.kept.state(record.ws)) for record in self._records]
+
+        found: list[dict[int, float]] = self._turn(job)
+        return found
+
+    def against(self, other: History) -> list[dict[str, float]]:
+        """Two edits side by side, a dict for each step that both have.
+
+        ``step``; ``distance`` and ``other_distance``, the mean of what the handles have still to go in each, in image
+        pixels; ``seconds`` and ``other_seconds``; ``latent``, the root mean square difference of the latents.
+
+        :raises ValueError: for latents of different shapes.
+        """
+        theirs = {record.step: record for record in other}
+        rows = []
+        for record in self:
+            if (match := theirs.get(record.step)) is None:
+                continue
+            if match.ws.shape != record.ws.shape:
+                raise ValueError(f"these are edits of two generators: latents {record.ws.shape} and {match.ws.shape}")
+            rows.append(
+                {
+                    "step": record.step,
+                    "distance": _mean(record.distances),
+                    "other_distance": _mean(match.distances),
+                    "seconds": record.seconds,
+                    "other_seconds": match.seconds,
+                    "latent": float(np.sqrt(np.square(record.ws - match.ws).mean())),
+                }
+            )
+        return rows
+
+    def to_dicts(self, *, confidence: bool = False) -> list[dict[str, Any]]:
+        """One dict for each step and point: step, seconds, point, x, y, target_x, target_y, distance, loss terms.
+
+        :param confidence: whether to compute that as well; see the method of that name. Where it is missing it is NaN.
+        """
+        sure = self.confidence() if confidence else [{}] * len(self)
         return [
             {
                 "step": record.step,
@@ -126,20 +243,25 @@ class History(Sequence[Record]):
                 "target_x": target[0],
                 "target_y": target[1],
                 "distance": distance,
+                **({"confidence": found.get(point, float("nan"))} if confidence else {}),
                 **{f"loss_{name}": value for name, value in record.loss.items()},
             }
-            for record in self
+            for record, found in zip(self, sure, strict=True)
             for point, handle, target, distance in zip(
                 record.ids, record.handles, record.targets, record.distances, strict=True
             )
         ]
 
-    def to_dataframe(self) -> pd.DataFrame:
+    def to_dataframe(self, *, confidence: bool = False) -> pd.DataFrame:
         """``to_dicts`` as a table. :raises ModuleNotFoundError: without pandas, saying how to get it."""
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("to_dataframe() needs pandas: pip install pandas") from error
         columns = ["step", "seconds", "point", "x", "y", "target_x", "target_y", "distance"]
-        rows = self.to_dicts()
+        rows = self.to_dicts(confidence=confidence)
         return pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns)
+
+
+def _mean(distances: np.ndarray) -> float:
+    return float(distances.mean()) if len(distances) else 0.0

@@ -42,6 +42,12 @@ class Worker:
         with self._lock:
             return self._thread is None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more jobs."""
+        with self._lock:
+            return self._closed
+
     def submit(self, job: Callable[[], T]) -> Future[T]:
         """Run ``job`` in the thread, after those that wait already. Its result or exception comes by the future."""
         future: Future[T] = Future()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import dataclasses
 import logging
 import os
 import random
 import time
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +55,27 @@ PREVIEW = 512
 OBSERVE_EVERY = 0.5
 """Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EditState:
+    """The edit at one time, as ``DragGAN.states`` tells it."""
+
+    status: str
+    """See the trait of that name."""
+    step: int
+    ws: np.ndarray
+    """(1, num_ws, w_dim)"""
+    handles: np.ndarray
+    """(N, 2) image pixels (x, y)."""
+    distances: np.ndarray
+    """(N,) image pixels still to go."""
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> EditState:
+        """That of a snapshot."""
+        drag = snapshot.moment.drag
+        return cls(snapshot.status, snapshot.step, drag.ws.cpu().numpy().copy(), drag.handles, drag.distances)
 
 
 class DragGAN(EditTraits):
@@ -111,6 +135,7 @@ class DragGAN(EditTraits):
         self._post = Post(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
         self._exports: list[Future[bytes]] = []
+        self._listeners: list[Callable[[], Any]] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
         self._still_at = 0.0
         self._mask_on_page: np.ndarray | None = None
@@ -199,6 +224,36 @@ class DragGAN(EditTraits):
         """
         return await asyncio.wrap_future(self._session.finished())
 
+    async def states(self) -> AsyncIterator[EditState]:
+        """What the edit comes to, as it comes: ``async for state in editor.states()``. Needs no browser.
+
+        First the state now; then the newest one each time something has changed, so whoever is slower than the steps
+        misses some; last, when no run is on any more, that at which it ended. :raises Exception: the one that ended the
+        run, if one did.
+        """
+        loop = asyncio.get_running_loop()
+        changed = asyncio.Event()
+        wake = lambda: loop.call_soon_threadsafe(changed.set)  # noqa: E731 - one object, to be taken off the list again
+        session = self._session
+        self._listeners.append(wake)
+        try:
+            end = asyncio.ensure_future(asyncio.wrap_future(session.finished()))
+            end.add_done_callback(lambda _end: changed.set())
+            seen: Snapshot | None = None
+            while True:
+                changed.clear()
+                ended, newest = end.done(), session.latest
+                if newest is not seen:
+                    seen = newest
+                    yield EditState.of(newest)
+                elif ended:
+                    end.result()
+                    return
+                else:
+                    await changed.wait()
+        finally:
+            self._listeners.remove(wake)
+
     @property
     def image(self) -> Image.Image:
         """The picture as it is now, after all commands given so far."""
@@ -217,7 +272,9 @@ class DragGAN(EditTraits):
     @property
     def history(self) -> History:
         """The course of the edit, one record a step."""
-        return History(self._session.now().records)
+        session = self._session
+        newest = session.newest()
+        return History(newest.moment.records, newest.model.generator, session.turn)
 
     @property
     def config(self) -> DragConfig:
@@ -324,6 +381,9 @@ class DragGAN(EditTraits):
                 self._send_mask(snapshot.moment.mask)
             self._look_closer(snapshot)
         finally:
+            for wake in list(self._listeners):
+                with contextlib.suppress(RuntimeError):  # its loop was closed
+                    wake()
             self._mirror(snapshot, self._stream.way)
 
     def _describe(self, snapshot: Snapshot) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class EditTraits(anywidget.AnyWidget):
     points: Any = traitlets.List(help='[{"id": 1, "handle": [x, y], "target": [x, y]}, …]').tag(sync=True)
     status = traitlets.Unicode("idle", help="idle running paused arrived stalled capped stopped error").tag(sync=True)
     step = traitlets.Int(0, help="steps done since the edit began").tag(sync=True)
+    shown = traitlets.Int(None, allow_none=True, help="the step that is looked at; None: the newest").tag(sync=True)
     seed = traitlets.Int(0, allow_none=True, help="of the picture the edit began with").tag(sync=True)
     truncation = traitlets.Float(0.7, help="of the picture the edit began with").tag(sync=True)
     label = traitlets.Int(None, allow_none=True, help="class of that picture; None without classes").tag(sync=True)
@@ -107,6 +108,18 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user("mask"):
             self._mask_taken = change["new"]
             self._assign(self._session.set_mask(change["new"]))
+
+    @traitlets.validate("shown")
+    def _valid_shown(self, proposal: Any) -> int | None:
+        step: int | None = proposal["value"]
+        if step is not None and step < 0:
+            raise traitlets.TraitError(f"shown is {step}; it must be a step, from 0 on, or None for the newest")
+        return step
+
+    @traitlets.observe("shown")
+    def _take_shown(self, change: Any) -> None:
+        if self._by_user("shown"):
+            self._assign(self._session.look(change["new"]))
 
     @traitlets.validate(*SETTINGS)
     def _valid_setting(self, proposal: Any) -> Any:
@@ -212,6 +225,7 @@ class EditTraits(anywidget.AnyWidget):
             "classes": snapshot.model.classes,
             "model": snapshot.model.name,
             "step": snapshot.step,
+            "shown": snapshot.shown,
             "status": snapshot.status,
             **settings_of(snapshot.model.generator, moment.drag.config, snapshot.speed),
         }

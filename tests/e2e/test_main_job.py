@@ -6,7 +6,8 @@ import time
 
 import numpy as np
 import pytest
-from landmarks import MOUTH_CORNER, Landmarks
+
+from draggan_widget.analysis.landmarks import MOUTH_CORNER, Landmarks
 
 pytestmark = pytest.mark.browser
 

@@ -4,9 +4,10 @@ import sys
 
 import numpy as np
 import pytest
+from planted import Planted
 
-from draggan_widget.dragging import check_mask
-from draggan_widget.editing import History, Record, check_points
+from draggan_widget.dragging import check_mask, drag_steps
+from draggan_widget.editing import History, Record, check_points, history
 
 SIZE = (64, 48)
 
@@ -80,3 +81,77 @@ def test_a_table_without_pandas_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ModuleNotFoundError, match="pip install pandas"):
         History(records()).to_dataframe()
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return Planted((48, 40))
+
+
+def pulled(generator, by=6.0, **changes):
+    ws = generator.mapping(seed=1)
+    start = generator.centre(ws).numpy()
+    config = generator.drag_config.replace(**changes)
+    return History.of(generator, drag_steps(generator, ws, [start], [start + np.array([by, 0])], config=config))
+
+
+def test_a_drag_without_an_editor_has_a_history_with_latents_times_and_pictures(planted):
+    course = pulled(planted)
+    assert course.at(0).loss == {}
+    assert [record.step for record in course] == list(range(len(course)))
+    assert (np.diff([record.seconds for record in course]) > 0).all()
+    first, last = (np.asarray(course.picture(step), float)[..., 0] for step in (0, None))
+    moved = last.argmax() % 40 - first.argmax() % 40
+    assert 4 <= moved <= 7
+    assert course.thumbnail(0).height == 64
+
+
+def test_a_step_between_two_that_are_kept_is_the_one_before(monkeypatch, planted):
+    monkeypatch.setattr(history, "MOST_RECORDS", 5)
+    course = pulled(planted, max_steps=20, tolerance=0.0, stall_steps=None)
+    assert len(course) <= 5
+    assert (course[0].step, course[-1].step) == (0, 20)
+    assert course.at(13).step == max(record.step for record in course if record.step <= 13)
+
+
+@pytest.mark.parametrize("step", [-1, 99])
+def test_a_step_out_of_range_is_named_with_what_there_is(planted, step):
+    with pytest.raises(ValueError, match=rf"no step {step}; this history goes from step 0 to 3"):
+        pulled(planted, max_steps=3, tolerance=0.0).at(step)
+
+
+def test_an_empty_history_says_that_nothing_was_dragged():
+    with pytest.raises(ValueError, match="empty, nothing was dragged"):
+        History().at(0)
+    with pytest.raises(ValueError, match="empty, nothing was dragged"):
+        History().picture()
+
+
+def test_pictures_of_a_history_without_a_generator_say_what_is_missing():
+    with pytest.raises(ValueError, match="knows no generator"):
+        History(records()).picture()
+
+
+def test_slices_keep_the_generator(planted):
+    course = pulled(planted)
+    assert course[2:5].picture(3).tobytes() == course.picture(3).tobytes()
+
+
+def test_confidence_is_told_for_every_step_that_was_tracked(planted):
+    table = pulled(planted).to_dataframe(confidence=True)
+    assert np.isnan(table["confidence"][0])
+    assert table["confidence"][1:].between(0.5, 1).all()
+    assert "confidence" not in pulled(planted).to_dataframe()
+
+
+def test_two_edits_side_by_side_begin_alike_and_part(planted):
+    rows = pulled(planted, 6.0).against(pulled(planted, -6.0))
+    assert rows[0]["latent"] == 0
+    assert rows[0]["distance"] == pytest.approx(rows[0]["other_distance"])
+    assert rows[-1]["latent"] > 0
+    assert all(rows[k]["step"] == k for k in range(len(rows)))
+
+
+def test_edits_of_two_generators_cannot_be_set_side_by_side(planted):
+    with pytest.raises(ValueError, match="two generators"):
+        pulled(planted).against(History(records()))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 from forward import TrainingForward
-from landmarks import Landmarks
 
 from draggan_widget import drag, load_generator
+from draggan_widget.analysis.landmarks import Landmarks
 from draggan_widget.generators.checkpoints import BUILTIN
 
 FILE = BUILTIN / "faces.safetensors"

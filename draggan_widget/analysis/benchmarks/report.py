@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-MISSING = "–"
+from draggan_widget.analysis.tables import MISSING, lay_out
 
 
 def table(results: dict[str, Any]) -> str:
@@ -22,7 +22,7 @@ def table(results: dict[str, Any]) -> str:
         )
     ways = {"in process": results.get("frames"), "in a browser": results.get("browser")}
     if there := {name: figures for name, figures in ways.items() if figures}:
-        parts.append(_lay_out([f"pulling {results['model']}", *there], _waits(list(there.values()))))
+        parts.append(lay_out([f"pulling {results['model']}", *there], _waits(list(there.values()))))
     parts += [f"left out: {each}" for each in results.get("left_out", [])]
     return "\n\n".join(parts)
 
@@ -50,7 +50,7 @@ def _cases(cases: Sequence[dict[str, Any]]) -> str:
             figures = [_figure(each.get(key, {}).get(side), unit) for each in cases]
             columns.append((f"{side}, {name}", figures))
     told = [(head, cells) for head, cells in columns if any(cell != MISSING for cell in cells)]
-    return _lay_out([head for head, _ in told], list(zip(*[cells for _, cells in told], strict=True)))
+    return lay_out([head for head, _ in told], list(zip(*[cells for _, cells in told], strict=True)))
 
 
 def _leaner(held: dict[str, int], side: str) -> float | None:
@@ -76,12 +76,3 @@ def _figure(value: float | None, unit: float) -> str:
         return MISSING
     value = value * unit
     return f"{value:.0f}" if value >= 20 else f"{value:.1f}"
-
-
-def _lay_out(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that reads well on a terminal and is one in Markdown."""
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = [head, ["-" * (width - 1) + ":" for width in widths], *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    )

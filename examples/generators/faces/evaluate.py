@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from landmarks import Landmarks
 from pulls import DISTANCE, Team, picture_of, summary
 from show import edit_strip, sample_sheet
 from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
+from draggan_widget.analysis.landmarks import Landmarks
 from draggan_widget.generators import Generator, find_checkpoint
 
 FIRST_SAMPLE = 1000

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from landmarks import Landmarks
 from PIL import Image, ImageDraw, ImageFont
 from pulls import picture_of
 
 from draggan_widget import drag
+from draggan_widget.analysis.landmarks import Landmarks
 from draggan_widget.generators import Generator
 
 EDITS = (

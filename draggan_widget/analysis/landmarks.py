@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
-import dlib
 import numpy as np
 from PIL import Image
 
 MOUTH_CORNER, CHIN, NOSE_TIP, EYE_CORNER = 48, 8, 30, 45
 """Numbers of landmarks, as dlib counts them."""
+INSTALL = 'landmarks of faces need dlib and its models: pip install "draggan_widget[evaluate]"'
 _SIZE = 256  # the detector wants faces of 80 px and more
 
 
@@ -18,7 +19,7 @@ def _model(name: str) -> str:
     # Importing face_recognition_models needs setuptools' pkg_resources; only its files are wanted.
     spec = importlib.util.find_spec("face_recognition_models")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("face_recognition_models is not installed: pip install face-recognition-models")
+        raise ModuleNotFoundError(INSTALL)
     return str(Path(spec.origin).parent / "models" / name)
 
 
@@ -26,10 +27,15 @@ class Landmarks:
     """Finds the face of a picture."""
 
     def __init__(self) -> None:
-        """Loads dlib's models."""
+        """Loads dlib's models. :raises ModuleNotFoundError: without them, saying how to get them."""
+        try:
+            import dlib
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(INSTALL) from error
+        self._dlib: Any = dlib
         self._detect = dlib.get_frontal_face_detector()
         self._predict = dlib.shape_predictor(_model("shape_predictor_68_face_landmarks.dat"))
-        self._recognise: dlib.face_recognition_model_v1 | None = None
+        self._recognise: Any = None
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
         """The landmarks (68, 2) as x, y in pixels of ``picture`` (H, W, 3) uint8, or None where no face is found."""
@@ -42,16 +48,16 @@ class Landmarks:
         if found is None:
             return None
         if self._recognise is None:
-            self._recognise = dlib.face_recognition_model_v1(_model("dlib_face_recognition_resnet_model_v1.dat"))
+            self._recognise = self._dlib.face_recognition_model_v1(_model("dlib_face_recognition_resnet_model_v1.dat"))
         return _points(found[1], picture), np.array(self._recognise.compute_face_descriptor(*found))
 
-    def _find(self, picture: np.ndarray) -> tuple[np.ndarray, dlib.full_object_detection] | None:
+    def _find(self, picture: np.ndarray) -> tuple[np.ndarray, Any] | None:
         large = np.asarray(Image.fromarray(picture).resize((_SIZE, _SIZE), Image.Resampling.BICUBIC))
         faces = self._detect(large, 1)
         return (large, self._predict(large, max(faces, key=lambda face: face.area()))) if faces else None
 
 
-def _points(shape: dlib.full_object_detection, picture: np.ndarray) -> np.ndarray:
+def _points(shape: Any, picture: np.ndarray) -> np.ndarray:
     height, width = picture.shape[:2]
     points = np.array([(shape.part(k).x, shape.part(k).y) for k in range(68)], float)
-    return (points + 0.5) * (width / _SIZE, height / _SIZE) - 0.5
+    return np.asarray((points + 0.5) * (width / _SIZE, height / _SIZE) - 0.5)

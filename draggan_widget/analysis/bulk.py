@@ -1,0 +1,304 @@
+"""Many drags, of a list of seeds and points, in this process or on a Dask cluster; a job that fails fails alone."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import os
+import pickle
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import torch
+
+from draggan_widget.config import DragConfig
+from draggan_widget.dragging import check_ws, drag
+from draggan_widget.generators import Generator, load_generator
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Source = str | Generator
+Progress = Callable[[int, int, "Outcome"], None]
+KEPT_MODELS = 2
+"""Generators that a process remembers, of those that jobs name."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+    """One drag. Positions are image pixels (x, y); what else there is means what it does in ``drag`` and ``mapping``.
+
+    :raises ValueError: for neither or both of ``seed`` and ``ws``, or a name that is no file's.
+    """
+
+    handles: Any
+    """(N, 2)"""
+    targets: Any
+    """(N, 2)"""
+    seed: int | None = None
+    ws: Any = None
+    """(1, num_ws, w_dim), instead of a seed."""
+    truncation: float = 0.7
+    label: int | None = None
+    mask: Any = None
+    config: DragConfig | None = None
+    """None: the generator's own."""
+    model: str | None = None
+    """Name or path of the generator; None: the one that all jobs were given."""
+    name: str = ""
+    """What its files are called."""
+
+    def __post_init__(self) -> None:
+        if (self.seed is None) == (self.ws is None):
+            raise ValueError("a job begins with a seed or with a latent ws; give one of the two")
+        if not isinstance(self.name, str) or (self.name and not re.fullmatch(r"[\w-][\w.-]*", self.name)):
+            raise ValueError(f"the name of a job is {self.name!r}; give letters, digits, '_', '-' and '.'")
+
+    @classmethod
+    def from_dict(cls, fields: Any) -> Job:
+        """A job as JSON holds it: ``{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]], …}``.
+
+        ``config`` is an object of the settings that differ from the generator's own. :raises ValueError: for what is no
+        such object, a field that is missing, or one that there is none of.
+        """
+        if not isinstance(fields, Mapping):
+            raise ValueError(f"a job is {fields!r}; it must be an object with seed, handles and targets")
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise ValueError(f"a job has no {', '.join(map(str, unknown))}; it has {', '.join(sorted(known))}")
+        if missing := [name for name in ("handles", "targets") if name not in fields]:
+            raise ValueError(f"a job lacks {' and '.join(missing)}")
+        return cls(**fields)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What came of a job; of one that failed only ``number``, ``name`` and ``error``."""
+
+    number: int
+    """Its place in the list of jobs."""
+    name: str
+    error: str | None = None
+    """What was wrong with it."""
+    ws: np.ndarray | None = dataclasses.field(default=None, repr=False)
+    """(1, num_ws, w_dim)"""
+    handles: np.ndarray | None = None
+    """(N, 2) image pixels (x, y), where they ended."""
+    distances: np.ndarray | None = None
+    """(N,) image pixels that they had still to go."""
+    reason: str = ""
+    steps: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without the latent, as JSON holds it."""
+        head: dict[str, Any] = {"number": self.number, "name": self.name}
+        if self.handles is None or self.distances is None:
+            return {**head, "error": self.error}
+        return {
+            **head,
+            "reason": self.reason,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "handles": self.handles.tolist(),
+            "distances": self.distances.tolist(),
+        }
+
+
+class Batch(Sequence[Outcome]):
+    """The outcomes of jobs, in the order of the jobs."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self._outcomes = tuple(outcomes)
+
+    @overload
+    def __getitem__(self, index: int) -> Outcome: ...
+    @overload
+    def __getitem__(self, index: slice) -> Batch: ...
+    def __getitem__(self, index: int | slice) -> Outcome | Batch:
+        return Batch(self._outcomes[index]) if isinstance(index, slice) else self._outcomes[index]
+
+    def __len__(self) -> int:
+        return len(self._outcomes)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self._outcomes)
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self)} jobs, {len(self.failed)} failed>"
+
+    @property
+    def failed(self) -> list[Outcome]:
+        """Those with an error."""
+        return [outcome for outcome in self if outcome.error is not None]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each job. :raises ModuleNotFoundError: without pandas."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("to_dataframe() needs pandas: pip install pandas") from error
+        rows = [
+            {
+                "number": outcome.number,
+                "name": outcome.name,
+                "reason": outcome.reason,
+                "steps": outcome.steps,
+                "seconds": outcome.seconds,
+                "distance": None if outcome.distances is None else float(outcome.distances.mean()),
+                "error": outcome.error,
+            }
+            for outcome in self
+        ]
+        return pd.DataFrame(rows)
+
+
+def drag_many(
+    generator: str | os.PathLike[str] | Generator,
+    jobs: Iterable[Job | Mapping[str, Any]],
+    *,
+    client: Any = None,
+    threads: int | None = None,
+    progress: Progress = lambda done, total, outcome: None,
+) -> Batch:
+    """Do many drags. A job that fails does not stop the others; its outcome says why.
+
+    :param generator: for jobs that name no model: a name, a path, or a ``Generator``.
+    :param jobs: ``Job`` values, or what ``Job.from_dict`` takes.
+    :param client: a ``dask.distributed.Client``; None: this process does them, one after another. When a worker dies,
+        what it was doing is done by another; a job at which several workers died is one that fails.
+    :param threads: of torch in each job; None: one on a cluster, whose workers share a machine; here as many as there
+        are. Latents are the same to the last bit only with equally many.
+    :param progress: called with how many are done, how many there are, and the latest outcome, in the order in which
+        they come.
+    :raises FileNotFoundError: without a cluster, for a ``generator`` that is not there. :raises CheckpointError: and
+        for one that cannot be taken; on a cluster these are told by each job.
+    """
+    jobs = list(jobs)
+    source: Source = generator if isinstance(generator, Generator) else _absolute(generator)
+    outcomes: dict[int, Outcome] = {}
+    names: set[str] = set()
+
+    def add(outcome: Outcome) -> None:
+        outcomes[outcome.number] = outcome
+        progress(len(outcomes), len(jobs), outcome)
+
+    good: dict[int, Job] = {}
+    for number, given in enumerate(jobs):
+        try:
+            job = given if isinstance(given, Job) else Job.from_dict(given)
+            job = dataclasses.replace(job, name=job.name or f"{number:04d}")
+            if job.name in names:
+                raise ValueError(f"two jobs have the name {job.name!r}; give each its own")
+            names.add(job.name)
+            good[number] = job
+        except (TypeError, ValueError) as error:
+            name = given.get("name", "") if isinstance(given, Mapping) else getattr(given, "name", "")
+            add(Outcome(number, str(name) or f"{number:04d}", error=str(error)))
+    if client is None:
+        if any(job.model is None for job in good.values()):
+            source = source if isinstance(source, Generator) else _model(source)
+        for number, job in good.items():
+            add(_do(source, job, number, threads))
+    else:
+        _on_cluster(client, source, good, 1 if threads is None else threads, add)
+    return Batch([outcomes[number] for number in range(len(jobs))])
+
+
+def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
+    """The jobs in a JSON file, which is a list of them, or an object with ``jobs`` and, for all of them, ``model``.
+
+    :returns: the model, or None, and the jobs as they stand there. :raises FileNotFoundError: if there is no such file.
+    :raises ValueError: if it holds something else.
+    """
+    try:
+        held = json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)} is no JSON: {error}") from error
+    model, jobs = (held.get("model"), held.get("jobs")) if isinstance(held, dict) else (None, held)
+    if not isinstance(jobs, list) or not (model is None or isinstance(model, str)):
+        raise ValueError(f'{os.fspath(path)} must hold a list of jobs, or {{"model": "faces", "jobs": […]}}')
+    return model, jobs
+
+
+def _on_cluster(
+    client: Any, source: Any, jobs: Mapping[int, Job], threads: int, add: Callable[[Outcome], None]
+) -> None:
+    import distributed
+
+    as_completed: Any = distributed.as_completed
+    if isinstance(source, Generator):
+        # As bytes: Dask takes modules apart in a way of its own, in the midst of a job too. And as what a task returns:
+        # the scheduler keeps what that was given, so they come again where they are lost with their workers.
+        source = client.submit(bytes, pickle.dumps(source), pure=False)
+    numbers = {client.submit(_do, source, job, number, threads, pure=False): number for number, job in jobs.items()}
+    try:
+        for future in as_completed(list(numbers)):
+            number = numbers.pop(future)
+            try:
+                add(future.result())
+            except Exception as error:  # KilledWorker, or what kept the job from being sent or its result from coming
+                said = f"its worker failed: {str(error) or type(error).__name__}"
+                add(Outcome(number, jobs[number].name, error=said))
+            future.release()  # the worker may forget it
+    finally:
+        client.cancel(list(numbers))
+
+
+def _do(source: Source | bytes, job: Job, number: int, threads: int | None) -> Outcome:
+    """One job, wherever it is done; whatever goes wrong is its own."""
+    began = time.perf_counter()
+    try:
+        wanted = job.model or source
+        generator = wanted if isinstance(wanted, Generator) else _model(wanted)
+        with _threads(threads):
+            if job.seed is not None:
+                ws = generator.mapping(seed=job.seed, label=job.label, truncation=job.truncation)
+            else:
+                ws = check_ws(generator, job.ws)
+            result = drag(generator, ws, job.handles, job.targets, job.mask, _config(job, generator))
+    except Exception as error:
+        return Outcome(number, job.name, error=str(error) or type(error).__name__)
+    seconds = time.perf_counter() - began
+    latent = result.ws.cpu().numpy().copy()
+    return Outcome(
+        number, job.name, None, latent, result.handles, result.distances, result.reason, result.steps, seconds
+    )
+
+
+def _config(job: Job, generator: Generator) -> DragConfig:
+    own, asked = generator.drag_config, job.config
+    if asked is None or isinstance(asked, DragConfig):
+        return asked or own
+    if not isinstance(asked, Mapping):
+        raise ValueError(f"config is {asked!r}; it must be an object of settings, such as {{'max_steps': 100}}")
+    return DragConfig.from_dict({**own.to_dict(), **asked})
+
+
+@contextlib.contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@functools.lru_cache(maxsize=KEPT_MODELS)
+def _model(source: str | bytes) -> Generator:
+    generator: Generator = pickle.loads(source) if isinstance(source, bytes) else load_generator(source)
+    return generator
+
+
+def _absolute(source: str | os.PathLike[str]) -> str:
+    """A path that means the same in another working folder; names of built-in generators stay."""
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else os.fspath(source)

@@ -1,0 +1,88 @@
+"""What views that Python draws on ipycanvas have in common, and what shows where it cannot."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from draggan_widget.generators.checkpoints import written_whole
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+LARGEST_PICTURE = 200_000
+"""Bytes of the picture that stands in for a widget where there is no kernel: every saved notebook carries it."""
+
+
+def has_canvas() -> bool:
+    """Whether ipycanvas is installed and shows here: it does not in marimo, and not well in Colab."""
+    return find_spec("ipycanvas") is not None and not {"marimo", "google.colab"} & sys.modules.keys()
+
+
+def canvas_library() -> Any:
+    """The module ``ipycanvas``. :raises ModuleNotFoundError: without it, saying how to get it."""
+    try:
+        import ipycanvas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'drawing on a canvas needs ipycanvas: pip install "draggan_widget[canvas]"'
+        ) from error
+    return ipycanvas
+
+
+class View:
+    """Shows itself as a widget where that works, and elsewhere as a picture."""
+
+    def picture(self) -> Image.Image:
+        """What it shows, as a still picture."""
+        raise NotImplementedError
+
+    def widget(self) -> Any:
+        """The widget, made once. :raises ModuleNotFoundError: without ipycanvas."""
+        raise NotImplementedError
+
+    def moving(self) -> bytes | None:
+        """What it shows as a GIF; None where nothing moves."""
+        return None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as ``.png``, or what moves as ``.gif``. :raises ValueError: for another ending."""
+        path = Path(path)
+        moving = self.moving() if path.suffix.lower() == ".gif" else None
+        if moving is None and path.suffix.lower() != ".png":
+            endings = ".png" if self.moving.__func__ is View.moving else ".png or .gif"  # type: ignore[attr-defined]
+            raise ValueError(f"{path} ends in {path.suffix!r}; this can be written as {endings}")
+        with written_whole(path) as partial:
+            partial.write_bytes(moving if moving is not None else _encoded(self.picture(), "PNG"))
+
+    def _repr_mimebundle_(self, **_kinds: Any) -> dict[str, Any]:
+        said = {"text/plain": repr(self)}
+        if not has_canvas():
+            moving = self.moving()
+            if moving is not None:
+                return {**said, "image/gif": base64.b64encode(moving).decode()}
+            return {**said, "image/png": base64.b64encode(_encoded(self.picture(), "PNG")).decode()}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget().model_id}
+        still = _encoded(self.picture(), "PNG")
+        if len(still) > LARGEST_PICTURE:
+            return {**said, WIDGET: view, "image/jpeg": base64.b64encode(_encoded(self.picture(), "JPEG")).decode()}
+        return {**said, WIDGET: view, "image/png": base64.b64encode(still).decode()}
+
+    def _mime_(self) -> tuple[str, str]:
+        """What marimo shows."""
+        moving = self.moving()
+        kind, data = ("gif", moving) if moving is not None else ("png", _encoded(self.picture(), "PNG"))
+        return "text/html", f'<img alt="{self!r}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
+
+
+def _encoded(picture: Image.Image, kind: str) -> bytes:
+    file = io.BytesIO()
+    (picture.convert("RGB") if kind == "JPEG" else picture).save(
+        file, kind, **({"quality": 85} if kind == "JPEG" else {})
+    )
+    return file.getvalue()

@@ -1,0 +1,110 @@
+"""``draggan-widget evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from draggan_widget.analysis.protocols.experiments import Experiment
+
+DESCRIPTION = (
+    "The paper's experiments on a generator: landmarks dragged to those of another sample, a picture dragged into "
+    "another, there and back, and features of other blocks. What is done stands in DIR; the same command goes on."
+)
+EXPERIMENTS = ("landmarks1", "landmarks5", "landmarks68", "reconstruction", "roundtrip", "blocks")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("model", nargs="?", default="faces", help="a built-in name or a checkpoint (default: faces)")
+    parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="folder for the results")
+    parser.add_argument("--samples", type=int, default=20, metavar="N", help="of each experiment and way (default: 20)")
+    parser.add_argument(
+        "--experiments",
+        default=",".join(EXPERIMENTS),
+        metavar="A,B",
+        help=f"of {', '.join(EXPERIMENTS)} (default: all)",
+    )
+    parser.add_argument("--ways", metavar="A;B", help='only these, such as "no edit;default;official"')
+    parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too; needs torchvision")
+    parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes of one thread each")
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Evaluate, say how it goes, and write ``rows.jsonl``, ``results.json`` and ``results.md``."""
+    from draggan_widget.analysis.protocols.evaluation import Evaluation, evaluate
+    from draggan_widget.analysis.protocols.experiments import Landmarks, Reconstruction, RoundTrip
+    from draggan_widget.analysis.protocols.trackers import make
+    from draggan_widget.analysis.protocols.ways import Way, block_ways, standard_ways
+    from draggan_widget.generators import CheckpointError, load_generator
+
+    asked = [name.strip() for name in options.experiments.split(",")]
+    if unknown := [name for name in asked if name not in EXPERIMENTS]:
+        return _refuse(f"no experiment {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}")
+    if options.samples < 1 or options.workers < 0:
+        return _refuse("--samples must be at least 1, and --workers at least 0")
+    try:
+        generator = load_generator(options.model)
+        ways = standard_ways(generator)
+        own = generator.drag_config
+        if options.raft:
+            ways.append(Way("RAFT", own, f"raft:{options.raft}"))
+        if options.pips:
+            ways.append(Way("PIPs", own, f"pips:{options.pips[0]}:{options.pips[1]}"))
+        for way in ways:
+            if way.tracker is not None:
+                make(way.tracker)  # what is missing is better said now than of every sample
+        if options.ways is not None:
+            names = [name.strip() for name in options.ways.split(";")]
+            if unknown := [name for name in names if name not in [way.name for way in ways]]:
+                return _refuse(f"no way {unknown[0]!r}; there are {'; '.join(way.name for way in ways)}")
+            ways = [way for way in ways if way.name in names]
+        kinds: dict[str, Experiment] = {
+            "landmarks1": Landmarks(1),
+            "landmarks5": Landmarks(5),
+            "landmarks68": Landmarks(68),
+            "reconstruction": Reconstruction(),
+            "roundtrip": RoundTrip(),
+        }
+        parts: list[Evaluation] = []
+        runs = [([kinds[name] for name in asked if name in kinds], ways, "rows.jsonl")]
+        if "blocks" in asked:
+            runs.append(([Landmarks(1)], block_ways(generator), "blocks.jsonl"))
+        for experiments, compared, file in runs:
+            if experiments:
+                done = evaluate(
+                    options.model,
+                    experiments,
+                    compared,
+                    samples=options.samples,
+                    keep=options.out / file,
+                    workers=options.workers,
+                    progress=_tell,
+                )
+                parts.append(done)
+                name = Path(file).stem if len(runs) > 1 and file != "rows.jsonl" else "results"
+                (options.out / f"{name}.json").write_text(json.dumps(done.to_dict(), indent=1) + "\n", encoding="utf-8")
+                (options.out / f"{name}.md").write_text(done.to_markdown() + "\n", encoding="utf-8")
+    except (FileNotFoundError, ModuleNotFoundError, CheckpointError, ValueError, OSError) as error:
+        return _refuse(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command goes on from here\n")
+        return 130
+    sys.stdout.write("\n\n".join(done.to_markdown() for done in parts) + "\n")
+    return 0
+
+
+def _tell(done: int, total: int, text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{done} of {total}: {text}" + ("\n" if done == total else ""))
+        sys.stderr.flush()
+
+
+def _refuse(text: str) -> int:
+    sys.stderr.write(f"{text}\n")
+    return 1

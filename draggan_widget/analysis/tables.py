@@ -1,0 +1,16 @@
+"""Tables as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+MISSING = "–"
+
+
+def lay_out(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table that reads well on a terminal and is one in Markdown."""
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    lines = [head, ["-" * (width - 1) + ":" for width in widths], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
