@@ -38,7 +38,9 @@ class _HistoryList:
         editor.observe(lambda _change: self._mark(), "shown")
 
     def _follow(self, change: Any) -> None:
-        if change["name"] == "status" or time.monotonic() - self._renewed >= RENEW_EVERY:
+        # A short run may begin and end between two looks at it, with the same status before and after.
+        over = self._editor.status != "running"
+        if over or change["name"] == "status" or time.monotonic() - self._renewed >= RENEW_EVERY:
             self._renew()
 
     def _renew(self) -> None:
