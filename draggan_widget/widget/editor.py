@@ -342,13 +342,18 @@ class DragGAN(EditTraits):
         return draw_points(self.image, self._session.latest.points(), size)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget for a page with a kernel; for one without, a picture of it and words."""
+        """The widget for a page with a kernel; for one without, a picture of it and words.
+
+        The picture is a trait too: a page that keeps the widget's state, but no kernel, then has what to show.
+        """
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle is None:
             return None
         data, metadata = bundle
         try:
-            data["image/png"] = base64.b64encode(still(self.snapshot(WIDTH))).decode()
+            png = still(self.snapshot(WIDTH))
+            data["image/png"] = base64.b64encode(png).decode()
+            self.set_trait("still", png)
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
             log.exception("no picture for pages without a kernel")
         now = self._session.latest

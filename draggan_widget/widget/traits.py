@@ -57,6 +57,7 @@ class EditTraits(anywidget.AnyWidget):
     speed = traitlets.Float(None, allow_none=True, help="largest number of steps a second; None: any").tag(sync=True)
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
+    still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)
     mask = traitlets.Any(None, allow_none=True, help="(H, W), 1 = may move; None = everything may")
 
     _session: Session

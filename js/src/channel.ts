@@ -16,6 +16,8 @@ const TURN = 25;
 const READY_EVERY = 2000;
 const PING_EVERY = 3000;
 const SILENCE = 8000;
+/** The same before the first answer, where there is a picture to show for want of one. */
+const SHORT_SILENCE = 3000;
 /** Questions that a view which knows nothing yet asks in a row, to learn whether what is pushed reaches it. */
 const HURRY = 5;
 
@@ -47,6 +49,12 @@ export class Channel {
 
   private constructor(model: AnyModel) {
     this.#model = model;
+  }
+
+  /** The PNG that the kernel left in the model for pages without one. */
+  get still(): ArrayBufferView | null {
+    const still: unknown = this.#model.get("still");
+    return ArrayBuffer.isView(still) && still.byteLength > 0 ? still : null;
   }
 
   /** A connection for one view, silent until the view opens it. */
@@ -160,7 +168,8 @@ export class Connection {
   #tick(): void {
     const now = Date.now();
     // Two questions, not one: a page that was asleep has not yet given the kernel a chance to answer.
-    if (this.#connected && this.#unanswered >= 2 && now - this.#heardAt >= SILENCE) {
+    const silence = !this.#answered && this.#channel.still ? SHORT_SILENCE : SILENCE;
+    if (this.#connected && this.#unanswered >= 2 && now - this.#heardAt >= silence) {
       this.#connected = false;
       this.#answered = false;
       this.#listener.connected(false);

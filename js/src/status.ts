@@ -3,6 +3,7 @@ import type { StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
+export const STILL = "A still picture of the edit. Run its cell in a notebook to pull its points.";
 export const PRESS_AND_PULL = "Press and pull.";
 export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";

@@ -26,7 +26,7 @@ import { Results } from "./results.ts";
 import { blobOf } from "./save.ts";
 import { Settings } from "./settings.ts";
 import { Stage } from "./stage.ts";
-import { kind, NO_FULL_SCREEN } from "./status.ts";
+import { kind, NO_FULL_SCREEN, STILL } from "./status.ts";
 import { StatusLine } from "./statusline.ts";
 import style from "./style.css";
 import { Timeline } from "./timeline.ts";
@@ -60,6 +60,7 @@ export class View {
   readonly #frames: FrameQueue<ImageBitmap>;
   readonly #connection: Connection;
   readonly #out: Coalescer;
+  readonly #still = make("canvas", { class: "dg-still", role: "img", "aria-label": STILL });
   #drawn: Frame | null = null;
   /** Whether the picture from before is there, was asked for, or neither. */
   #before: "no" | "asked" | "there" = "no";
@@ -81,6 +82,7 @@ export class View {
         desk.connected = connected;
         desk.sliding = null;
         update();
+        if (!connected && channel.still) void this.#showStill(channel.still);
       },
     });
     this.#out = new Coalescer((message) => this.#connection.send(message), nextFrame);
@@ -208,6 +210,7 @@ export class View {
       this.#settings.source,
       this.#settings.element,
       this.#drawer.element,
+      this.#still,
     );
     this.#full = new FullScreen(
       this.element,
@@ -341,6 +344,18 @@ export class View {
     if (first) this.#update();
   }
 
+  /** Instead of an editor that nobody answers: the picture that was left for a page without a kernel. */
+  async #showStill(png: ArrayBufferView): Promise<void> {
+    const picture = await createImageBitmap(blobOf(png, "png")).catch(() => null);
+    const wanted = picture !== null && !this.#desk.connected && this.#desk.state === null;
+    if (wanted) {
+      Object.assign(this.#still, { width: picture.width, height: picture.height });
+      this.#still.getContext("2d")?.drawImage(picture, 0, 0);
+      this.element.toggleAttribute("data-still", true);
+    }
+    picture?.close();
+  }
+
   async #receiveBefore(size: BeforeMessage, data: ArrayBufferView): Promise<void> {
     const picture = await createImageBitmap(blobOf(data, size.format)).catch(() => null);
     if (!picture) return;
@@ -392,6 +407,7 @@ export class View {
     this.element.dataset.status = connected ? (state?.status ?? "loading") : "disconnected";
     this.element.dataset.step = String(state?.step ?? 0);
     this.element.toggleAttribute("data-empty", state === null);
+    if (connected || state) this.element.removeAttribute("data-still");
     this.element.toggleAttribute("data-loading", state?.loading != null);
     this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
     this.element.toggleAttribute("data-full", desk.full);

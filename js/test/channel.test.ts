@@ -24,6 +24,12 @@ class FakeModel {
     this.sent.push({ message, buffers });
   }
 
+  still: unknown = new DataView(new ArrayBuffer(0));
+
+  get(name: string) {
+    return name === "still" ? this.still : undefined;
+  }
+
   readonly saved: [string, unknown][] = [];
   #set: [string, unknown][] = [];
 
@@ -107,6 +113,30 @@ describe("a view", () => {
     expect(links).toEqual([]);
     vi.advanceTimersByTime(600);
     expect(links).toEqual([false]);
+  });
+
+  it("waits three seconds for the first answer where there is a picture for want of one, and as ever from then on", () => {
+    model.still = new DataView(new ArrayBuffer(8));
+    const { links } = open();
+    vi.advanceTimersByTime(2900);
+    expect(links).toEqual([]);
+    vi.advanceTimersByTime(600);
+    expect(links).toEqual([false]);
+    model.say(aState());
+    vi.advanceTimersByTime(7900);
+    expect(links).toEqual([false, true]);
+  });
+
+  it("knows a picture from none at all, as hosts hand them out", () => {
+    expect(channel.still).toBeNull();
+    for (const none of [undefined, null, "", new Uint8Array(0)]) {
+      model.still = none;
+      expect(channel.still).toBeNull();
+    }
+    for (const some of [new Uint8Array(3), new DataView(new ArrayBuffer(3))]) {
+      model.still = some;
+      expect(channel.still).toBe(some);
+    }
   });
 
   it("recovers as soon as anything comes, and asks for what it missed", () => {

@@ -6,7 +6,9 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
+import marimo as marimo_package
 import pytest
 from conftest import free_port, wait_until_served
 from host import BUSY, EDITOR, SHOW, Editor
@@ -170,6 +172,35 @@ def test_in_marimo_it_follows_stops_and_comes_again_and_its_value_is_known_to_ot
     page.get_by_role("button", name="again", exact=True).click()
     editor.wait_for_exact_step(0)
     follows_and_stops(first_editor(page), stops, f"marimo {page.mode}, cell run again")
+
+
+def test_an_export_of_marimo_shows_the_picture_with_its_points_and_no_editor_that_nobody_answers(browser, tmp_path):
+    body = "    import marimo as mo\n" + textwrap.indent(SHOW.strip(), "    ")
+    shown = "    editor.points = [{'handle': [10, 32], 'target': [50, 32]}]\n    editor\n    return"
+    text = f"import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n{body}\n{shown}\n"
+    (tmp_path / "notebook.py").write_text(text)
+    command = [sys.executable, "-m", "marimo", "export", "html", "notebook.py", "-o", "page.html"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    page = browser.new_context(viewport={"width": 1000, "height": 1000}).new_page()
+
+    def of_marimo(route):
+        """An export fetches marimo itself from the network; here, from the installed package."""
+        file = Path(marimo_package.__file__).parent / "_static" / route.request.url.partition("/dist/")[2]
+        headers = {"access-control-allow-origin": "*"}
+        route.fulfill(path=file, headers=headers) if file.is_file() else route.abort()
+
+    page.route("https://cdn.jsdelivr.net/npm/@marimo-team/**", of_marimo)
+    page.route("http://exported.test/**", lambda route: route.fulfill(path=tmp_path / "page.html"))
+    page.goto("http://exported.test/")
+    still = page.get_by_role("img", name="A still picture of the edit")
+    still.wait_for(timeout=60_000)
+    assert not page.get_by_role("button", name="Start").is_visible()
+    width, height = still.evaluate("canvas => [canvas.width, canvas.height]")
+    assert (width, height > width) == (512, True), "a picture with words below it"
+    middle = still.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 260, 512, 1).data]")
+    other = still.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 200, 512, 1).data]")
+    assert sum(abs(a - b) > 60 for a, b in zip(middle, other, strict=True)) > 300, "the way from handle to target"
+    page.context.close()
 
 
 def first_editor(page):

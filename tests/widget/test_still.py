@@ -51,6 +51,7 @@ def test_a_notebook_gets_the_widget_its_picture_and_words(editor):
     data, metadata = editor._repr_mimebundle_()
     assert data[VIEW]["model_id"] == editor.model_id
     assert metadata == {}
+    assert editor.still == base64.b64decode(data["image/png"]), "for pages that keep the state of widgets"
     wanted = np.asarray(editor.image.resize((512, 512), Image.Resampling.BICUBIC), float)
     assert np.abs(picture_of(data) - wanted).mean() < 3
     assert "seed 3: idle, step 0. To pull its points, run this cell" in data["text/plain"]
