@@ -57,6 +57,7 @@ const answers = {
 };
 
 const model = {
+  get: () => undefined,
   set: () => {},
   save_changes: () => {},
   on: (_, each) => hear.add(each),
