@@ -61,6 +61,8 @@ export class View {
   readonly #connection: Connection;
   readonly #out: Coalescer;
   readonly #still = make("canvas", { class: "dg-still", role: "img", "aria-label": STILL });
+  /** Whether that picture is there. */
+  #left = false;
   #drawn: Frame | null = null;
   /** Whether the picture from before is there, was asked for, or neither. */
   #before: "no" | "asked" | "there" = "no";
@@ -82,7 +84,8 @@ export class View {
         desk.connected = connected;
         desk.sliding = null;
         update();
-        if (!connected && channel.still) void this.#showStill(channel.still);
+        const still = connected ? null : channel.still;
+        if (still) void this.#showStill(still);
       },
     });
     this.#out = new Coalescer((message) => this.#connection.send(message), nextFrame);
@@ -347,13 +350,12 @@ export class View {
   /** Instead of an editor that nobody answers: the picture that was left for a page without a kernel. */
   async #showStill(png: ArrayBufferView): Promise<void> {
     const picture = await createImageBitmap(blobOf(png, "png")).catch(() => null);
-    const wanted = picture !== null && !this.#desk.connected && this.#desk.state === null;
-    if (wanted) {
-      Object.assign(this.#still, { width: picture.width, height: picture.height });
-      this.#still.getContext("2d")?.drawImage(picture, 0, 0);
-      this.element.toggleAttribute("data-still", true);
-    }
-    picture?.close();
+    if (!picture) return;
+    Object.assign(this.#still, { width: picture.width, height: picture.height });
+    this.#still.getContext("2d")?.drawImage(picture, 0, 0);
+    picture.close();
+    this.#left = true;
+    this.#update();
   }
 
   async #receiveBefore(size: BeforeMessage, data: ArrayBufferView): Promise<void> {
@@ -407,7 +409,7 @@ export class View {
     this.element.dataset.status = connected ? (state?.status ?? "loading") : "disconnected";
     this.element.dataset.step = String(state?.step ?? 0);
     this.element.toggleAttribute("data-empty", state === null);
-    if (connected || state) this.element.removeAttribute("data-still");
+    this.element.toggleAttribute("data-still", this.#left && !connected && state === null);
     this.element.toggleAttribute("data-loading", state?.loading != null);
     this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
     this.element.toggleAttribute("data-full", desk.full);
