@@ -20,8 +20,13 @@ LARGEST_PICTURE = 200_000
 
 
 def has_canvas() -> bool:
-    """Whether ipycanvas is installed and shows here: it does not in marimo, and not well in Colab."""
-    return find_spec("ipycanvas") is not None and not {"marimo", "google.colab"} & sys.modules.keys()
+    """Whether ipycanvas is installed and shows here: it does not in marimo, and not well in Colab.
+
+    A notebook of marimo's is known by what marimo says of itself: its package may be imported anywhere.
+    """
+    marimo = sys.modules.get("marimo")
+    in_marimo = marimo is not None and marimo.running_in_notebook()
+    return find_spec("ipycanvas") is not None and not in_marimo and "google.colab" not in sys.modules
 
 
 def canvas_library() -> Any:

@@ -6,6 +6,7 @@ import base64
 import io
 import sys
 
+import marimo
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,7 +33,7 @@ def history(planted):
 
 @pytest.fixture
 def no_canvas(monkeypatch):
-    monkeypatch.setitem(sys.modules, "marimo", sys)
+    monkeypatch.setattr(marimo, "running_in_notebook", lambda: True)
 
 
 def frames_of(data):
@@ -84,6 +85,11 @@ def test_a_replay_is_a_widget_with_a_still_picture_for_pages_without_a_kernel(hi
     assert bundle[WIDGET]["model_id"]
     still = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
     assert still.width == 384
+
+
+def test_marimo_imported_elsewhere_takes_no_canvas_away(history):
+    assert "marimo" in sys.modules
+    assert WIDGET in replay(history)._repr_mimebundle_()
 
 
 def test_without_a_canvas_a_replay_is_a_film_whose_frames_differ(history, no_canvas):
