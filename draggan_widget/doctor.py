@@ -7,14 +7,17 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import requires
+from importlib.metadata import distribution, requires
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from draggan_widget import probe
 
@@ -121,6 +124,10 @@ def check_servers(here: dict[str, Any]) -> Findings:
                 yield Finding("wrong", what, f"{package} is disabled", f"jupyter labextension enable {name}")
             else:
                 yield Finding("ok", what, f"{package} {found}")
+        ours, manager = here["versions"]["ipywidgets"], side["extensions"].get(probe.MANAGER)
+        if ours and manager not in (None, "disabled") and (_numbers(ours)[0] >= 8) != (_numbers(manager)[0] >= 5):
+            said = f"the widget manager {manager} does not show widgets of the kernel's ipywidgets {ours}"
+            yield Finding("wrong", what, said, f'{python} -m pip install "ipywidgets=={ours}", and start it anew')
         ours, theirs = here["versions"]["anywidget"], side["extensions"].get("anywidget")
         if ours and theirs not in (None, "disabled") and _numbers(ours)[:2] != _numbers(theirs)[:2]:
             said = f"anywidget is {theirs} here and {ours} in the kernel"
@@ -138,7 +145,7 @@ def _kernels(what: str, side: dict[str, Any], here: dict[str, Any]) -> Findings:
             yield Finding("ok", what, f"its kernel {name!r} is this Python")
             continue
         other = ask(python)
-        install = f"choose another kernel, or {python} -m pip install draggan_widget"
+        install = f"choose another kernel, or {python} -m pip install {origin()}"
         if other is None:
             yield Finding(
                 "note", what, f"its kernel {name!r} does not start: {python}", f"jupyter kernelspec remove {name}"
@@ -266,6 +273,18 @@ def least_versions() -> dict[str, str]:
     """The oldest version of each package that this one says it needs."""
     found = (re.match(r"([\w.-]+)\s*>=\s*([\d.]+)\s*$", each) for each in requires("draggan_widget") or ())
     return {match[1].replace("-", "_"): match[2] for match in found if match}
+
+
+def origin() -> str:
+    """From where pip installed this package, for another Python: a folder, an address, or a name and version."""
+    here = distribution("draggan_widget")
+    said = json.loads(here.read_text("direct_url.json") or "{}")
+    if "url" not in said:
+        return f"draggan_widget=={here.version}"
+    if "vcs_info" in said:
+        return f"{said['vcs_info']['vcs']}+{said['url']}@{said['vcs_info']['commit_id']}"
+    url = str(said["url"])
+    return shlex.quote(url2pathname(urlsplit(url).path)) if url.startswith("file:") else url
 
 
 def _same(one: str, other: str) -> bool:

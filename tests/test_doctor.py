@@ -6,6 +6,7 @@ import copy
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,6 +85,12 @@ def test_other_kernels_are_taken(here, version):
         (probe.MANAGER, "disabled", "the widget manager is disabled", "enable @jupyter-widgets/jupyterlab-manager"),
         ("anywidget", None, "anywidget's page is missing", "pip install -U ipywidgets anywidget"),
         ("anywidget", "0.1.0", "anywidget is 0.1.0 here and ", "pip install anywidget=="),
+        (
+            probe.MANAGER,
+            "3.1.11",
+            "3.1.11 does not show widgets of the kernel's ipywidgets 8",
+            '"ipywidgets==8',
+        ),
     ],
 )
 def test_a_server_without_what_shows_widgets_is_told_what_to_install(here, only, extension, found, said, remedy):
@@ -92,6 +99,13 @@ def test_a_server_without_what_shows_widgets_is_told_what_to_install(here, only,
     (told,) = wrong(doctor.check_servers(here)).values()
     assert said in told[0]
     assert remedy in told[1]
+
+
+def test_a_kernel_of_old_widgets_and_a_server_of_new_ones_are_told_apart(here, only):
+    here["versions"]["ipywidgets"] = "7.7.1"
+    only(here)
+    (told,) = wrong(doctor.check_servers(here)).values()
+    assert "does not show widgets of the kernel's ipywidgets 7.7.1" in told[0]
 
 
 def test_no_server_is_no_fault_but_is_said(here, monkeypatch):
@@ -126,8 +140,27 @@ def test_kernels_of_other_pythons_are_asked_what_they_have(here, only, tmp_path)
     assert said["python3"][:2] == ("ok", "its kernel 'python3' is this Python")
     assert said["with"][1].endswith("with draggan_widget 0.0.9")
     assert said["without"][0] == "note"
-    assert "-m pip install draggan_widget" in said["without"][2]
+    assert f"-m pip install {doctor.origin()}" in said["without"][2]
     assert "does not start" in said["gone"][1]
+
+
+@pytest.mark.parametrize(
+    ("said", "origin"),
+    [
+        (None, "draggan_widget==1.2.3"),
+        ({"url": "file:///home/me/my%20clone", "dir_info": {"editable": True}}, "'/home/me/my clone'"),
+        (
+            {"url": "https://example.org/a.git", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
+            "git+https://example.org/a.git@c0ffee",
+        ),
+        ({"url": "https://example.org/a-1.2.3-py3-none-any.whl"}, "https://example.org/a-1.2.3-py3-none-any.whl"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="paths are written otherwise")
+def test_another_python_is_told_to_install_from_where_this_one_did(monkeypatch, said, origin):
+    here = SimpleNamespace(version="1.2.3", read_text=lambda name: said and json.dumps(said))
+    monkeypatch.setattr(doctor, "distribution", lambda name: here)
+    assert doctor.origin() == origin
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-ins are shell scripts")

@@ -94,10 +94,12 @@ def test_the_example_installs_edits_and_goes_on_with_the_result(colab):
     installing = [cell for cell in cells if "%pip install" in cell]
     assert installing == cells[:1]
     # No network here, and the package is installed.
-    without = "\n".join(line for line in cells[0].splitlines() if "%pip" not in line)
+    without = cells[0].replace("%pip install -q {source}", "print('installs', source)")
     assert "enable_custom_widget_manager" in without
-    for number, cell in enumerate([without, cells[1]]):
-        assert colab.run(cell, number) == ""
+    assert "into SOURCE, or upload a wheel" in colab.run(without, 0)
+    without = without.replace('SOURCE = ""', 'SOURCE = "git+https://example.org/x"')
+    assert colab.run(without, 0) == "installs git+https://example.org/x\n"
+    assert colab.run(cells[1], 1) == ""
     editor = colab.editor()
     editor.pull((98, 174), (90, 168))
     editor.wait_for_status("arrived", "stalled", "capped", timeout=120)
