@@ -214,8 +214,8 @@ def drag_many(
 
     def add(outcome: Outcome) -> None:
         outcomes[outcome.number] = dataclasses.replace(outcome, picture=None)
-        if key := keys.get(outcome.number):
-            ledger.add(key, _to_keep(outcome))
+        if outcome.number in keys:
+            ledger.add(keys[outcome.number], _to_keep(outcome))
         progress(len(outcomes), len(jobs), outcome)
 
     try:
@@ -226,12 +226,13 @@ def drag_many(
             if isinstance(job, Outcome):
                 failed.append(job)
                 continue
-            if keep is not None and (key := key_of(job)):
-                keys[number] = key
-                if before := _kept(ledger.find(key), number, job.name):
-                    outcomes[number] = before
-                    continue
-            good[number] = job
+            if keep is not None:
+                with contextlib.suppress(Exception):  # doing the job says what is wrong with it
+                    keys[number] = key_of(job)
+            if number in keys and (before := _kept(ledger.find(keys[number]), number, job.name)):
+                outcomes[number] = before
+            else:
+                good[number] = job
         for outcome in failed:
             add(outcome)
         if client is None:
@@ -266,10 +267,10 @@ def check_jobs(jobs: Iterable[Job | Mapping[str, Any]]) -> list[Job | Outcome]:
     return checked
 
 
-def job_keys(source: Source) -> Callable[[Job], dict[str, Any] | None]:
+def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
     """What tells a job from others whatever its name, as JSON holds it: the weights, and all that a drag begins with.
 
-    :returns: a function that gives None for a job that cannot be told, which then fails when it is done.
+    :returns: a function, which raises what is wrong with the job's model, settings or arrays.
     """
     from draggan_widget.analysis.protocols.evaluation import fingerprint
 
@@ -278,23 +279,20 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any] | None]:
         generator = source if isinstance(source, Generator) else _model(source)
         return fingerprint(generator), generator.drag_config
 
-    def key(job: Job) -> dict[str, Any] | None:
-        try:
-            mark, own = about(job.model or source)
-            given = {
-                "handles": job.handles,
-                "targets": job.targets,
-                "seed": job.seed,
-                "truncation": job.truncation,
-                "label": job.label,
-                "ws": _digest(job.ws),
-                "mask": _digest(job.mask),
-                "config": _config(job, own).to_dict(),
-            }
-            said = json.dumps({"generator": mark, **given}, default=lambda value: np.asarray(value).tolist())
-            told: dict[str, Any] = json.loads(said)
-        except Exception:
-            return None
+    def key(job: Job) -> dict[str, Any]:
+        mark, own = about(job.model or source)
+        given = {
+            "handles": job.handles,
+            "targets": job.targets,
+            "seed": job.seed,
+            "truncation": job.truncation,
+            "label": job.label,
+            "ws": _digest("ws", job.ws),
+            "mask": _digest("mask", job.mask),
+            "config": _config(job, own).to_dict(),
+        }
+        said = json.dumps({"generator": mark, **given}, default=lambda value: np.asarray(value).tolist())
+        told: dict[str, Any] = json.loads(said)
         return told
 
     return key
@@ -387,13 +385,13 @@ def _config(job: Job, own: DragConfig) -> DragConfig:
     return DragConfig.from_dict({**own.to_dict(), **asked})
 
 
-def _digest(numbers: Any) -> str | None:
+def _digest(what: str, numbers: Any) -> str | None:
     """Short for an array. :raises TypeError: for what holds no numbers."""
     if numbers is None:
         return None
     array = numbers.detach().cpu().numpy() if isinstance(numbers, torch.Tensor) else np.asarray(numbers)
     if array.dtype.kind not in "buif":
-        raise TypeError(f"{array.dtype} are no numbers")
+        raise TypeError(f"{what} holds {array.dtype}; give an array of numbers")
     return hashlib.sha256(f"{array.shape} {array.dtype} ".encode() + array.tobytes()).hexdigest()[:16]
 
 

@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_drag(options: argparse.Namespace) -> int:
     """Drag, say how it goes; the status is 1 where a job failed or nothing could be begun."""
-    from draggan_widget.analysis.bulk import Outcome, check_jobs, drag_many, job_keys, read_jobs
+    from draggan_widget.analysis.bulk import Job, Outcome, check_jobs, drag_many, job_keys, read_jobs
     from draggan_widget.analysis.ledger import Ledger
     from draggan_widget.generators import CheckpointError, load_generator
 
@@ -65,10 +65,12 @@ def run_drag(options: argparse.Namespace) -> int:
 
         key_of = job_keys(generator)
         for number, job in enumerate(check_jobs(jobs)):
-            told = None if isinstance(job, Outcome) else key_of(job)
-            key = {"name": job.name, **(told or {"job": jobs[number]})}
+            try:
+                key = {"name": job.name, **key_of(job)} if isinstance(job, Job) else {}
+            except Exception as error:
+                job = Outcome(number, job.name, error=str(error))
             if isinstance(job, Outcome):
-                add(key, job)
+                add({"name": job.name, "job": jobs[number]}, job)
                 continue
             files = [options.out / f"{job.name}{ending}" for ending in ENDINGS]
             foreign = [file for file in files if file.exists() and _belongs(file) != key]

@@ -401,6 +401,7 @@ def test_results_of_a_checkpoint_that_was_replaced_are_not_taken_for_those_of_th
     assert "1 done, 0 failed, 0 before" in folder.drag([folder.pull(1)], "--force")[1]
     assert not np.array_equal(folder.bytes()["0000.png"], before["0000.png"])
     assert "0 done, 0 failed, 1 before" in folder.drag([folder.pull(1)])[1]
+    assert "0000: no generator 'gone.pkl'" in folder.drag([folder.pull(1, model="gone.pkl")])[1]
 
 
 def test_a_job_whose_files_cannot_be_written_fails_alone(folder, monkeypatch):
