@@ -178,7 +178,7 @@ def cluster():
 
 
 def test_a_cluster_loses_nothing_when_workers_are_killed(planted, cluster):
-    jobs = [job(seed, 3.0 + seed % 3, config={"max_steps": 1 if seed % 50 else STEPS}) for seed in range(1000)]
+    jobs = [job(seed, 3.0 + seed % 3, config={"max_steps": 1 if seed % 100 else STEPS}) for seed in range(1000)]
     here = drag_many(planted, jobs, threads=1)
     killed = []
 
