@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import json
 import os
 import pickle
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 
+from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import check_ws, drag
-from draggan_widget.generators import Generator, load_generator
+from draggan_widget.generators import Generator, builtin_names, find_checkpoint, load_generator
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL import Image
 
 Source = str | Generator
 Progress = Callable[[int, int, "Outcome"], None]
 KEPT_MODELS = 2
 """Generators that a process remembers, of those that jobs name."""
+LONGEST_NAME = 200
+"""Bytes of a job's name: file systems take 255, with what is put behind it."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Job:
     """One drag. Positions are image pixels (x, y); what else there is means what it does in ``drag`` and ``mapping``.
 
-    :raises ValueError: for neither or both of ``seed`` and ``ws``, or a name that is no file's.
+    :raises ValueError: for neither or both of ``seed`` and ``ws``, a model that is no name or path, or a name that is
+        no file's.
     """
 
     handles: Any
@@ -50,7 +58,7 @@ class Job:
     config: DragConfig | None = None
     """None: the generator's own."""
     model: str | None = None
-    """Name or path of the generator; None: the one that all jobs were given."""
+    """Name or path of the generator, from the working folder; None: the one that all jobs were given."""
     name: str = ""
     """What its files are called."""
 
@@ -59,13 +67,17 @@ class Job:
             raise ValueError("a job begins with a seed or with a latent ws; give one of the two")
         if not isinstance(self.name, str) or (self.name and not re.fullmatch(r"[\w-][\w.-]*", self.name)):
             raise ValueError(f"the name of a job is {self.name!r}; give letters, digits, '_', '-' and '.'")
+        if (length := len(self.name.encode())) > LONGEST_NAME:
+            raise ValueError(f"the name {self.name[:20]}… of a job has {length} bytes; give at most {LONGEST_NAME}")
+        if not (self.model is None or isinstance(self.model, (str, os.PathLike))):
+            raise ValueError(f"the model of a job is {self.model!r}; give a name or a path")
 
     @classmethod
     def from_dict(cls, fields: Any) -> Job:
         """A job as JSON holds it: ``{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]], …}``.
 
-        ``config`` is an object of the settings that differ from the generator's own. :raises ValueError: for what is no
-        such object, a field that is missing, or one that there is none of.
+        ``config`` is an object of the settings that differ from the generator's own, and ``ws`` may be lists of
+        numbers. :raises ValueError: for what is no such object, a field that is missing, or one that there is none of.
         """
         if not isinstance(fields, Mapping):
             raise ValueError(f"a job is {fields!r}; it must be an object with seed, handles and targets")
@@ -74,6 +86,8 @@ class Job:
             raise ValueError(f"a job has no {', '.join(map(str, unknown))}; it has {', '.join(sorted(known))}")
         if missing := [name for name in ("handles", "targets") if name not in fields]:
             raise ValueError(f"a job lacks {' and '.join(missing)}")
+        if isinstance(fields.get("ws"), list):
+            fields = {**fields, "ws": np.array(fields["ws"], dtype=np.float32)}
         return cls(**fields)
 
 
@@ -95,9 +109,11 @@ class Outcome:
     reason: str = ""
     steps: int = 0
     seconds: float = 0.0
+    picture: Image.Image | None = dataclasses.field(default=None, repr=False)
+    """Where it was asked for."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Without the latent, as JSON holds it."""
+        """Without latent and picture, as JSON holds it."""
         head: dict[str, Any] = {"number": self.number, "name": self.name}
         if self.handles is None or self.distances is None:
             return {**head, "error": self.error}
@@ -165,9 +181,14 @@ def drag_many(
     *,
     client: Any = None,
     threads: int | None = None,
+    keep: str | os.PathLike[str] | None = None,
+    pictures: bool = False,
     progress: Progress = lambda done, total, outcome: None,
 ) -> Batch:
     """Do many drags. A job that fails does not stop the others; its outcome says why.
+
+    Whatever stops all of it (an interrupt, what ``progress`` raises, a scheduler that is lost) has an attribute
+    ``finished``, a ``Batch`` of the jobs that were done by then: ``except KeyboardInterrupt as stop: stop.finished``.
 
     :param generator: for jobs that name no model: a name, a path, or a ``Generator``.
     :param jobs: ``Job`` values, or what ``Job.from_dict`` takes.
@@ -175,60 +196,137 @@ def drag_many(
         what it was doing is done by another; a job at which several workers died is one that fails.
     :param threads: of torch in each job; None: one on a cluster, whose workers share a machine; here as many as there
         are. Latents are the same to the last bit only with equally many.
+    :param keep: a file of lines of JSON for the outcomes, latents included. What was done there before, of the same job
+        with a generator of the same weights, is taken from it; what failed is tried again.
+    :param pictures: make the picture of each latent too, where it was dragged. Only the outcomes that ``progress`` is
+        called with have it, so that thousands of jobs take no more memory; those taken from ``keep`` have none.
     :param progress: called with how many are done, how many there are, and the latest outcome, in the order in which
-        they come.
+        they come, without those taken from ``keep``.
     :raises FileNotFoundError: without a cluster, for a ``generator`` that is not there. :raises CheckpointError: and
-        for one that cannot be taken; on a cluster these are told by each job.
+        for one that cannot be taken; on a cluster these are told by each job. :raises ConnectionError: if the cluster
+        is lost. :raises ValueError: if ``keep`` holds something else.
     """
     jobs = list(jobs)
     source: Source = generator if isinstance(generator, Generator) else _absolute(generator)
     outcomes: dict[int, Outcome] = {}
-    names: set[str] = set()
+    keys: dict[int, dict[str, Any]] = {}
+    ledger = Ledger(keep)
 
     def add(outcome: Outcome) -> None:
-        outcomes[outcome.number] = outcome
+        outcomes[outcome.number] = dataclasses.replace(outcome, picture=None)
+        if outcome.number in keys:
+            ledger.add(keys[outcome.number], _to_keep(outcome))
         progress(len(outcomes), len(jobs), outcome)
 
-    good: dict[int, Job] = {}
+    try:
+        good: dict[int, Job] = {}
+        failed: list[Outcome] = []
+        key_of = job_keys(source)
+        for number, job in enumerate(check_jobs(jobs)):
+            if isinstance(job, Outcome):
+                failed.append(job)
+                continue
+            if keep is not None:
+                with contextlib.suppress(Exception):  # doing the job says what is wrong with it
+                    keys[number] = key_of(job)
+            if number in keys and (before := _kept(ledger.find(keys[number]), number, job.name)):
+                outcomes[number] = before
+            else:
+                good[number] = job
+        for outcome in failed:
+            add(outcome)
+        if client is None:
+            if any(job.model is None for job in good.values()):
+                source = source if isinstance(source, Generator) else _model(source)
+            for number, job in good.items():
+                add(_do(source, job, number, threads, pictures))
+        else:
+            _on_cluster(client, source, good, 1 if threads is None else threads, pictures, add)
+    except BaseException as error:
+        error.finished = Batch([outcomes[number] for number in sorted(outcomes)])  # type: ignore[attr-defined]
+        raise
+    return Batch([outcomes[number] for number in range(len(jobs))])
+
+
+def check_jobs(jobs: Iterable[Job | Mapping[str, Any]]) -> list[Job | Outcome]:
+    """Each job, with a name and with a model that is the same from elsewhere; or, of one that is none, its failure."""
+    checked: list[Job | Outcome] = []
+    names: set[str] = set()
     for number, given in enumerate(jobs):
         try:
             job = given if isinstance(given, Job) else Job.from_dict(given)
-            job = dataclasses.replace(job, name=job.name or f"{number:04d}")
-            if job.name in names:
+            model = _absolute(job.model) if job.model else None
+            job = dataclasses.replace(job, name=job.name or f"{number:04d}", model=model)
+            if job.name.casefold() in names:  # there are file systems to which these are one
                 raise ValueError(f"two jobs have the name {job.name!r}; give each its own")
-            names.add(job.name)
-            good[number] = job
+            names.add(job.name.casefold())
+            checked.append(job)
         except (TypeError, ValueError) as error:
             name = given.get("name", "") if isinstance(given, Mapping) else getattr(given, "name", "")
-            add(Outcome(number, str(name) or f"{number:04d}", error=str(error)))
-    if client is None:
-        if any(job.model is None for job in good.values()):
-            source = source if isinstance(source, Generator) else _model(source)
-        for number, job in good.items():
-            add(_do(source, job, number, threads))
-    else:
-        _on_cluster(client, source, good, 1 if threads is None else threads, add)
-    return Batch([outcomes[number] for number in range(len(jobs))])
+            checked.append(Outcome(number, str(name) or f"{number:04d}", error=str(error)))
+    return checked
+
+
+def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
+    """What tells a job from others whatever its name, as JSON holds it: the weights, and all that a drag begins with.
+
+    :returns: a function, which raises what is wrong with the job's model, settings or arrays.
+    """
+    from draggan_widget.analysis.protocols.evaluation import fingerprint
+
+    @functools.cache
+    def about(source: Source) -> tuple[str, DragConfig]:
+        generator = source if isinstance(source, Generator) else _model(source)
+        return fingerprint(generator), generator.drag_config
+
+    def key(job: Job) -> dict[str, Any]:
+        mark, own = about(job.model or source)
+        given = {
+            "handles": job.handles,
+            "targets": job.targets,
+            "seed": job.seed,
+            "truncation": job.truncation,
+            "label": job.label,
+            "ws": _digest("ws", job.ws),
+            "mask": _digest("mask", job.mask),
+            "config": _config(job, own).to_dict(),
+        }
+        said = json.dumps({"generator": mark, **given}, default=lambda value: np.asarray(value).tolist())
+        told: dict[str, Any] = json.loads(said)
+        return told
+
+    return key
 
 
 def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
     """The jobs in a JSON file, which is a list of them, or an object with ``jobs`` and, for all of them, ``model``.
 
-    :returns: the model, or None, and the jobs as they stand there. :raises FileNotFoundError: if there is no such file.
-    :raises ValueError: if it holds something else.
+    A model's path is meant from the folder of the file; where there is none, from the working folder.
+
+    :returns: the model, or None, and the jobs as they stand there, with whole paths. :raises FileNotFoundError: if
+        there is no such file. :raises ValueError: if it holds something else.
     """
     try:
-        held = json.loads(Path(path).read_text(encoding="utf-8"))
+        held = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} is no JSON: {error}") from error
     model, jobs = (held.get("model"), held.get("jobs")) if isinstance(held, dict) else (None, held)
     if not isinstance(jobs, list) or not (model is None or isinstance(model, str)):
         raise ValueError(f'{os.fspath(path)} must hold a list of jobs, or {{"model": "faces", "jobs": […]}}')
-    return model, jobs
+    folder = Path(path).parent
+    for job in jobs:
+        if isinstance(job, dict) and isinstance(job.get("model"), str) and job["model"]:
+            job["model"] = _absolute(job["model"], folder)
+    return model and _absolute(model, folder), jobs
 
 
 def _on_cluster(
-    client: Any, source: Any, jobs: Mapping[int, Job], threads: int, add: Callable[[Outcome], None]
+    client: Any,
+    source: Any,
+    jobs: Mapping[int, Job],
+    threads: int,
+    pictures: bool,
+    add: Callable[[Outcome], None],
 ) -> None:
     import distributed
 
@@ -237,21 +335,26 @@ def _on_cluster(
         # As bytes: Dask takes modules apart in a way of its own, in the midst of a job too. And as what a task returns:
         # the scheduler keeps what that was given, so they come again where they are lost with their workers.
         source = client.submit(bytes, pickle.dumps(source), pure=False)
-    numbers = {client.submit(_do, source, job, number, threads, pure=False): number for number, job in jobs.items()}
+    numbers = {
+        client.submit(_do, source, job, number, threads, pictures, pure=False): number for number, job in jobs.items()
+    }
     try:
         for future in as_completed(list(numbers)):
             number = numbers.pop(future)
             try:
-                add(future.result())
+                outcome = future.result()
+            except CancelledError as error:
+                raise ConnectionError(f"the cluster was lost, with {len(numbers) + 1} jobs still to do") from error
             except Exception as error:  # KilledWorker, or what kept the job from being sent or its result from coming
                 said = f"its worker failed: {str(error) or type(error).__name__}"
-                add(Outcome(number, jobs[number].name, error=said))
+                outcome = Outcome(number, jobs[number].name, error=said)
+            add(outcome)
             future.release()  # the worker may forget it
     finally:
         client.cancel(list(numbers))
 
 
-def _do(source: Source | bytes, job: Job, number: int, threads: int | None) -> Outcome:
+def _do(source: Source | bytes, job: Job, number: int, threads: int | None, pictures: bool) -> Outcome:
     """One job, wherever it is done; whatever goes wrong is its own."""
     began = time.perf_counter()
     try:
@@ -262,23 +365,59 @@ def _do(source: Source | bytes, job: Job, number: int, threads: int | None) -> O
                 ws = generator.mapping(seed=job.seed, label=job.label, truncation=job.truncation)
             else:
                 ws = check_ws(generator, job.ws)
-            result = drag(generator, ws, job.handles, job.targets, job.mask, _config(job, generator))
+            result = drag(generator, ws, job.handles, job.targets, job.mask, _config(job, generator.drag_config))
+            picture = result.image if pictures else None
     except Exception as error:
         return Outcome(number, job.name, error=str(error) or type(error).__name__)
     seconds = time.perf_counter() - began
     latent = result.ws.cpu().numpy().copy()
     return Outcome(
-        number, job.name, None, latent, result.handles, result.distances, result.reason, result.steps, seconds
+        number, job.name, None, latent, result.handles, result.distances, result.reason, result.steps, seconds, picture
     )
 
 
-def _config(job: Job, generator: Generator) -> DragConfig:
-    own, asked = generator.drag_config, job.config
+def _config(job: Job, own: DragConfig) -> DragConfig:
+    asked = job.config
     if asked is None or isinstance(asked, DragConfig):
         return asked or own
     if not isinstance(asked, Mapping):
         raise ValueError(f"config is {asked!r}; it must be an object of settings, such as {{'max_steps': 100}}")
     return DragConfig.from_dict({**own.to_dict(), **asked})
+
+
+def _digest(what: str, numbers: Any) -> str | None:
+    """Short for an array. :raises TypeError: for what holds no numbers."""
+    if numbers is None:
+        return None
+    array = numbers.detach().cpu().numpy() if isinstance(numbers, torch.Tensor) else np.asarray(numbers)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{what} holds {array.dtype}; give an array of numbers")
+    return hashlib.sha256(f"{array.shape} {array.dtype} ".encode() + array.tobytes()).hexdigest()[:16]
+
+
+def _to_keep(outcome: Outcome) -> dict[str, Any]:
+    kept = outcome.to_dict()
+    if outcome.ws is not None:
+        kept["ws"] = {
+            "shape": outcome.ws.shape,
+            "float32": base64.b64encode(outcome.ws.astype("<f4").tobytes()).decode(),
+        }
+    return kept
+
+
+def _kept(found: dict[str, Any] | None, number: int, name: str) -> Outcome | None:
+    """What ``_to_keep`` made of an outcome, under the number and name that it has now; None for a failed one."""
+    try:
+        if found is None or "error" in found:
+            return None
+        flat = np.frombuffer(base64.b64decode(found["ws"]["float32"]), dtype="<f4")
+        ws = flat.reshape(found["ws"]["shape"]).astype(np.float32)
+        handles, distances = (np.array(found[part], dtype=float) for part in ("handles", "distances"))
+        return Outcome(
+            number, name, None, ws, handles, distances, found["reason"], found["steps"], float(found["seconds"])
+        )
+    except (KeyError, TypeError, ValueError):  # a file that was edited
+        return None
 
 
 @contextlib.contextmanager
@@ -292,13 +431,31 @@ def _threads(wanted: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@functools.lru_cache(maxsize=KEPT_MODELS)
 def _model(source: str | bytes) -> Generator:
+    """The generator of a name, a path or a pickle; a file that was replaced is read again."""
+    if isinstance(source, bytes):
+        return _loaded(source, None)
+    file = find_checkpoint(source).stat()
+    return _loaded(source, (file.st_mtime_ns, file.st_size))
+
+
+@functools.lru_cache(maxsize=KEPT_MODELS)
+def _loaded(source: str | bytes, stamp: tuple[int, int] | None) -> Generator:  # noqa: ARG001
     generator: Generator = pickle.loads(source) if isinstance(source, bytes) else load_generator(source)
     return generator
 
 
-def _absolute(source: str | os.PathLike[str]) -> str:
-    """A path that means the same in another working folder; names of built-in generators stay."""
-    path = Path(source).expanduser()
-    return str(path.resolve()) if path.exists() else os.fspath(source)
+def _absolute(source: str | os.PathLike[str], folder: Path | None = None) -> str:
+    """A path that means the same in another working folder; names of built-in generators stay.
+
+    :param folder: where the file is looked for before the working folder.
+    """
+    name = os.fspath(source)
+    if name in builtin_names():
+        return name
+    for base in (folder or Path(), Path()):
+        with contextlib.suppress(OSError, RuntimeError):  # no such user, or a path that cannot be
+            path = base / Path(source).expanduser()
+            if path.exists():
+                return str(path.resolve())
+    return name

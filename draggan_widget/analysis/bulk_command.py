@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import errno
 import io
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from draggan_widget.analysis.bulk import Outcome
-    from draggan_widget.generators import Generator
+    from draggan_widget.analysis.bulk import Job, Outcome
 
 DESCRIPTION = (
     'Drag what a JSON file says: [{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]]}, …], or an object with '
     '"model" and "jobs". A job may also have name, truncation, label, config, model and ws. DIR then holds NAME.png '
-    "and NAME.npz for each, and results.jsonl, errors included. What is done there already is not done again."
+    "and NAME.npz for each (0000, 0001, … in the order of the file where there is no name), and results.jsonl, errors "
+    "included. What is done there already is not done again. A file that is another job's, or another model's, is "
+    "written over only with --force. The path of a model is meant from the folder of JOBS.json, or else from here."
 )
+ENDINGS = (".png", ".npz")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("jobs", type=Path, metavar="JOBS.json")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for pictures, latents, results")
     parser.add_argument("--model", help="a built-in name or a checkpoint (default: the file's, else faces)")
+    parser.add_argument("--force", action="store_true", help="write over files of other jobs and of other models")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="so many processes on this machine; needs dask")
     where.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://host:8786")
@@ -33,73 +39,125 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_drag(options: argparse.Namespace) -> int:
     """Drag, say how it goes; the status is 1 where a job failed or nothing could be begun."""
-    from draggan_widget.analysis.bulk import drag_many, read_jobs
+    from draggan_widget.analysis.bulk import Job, Outcome, check_jobs, drag_many, job_keys, read_jobs
     from draggan_widget.analysis.ledger import Ledger
     from draggan_widget.generators import CheckpointError, load_generator
 
+    failed = before = 0
+    todo: list[tuple[dict[str, Any], Job, int]] = []
     try:
         named, jobs = read_jobs(options.jobs)
         model = options.model or named or "faces"
         generator = load_generator(model)
         options.out.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(options.out / "results.jsonl")
-        asked = [{"model": str(model), "number": number, "job": job} for number, job in enumerate(jobs)]
-        todo = [number for number, each in enumerate(asked) if "error" in (ledger.find(each) or {"error": ""})]
-        failed = 0
+
+        def add(key: dict[str, Any], outcome: Outcome) -> None:
+            nonlocal failed
+            error = outcome.error
+            try:
+                ledger.add(key, outcome.to_dict())
+            except OSError as problem:
+                error = error or _unwritten(problem)
+            if error is not None:
+                failed += 1
+                sys.stderr.write(f"\r\x1b[K{outcome.name}: {error}\n")
+
+        key_of = job_keys(generator)
+        for number, job in enumerate(check_jobs(jobs)):
+            try:
+                key = {"name": job.name, **key_of(job)} if isinstance(job, Job) else {}
+            except Exception as error:
+                job = Outcome(number, job.name, error=str(error))
+            if isinstance(job, Outcome):
+                add({"name": job.name, "job": jobs[number]}, job)
+                continue
+            files = [options.out / f"{job.name}{ending}" for ending in ENDINGS]
+            foreign = [file for file in files if file.exists() and _belongs(file) != key]
+            if foreign and not options.force:
+                add(key, Outcome(number, job.name, error=_taken(foreign[0], key)))
+            elif (
+                not foreign
+                and all(file.exists() for file in files)
+                and "error" not in (ledger.find(key) or {"error": ""})
+            ):
+                before += 1
+            else:
+                todo.append((key, job, number))
 
         def keep(done: int, total: int, outcome: Outcome) -> None:
-            nonlocal failed
-            number = todo[outcome.number]
+            key, job, number = todo[outcome.number]
             if outcome.error is None:
-                _write(options.out / outcome.name, outcome, jobs[number], generator)
-            else:
-                failed += 1
-                sys.stderr.write(f"\r\x1b[K{outcome.name}: {outcome.error}\n")
-            ledger.add(asked[number], {**outcome.to_dict(), "number": number})
+                try:
+                    _write(options.out / job.name, outcome, job, key)
+                except Exception as problem:
+                    outcome = Outcome(number, job.name, error=_unwritten(problem))
+            add(key, dataclasses.replace(outcome, number=number))
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r\x1b[K{done} of {total}" + ("\n" if done == total else ""))
                 sys.stderr.flush()
 
-        named_jobs = [_named(jobs[number], number) for number in todo]
         with _client(options.workers, options.cluster) as client:
-            drag_many(model, named_jobs, client=client, progress=keep)
+            source = generator if client is None else model
+            drag_many(source, [job for _, job, _ in todo], client=client, pictures=True, progress=keep)
     except (FileNotFoundError, ModuleNotFoundError, CheckpointError, ValueError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command goes on from here\n")
         return 130
-    sys.stdout.write(f"{options.out}: {len(todo) - failed} done, {failed} failed, {len(jobs) - len(todo)} before\n")
+    sys.stdout.write(f"{options.out}: {len(jobs) - failed - before} done, {failed} failed, {before} before\n")
     return 1 if failed else 0
 
 
-def _named(job: Any, number: int) -> Any:
-    """With the name that its place in the file gives it, where it has none."""
-    return {**job, "name": job.get("name") or f"{number:04d}"} if isinstance(job, dict) else job
-
-
-def _write(path: Path, outcome: Outcome, job: dict[str, Any], generator: Generator) -> None:
+def _write(path: Path, outcome: Outcome, job: Job, key: dict[str, Any]) -> None:
+    """Picture and latent; in both stands whose they are."""
     import numpy as np
-    import torch
 
-    from draggan_widget.dragging import to_image
     from draggan_widget.editing.export import png
-    from draggan_widget.generators import load_generator
     from draggan_widget.generators.checkpoints import written_whole
 
     assert outcome.ws is not None
-    if job.get("model"):
-        generator = load_generator(job["model"])
-    with torch.no_grad():
-        picture = to_image(generator.synthesize(torch.from_numpy(outcome.ws).to(next(generator.parameters()))))
-    said: dict[str, Any] = {name: job[name] for name in ("seed", "truncation", "label") if name in job}
+    assert outcome.picture is not None
     latent = io.BytesIO()
-    targets = np.asarray(job["targets"], dtype=float)
-    np.savez_compressed(latent, ws=outcome.ws, handles=np.asarray(outcome.handles), targets=targets)
-    picture_file = png(picture, provenance={**said, "steps": outcome.steps})
-    for ending, data in ((".png", picture_file), (".npz", latent.getvalue())):
+    handles, targets = (np.asarray(xys, dtype=float) for xys in (outcome.handles, job.targets))
+    np.savez_compressed(latent, ws=outcome.ws, handles=handles, targets=targets, job=json.dumps(key))
+    said = {"seed": job.seed, "truncation": None if job.seed is None else job.truncation, "label": job.label}
+    known = {name: value for name, value in said.items() if value is not None}
+    picture = png(outcome.picture, provenance={**known, "steps": outcome.steps, "job": key})
+    for ending, data in zip(ENDINGS, (picture, latent.getvalue()), strict=True):
         with written_whole(path.with_name(path.name + ending)) as partial:
             partial.write_bytes(data)
+
+
+def _belongs(file: Path) -> Any:
+    """The key of the job that a picture or latent is of; None for what no job wrote."""
+    import numpy as np
+    from PIL import Image
+
+    try:
+        if file.suffix == ".png":
+            with Image.open(file) as picture:
+                return json.loads(picture.info["Comment"])["job"]
+        with np.load(file) as held:
+            return json.loads(str(held["job"]))
+    except Exception:  # whatever else it is
+        return None
+
+
+def _taken(file: Path, key: dict[str, Any]) -> str:
+    owner = _belongs(file)
+    if isinstance(owner, dict) and {**owner, "generator": None} == {**key, "generator": None}:
+        return f"{file} was made with another model; give another --out, or write over it with --force"
+    whose = "is no job's" if owner is None else "is another job's"
+    return f"{file} {whose}; give this job a name of its own or another --out, or write over it with --force"
+
+
+def _unwritten(problem: Exception) -> str:
+    said = f"its files cannot be written: {problem or type(problem).__name__}"
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{said}; the disk is full: make room, and the same command goes on from here"
+    return said
 
 
 @contextlib.contextmanager

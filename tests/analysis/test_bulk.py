@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import distributed
 import numpy as np
@@ -13,10 +15,13 @@ import pytest
 import torch
 from PIL import Image
 from planted import Planted
+from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis import Job, drag_many
 from draggan_widget.analysis.bulk import read_jobs
+from draggan_widget.dragging import to_image
+from draggan_widget.generators import save_generator
 
 STEPS = 12
 
@@ -47,6 +52,10 @@ def test_a_job_may_begin_with_a_latent_and_hold_what_must_stay(planted):
     (outcome,) = drag_many(planted, [Job([[20, 24]], [[24, 24]], ws=ws.numpy(), mask=mask, config=DragConfig())])
     alone = drag(planted, ws, [[20, 24]], [[24, 24]], mask, DragConfig())
     assert np.array_equal(outcome.ws, alone.ws.numpy())
+    listed = {"ws": ws.tolist(), "handles": [[20, 24]], "targets": [[24, 24]], "mask": mask.tolist()}
+    listed["config"] = DragConfig().to_dict()
+    (read,) = drag_many(planted, [json.loads(json.dumps(listed))])
+    assert np.array_equal(read.ws, alone.ws.numpy())
 
 
 BAD = [
@@ -57,6 +66,9 @@ BAD = [
     (job(1, config=3), "must be an object of settings"),
     (job(1, label=2), "no classes"),
     (job(1, name="../up"), "the name of a job is '../up'"),
+    (job(1, name="é" * 150), "the name éééééééééééééééééééé… of a job has 300 bytes; give at most 200"),
+    (job(1, model=3), "the model of a job is 3"),
+    (job(1, model="x" * 5000), "xxx"),
     ({"seed": 1, "handles": [[1, 2]]}, "lacks targets"),
     (job(1, sed=3), "has no sed"),
     ({"handles": [[1, 2]], "targets": [[1, 2]]}, "seed or with a latent"),
@@ -85,6 +97,60 @@ def test_two_jobs_of_one_name_do_not_write_over_each_other(planted):
     first, second = drag_many(planted, [job(1, name="smile"), job(2, name="smile")])
     assert first.error is None
     assert "two jobs have the name 'smile'" in second.error
+    _, capital = drag_many(planted, [job(1, name="smile"), job(2, name="Smile")])
+    assert "two jobs have the name 'Smile'" in capital.error
+
+
+def same(one, other):
+    assert one.ws.dtype == other.ws.dtype
+    for part in ("ws", "handles", "distances"):
+        assert np.array_equal(getattr(one, part), getattr(other, part))
+    told = [(each.number, each.name, each.error, each.reason, each.steps) for each in (one, other)]
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])
+def test_what_was_finished_is_had_after_an_interrupt_and_goes_on_from_a_file(kind, planted, tmp_path):
+    def stop(done, total, outcome):
+        if done == 3:
+            raise kind
+
+    jobs = [job(1), job(-1), job(2, mask=np.ones((48, 40))), Job([[20, 24]], [[24, 24]], ws=planted.mapping(seed=4))]
+    whole = drag_many(planted, jobs)
+    keep = tmp_path / "deep" / "outcomes.jsonl"
+    with pytest.raises(kind) as stopped:
+        drag_many(planted, jobs, keep=keep, progress=stop)
+    assert [outcome.number for outcome in stopped.value.finished] == [0, 1, 2]
+    same(stopped.value.finished[2], whole[2])
+    told = []
+    resumed = drag_many(planted, jobs, keep=keep, progress=lambda done, total, outcome: told.append(outcome.number))
+    assert told == [1, 3]  # what failed is tried again
+    assert [outcome.error for outcome in resumed] == [outcome.error for outcome in whole]
+    for number in (0, 2, 3):
+        same(resumed[number], whole[number])
+    other = Planted((48, 40))
+    other.scale.data.fill_(1.5)
+    told.clear()
+    drag_many(other, jobs, keep=keep, progress=lambda done, total, outcome: told.append(outcome.number))
+    assert sorted(told) == [0, 1, 2, 3]
+
+
+def test_pictures_are_made_where_it_is_dragged_and_are_not_heaped_up(planted):
+    shown = []
+    (outcome,) = drag_many(
+        planted, [job(1)], pictures=True, progress=lambda done, total, each: shown.append(each.picture)
+    )
+    assert outcome.picture is None
+    assert shown == [to_image(planted.synthesize(torch.from_numpy(outcome.ws)))]
+
+
+def test_a_checkpoint_that_was_replaced_is_read_again(tmp_path):
+    pull = {"seed": 1, "handles": [[12, 12]], "targets": [[16, 12]], "config": {"max_steps": 1}}
+    for seed in (0, 1):
+        save_generator(tmp_path / "small.safetensors", small_stylegan2(32, seed=seed))
+        (here,) = drag_many(tmp_path / "small.safetensors", [pull])
+        (there,) = drag_many(small_stylegan2(32, seed=seed), [pull])
+        assert np.allclose(here.ws, there.ws)
 
 
 def test_threads_of_a_job_are_given_back(planted):
@@ -111,23 +177,63 @@ def cluster():
             os.environ["PYTHONPATH"] = before
 
 
-def test_a_cluster_loses_nothing_when_a_worker_is_killed(planted, cluster):
-    jobs = [job(seed, 3.0 + seed % 3) for seed in range(60)]
-    here = drag_many(planted, jobs)
+def test_a_cluster_loses_nothing_when_workers_are_killed(planted, cluster):
+    jobs = [job(seed, 3.0 + seed % 3, config={"max_steps": 1 if seed % 100 else STEPS}) for seed in range(1000)]
+    here = drag_many(planted, jobs, threads=1)
     killed = []
 
-    def kill_one(done, total, outcome):
-        if done == 15:
-            killed.extend(cluster.run(os.getpid).values())
-            os.kill(killed[0], signal.SIGKILL)
+    def kill(done, total, outcome):
+        if done in (333, 667):
+            killed.append(next(pid for pid in cluster.run(os.getpid).values() if pid not in killed))
+            os.kill(killed[-1], signal.SIGKILL)
 
-    there = drag_many(planted, jobs, client=cluster, progress=kill_one)
+    there = drag_many(planted, jobs, client=cluster, progress=kill)
     assert len(killed) == 2
     assert there.failed == []
-    assert [outcome.number for outcome in there] == list(range(60))
+    assert [outcome.number for outcome in there] == list(range(1000))
     for one, other in zip(here, there, strict=True):
         assert np.array_equal(one.ws, other.ws)
-    assert killed[0] not in cluster.run(os.getpid).values()
+    assert not set(killed) & set(cluster.run(os.getpid).values())
+
+
+def test_a_cluster_that_is_lost_leaves_what_was_finished(planted, cluster):
+    def lose(done, total, outcome):
+        if done == 3:
+            cluster.cancel([distributed.Future(key, cluster) for key in list(cluster.futures)], reason="lost")
+
+    with pytest.raises(ConnectionError, match="the cluster was lost, with 17 jobs still to do") as lost:
+        drag_many(planted, [job(seed) for seed in range(20)], client=cluster, progress=lose)
+    assert len(lost.value.finished) == 3
+    assert lost.value.finished.failed == []
+
+
+def test_what_progress_raises_is_no_failure_of_a_job_on_a_cluster(planted, cluster):
+    told = []
+
+    def stop(done, total, outcome):
+        told.append(outcome.error)
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough") as stopped:
+        drag_many(planted, [job(1), job(2)], client=cluster, progress=stop)
+    assert told == [None]
+    assert len(stopped.value.finished) == 1
+
+
+def test_workers_find_a_model_that_is_named_from_here_and_send_its_pictures(planted, cluster, tmp_path, monkeypatch):
+    save_generator(tmp_path / "small.safetensors", small_stylegan2(32))
+    monkeypatch.chdir(tmp_path)
+    shown = []
+    pull = job(1, model="small.safetensors", handles=[[12, 12]], targets=[[16, 12]])
+    batch = drag_many(
+        planted,
+        [pull],
+        client=cluster,
+        pictures=True,
+        progress=lambda done, total, outcome: shown.append(outcome.picture.size),
+    )
+    assert batch.failed == []
+    assert shown == [(32, 32)]
 
 
 def test_a_cluster_tells_bad_jobs_and_unknown_models_apart_from_good_ones(planted, cluster):
@@ -162,10 +268,27 @@ def test_jobs_are_read_from_a_list_or_from_an_object_that_names_the_model(tmp_pa
     assert read_jobs(path) == (None, [job(1)])
     path.write_text(json.dumps({"model": "faces", "jobs": [job(1)]}))
     assert read_jobs(path) == ("faces", [job(1)])
+    path.write_text(json.dumps([job(1)]), encoding="utf-8-sig")  # as some editors save
+    assert read_jobs(path) == (None, [job(1)])
     for text, says in (("{", "is no JSON"), ("3", "must hold a list of jobs"), ('{"jobs": 3}', "must hold a list")):
         path.write_text(text)
         with pytest.raises(ValueError, match=says):
             read_jobs(path)
+
+
+def test_models_are_meant_from_the_folder_of_the_jobs_and_then_from_the_working_folder(tmp_path, monkeypatch):
+    jobs, working = tmp_path / "jobs", tmp_path / "working"
+    for folder, files in ((jobs, ("a.pkl", "b.pkl")), (working, ("b.pkl", "c.pkl"))):
+        folder.mkdir()
+        for file in files:
+            (folder / file).touch()
+    (working / "faces").mkdir()  # and yet the built-in faces are meant
+    monkeypatch.chdir(working)
+    named = ["a.pkl", "b.pkl", "c.pkl", "d.pkl", "faces"]
+    found = [str(jobs / "a.pkl"), str(jobs / "b.pkl"), str(working / "c.pkl"), "d.pkl", "faces"]
+    held = {"model": "a.pkl", "jobs": [job(1, model=name) for name in named]}
+    Path("../jobs/jobs.json").write_text(json.dumps(held))
+    assert read_jobs("../jobs/jobs.json") == (found[0], [job(1, model=name) for name in found])
 
 
 def test_the_command_writes_pictures_latents_and_results_and_goes_on_where_it_was(tmp_path, capsys):
@@ -198,6 +321,107 @@ def test_the_command_writes_pictures_latents_and_results_and_goes_on_where_it_wa
     (tmp_path / "jobs.json").write_text(json.dumps(jobs))
     assert cli.main(arguments) == 0
     assert "1 done, 0 failed, 2 before" in capsys.readouterr().out
+
+
+@pytest.fixture
+def folder(tmp_path, capsys):
+    """A folder with a small generator, and the command in it."""
+    return Folder(tmp_path, capsys)
+
+
+class Folder:
+    def __init__(self, path, capsys):
+        self.path, self.out, self.capsys = path, path / "out", capsys
+        self.model(0)
+
+    def model(self, seed):
+        save_generator(self.path / "small.safetensors", small_stylegan2(32, seed=seed))
+
+    def pull(self, seed, **fields):
+        return job(seed, handles=[[12, 12]], targets=[[16, 12]], config={"max_steps": 1}, **fields)
+
+    def drag(self, jobs, *options):
+        """Its status, and all that it says."""
+        (self.path / "jobs.json").write_text(json.dumps({"model": "small.safetensors", "jobs": jobs}))
+        status = cli.main(["drag", str(self.path / "jobs.json"), "--out", str(self.out), *options])
+        said = self.capsys.readouterr()
+        return status, said.out + said.err
+
+    def bytes(self):
+        return {file.name: file.read_bytes() for file in self.out.iterdir() if file.suffix != ".jsonl"}
+
+    def held(self, name):
+        return json.loads(str(np.load(self.out / f"{name}.npz")["job"]))["seed"]
+
+
+def test_of_two_jobs_of_one_name_the_first_keeps_its_files_however_often_it_is_run(folder):
+    for says in ("1 done, 1 failed, 0 before", "0 done, 1 failed, 1 before"):
+        status, said = folder.drag([folder.pull(1, name="smile"), folder.pull(2, name="smile")])
+        assert status == 1
+        assert says in said
+        assert "two jobs have the name 'smile'" in said
+        assert folder.held("smile") == 1
+
+
+def test_files_of_another_job_are_written_over_only_when_that_is_asked(folder):
+    assert folder.drag([folder.pull(1), folder.pull(2)])[0] == 0
+    before = folder.bytes()
+    status, said = folder.drag([folder.pull(3), folder.pull(2), folder.pull(4)])  # another file, or one that was edited
+    assert status == 1
+    assert "1 done, 1 failed, 1 before" in said
+    assert f"0000: {folder.out / '0000.png'} is another job's; give this job a name of its own or another --out" in said
+    assert {name: folder.bytes()[name] for name in before} == before
+    status, said = folder.drag([folder.pull(3), folder.pull(2), folder.pull(4)], "--force")
+    assert "1 done, 0 failed, 2 before" in said
+    assert [folder.held(name) for name in ("0000", "0001", "0002")] == [3, 2, 4]
+    assert folder.drag([folder.pull(1)])[0] == 1  # it was done before, but is not what is there
+    (folder.out / "mine.png").write_bytes(b"something else")
+    status, said = folder.drag([folder.pull(1, name="mine")])
+    assert "mine.png is no job's" in said
+    assert (folder.out / "mine.png").read_bytes() == b"something else"
+
+
+def test_a_file_that_was_deleted_is_made_again(folder):
+    folder.drag([folder.pull(1), folder.pull(2)])
+    before = folder.bytes()
+    for gone in ("0000.png", "0001.npz"):
+        (folder.out / gone).unlink()
+        assert "1 done, 0 failed, 1 before" in folder.drag([folder.pull(1), folder.pull(2)])[1]
+        assert (folder.bytes().keys(), folder.bytes()["0000.png"]) == (before.keys(), before["0000.png"])
+
+
+def test_results_of_a_checkpoint_that_was_replaced_are_not_taken_for_those_of_the_new_one(folder):
+    assert folder.drag([folder.pull(1)])[0] == 0
+    before = folder.bytes()
+    folder.model(1)
+    status, said = folder.drag([folder.pull(1)])
+    assert status == 1
+    assert "0000.png was made with another model; give another --out, or write over it with --force" in said
+    assert folder.bytes() == before
+    assert "1 done, 0 failed, 0 before" in folder.drag([folder.pull(1)], "--force")[1]
+    assert not np.array_equal(folder.bytes()["0000.png"], before["0000.png"])
+    assert "0 done, 0 failed, 1 before" in folder.drag([folder.pull(1)])[1]
+    assert "0000: no generator 'gone.pkl'" in folder.drag([folder.pull(1, model="gone.pkl")])[1]
+
+
+def test_a_job_whose_files_cannot_be_written_fails_alone(folder, monkeypatch):
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.name.startswith("0001"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, data)
+
+    jobs = [folder.pull(1), folder.pull(2), folder.pull(3, name="x" * 300), folder.pull(4)]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        status, said = folder.drag(jobs)
+    assert status == 1
+    assert "2 done, 2 failed, 0 before" in said
+    assert "No space left on device; the disk is full" in said
+    assert "has 300 bytes; give at most 200" in said
+    assert "1 done, 1 failed, 2 before" in folder.drag(jobs)[1]
+    assert len(folder.bytes()) == 6
 
 
 @pytest.mark.parametrize(
