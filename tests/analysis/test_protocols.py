@@ -167,9 +167,38 @@ def test_processes_measure_what_one_does(planted, tmp_path):
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"asked": 1}\n{"asked": {}, "found": {}}\n')
-    with pytest.raises(ValueError, match=r"line 1 of .* is no result"):
-        Ledger(path)
+    for held in ('{"summary": {}}\n', '{"asked": 1, "found": 2}\nmore', "notes"):
+        path.write_text(held)
+        with pytest.raises(ValueError, match=r"line \d of .* is no result"):
+            Ledger(path)
+        assert path.read_text() == held
+
+
+def test_a_line_that_was_cut_short_loses_itself_and_nothing_is_rewritten(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    Ledger(path).add({"n": 1}, {"it": 1})
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:12])
+    ledger = Ledger(path)  # quietly: this is what a stop leaves
+    assert path.read_bytes() == whole + whole[:12]
+    ledger.add({"n": 2}, {"it": 2})
+    assert path.read_bytes().startswith(whole + whole[:12])
+    path.write_bytes(path.read_bytes()[:-1])  # whole but for the end of its line
+    with pytest.warns(UserWarning, match=r"no whole results, left out: line 2 of .*rows\.jsonl"):
+        Ledger(path).add({"n": 3}, {"it": 3})
+    with pytest.warns(UserWarning, match="left out: line 2 of"):
+        again = Ledger(path)
+    assert [again.find({"n": number}) for number in (1, 2, 3)] == [{"it": 1}, {"it": 2}, {"it": 3}]
+
+
+def test_the_first_line_may_be_cut_short_too(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"ask')
+    ledger = Ledger(path)
+    assert len(ledger) == 0
+    ledger.add({"n": 1}, {"it": 1})
+    with pytest.warns(UserWarning, match="line 1 of"):
+        assert len(Ledger(path)) == 1
 
 
 # --- trackers ---------------------------------------------------------------------------------------------------------
