@@ -12,7 +12,7 @@ from planted import Planted
 
 from draggan_widget import DragConfig, cli, drag, load_generator
 from draggan_widget.analysis.ledger import Ledger
-from draggan_widget.analysis.protocols import distances, trackers
+from draggan_widget.analysis.protocols import distances, learned, trackers
 from draggan_widget.analysis.protocols.evaluation import evaluate
 from draggan_widget.analysis.protocols.experiments import Bench, Landmarks, Reconstruction, RoundTrip
 from draggan_widget.analysis.protocols.ways import Way, block_ways, drag_tracked, standard_ways
@@ -241,6 +241,23 @@ def test_a_drag_by_flow_arrives(planted):
 def test_an_unknown_tracker_is_named_with_those_there_are(spec):
     with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, flow"):
         trackers.make(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "given"),
+    [
+        (r"raft:C:\w.pth", (r"C:\w.pth",)),
+        ("raft:/some where/w.pth", ("/some where/w.pth",)),
+        ("pips:../pips:w.pth", ("../pips", "w.pth")),
+        (r"pips:C:\pips:w.pth", (r"C:\pips", "w.pth")),
+        ("pips:C:/pips:D:/w.pth", ("C:/pips", "D:/w.pth")),
+        (r"pips:pips:D:\w.pth", ("pips", r"D:\w.pth")),
+    ],
+)
+def test_paths_of_trackers_may_have_the_letters_of_drives(spec, given, monkeypatch):
+    for name in ("Raft", "Pips"):
+        monkeypatch.setattr(learned, name, lambda *arguments: arguments)
+    assert trackers.make(spec) == given
 
 
 def test_raft_without_torchvision_says_how_to_get_it(monkeypatch):
