@@ -416,8 +416,70 @@ def test_lpips_is_taken_where_package_and_weights_are_at_hand(monkeypatch, tmp_p
     distances._lpips_network.cache_clear()
     name, measure = distances.picture_distance()
     assert name == "lpips"
-    assert measure(torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)) == 1
+    for channels in (1, 3, 4):
+        assert measure(torch.ones(1, channels, 8, 8), torch.zeros(1, channels, 8, 8)) == 1
     distances._lpips_network.cache_clear()
+
+
+class Inception(torch.nn.Module):
+    """Of the interface of torchvision's: tells the mean colours, by a layer that FID leaves out too."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain, self.fc = torch.nn.Parameter(torch.zeros(1)), torch.nn.Linear(3, 10)
+
+    def forward(self, pictures):
+        assert pictures.shape == (1, 3, 299, 299)
+        assert not self.training
+        return self.fc(self.gain * pictures.mean(dim=(2, 3)))
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """torch's folder of checkpoints, and a torchvision that has only ``Inception``."""
+    (tmp_path / "checkpoints").mkdir()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(distances, "find_spec", lambda name: object() if name == "torchvision" else None)
+
+    def made(weights, transform_input, init_weights):
+        assert (weights, transform_input, init_weights) == (None, False, False)
+        return Inception()
+
+    models = type("models", (), {"inception_v3": made})
+    monkeypatch.setitem(sys.modules, "torchvision", type("torchvision", (), {"models": models}))
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+    distances._inception_network.cache_clear()
+    yield tmp_path / "checkpoints"
+    distances._inception_network.cache_clear()
+
+
+def test_without_the_weights_of_inception_the_distance_of_bands_is_taken(hub):
+    assert distances.picture_features() == ("bands", distances.bands)
+
+
+def test_inception_is_taken_where_torchvision_and_weights_are_at_hand(hub, planted):
+    network = Inception()
+    network.gain.data.fill_(2.0)
+    torch.save(network.state_dict(), hub / distances.INCEPTION)
+    name, features = distances.picture_features()
+    assert name == "inception"
+    for channels in (1, 3, 4):
+        assert features(torch.full((1, channels, 64, 48), 0.25)) == pytest.approx([0.5] * 3)
+    done = evaluate(planted, [RoundTrip(most=3)], own(planted), samples=3)
+    means = done.summary()["round trip"]
+    assert means["no edit"]["frechet_inception"] == pytest.approx(0, abs=1e-6)
+    assert means["default"]["frechet_inception"] > 0
+    assert "frechet_bands" not in means["default"]
+    assert "Fréchet of torchvision's Inception-v3" in done.to_markdown()
+    assert "inception" not in done.to_dict()["rows"][0]
+
+
+@pytest.mark.parametrize("held", [b"", b"something", None])
+def test_a_file_of_inception_that_holds_something_else_is_named(held, hub):
+    path = hub / distances.INCEPTION
+    torch.save({"other": torch.ones(1)}, path) if held is None else path.write_bytes(held)
+    with pytest.raises(ValueError, match=r"inception_v3_google.* does not hold weights of Inception-v3"):
+        distances.inception(torch.zeros(1, 3, 64, 64))
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "The paper's experiments on a generator: landmarks dragged to those of another sample, a picture dragged into "
-    "another, there and back, and features of other blocks. What is done stands in DIR; the same command goes on."
+    "another, there and back, and features of other blocks. What is done stands in DIR; the same command goes on. Pictures "
+    "are compared by LPIPS where the package lpips and the weights of AlexNet are here, else by MS-DSSIM; sets of them by "
+    "the Fréchet distance of torchvision's Inception-v3 where it and its weights are here (which is not FID, whose "
+    "weights are TensorFlow's), else by that of bands of detail. Weights are looked for where torch keeps them "
+    "(TORCH_HOME); nothing is fetched."
 )
 EXPERIMENTS = ("landmarks1", "landmarks5", "landmarks68", "reconstruction", "roundtrip", "blocks")
 

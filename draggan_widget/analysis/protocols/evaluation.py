@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "ms_dssim_away": ("MS-DSSIM away", 4),
     "lpips_before": ("LPIPS to before", 3),
     "ms_dssim_before": ("MS-DSSIM to before", 3),
+    "frechet_inception": ("Fréchet of torchvision's Inception-v3", 2),
     "frechet_bands": ("Fréchet of bands", 3),
     "steps": ("steps", 0),
     "seconds": ("s", 2),
@@ -41,7 +42,9 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "failed": ("failed", 0),
 }
 """Figure → its heading and digits, in the order of the table's columns."""
-SETTLED = ("samples", "failed", "lost", "frechet_bands")
+LOOKS = ("inception", "bands")
+"""What a row holds of how its picture looks, for the Fréchet distances."""
+SETTLED = ("samples", "failed", "lost", *(f"frechet_{name}" for name in LOOKS))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -61,8 +64,9 @@ class Evaluation:
         """Experiment → way → means over its samples.
 
         ``samples`` counts those measured, ``failed`` those that were not, ``lost`` those after which no face was found,
-        which ``distance`` leaves out. ``frechet_bands`` is the Fréchet distance of ``distances.bands`` to the pictures
-        before the edit, where these were measured too (the way "no edit") and there are two or more.
+        which ``distance`` leaves out. ``frechet_inception`` or ``frechet_bands`` is the Fréchet distance of what
+        ``distances.picture_features`` finds to the pictures before the edit, where these were measured too (the way
+        "no edit") and there are two or more.
         """
         parts: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for row in self.rows:
@@ -89,7 +93,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Facts, summary and rows, as JSON holds them; rows without what pictures look like."""
-        rows = [{name: value for name, value in row.items() if name != "bands"} for row in self.rows]
+        rows = [{name: value for name, value in row.items() if name not in LOOKS} for row in self.rows]
         return {**self.facts, "summary": self.summary(), "rows": rows}
 
     def to_dataframe(self) -> Any:
@@ -231,11 +235,12 @@ def _means(rows: Sequence[dict[str, Any]], unedited: Sequence[dict[str, Any]]) -
         values = [row[name] for row in good if name in row and name not in SETTLED]
         if values:
             means[name] = statistics.fmean(values)
-    before = {row["sample"]: row["bands"] for row in unedited if "bands" in row}
-    pairs = [(row["bands"], before[row["sample"]]) for row in good if "bands" in row and row["sample"] in before]
-    if len(pairs) >= 2:
-        after, first = (np.array(side) for side in zip(*pairs, strict=True))
-        means["frechet_bands"] = frechet(after, first)
+    for name in LOOKS:
+        before = {row["sample"]: row[name] for row in unedited if name in row}
+        pairs = [(row[name], before[row["sample"]]) for row in good if name in row and row["sample"] in before]
+        if len(pairs) >= 2:
+            after, first = (np.array(side) for side in zip(*pairs, strict=True))
+            means[f"frechet_{name}"] = frechet(after, first)
     return means
 
 

@@ -109,7 +109,7 @@ class Landmarks:
         figures: dict[str, Any] = {
             **_course(result, seconds, bench),
             f"{name}_before": distance(after, before),
-            "bands": distances.bands(after).round(5).tolist(),
+            **_looks(after),
         }
         try:
             found = bench.marks(after, "the picture afterwards")[chosen]
@@ -161,7 +161,7 @@ class Reconstruction:
             **_course(result, seconds, bench),
             "mse": distances.mse(after, wanted),
             name: distance(after, wanted),
-            "bands": distances.bands(after).round(5).tolist(),
+            **_looks(after),
         }
 
 
@@ -211,11 +211,17 @@ class RoundTrip:
             "mse": distances.mse(after, before),
             name: distance(after, before),
             f"{name}_away": 0.0 if away is None else distance(away, before),
-            "bands": distances.bands(after).round(5).tolist(),
+            **_looks(after),
         }
 
 
 Experiment = Landmarks | Reconstruction | RoundTrip
+
+
+def _looks(picture: Tensor) -> dict[str, list[float]]:
+    """What a Fréchet distance is taken of."""
+    name, features = distances.picture_features()
+    return {name: features(picture).round(5).tolist()}
 
 
 def _course(result: Any, seconds: float, bench: Bench) -> dict[str, Any]:
