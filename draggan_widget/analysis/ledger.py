@@ -27,8 +27,8 @@ class Ledger:
         self._known: dict[str, dict[str, Any]] = {}
         if self._path is not None and self._path.exists():
             lines = self._path.read_text(encoding="utf-8", errors="replace").split("\n")
-            bad = [number for number, line in enumerate(lines, start=1) if line and not self._take(line)]
-            foreign = [number for number in bad if not lines[number - 1].startswith(BEGINNING[: len(lines[number - 1])])]
+            bad = {number: line for number, line in enumerate(lines, start=1) if line and not self._take(line)}
+            foreign = [number for number, line in bad.items() if not line.startswith(BEGINNING[: len(line)])]
             if foreign and not self._known:
                 raise ValueError(f"line {foreign[0]} of {self._path} is no result; give another file, or delete it")
             if lost := [str(number) for number in bad if number < len(lines)]:
