@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -12,9 +14,9 @@ from planted import Planted
 
 from draggan_widget import DragConfig, cli, drag, load_generator
 from draggan_widget.analysis.ledger import Ledger
-from draggan_widget.analysis.protocols import distances, trackers
-from draggan_widget.analysis.protocols.evaluation import evaluate
-from draggan_widget.analysis.protocols.experiments import Bench, Landmarks, Reconstruction, RoundTrip
+from draggan_widget.analysis.protocols import distances, evaluation, learned, trackers
+from draggan_widget.analysis.protocols.evaluation import Interrupted, evaluate
+from draggan_widget.analysis.protocols.experiments import Bench, Landmarks, Reconstruction, RoundTrip, block_experiment
 from draggan_widget.analysis.protocols.ways import Way, block_ways, drag_tracked, standard_ways
 from draggan_widget.dragging import init, step, with_handles
 
@@ -142,6 +144,47 @@ def test_an_evaluation_that_was_stopped_goes_on_and_ends_as_if_it_had_not(plante
     assert json.loads(json.dumps(resumed.to_dict()))["summary"] == resumed.summary()
 
 
+def test_what_nobody_foresaw_fails_its_sample_only_and_is_tried_again(planted, tmp_path):
+    seen = []
+
+    def failing(picture):
+        seen.append(picture)
+        if len(seen) == 1:
+            raise RuntimeError("no memory\nfor this")
+        return brightest(picture)
+
+    def measured(**more):
+        return evaluate(planted, [Landmarks(1)], own(planted)[:1], samples=3, detector=failing, **more)
+
+    done = measured(keep=tmp_path / "rows.jsonl")
+    assert [row.get("error") for row in done.rows] == ["RuntimeError: no memory\nfor this", None, None]
+    assert done.to_markdown().endswith("not measured: RuntimeError: no memory")
+    told = []
+    again = measured(keep=tmp_path / "rows.jsonl", progress=lambda *news: told.append(news))
+    assert len(told) == 1
+    assert again.summary()["landmarks, 1 point"]["no edit"]["samples"] == 3
+    assert done.rows[1:] == again.rows[1:]
+
+
+def test_an_interrupt_hands_over_what_was_measured(planted):
+    def stop(done, total, text):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        evaluate(planted, [RoundTrip(most=2)], own(planted)[:1], samples=4, progress=stop)
+    assert isinstance(stopped.value, Interrupted)
+    assert [row["sample"] for row in stopped.value.evaluation.rows] == [0, 1]
+    assert "2 rows" in str(stopped.value)
+
+
+def test_what_is_missing_is_said_before_anything_is_measured(planted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    for experiment, ways in ((Reconstruction(), own(planted)), (RoundTrip(), standard_ways(planted))):
+        with pytest.raises(ModuleNotFoundError, match="optical flow needs OpenCV"):
+            evaluate(planted, [experiment], ways, samples=1, progress=lambda *news: pytest.fail("measured"))
+
+
 def test_rows_of_other_weights_are_not_taken_for_these(planted, tmp_path):
     other = Planted((96, 80))
     other.scale.data.fill_(1.5)
@@ -165,11 +208,79 @@ def test_processes_measure_what_one_does(planted, tmp_path):
         assert {**one, "seconds": 0} == {**other, "seconds": 0}
 
 
+def brightest_or_death(picture):
+    """A detector that kills the process at one picture: that of seed 5003."""
+    if (brightest(picture)[0] == brightest_of(Textured((96, 80)), 5003)).all():
+        os._exit(1)
+    return brightest(picture)
+
+
+def test_a_process_that_dies_loses_its_sample_only(planted, tmp_path):
+    done = evaluate(
+        planted,
+        [Landmarks(1)],
+        own(planted)[:1],
+        samples=4,
+        detector=brightest_or_death,
+        workers=2,
+        keep=tmp_path / "rows.jsonl",
+    )
+    assert [row.get("error") for row in done.rows] == [None, "the process that measured it died", None, None]
+    again = evaluate(
+        planted, [Landmarks(1)], own(planted)[:1], samples=4, detector=brightest, keep=tmp_path / "rows.jsonl"
+    )
+    assert not any("error" in row for row in again.rows)
+
+
+class Unborn(Textured):
+    """Ends a process that it is sent to."""
+
+    def __setstate__(self, state):
+        os._exit(1)
+
+
+def test_where_processes_die_as_they_begin_this_one_goes_on():
+    unborn = Unborn((96, 80))
+    with pytest.warns(UserWarning, match="this one goes on alone"):
+        done = evaluate(unborn, [RoundTrip(most=2)], own(unborn), samples=2, workers=2)
+    assert len(done.rows) == 4
+    assert not any("error" in row for row in done.rows)
+
+
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"asked": 1}\n{"asked": {}, "found": {}}\n')
-    with pytest.raises(ValueError, match=r"line 1 of .* is no result"):
-        Ledger(path)
+    for held in ('{"summary": {}}\n', '{"asked": 1, "found": 2}\nmore', "notes"):
+        path.write_text(held)
+        with pytest.raises(ValueError, match=r"line \d of .* is no result"):
+            Ledger(path)
+        assert path.read_text() == held
+
+
+def test_a_line_that_was_cut_short_loses_itself_and_nothing_is_rewritten(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    Ledger(path).add({"n": 1}, {"it": 1})
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:12])
+    ledger = Ledger(path)  # quietly: this is what a stop leaves
+    assert path.read_bytes() == whole + whole[:12]
+    ledger.add({"n": 2}, {"it": 2})
+    assert path.read_bytes().startswith(whole + whole[:12])
+    path.write_bytes(path.read_bytes()[:-1])  # whole but for the end of its line
+    with pytest.warns(UserWarning, match=r"no whole results, left out: line 2 of .*rows\.jsonl"):
+        Ledger(path).add({"n": 3}, {"it": 3})
+    with pytest.warns(UserWarning, match="left out: line 2 of"):
+        again = Ledger(path)
+    assert [again.find({"n": number}) for number in (1, 2, 3)] == [{"it": 1}, {"it": 2}, {"it": 3}]
+
+
+def test_the_first_line_may_be_cut_short_too(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"ask')
+    ledger = Ledger(path)
+    assert len(ledger) == 0
+    ledger.add({"n": 1}, {"it": 1})
+    with pytest.warns(UserWarning, match="line 1 of"):
+        assert len(Ledger(path)) == 1
 
 
 # --- trackers ---------------------------------------------------------------------------------------------------------
@@ -212,6 +323,23 @@ def test_a_drag_by_flow_arrives(planted):
 def test_an_unknown_tracker_is_named_with_those_there_are(spec):
     with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, flow"):
         trackers.make(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "given"),
+    [
+        (r"raft:C:\w.pth", (r"C:\w.pth",)),
+        ("raft:/some where/w.pth", ("/some where/w.pth",)),
+        ("pips:../pips:w.pth", ("../pips", "w.pth")),
+        (r"pips:C:\pips:w.pth", (r"C:\pips", "w.pth")),
+        ("pips:C:/pips:D:/w.pth", ("C:/pips", "D:/w.pth")),
+        (r"pips:pips:D:\w.pth", ("pips", r"D:\w.pth")),
+    ],
+)
+def test_paths_of_trackers_may_have_the_letters_of_drives(spec, given, monkeypatch):
+    for name in ("Raft", "Pips"):
+        monkeypatch.setattr(learned, name, lambda *arguments: arguments)
+    assert trackers.make(spec) == given
 
 
 def test_raft_without_torchvision_says_how_to_get_it(monkeypatch):
@@ -294,6 +422,32 @@ def test_the_ablation_reads_other_blocks_for_supervision_for_tracking_and_for_bo
     assert "both 7" not in names  # the small generator has five blocks
 
 
+@pytest.mark.parametrize("block", [(4, 5), 4, None])
+def test_the_ablation_takes_any_blocks_for_the_generators_own(generator, block, monkeypatch):
+    monkeypatch.setattr(generator, "drag_config", generator.drag_config.replace(block=block))
+    ways = {way.name: way for way in block_ways(generator)}
+    said = "4+5" if block == (4, 5) else "4"
+    assert f"both {said} (own)" in ways
+    assert ways["supervision 5"].tracker == f"features:{said}"
+    assert ("both 4" in ways) == (block == (4, 5))
+    ws = generator.mapping(seed=2)
+    assert ways["supervision 5"].drag(generator, ws, [(30, 30)], [(36, 30)], 3, {}).steps == 3
+
+
+def test_the_ablation_takes_landmarks_where_there_are_faces_and_pictures_elsewhere(planted, monkeypatch):
+    def failing(picture):
+        raise RuntimeError("that is no picture")
+
+    assert block_experiment(load_generator("faces", device="cpu")) == Landmarks(1)
+    assert block_experiment(planted, brightest) == Landmarks(1)
+    for detector in (nothing, failing, None):  # None: dlib's
+        assert block_experiment(planted, detector) == Reconstruction()
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    assert block_experiment(planted) == Reconstruction()
+    done = evaluate(planted, [Reconstruction(points=6, share=0.9)], block_ways(planted), samples=1)
+    assert not any("error" in row for row in done.rows)
+
+
 def test_a_way_that_does_nothing_has_no_tracker():
     with pytest.raises(ValueError, match="give it a config"):
         Way("idle", None, "flow")
@@ -370,8 +524,70 @@ def test_lpips_is_taken_where_package_and_weights_are_at_hand(monkeypatch, tmp_p
     distances._lpips_network.cache_clear()
     name, measure = distances.picture_distance()
     assert name == "lpips"
-    assert measure(torch.ones(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)) == 1
+    for channels in (1, 3, 4):
+        assert measure(torch.ones(1, channels, 8, 8), torch.zeros(1, channels, 8, 8)) == 1
     distances._lpips_network.cache_clear()
+
+
+class Inception(torch.nn.Module):
+    """Of the interface of torchvision's: tells the mean colours, by a layer that FID leaves out too."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain, self.fc = torch.nn.Parameter(torch.zeros(1)), torch.nn.Linear(3, 10)
+
+    def forward(self, pictures):
+        assert pictures.shape == (1, 3, 299, 299)
+        assert not self.training
+        return self.fc(self.gain * pictures.mean(dim=(2, 3)))
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """torch's folder of checkpoints, and a torchvision that has only ``Inception``."""
+    (tmp_path / "checkpoints").mkdir()
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(distances, "find_spec", lambda name: object() if name == "torchvision" else None)
+
+    def made(weights, transform_input, init_weights):
+        assert (weights, transform_input, init_weights) == (None, False, False)
+        return Inception()
+
+    models = type("models", (), {"inception_v3": made})
+    monkeypatch.setitem(sys.modules, "torchvision", type("torchvision", (), {"models": models}))
+    monkeypatch.setitem(sys.modules, "torchvision.models", models)
+    distances._inception_network.cache_clear()
+    yield tmp_path / "checkpoints"
+    distances._inception_network.cache_clear()
+
+
+def test_without_the_weights_of_inception_the_distance_of_bands_is_taken(hub):
+    assert distances.picture_features() == ("bands", distances.bands)
+
+
+def test_inception_is_taken_where_torchvision_and_weights_are_at_hand(hub, planted):
+    network = Inception()
+    network.gain.data.fill_(2.0)
+    torch.save(network.state_dict(), hub / distances.INCEPTION)
+    name, features = distances.picture_features()
+    assert name == "inception"
+    for channels in (1, 3, 4):
+        assert features(torch.full((1, channels, 64, 48), 0.25)) == pytest.approx([0.5] * 3)
+    done = evaluate(planted, [RoundTrip(most=3)], own(planted), samples=3)
+    means = done.summary()["round trip"]
+    assert means["no edit"]["frechet_inception"] == pytest.approx(0, abs=1e-6)
+    assert means["default"]["frechet_inception"] > 0
+    assert "frechet_bands" not in means["default"]
+    assert "Fréchet of torchvision's Inception-v3" in done.to_markdown()
+    assert "inception" not in done.to_dict()["rows"][0]
+
+
+@pytest.mark.parametrize("held", [b"", b"something", None])
+def test_a_file_of_inception_that_holds_something_else_is_named(held, hub):
+    path = hub / distances.INCEPTION
+    torch.save({"other": torch.ones(1)}, path) if held is None else path.write_bytes(held)
+    with pytest.raises(ValueError, match=r"inception_v3_google.* does not hold weights of Inception-v3"):
+        distances.inception(torch.zeros(1, 3, 64, 64))
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
@@ -402,3 +618,22 @@ def test_the_command_says_what_is_wrong_before_anything_is_measured(arguments, s
     assert cli.main(["evaluate", "faces", "--out", str(tmp_path / "out"), *arguments]) == 1
     assert any(each in capsys.readouterr().err for each in says.split("|"))
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_makes_only_the_trackers_that_are_asked_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    arguments = ["evaluate", "faces", "--out", str(tmp_path / "out"), "--samples", "1", "--experiments", "roundtrip"]
+    assert cli.main([*arguments, "--ways", "optical flow"]) == 1
+    assert "optical flow needs OpenCV" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert cli.main([*arguments, "--ways", "no edit", "--raft", "nowhere.pth"]) == 0
+    assert "round trip" in capsys.readouterr().out
+
+
+def test_the_command_has_words_for_whatever_goes_wrong(tmp_path, monkeypatch, capsys):
+    def broken(*arguments, **more):
+        raise BrokenProcessPool("a process died")
+
+    monkeypatch.setattr(evaluation, "evaluate", broken)
+    assert cli.main(["evaluate", "faces", "--out", str(tmp_path), "--experiments", "roundtrip"]) == 1
+    assert capsys.readouterr().err == f"BrokenProcessPool: a process died; what is done stands in {tmp_path}\n"

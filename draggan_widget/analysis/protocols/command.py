@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "The paper's experiments on a generator: landmarks dragged to those of another sample, a picture dragged into "
-    "another, there and back, and features of other blocks. What is done stands in DIR; the same command goes on."
+    "another, there and back, and features of other blocks (on landmarks where its pictures show faces, else on "
+    "pictures dragged into others). What is done stands in DIR; the same command goes on. Pictures are compared by "
+    "LPIPS where the package lpips and the weights of AlexNet are here, else by MS-DSSIM; sets of them by the Fréchet "
+    "distance of torchvision's Inception-v3 where it and its weights are here (no FID, which has TensorFlow's), else "
+    "by that of colours and bands of detail. Weights are looked for where torch keeps its own (TORCH_HOME); nothing "
+    "is fetched."
 )
 EXPERIMENTS = ("landmarks1", "landmarks5", "landmarks68", "reconstruction", "roundtrip", "blocks")
 
@@ -38,10 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(options: argparse.Namespace) -> int:
     """Evaluate, say how it goes, and write ``rows.jsonl``, ``results.json`` and ``results.md``."""
     from draggan_widget.analysis.protocols.evaluation import Evaluation, evaluate
-    from draggan_widget.analysis.protocols.experiments import Landmarks, Reconstruction, RoundTrip
-    from draggan_widget.analysis.protocols.trackers import make
+    from draggan_widget.analysis.protocols.experiments import Landmarks, Reconstruction, RoundTrip, block_experiment
     from draggan_widget.analysis.protocols.ways import Way, block_ways, standard_ways
-    from draggan_widget.generators import CheckpointError, load_generator
+    from draggan_widget.generators import load_generator
 
     asked = [name.strip() for name in options.experiments.split(",")]
     if unknown := [name for name in asked if name not in EXPERIMENTS]:
@@ -56,9 +60,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
             ways.append(Way("RAFT", own, f"raft:{options.raft}"))
         if options.pips:
             ways.append(Way("PIPs", own, f"pips:{options.pips[0]}:{options.pips[1]}"))
-        for way in ways:
-            if way.tracker is not None:
-                make(way.tracker)  # what is missing is better said now than of every sample
         if options.ways is not None:
             names = [name.strip() for name in options.ways.split(";")]
             if unknown := [name for name in names if name not in [way.name for way in ways]]:
@@ -74,7 +75,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         parts: list[Evaluation] = []
         runs = [([kinds[name] for name in asked if name in kinds], ways, "rows.jsonl")]
         if "blocks" in asked:
-            runs.append(([Landmarks(1)], block_ways(generator), "blocks.jsonl"))
+            runs.append(([block_experiment(generator)], block_ways(generator), "blocks.jsonl"))
         for experiments, compared, file in runs:
             if experiments:
                 done = evaluate(
@@ -90,8 +91,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
                 name = Path(file).stem if len(runs) > 1 and file != "rows.jsonl" else "results"
                 (options.out / f"{name}.json").write_text(json.dumps(done.to_dict(), indent=1) + "\n", encoding="utf-8")
                 (options.out / f"{name}.md").write_text(done.to_markdown() + "\n", encoding="utf-8")
-    except (FileNotFoundError, ModuleNotFoundError, CheckpointError, ValueError, OSError) as error:
+    except (ImportError, OSError, ValueError) as error:  # among them CheckpointError
         return _refuse(str(error))
+    except Exception as error:
+        return _refuse(f"{type(error).__name__}: {error}; what is done stands in {options.out}")
     except KeyboardInterrupt:
         sys.stderr.write("\nstopped; the same command goes on from here\n")
         return 130

@@ -1,7 +1,8 @@
 """How much two pictures differ, and how much two sets of pictures do.
 
-LPIPS and FID need networks that were trained on photographs. Where their weights are not on this machine, measures of
-other names take their place, whose figures must not be compared with published ones. Nothing is fetched.
+LPIPS, and a Fréchet distance such as FID, need networks that were trained on photographs. Where their weights are not
+on this machine, measures of other names take their place, whose figures must not be compared with published ones.
+Nothing is fetched.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from torch import Tensor
 
 LPIPS, SUBSTITUTE = "lpips", "ms_dssim"
 ALEXNET = "alexnet-owt-7be5be79.pth"
-"""What torchvision calls the file of the weights under LPIPS, in torch's folder of checkpoints."""
+INCEPTION = "inception_v3_google-0cc3c7bd.pth"
+"""What torchvision calls the files of the weights under LPIPS and of its Inception-v3, in torch's folder of checkpoints
+(``~/.cache/torch/hub/checkpoints``, or where ``TORCH_HOME`` says)."""
+INCEPTION_SIDE = 299
 SCALES = 3
 """Of MS-DSSIM: fewer than the five of its authors, since pictures of 64 px have to do as well."""
 WINDOW, SIGMA = 11, 1.5
@@ -31,16 +35,30 @@ def picture_distance() -> tuple[str, Callable[[Tensor, Tensor], float]]:
 
     It is ``lpips`` (Zhang et al. 2018, AlexNet) where that package and its weights are here, else ``ms_dssim``.
     """
-    weights = Path(torch.hub.get_dir()) / "checkpoints" / ALEXNET
-    if find_spec("lpips") is None or find_spec("torchvision") is None or not weights.exists():
+    if find_spec("lpips") is None or find_spec("torchvision") is None or not _weights(ALEXNET).exists():
         return SUBSTITUTE, ms_dssim
     return LPIPS, _lpips
+
+
+def picture_features() -> tuple[str, Callable[[Tensor], np.ndarray]]:
+    """The name and the function of the best numbers at hand to take a Fréchet distance of, for one picture.
+
+    They are ``inception``, the 2048 that torchvision's Inception-v3 ends with, where that package and its weights are
+    here, else ``bands``. FID takes those of another file of weights for TensorFlow, so even the first is not FID.
+    """
+    if find_spec("torchvision") is None or not _weights(INCEPTION).exists():
+        return "bands", bands
+    return "inception", inception
+
+
+def _weights(file: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / file
 
 
 def _lpips(one: Tensor, other: Tensor) -> float:
     network = _lpips_network()
     with torch.no_grad():
-        return float(network(*(picture.clamp(-1, 1).cpu().expand(-1, 3, -1, -1) for picture in (one, other))))
+        return float(network(*(_colours(picture) for picture in (one, other))))
 
 
 @functools.cache
@@ -48,6 +66,30 @@ def _lpips_network() -> torch.nn.Module:
     import lpips
 
     network: torch.nn.Module = lpips.LPIPS(net="alex", verbose=False).eval()
+    return network
+
+
+def inception(picture: Tensor) -> np.ndarray:
+    """(2048,) of a picture (1, channels, H, W) in [-1, 1], by torchvision's Inception-v3 on 299×299 pixels.
+
+    :raises ValueError: if the file of its weights holds something else.
+    """
+    side = (INCEPTION_SIDE, INCEPTION_SIDE)
+    with torch.no_grad():
+        found = _inception_network()(F.interpolate(_colours(picture), side, mode="bilinear", antialias=True))
+    return np.asarray(found[0].numpy(), dtype=np.float64)
+
+
+@functools.cache
+def _inception_network() -> torch.nn.Module:
+    from torchvision.models import inception_v3
+
+    from draggan_widget.analysis.protocols.learned import load
+
+    # The weights want pictures in [-1, 1], which these are; transform_input would make them from ImageNet's scale.
+    network: torch.nn.Module = inception_v3(weights=None, transform_input=False, init_weights=False)
+    load(network, _weights(INCEPTION), "Inception-v3")
+    network.fc = torch.nn.Identity()
     return network
 
 
@@ -112,6 +154,11 @@ def frechet(one: Sequence[np.ndarray] | np.ndarray, other: Sequence[np.ndarray] 
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ spread_b @ root), 0)).sum()
     apart = np.square(a.mean(axis=0) - b.mean(axis=0)).sum()
     return max(0.0, float(apart + np.trace(spread_a) + np.trace(spread_b) - 2 * shared))
+
+
+def _colours(picture: Tensor) -> Tensor:
+    """(1, 3, H, W) in [-1, 1], on the processor; a fourth channel, alpha, does not count."""
+    return picture.detach().clamp(-1, 1).cpu().float()[:, :3].expand(-1, 3, -1, -1)
 
 
 def _luminance(picture: Tensor) -> Tensor:

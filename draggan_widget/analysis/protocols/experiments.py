@@ -5,6 +5,7 @@ Lengths are pixels of a picture of 256 px, whatever the picture's size, so that 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -29,6 +30,8 @@ MARKS: dict[int, tuple[int, ...]] = {1: (30,), 5: (36, 45, 30, 48, 54), 68: tupl
 and the corners of the mouth; all. The paper does not say which it took."""
 EDITED = 6
 """Rows of the latent that the second picture of a reconstruction differs in."""
+LOOKED_AT = 8
+"""Pictures, to see whether a generator makes faces."""
 
 
 class UnmeasuredError(RuntimeError):
@@ -109,7 +112,7 @@ class Landmarks:
         figures: dict[str, Any] = {
             **_course(result, seconds, bench),
             f"{name}_before": distance(after, before),
-            "bands": distances.bands(after).round(5).tolist(),
+            **_looks(after),
         }
         try:
             found = bench.marks(after, "the picture afterwards")[chosen]
@@ -161,7 +164,7 @@ class Reconstruction:
             **_course(result, seconds, bench),
             "mse": distances.mse(after, wanted),
             name: distance(after, wanted),
-            "bands": distances.bands(after).round(5).tolist(),
+            **_looks(after),
         }
 
 
@@ -211,11 +214,40 @@ class RoundTrip:
             "mse": distances.mse(after, before),
             name: distance(after, before),
             f"{name}_away": 0.0 if away is None else distance(away, before),
-            "bands": distances.bands(after).round(5).tolist(),
+            **_looks(after),
         }
 
 
 Experiment = Landmarks | Reconstruction | RoundTrip
+
+
+def block_experiment(generator: Generator, detector: Detector | None = None) -> Experiment:
+    """What the ablation of blocks measures: the paper's landmarks of one point, where a face is found in at least half
+    of the first pictures; else paired reconstruction, which any generator bears, and which rewards no way for moving
+    little, as a round trip does.
+
+    :param detector: of landmarks; None: dlib's, if it is installed.
+    """
+    if detector is None:
+        from draggan_widget.analysis.landmarks import Landmarks as Faces
+
+        try:
+            detector = Faces()
+        except ModuleNotFoundError:
+            return Reconstruction()
+    bench, wanted = Bench(generator, detector), Landmarks(1)
+    found = 0
+    for seed in range(wanted.first_seed, wanted.first_seed + LOOKED_AT):
+        with contextlib.suppress(Exception):  # whatever a detector raises, it found none
+            bench.marks(bench.picture(bench.seeded(seed)), "it")
+            found += 1
+    return wanted if 2 * found >= LOOKED_AT else Reconstruction()
+
+
+def _looks(picture: Tensor) -> dict[str, list[float]]:
+    """What a Fréchet distance is taken of."""
+    name, features = distances.picture_features()
+    return {name: features(picture).round(5).tolist()}
 
 
 def _course(result: Any, seconds: float, bench: Bench) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ class Raft:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("RAFT needs torchvision: pip install torchvision") from error
         self._network: Any = raft_large(weights=None, progress=False)
-        _load(self._network, weights, "RAFT")
+        load(self._network, weights, "RAFT")
         self._first = torch.empty(0)
         self._handles = np.zeros((0, 2))
 
@@ -69,7 +70,7 @@ class Pips:
         finally:
             sys.path.remove(str(folder))
         self._network: Any = module.Pips(S=FRAMES, stride=4)
-        _load(self._network, weights, "PIPs")
+        load(self._network, weights, "PIPs")
         self._seen: list[tuple[Tensor, np.ndarray]] = []
         """The last pictures, and where the handles were in each."""
 
@@ -92,15 +93,20 @@ class Pips:
         return handles
 
 
-def _load(network: Any, weights: str, name: str) -> None:
+def load(network: Any, weights: str | os.PathLike[str], name: str) -> None:
+    """Give a network the weights in a file, for use without gradients.
+
+    :raises FileNotFoundError: without that file. :raises ValueError: if it holds something else.
+    """
     path = Path(weights).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no weights of {name} at {path}")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(found.get("model_state_dict", found))
-    except (RuntimeError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} does not hold weights of {name}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # torch.load raises all kinds
+        said = str(error).partition("\n")[0]
+        raise ValueError(f"{path} does not hold weights of {name}: {said}") from error
     network.eval().requires_grad_(False)
 
 

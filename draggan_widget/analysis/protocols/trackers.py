@@ -6,6 +6,7 @@ makes one by name, so that a process elsewhere can.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -28,20 +29,20 @@ class Tracker(Protocol):
 
 
 class Features:
-    """The nearest features, as the drag's own method looks for them, but in the map of another block.
+    """The nearest features, as the drag's own method looks for them, but in the maps of other blocks.
 
-    :param block: that block. :raises ValueError: when it begins, if the generator does not have it.
+    :param blocks: those blocks. :raises ValueError: when it begins, if the generator does not have them.
     """
 
-    def __init__(self, block: int) -> None:
-        self.block = block
+    def __init__(self, *blocks: int) -> None:
+        self.blocks = blocks
         self._references: list[torch.Tensor] = []
 
     def begin(self, generator: Generator, state: DragState) -> None:
         """See ``Tracker``."""
-        if self.block not in generator.blocks:
+        if unknown := [block for block in self.blocks if block not in generator.blocks]:
             first, last = generator.blocks[0], generator.blocks[-1]
-            raise ValueError(f"the tracker reads block {self.block}; this generator has blocks {first} to {last}")
+            raise ValueError(f"the tracker reads block {unknown[0]}; this generator has blocks {first} to {last}")
         self._references = list(self._read(generator, state, state.handles))
 
     def track(self, generator: Generator, state: DragState) -> np.ndarray:
@@ -54,7 +55,7 @@ class Features:
 
     def _read(self, generator: Generator, state: DragState, xy: np.ndarray) -> torch.Tensor:
         with torch.no_grad():
-            return generator.sample_features(state.ws, self.block, torch.from_numpy(np.ascontiguousarray(xy)))
+            return generator.sample_features(state.ws, self.blocks, torch.from_numpy(np.ascontiguousarray(xy)))
 
 
 class Flow:
@@ -121,20 +122,21 @@ def sampled(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 
 def make(spec: str) -> Tracker:
-    """The tracker of that name: ``features:BLOCK``, ``flow``, ``raft:WEIGHTS`` or ``pips:CHECKOUT:WEIGHTS``.
+    """The tracker of that name: ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``flow``, ``raft:WEIGHTS`` or
+    ``pips:CHECKOUT:WEIGHTS``. Paths may begin with the letter of a drive.
 
     :raises ValueError: for another name. :raises ModuleNotFoundError: where what it needs is not installed.
     :raises FileNotFoundError: where its files are not there.
     """
     from draggan_widget.analysis.protocols.learned import Pips, Raft
 
-    makers: dict[str, tuple[int, Callable[..., Tracker]]] = {
-        "features": (1, lambda block: Features(int(block))),
-        "flow": (0, Flow),
-        "raft": (1, Raft),
-        "pips": (2, Pips),
+    makers: dict[str, Callable[..., Tracker]] = {
+        r"features:(\d+(?:\+\d+)*)": lambda blocks: Features(*map(int, blocks.split("+"))),
+        r"flow": Flow,
+        r"raft:(.+)": Raft,
+        r"pips:([A-Za-z]:[\\/][^:]*|[^:]+):(.+)": Pips,
     }
-    name, *arguments = spec.split(":", 2)
-    if name not in makers or len(arguments) != makers[name][0]:
-        raise ValueError(f"no tracker {spec!r}; there are features:BLOCK, flow, raft:WEIGHTS and pips:CHECKOUT:WEIGHTS")
-    return makers[name][1](*arguments)
+    for pattern, maker in makers.items():
+        if named := re.fullmatch(pattern, spec):
+            return maker(*named.groups())
+    raise ValueError(f"no tracker {spec!r}; there are features:BLOCK, flow, raft:WEIGHTS and pips:CHECKOUT:WEIGHTS")

@@ -92,19 +92,19 @@ def standard_ways(generator: Generator) -> list[Way]:
 def block_ways(generator: Generator) -> list[Way]:
     """The paper's ablation: features of other blocks, for supervision and for tracking, all else the generator's own.
 
-    Where only one of the two changes, the other reads the generator's own block.
+    Where only one of the two changes, the other reads the generator's own block, or blocks.
     """
-    own = generator.drag_config
-    block = generator.default_block() if own.block is None else own.block
-    if not isinstance(block, int):
-        raise ValueError(f"this generator drags with the blocks {block} together; give it settings with one block")
-    ways = [Way(NO_EDIT, None), Way(f"both {block} (own)", own)]
+    config = generator.drag_config
+    block = generator.default_block() if config.block is None else config.block
+    own = (block,) if isinstance(block, int) else block
+    said = "+".join(map(str, own))
+    ways = [Way(NO_EDIT, None), Way(f"both {said} (own)", config)]
     for other in (4, 5, 6, 7):
-        if other in generator.blocks and other != block:
-            ways.append(Way(f"supervision {other}", own.replace(block=other), f"features:{block}"))
-            ways.append(Way(f"tracking {other}", own, f"features:{other}"))
-            ways.append(Way(f"both {other}", own.replace(block=other)))
+        if other in generator.blocks and (other,) != own:
+            ways.append(Way(f"supervision {other}", config.replace(block=other), f"features:{said}"))
+            ways.append(Way(f"tracking {other}", config, f"features:{other}"))
+            ways.append(Way(f"both {other}", config.replace(block=other)))
     for pair in ((5, 6), (6, 7)):
-        if set(pair) <= set(generator.blocks):
-            ways.append(Way(f"both {pair[0]}+{pair[1]}", own.replace(block=pair)))
+        if set(pair) <= set(generator.blocks) and pair != own:
+            ways.append(Way(f"both {pair[0]}+{pair[1]}", config.replace(block=pair)))
     return ways
