@@ -27,6 +27,9 @@ WIDTH, NARROWEST_PLAYER = 384, 320
 def replay(history: History, *, width: int = WIDTH) -> Replay:
     """An edit to be played again: in a notebook with ipycanvas animated in the browser, elsewhere a GIF.
 
+    The browser keeps frames and time, so it plays, pauses and scrubs while the kernel is busy. What has to wait for the
+    kernel then: ``frame`` and ``picture()``, which follow the page, and pages that are opened meanwhile.
+
     :param width: of its pictures, in pixels.
     :raises ValueError: for an empty history, one without a generator, or a width below 64.
     """
