@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
 import time
+import weakref
 from typing import Any
 
-from draggan_widget.editing.history import at_step, thinned
+from draggan_widget.editing.history import thinned
 
 MOST_ROWS = 500
 RENEW_EVERY = 1.0
@@ -26,47 +28,48 @@ class _HistoryList:
     def __init__(self, editor: Any, rows: int) -> None:
         import ipywidgets
 
-        self._editor = editor
+        # The notebook keeps every widget, this list too; an editor whose cell is run again must be free to go.
+        self._editor = weakref.ref(editor)
         self._mine = False
         """Whether it is this class that selects a row, and nobody's wish."""
         self._renewed = 0.0
-        self._records: list[Any] = []
         self.choice: Any = ipywidgets.Select(rows=rows, description="history", layout={"width": "26em"})
-        self._renew()
+        self._renew(editor)
         self.choice.observe(self._look, "value")
         editor.observe(self._follow, ["step", "status"])
-        editor.observe(lambda _change: self._mark(), "shown")
+        editor.observe(lambda change: self._mark(change["owner"]), "shown")
 
     def _follow(self, change: Any) -> None:
         # A short run may begin and end between two looks at it, with the same status before and after.
-        over = self._editor.status != "running"
+        editor = change["owner"]
+        over = editor.status != "running"
         if over or change["name"] == "status" or time.monotonic() - self._renewed >= RENEW_EVERY:
-            self._renew()
+            self._renew(editor)
 
-    def _renew(self) -> None:
+    def _renew(self, editor: Any) -> None:
         self._renewed = time.monotonic()
-        self._records = thinned(self._editor.history, MOST_ROWS)
-        options = [(_row(record), record.step) for record in self._records] or [("step 0", 0)]
+        records = thinned(editor.history, MOST_ROWS)
+        options = [(_row(record), record.step) for record in records] or [("step 0", 0)]
         if options != list(self.choice.options):
             self._mine = True
             try:
                 self.choice.options = options
             finally:
                 self._mine = False
-        self._mark()
+        self._mark(editor)
 
-    def _mark(self) -> None:
-        steps, shown = [step for _, step in self.choice.options], self._editor.shown
-        known = shown is not None and self._records
+    def _mark(self, editor: Any) -> None:
+        steps, shown = [step for _, step in self.choice.options], editor.shown
         self._mine = True
         try:
-            self.choice.value = steps[at_step(self._records, shown)] if known else steps[-1]
+            self.choice.value = steps[-1 if shown is None else max(0, bisect.bisect_right(steps, shown) - 1)]
         finally:
             self._mine = False
 
     def _look(self, change: Any) -> None:
-        if not self._mine and change["new"] is not None:
-            self._editor.shown = None if change["new"] == self.choice.options[-1][1] else change["new"]
+        editor = self._editor()
+        if editor is not None and not self._mine and change["new"] is not None:
+            editor.shown = None if change["new"] == self.choice.options[-1][1] else change["new"]
 
 
 def _row(record: Any) -> str:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -40,6 +43,20 @@ def canvas_library() -> Any:
     return ipycanvas
 
 
+_drawing = threading.RLock()
+
+
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """What is drawn within goes to the page as one message.
+
+    ipycanvas collects it in one place for all canvases, and calls that tell of the page come in another thread where
+    the kernel has subshells.
+    """
+    with _drawing, canvas_library().hold_canvas():
+        yield
+
+
 class View:
     """Shows itself as a widget where that works, and elsewhere as a picture."""
 
@@ -63,7 +80,7 @@ class View:
             endings = ".png" if self.moving.__func__ is View.moving else ".png or .gif"  # type: ignore[attr-defined]
             raise ValueError(f"{path} ends in {path.suffix!r}; this can be written as {endings}")
         with written_whole(path) as partial:
-            partial.write_bytes(moving if moving is not None else _encoded(self.picture(), "PNG"))
+            partial.write_bytes(moving if moving is not None else encoded(self.picture(), "PNG"))
 
     def _repr_mimebundle_(self, **_kinds: Any) -> dict[str, Any]:
         said = {"text/plain": repr(self)}
@@ -71,23 +88,25 @@ class View:
             moving = self.moving()
             if moving is not None:
                 return {**said, "image/gif": base64.b64encode(moving).decode()}
-            return {**said, "image/png": base64.b64encode(_encoded(self.picture(), "PNG")).decode()}
+            return {**said, "image/png": base64.b64encode(encoded(self.picture(), "PNG")).decode()}
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget().model_id}
-        still = _encoded(self.picture(), "PNG")
+        still = encoded(self.picture(), "PNG")
         if len(still) > LARGEST_PICTURE:
-            return {**said, WIDGET: view, "image/jpeg": base64.b64encode(_encoded(self.picture(), "JPEG")).decode()}
+            return {**said, WIDGET: view, "image/jpeg": base64.b64encode(encoded(self.picture(), "JPEG")).decode()}
         return {**said, WIDGET: view, "image/png": base64.b64encode(still).decode()}
 
     def _mime_(self) -> tuple[str, str]:
         """What marimo shows."""
         moving = self.moving()
-        kind, data = ("gif", moving) if moving is not None else ("png", _encoded(self.picture(), "PNG"))
+        kind, data = ("gif", moving) if moving is not None else ("png", encoded(self.picture(), "PNG"))
         return "text/html", f'<img alt="{self!r}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'
 
 
-def _encoded(picture: Image.Image, kind: str) -> bytes:
+def encoded(picture: Image.Image, kind: str, quality: int = 85) -> bytes:
+    """As PNG or JPEG; only that has a quality, and no alpha."""
     file = io.BytesIO()
-    (picture.convert("RGB") if kind == "JPEG" else picture).save(
-        file, kind, **({"quality": 85} if kind == "JPEG" else {})
-    )
+    if kind == "JPEG":
+        picture.convert("RGB").save(file, kind, quality=quality)
+    else:
+        picture.save(file, kind)
     return file.getvalue()

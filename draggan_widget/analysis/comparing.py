@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from draggan_widget.analysis.canvases import View, canvas_library
+from draggan_widget.analysis.canvases import View, canvas_library, drawing, encoded
 from draggan_widget.analysis.sheets import labelled
 
 WIDTH = 384
@@ -76,8 +75,9 @@ class Comparison(View):
         width, height = self._before.size
         layout = {"width": f"{width}px", "height": f"{height}px"}
         self._canvas: Any = canvases.MultiCanvas(2, width=width, height=height, layout=layout)
-        self._hold = canvases.hold_canvas
-        self._images = [ipywidgets.Image(value=_png(each), format="png") for each in (self._before, self._after)]
+        self._images = [
+            ipywidgets.Image(value=encoded(each, "PNG"), format="png") for each in (self._before, self._after)
+        ]
         self._slider: Any = ipywidgets.FloatSlider(
             value=self._split,
             min=0,
@@ -105,7 +105,7 @@ class Comparison(View):
         below, above = self._canvas[0], self._canvas[1]
         width, height = self._before.size
         place = self._split * width
-        with self._hold():
+        with drawing():
             below.clear()
             below.draw_image(self._images[1], 0, 0, width, height)
             above.clear()
@@ -135,9 +135,3 @@ def _image(picture: Any) -> Image.Image:
             f"a picture is an array {array.shape} of {array.dtype}; give a PIL image or (H, W, 3) whole numbers 0 … 255"
         )
     return Image.fromarray(array)
-
-
-def _png(picture: Image.Image) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return file.getvalue()

@@ -156,8 +156,10 @@ class History(Sequence[Record]):
     def at(self, step: int) -> Record:
         """The record after that many steps, or the nearest before it that is kept.
 
-        :raises ValueError: for a step that the history does not reach.
+        :raises TypeError: for what is no whole number. :raises ValueError: for a step that the history does not reach.
         """
+        if isinstance(step, bool) or not isinstance(step, (int, np.integer)):
+            raise TypeError(f"step is {step!r}; it must be a whole number")
         if not self._records:
             raise ValueError(f"there is no step {step}: this history is empty, nothing was dragged yet")
         first, last = self._records[0].step, self._records[-1].step
@@ -168,7 +170,7 @@ class History(Sequence[Record]):
     def picture(self, step: int | None = None) -> Image.Image:
         """The picture after that many steps, or the nearest before it that is kept; None: the last.
 
-        :raises ValueError: as ``at`` does, or without a generator.
+        :raises TypeError: as ``at`` does. :raises ValueError: as ``at`` does, or without a generator.
         """
         return self._painted(step, Painter.whole)
 
@@ -177,7 +179,9 @@ class History(Sequence[Record]):
         return self._painted(step, Painter.thumbnail)
 
     def _painted(self, step: int | None, paint: Callable[[Painter, torch.Tensor], Image.Image]) -> Image.Image:
-        record = self.at(self._records[-1].step if step is None and self._records else step or 0)
+        if step is None:
+            step = self._records[-1].step if self._records else 0
+        record = self.at(step)
         generator = self.generator
 
         def job() -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import sys
 
@@ -14,7 +15,7 @@ from planted import Planted
 
 from draggan_widget.analysis import compare, contact_sheet, feature_map, replay, trajectories
 from draggan_widget.dragging import drag_steps
-from draggan_widget.editing import History
+from draggan_widget.editing import History, Record
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -121,42 +122,99 @@ def test_a_replay_is_saved_as_a_film_or_as_the_frame_that_is_shown(history, tmp_
         played.show(99)
 
 
-def drawn(canvas, monkeypatch):
-    """Collects the names of the commands that go to a layer."""
+def commands(canvas, monkeypatch):
+    """Collects the names of the commands that go to a canvas."""
     told = []
-    for name in ("draw_image", "sleep", "fill_circle", "clip"):
+    for name in ("draw_image", "clip"):
         monkeypatch.setattr(canvas, name, lambda *arguments, name=name, **_: told.append((name, *arguments)))
     return told
 
 
-def test_playing_sends_all_frames_at_once_with_pauses_that_the_browser_keeps(history, monkeypatch):
-    played = replay(history)
-    played.widget()
-    below, above = (drawn(played._canvas[layer], monkeypatch) for layer in (0, 1))
-    played.play()
-    assert len(below) == len(played)
-    assert len({command[2:4] for command in below}) == len(played)  # each from another place of the sheet
-    assert [command for command in above if command[0] == "sleep"] == [("sleep", played.milliseconds)] * (
-        len(played) - 1
-    )
-    assert played.frame == len(played) - 1
+def frames_in(played):
+    """What a page with a canvas has to draw."""
+    stack, player = played.widget().children
+    told = []
+    with pytest.MonkeyPatch.context() as patch:
+        for canvas in stack.children:
+            patch.setattr(canvas, "draw_image", lambda image, *_: told.append(image.value))
+            canvas._handle_frontend_event(None, {"event": "client_ready"}, [])
+    assert len(told) == len(stack.children) == len(player.labels)
+    return [Image.open(io.BytesIO(data)).convert("RGB") for data in told]
 
 
-def test_the_slider_scrubs(history, monkeypatch):
+def test_playing_starts_a_clock_in_the_page_from_the_first_frame(history):
     played = replay(history)
-    played.widget()
-    below = drawn(played._canvas[0], monkeypatch)
-    played._slider.value = 2
+    _, player = played.widget().children
+    assert (played.frame, player.playing) == (len(played) - 1, False)
+    for _ in range(2):
+        played.play()
+        assert (played.frame, player.playing) == (0, True)
+    played.show(3)
+    assert (played.frame, player.playing) == (3, False)
+
+
+def test_a_frame_scrubbed_to_in_the_page_is_the_one_that_is_shown(history):
+    played = replay(history)
+    _, player = played.widget().children
+    player.set_state({"frame": 2, "playing": False})
     assert played.frame == 2
-    assert len(below) == 1
+    assert played.picture().tobytes() == played._drawn(2).tobytes()
+
+
+def test_the_slider_names_the_steps(history):
+    played = replay(history)
+    assert played.widget().children[1].labels[:2] == ["step 0", "step 1"]
+
+
+def close(picture, other):
+    return np.abs(np.asarray(picture, float) - np.asarray(other.convert("RGB"), float)).mean() < 2.5
+
+
+def pulls(planted):
+    """A history in which a point comes, one goes, and a second edit goes on where the first one ended."""
+    ws = planted.mapping(seed=1)
+    start = planted.centre(ws).numpy()
+    elsewhere = np.array([6.0, 6.0])
+    config = planted.drag_config.replace(tolerance=0.0, stall_steps=None, max_steps=4)
+    records = []
+    for handles, ids in (([start], (1,)), ([start, elsewhere], (1, 2)), ([elsewhere], (2,))):
+        targets = [handle + np.array([6.0, 0]) for handle in handles]
+        for state in drag_steps(planted, ws, handles, targets, config=config):
+            record = Record.of(state, 0.0, None)
+            records.append(dataclasses.replace(record, step=len(records), ids=ids))
+        ws = state.ws
+    return History(records, planted)
+
+
+def test_canvas_and_pillow_draw_the_same_at_every_frame(planted):
+    played = replay(pulls(planted))
+    assert len(played) == 15
+    frames = frames_in(played)
+    assert all(close(frame, played._drawn(number)) for number, frame in enumerate(frames))
+    assert not close(frames[0], played._drawn(14))
+
+
+def test_no_frame_draws_the_way_that_a_late_point_has_yet_to_go(planted):
+    course = pulls(planted)
+    played = replay(course)
+    frame = np.asarray(frames_in(played)[6], float)
+    alone = replay(course[:7])
+    assert np.abs(frame - np.asarray(frames_in(alone)[6], float)).mean() < 1
+
+
+def test_wide_replays_have_fewer_frames_so_that_a_browser_can_keep_them(history, monkeypatch):
+    monkeypatch.setattr("draggan_widget.analysis.replaying.MOST_PIXELS", 4 * 96 * 80)
+    played = replay(history, width=80)
+    assert [record.step for record in played.records][:: len(played) - 1] == [0, history[-1].step]
+    assert len(played) == 4
 
 
 def test_a_canvas_that_comes_later_is_drawn_again(history, monkeypatch):
     played = replay(history)
-    played.widget()
-    below = drawn(played._canvas[0], monkeypatch)
-    played._canvas[1]._handle_frontend_event(None, {"event": "client_ready"}, [])
-    assert [command[0] for command in below] == ["draw_image"]
+    canvas = played.widget().children[0].children[2]
+    told = commands(canvas, monkeypatch)
+    canvas._handle_frontend_event(None, {"event": "client_ready"}, [])
+    assert [command[0] for command in told] == ["draw_image"]
 
 
 def test_comparison_shows_before_on_the_left_of_its_split_and_after_on_the_right(tmp_path):
@@ -173,7 +231,7 @@ def test_comparison_shows_before_on_the_left_of_its_split_and_after_on_the_right
 def test_the_split_follows_the_pointer_and_the_slider(history, monkeypatch):
     both = compare(history.picture(0), history.picture(), width=200)
     both.widget()
-    above = drawn(both._canvas[1], monkeypatch)
+    above = commands(both._canvas[1], monkeypatch)
     both._canvas[1]._handle_frontend_event(None, {"event": "mouse_move", "x": 50, "y": 3}, [])
     assert both.split == both._slider.value == 0.25
     both._slider.value = 0.75

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -25,7 +27,9 @@ ws = planted.mapping(seed=1)
 start = planted.centre(ws).numpy()
 config = planted.drag_config.replace(learning_rate=0.02)
 history = History.of(planted, drag_steps(planted, ws, [start], [[start[0] + 16, start[1]]], config=config))
+played = replay(history)
 """
+OUTPUT = ".jp-OutputArea-output"
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def shown(lab):
     def show(code):
         notebook = lab.open(lab.write("replay.ipynb", EDIT, code))
         notebook.run_all()
-        canvas = notebook.page.locator(".jp-OutputArea-output canvas").first
+        canvas = notebook.page.locator(f"{OUTPUT} canvas").first
         canvas.wait_for(timeout=60_000)
         return notebook, canvas
 
@@ -44,7 +48,9 @@ def shown(lab):
 
 
 def pixels(canvas):
-    return np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB"), dtype=float)
+    """Those of the canvas that shows at this moment."""
+    url = canvas.page.evaluate("selector => document.querySelector(selector).toDataURL()", f"{OUTPUT} canvas")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))).convert("RGB"), dtype=float)
 
 
 def wait_for(canvas, condition, timeout=20):
@@ -64,29 +70,209 @@ def bump(picture):
     return columns.max() if len(columns) else None
 
 
-def test_a_replay_shows_its_last_frame_plays_and_scrubs(shown):
-    notebook, canvas = shown("played = replay(history)\nplayed")
-    last = wait_for(canvas, lambda picture: bump(picture) is not None)
-    slider = notebook.page.locator(".jp-OutputArea-output [role=slider]").first
-    slider.focus()
-    slider.press("Home")
-    first = wait_for(canvas, lambda picture: bump(picture) < bump(last) - 40)
-    notebook.wait_for_output("print(played.frame)", "0")
-    notebook.page.get_by_role("button", name="Play").click()
-    middle = wait_for(canvas, lambda picture: bump(first) + 5 < bump(picture) < bump(last) - 5)
+class Film:
+    """A replay as a page shows it."""
+
+    def __init__(self, notebook, canvas):
+        self.page, self.notebook, self.canvas = notebook.page, notebook, canvas
+        output = self.page.locator(OUTPUT)
+        self.slider = output.get_by_role("slider", name="Frame")
+        self.slider.wait_for()
+        self.last = int(self.slider.get_attribute("max"))
+        self.shown = {self.frame: wait_for(canvas, lambda picture: bump(picture) is not None)}
+        """Pixels by frames."""
+
+    def button(self, name):
+        return self.page.locator(OUTPUT).get_by_role("button", name=name, exact=True)
+
+    @property
+    def frame(self):
+        return int(self.slider.input_value())
+
+    def learn(self, *frames):
+        """What these look like, at rest."""
+        for frame in frames:
+            self.notebook.execute(f"played.show({frame})")
+            expect(self.slider).to_have_value(str(frame))
+            self.page.wait_for_timeout(100)
+            self.shown[frame] = pixels(self.canvas)
+
+    def shows(self, frame, timeout=1):
+        wait_for(self.canvas, lambda picture: np.abs(picture - self.shown[frame]).mean() < 0.1, timeout)
+
+    def wait_until(self, condition, timeout=5):
+        self.page.wait_for_function(
+            f"slider => {{ const frame = Number(slider.value); return {condition}; }}",
+            arg=self.slider.element_handle(),
+            timeout=timeout * 1000,
+        )
+
+    def stays(self, frame):
+        self.page.wait_for_timeout(700)
+        assert self.frame == frame
+        self.shows(frame)
+
+    def log(self):
+        """From now on, note each frame of the slider with its time."""
+        self.slider.evaluate(
+            """slider => {
+                window.frames_seen = [];
+                const look = () => {
+                    requestAnimationFrame(look);
+                    const frame = Number(slider.value);
+                    if (window.frames_seen.at(-1)?.[0] !== frame) window.frames_seen.push([frame, performance.now()]);
+                };
+                look();
+            }"""
+        )
+
+    def logged(self):
+        return self.page.evaluate("window.frames_seen")
+
+
+@pytest.fixture
+def film(shown):
+    return Film(*shown("played"))
+
+
+def test_a_replay_shows_its_last_frame_plays_and_scrubs(film):
+    last = pixels(film.canvas)
+    assert film.frame == film.last
+    film.slider.focus()
+    film.slider.press("Home")
+    first = wait_for(film.canvas, lambda picture: bump(picture) < bump(last) - 40)
+    film.notebook.wait_for_output("print(played.frame)", "0")
+    film.button("Play").click()
+    middle = wait_for(film.canvas, lambda picture: bump(first) + 5 < bump(picture) < bump(last) - 5)
     assert (middle != first).any()
-    wait_for(canvas, lambda picture: abs(bump(picture) - bump(last)) < 2)
+    wait_for(film.canvas, lambda picture: abs(bump(picture) - bump(last)) < 2)
 
 
-def test_playing_goes_on_while_the_kernel_is_busy(shown):
-    notebook, canvas = shown("played = replay(history)\nplayed")
-    last = wait_for(canvas, lambda picture: bump(picture) is not None)
-    code = "import time; played.play(); time.sleep(8)"
-    notebook.page.evaluate(
-        "code => void jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code})", code
+def test_frames_in_the_page_are_those_that_pillow_draws(film):
+    for frame in (0, film.last // 2, film.last):
+        film.learn(frame)
+        printed, _ = film.notebook.execute(
+            "import base64, io; file = io.BytesIO(); played.picture().save(file, 'PNG')\n"
+            "print(base64.b64encode(file.getvalue()).decode())"
+        )
+        drawn = np.asarray(Image.open(io.BytesIO(base64.b64decode(printed))).convert("RGB"), dtype=float)
+        assert drawn.shape == film.shown[frame].shape
+        assert np.abs(drawn - film.shown[frame]).mean() < 3
+
+
+def test_scrubbing_stops_the_film_at_the_frame_that_was_scrubbed_to(film):
+    film.learn(2)
+    box = film.slider.bounding_box()
+    film.button("Play").click()
+    film.wait_until("frame > 5")
+    film.page.mouse.move(box["x"] + 8 + (box["width"] - 16) * 2 / film.last, box["y"] + box["height"] / 2)
+    film.page.mouse.down()
+    film.shows(2, timeout=0.5)
+    film.stays(2)  # grabbed and held
+    film.page.mouse.up()
+    film.stays(2)
+    film.button("Play").wait_for()
+    film.notebook.wait_for_output("print(played.frame)", "2")
+
+
+def test_it_plays_and_pauses_by_keys_alone_and_goes_on_from_there(film):
+    film.learn(film.last)
+    active = film.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex")
+    film.button("Play").focus()
+    film.page.keyboard.press("Space")
+    expect(film.button("Pause")).to_have_attribute("title", "Pause here")
+    film.wait_until("frame > 3 && frame < 15")
+    film.page.keyboard.press("Space")
+    expect(film.button("Play")).to_be_focused()
+    paused = film.frame
+    assert 3 < paused < film.last
+    film.page.wait_for_timeout(500)
+    assert film.frame == paused
+    film.page.keyboard.press("Tab")
+    expect(film.slider).to_be_focused()
+    film.page.keyboard.press("ArrowDown")
+    assert film.frame == paused - 1
+    film.page.keyboard.press("Shift+Tab")
+    film.log()
+    film.page.keyboard.press("Enter")
+    film.wait_until(f"frame === {film.last}")
+    assert film.logged()[0][0] >= paused - 1
+    film.shows(film.last)
+    assert film.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex") == active
+
+
+def test_a_film_takes_its_time_and_no_click_queues_another(film):
+    film.learn(film.last)
+    length = int(film.notebook.execute("print(played.milliseconds * (len(played) - 1))")[0])
+    film.log()
+    film.button("Play").click()
+    film.button("Pause").click()
+    film.button("Play").click()
+    film.wait_until(f"frame === {film.last}", timeout=2 * length / 1000)
+    film.page.wait_for_timeout(500)
+    seen = [frame for frame, _ in film.logged()][1:]
+    assert seen == sorted(seen)  # once from the start to the end
+    assert len(seen) > 0.6 * film.last
+    taken = film.logged()[-1][1] - film.logged()[1][1]
+    assert 0.8 * length < taken < 1.3 * length + 300
+    film.notebook.execute("played.play(); played.play()")
+    film.wait_until("frame > 2 && frame < 15")
+    film.wait_until(f"frame === {film.last}", timeout=2 * length / 1000)
+    film.stays(film.last)
+    film.button("Play").wait_for()
+
+
+def test_twice_as_fast_takes_half_the_time(film):
+    length = int(film.notebook.execute("print(played.milliseconds * (len(played) - 1))")[0])
+    film.page.get_by_label("Speed").select_option("2")
+    film.log()
+    film.button("Play").click()
+    film.wait_until(f"frame === {film.last} && window.frames_seen.length > 5")
+    taken = film.logged()[-1][1] - film.logged()[1][1]
+    assert taken < 0.75 * length
+
+
+def test_it_plays_pauses_and_scrubs_while_the_kernel_is_busy(film):
+    film.learn(2, film.last)
+    film.notebook.occupy("import time; played.play(); time.sleep(8)")
+    film.wait_until("frame > 3 && frame < 15", timeout=3)
+    film.button("Pause").click()
+    paused = film.frame
+    film.page.wait_for_timeout(400)
+    assert film.frame == paused
+    film.slider.focus()
+    film.slider.press("Home")
+    film.slider.press("ArrowRight")
+    film.slider.press("ArrowRight")
+    film.shows(2)
+    film.button("Play").click()
+    film.wait_until(f"frame === {film.last}")
+    film.shows(film.last)
+    assert not film.page.evaluate("window.cellDone")
+
+
+def test_other_canvases_are_drawn_while_a_film_plays(film):
+    film.learn(film.last)
+    film.notebook.execute("played.widget().children[1].speed = 0.1")
+    film.button("Play").click()
+    film.wait_until("frame > 1")
+    film.notebook.execute(
+        "import ipycanvas; other = ipycanvas.Canvas(width=10, height=10, sync_image_data=True)\n"
+        "other.fill_rect(0, 0, 10, 10)"
     )
-    wait_for(canvas, lambda picture: bump(picture) < bump(last) - 40, timeout=7)
-    wait_for(canvas, lambda picture: bump(last) - 40 < bump(picture) < bump(last) - 5, timeout=7)
+    film.notebook.wait_for_output("print(other.image_data is not None)", "True")
+    assert film.frame < film.last
+
+
+def test_a_page_that_comes_later_shows_the_frame_that_was_left(film, lab):
+    film.learn(2)
+    film.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    film.page.wait_for_timeout(500)
+    notebook = lab.open("replay.ipynb", page=film.page)
+    again = Film(notebook, notebook.page.locator(f"{OUTPUT} canvas").first)
+    assert again.frame == 2
+    again.shown = film.shown
+    again.shows(2, timeout=5)
 
 
 def test_the_split_between_before_and_after_follows_the_pointer(shown):

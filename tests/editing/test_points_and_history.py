@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -112,6 +113,20 @@ def test_a_step_between_two_that_are_kept_is_the_one_before(monkeypatch, planted
     assert len(course) <= 5
     assert (course[0].step, course[-1].step) == (0, 20)
     assert course.at(13).step == max(record.step for record in course if record.step <= 13)
+
+
+@pytest.mark.parametrize("step", ["3", True, 3.0, None])
+def test_a_step_that_is_no_whole_number_is_named(planted, step):
+    course = pulled(planted, max_steps=3, tolerance=0.0)
+    with pytest.raises(TypeError, match=re.escape(f"step is {step!r}; it must be a whole number")):
+        course.at(step)
+    assert course.at(np.int64(3)).step == 3
+
+
+@pytest.mark.parametrize("step", ["", False])
+def test_a_picture_of_no_step_is_none(planted, step):
+    with pytest.raises(TypeError, match="must be a whole number"):
+        pulled(planted, max_steps=3, tolerance=0.0).picture(step)
 
 
 @pytest.mark.parametrize("step", [-1, 99])

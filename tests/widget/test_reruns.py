@@ -53,6 +53,17 @@ def test_a_cell_that_is_run_again_leaves_one_editor_and_one_thread(shell):
     assert len(threads()) <= 1
 
 
+def test_a_list_of_its_history_does_not_keep_an_editor(shell):
+    lists = "from draggan_widget.analysis import history_list\n" + CELL.replace("\neditor", "\nhistory_list(editor)")
+    run(shell, "a", lists)
+    first, rows = weakref.ref(shell.user_ns["editor"]), shell.user_ns["_"]
+    run(shell, "a", lists)
+    assert first() is None
+    rows.options = [*rows.options, ("step 1", 1)]
+    rows.value = 1  # there is nothing to show it any more
+    assert editors() == [shell.user_ns["editor"]]
+
+
 def test_where_no_cell_is_named_the_same_text_is_the_same_cell(shell):
     for _ in range(2):
         run(shell, None)
