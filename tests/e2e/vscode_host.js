@@ -1,8 +1,8 @@
 // A stand-in for VS Code's notebook on a real kernel. What is like VS Code in it:
-// - outputs live in a webview, a frame of another origin that may not fill the screen; what it says to the kernel and is
-//   told goes through the host and takes its time, in order;
-// - a key that goes down in the webview, and was not stopped on its way up to the window, is told to the host, which runs
-//   the command of the notebook that it means, whether or not its default was prevented;
+// - outputs live in a webview, a frame of another origin that may not fill the screen; what it says to the kernel and
+//   is told goes through the host and takes its time, in order;
+// - a key that goes down in the webview, and was not stopped on its way up to the window, is told to the host, which
+//   runs the command of the notebook that it means, whether or not its default was prevented;
 // - keys in a field are commands, too: not every version of it notices that a field has the focus;
 // - no subshells: a message waits for the end of a cell that blocks;
 // - the theme comes as variables of the document and as a class of the body.
