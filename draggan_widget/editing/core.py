@@ -171,6 +171,11 @@ class Core:
         self._worker.submit(wait).add_done_callback(let_down)
         return done
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be done with the session any more."""
+        return self._worker.closed
+
     def close(self) -> None:
         """Stop, and give the thread back. Nothing can be done with the session afterwards."""
         self._worker.close(timeout=5)

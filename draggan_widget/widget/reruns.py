@@ -3,7 +3,8 @@
 A notebook keeps every widget for good, and every value that a cell ended with, so a cell that is run fifty times would
 leave fifty editors with their generators. An editor whose cell has made another one, and which no page shows any more,
 is therefore taken out of the notebook's own lists. If it is still there after a collection, somebody holds it: it is
-put back as it was. Else its thread ends and its model leaves the page. Outside of IPython nothing of this happens.
+put back as it was. Else its thread ends and its model leaves the page. marimo says itself when a cell's widgets are no
+more: it closes their comms. Elsewhere nothing of this happens.
 """
 
 from __future__ import annotations
@@ -37,12 +38,33 @@ def note(editor: DragGAN) -> None:
     if (shell := _shell()) is not None:
         _made.add(editor)
         shell.events.register("post_run_cell", _cell_ended)
+    elif getattr(editor.comm, "kernel", None) == "marimo":
+        _watch(editor)
 
 
 def left(editor: DragGAN) -> None:
     """No page shows that editor any more; if it was replaced, it goes. Called from any thread."""
     if editor in _replaced:
         _try_later(weakref.ref(editor), DELAYS)
+
+
+def _watch(editor: DragGAN) -> None:
+    """Let go of an editor when marimo closes its comm, because its cell runs again or is no more."""
+    close, reference = editor.comm.close, weakref.ref(editor)
+
+    def closing(*args: Any, **options: Any) -> None:
+        close(*args, **options)
+        editor = reference()
+        if editor is None or editor._session.closed:
+            return
+        editor._stream.left_by_all()  # no view can say so any more
+        # Its elements hold their widgets, and marimo keeps those of widgets that a cell ended with.
+        elements = getattr(sys.modules.get("marimo._plugins.ui._impl.from_anywidget"), "_cache", None)
+        getattr(elements, "_data", {}).pop(id(editor), None)
+        del editor
+        _try_later(reference, DELAYS)
+
+    editor.comm.close = closing
 
 
 def _cell_ended(result: Any) -> None:

@@ -92,6 +92,11 @@ class FrameStream:
         with self._lock:
             self._views.pop(view, None)
 
+    def left_by_all(self) -> None:
+        """No view can be there any more."""
+        with self._lock:
+            self._views.clear()
+
     def acknowledge(self, view: str, seq: int) -> None:
         """A view has drawn a frame."""
         with self._lock:

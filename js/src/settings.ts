@@ -7,6 +7,8 @@ import { BAD_SEED } from "./status.ts";
 import { button, type Toolbar, wide } from "./toolbar.ts";
 
 const LARGEST_SEED = 2 ** 32 - 1;
+/** After this the kernel is believed, even if it says something else than what was chosen. */
+const PATIENCE = 3000;
 
 export interface SettingsHost extends ClassHost, ModelHost {
   newImage(seed: number | null): void;
@@ -42,6 +44,8 @@ export class Settings {
   #typing = false;
   #sliding = false;
   #shownTruncation: number | null = null;
+  /** What the kernel is about to repeat: on a slow line, the next key goes on from here. */
+  #wanted: { truncation: number; at: number } | null = null;
   #state: StateMessage | null = null;
 
   constructor(host: SettingsHost, toolbar: Toolbar) {
@@ -91,11 +95,21 @@ export class Settings {
     // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
     const seed = state.seed === null ? "" : String(state.seed);
     if (!this.#typing && this.#seed.value !== seed) this.#seed.value = seed;
-    if (!this.#sliding && this.#shownTruncation !== state.truncation) {
+    const wanted = this.#wanted;
+    if (wanted && (wanted.truncation === state.truncation || performance.now() - wanted.at > PATIENCE)) {
+      this.#wanted = null;
+    }
+    if (!this.#sliding && !this.#wanted && this.#shownTruncation !== state.truncation) {
       this.#shownTruncation = state.truncation;
       this.#truncation.value = String(state.truncation);
       this.#value.value = state.truncation.toFixed(2);
     }
+  }
+
+  /** The next state of the kernel holds, whatever was chosen here. */
+  believe(): void {
+    this.#wanted = null;
+    this.classes.believe();
   }
 
   /** Keys come from the view, which hears them before the notebook does. */
@@ -130,8 +144,10 @@ export class Settings {
       this.#value.value = Number(this.#truncation.value).toFixed(2);
     });
     on(this.#truncation, "change", () => {
+      const truncation = Number(this.#truncation.value);
+      this.#host.truncation(truncation); // which believes the kernel in all else
+      this.#wanted = { truncation, at: performance.now() };
       this.#sliding = false;
-      this.#host.truncation(Number(this.#truncation.value));
     });
   }
 }

@@ -135,7 +135,7 @@ export class View {
       full: () => void this.#full.toggle(),
       believe: () => {
         this.#masking.believe();
-        this.#settings.classes.believe();
+        this.#settings.believe();
       },
       forget: () => this.#timeline.forget(),
       takeSeed: () => this.#settings.takeSeed(),
@@ -330,7 +330,7 @@ export class View {
         break;
       case "notice":
         // Whatever was refused, it may be what was chosen.
-        this.#settings.classes.believe();
+        this.#settings.believe();
         this.#desk.exporting.clear();
         this.#update();
         this.#status.aside(message.text, 6000);

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 from environments import make_environment
-from host import EDITOR, Editor, Lab
+from host import Lab
+from standin import Standin
 
 PACKAGES = ("ipykernel==6.31.0", "ipywidgets==7.7.1", "anywidget==0.9.21")
-HOST = Path(__file__).parent / "colab_host.js"
 OUTPUT = """
 class _widgets:
     _installed_url = None
@@ -39,44 +39,13 @@ def install_kernel(lab: Lab, folder: Path) -> None:
     (place / "kernel.json").write_text(json.dumps(spec))
 
 
-class Colab:
-    """A notebook there, with a kernel of its own."""
+class Colab(Standin):
+    """A notebook there."""
 
     def __init__(self, lab: Lab) -> None:
-        self.page = lab.browser.new_context(viewport={"width": 900, "height": 1300}).new_page()
-        lab.pages.append(self.page)
-        # A page of the server, emptied: one that is only made up may not talk to this machine.
-        self.page.goto(f"{lab.url}/login")
-        self.page.set_content("<!doctype html>")
-        self.page.add_script_tag(content=HOST.read_text(), type="module")
-        self.page.wait_for_function("window.colab")
-        self.page.evaluate("token => colab.connect('colab', token)", lab.token)
-
-    def run(self, code: str, cell: int = 1) -> str:
-        """Run a cell, and wait for its end; what it printed."""
-        return self.page.evaluate("([cell, code]) => colab.run(cell, code)", [cell, code])
-
-    def occupy(self, code: str) -> None:
-        """Begin a cell that takes its time, and set ``cellDone`` at its end."""
-        script = "code => { window.cellDone = false; void colab.run(9, code).then(() => { window.cellDone = true; }); }"
-        self.page.evaluate(script, code)
-
-    def wait_for_cell(self) -> None:
-        """Until the cell that was begun has ended."""
-        self.page.wait_for_function("window.cellDone", timeout=30_000)
+        super().__init__(lab, "colab_host.js", "colab")
 
     @property
     def withheld(self) -> int:
         """Messages that a page of today's hosts would have got."""
-        return self.page.evaluate("colab.withheld")
-
-    def editor(self, index: int = 0) -> Editor:
-        """The view in an output, once it shows a picture."""
-        element = self.page.locator("iframe").nth(index)
-        element.wait_for(timeout=30_000)
-        frame = element.element_handle().content_frame()
-        root = frame.locator(EDITOR)
-        root.wait_for(timeout=60_000)
-        editor = Editor(frame, root)
-        editor.wait_for_picture()
-        return editor
+        return self.page.evaluate("host.withheld")

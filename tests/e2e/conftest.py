@@ -92,9 +92,9 @@ class Stops:
     def __init__(self) -> None:
         self.taken: dict[str, float] = {}
 
-    def add(self, host: str, editor: Editor) -> None:
-        """Press *Stop* in a host, and note how long it took."""
-        self.taken[host] = editor.stop()
+    def add(self, host: str, editor: Editor, *, busy: bool = False) -> None:
+        """Press *Stop* in a host, and note how long it took: no more than seconds, where no cell is ``busy``."""
+        self.taken[host] = editor.stop(20 if busy else 2)
 
 
 STOPS = Stops()

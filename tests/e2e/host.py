@@ -32,6 +32,8 @@ editor
 """A cell that shows the pictures of a small random network, whose edits take a moment."""
 BUSY = {"awaits": "import asyncio; await asyncio.sleep(6)", "blocks": "import time; time.sleep(6)"}
 """What may keep the kernel from hearing that *Stop* was pressed."""
+STATUS = "editor._session.latest.status"
+"""What the edit is doing, asked in the kernel: at the end of a busy cell, whether *Stop* was heard before it."""
 
 
 class Lab:
@@ -83,6 +85,15 @@ class Lab:
         )
         return Notebook(page)
 
+    def open_without_kernel(self, name: str, *, classic: bool = False) -> Page:
+        """A notebook whose kernel is not to be had here, in a page; asked for another, it chooses none."""
+        page = self.browser.new_context(viewport={"width": 1100, "height": 1000}).new_page()
+        self.pages.append(page)
+        place = f"notebooks/{name}?" if classic else f"lab/tree/{name}?reset&"
+        page.goto(f"{self.url}/{place}token={self.token}")
+        page.get_by_role("dialog").get_by_role("button", name="No Kernel").click(timeout=30_000)
+        return page
+
     def close_pages(self) -> None:
         """Ends what tests opened, kernels included."""
         for page in self.pages:
@@ -131,19 +142,29 @@ class Notebook:
         return text, seconds
 
     def occupy(self, code: str) -> None:
-        """Runs code in the kernel beside the notebook; returns when it has begun, and sets ``cellDone`` at its end."""
+        """Runs code in the kernel beside the notebook; returns when it has begun. ``wait_for_cell`` is for its end."""
         self.page.evaluate(
             """code => {
                 window.cellDone = false;
+                window.cellSaid = '';
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
                 const future = kernel.requestExecute({code: "print('busy', flush=True)\\n" + code});
                 future.done.then(() => { window.cellDone = true; });
                 return new Promise(resolve => {
-                    future.onIOPub = message => { if (message.header.msg_type === 'stream') resolve(); };
+                    future.onIOPub = message => {
+                        if (message.header.msg_type !== 'stream') return;
+                        window.cellSaid += message.content.text;
+                        resolve();
+                    };
                 });
             }""",
-            code,
+            f"{code}\nprint({STATUS})",
         )
+
+    def wait_for_cell(self) -> str:
+        """Until the cell that was begun has ended; what the edit was doing then."""
+        self.page.wait_for_function("window.cellDone", timeout=30_000)
+        return self.page.evaluate("window.cellSaid").split()[-1]
 
     def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
         """Runs code in the kernel again and again until it prints ``said``."""
@@ -305,15 +326,17 @@ class Editor:
         if release:
             self.mouse.up()
 
-    def stop(self) -> float:
-        """Press *Stop*; the milliseconds until the view says that it has stopped."""
+    def stop(self, timeout: float = 20) -> float:
+        """Press *Stop*; the milliseconds until the view says that it has stopped. Fails after ``timeout`` seconds."""
         return self.root.evaluate(
-            """root => new Promise(resolve => {
+            """(root, timeout) => new Promise((resolve, reject) => {
                 const began = performance.now();
                 const stopped = () => root.dataset.status === 'stopped' && resolve(performance.now() - began);
                 new MutationObserver(stopped).observe(root, {attributes: true});
                 root.querySelector('[aria-label="Stop"]').click();
-            })"""
+                setTimeout(() => reject(new Error(`no stop within ${timeout} s`)), 1000 * timeout);
+            })""",
+            timeout,
         )
 
     def expect_status(self, status: str) -> None:

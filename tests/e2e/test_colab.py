@@ -25,10 +25,7 @@ def kernel(lab, tmp_path_factory):
 def colab(lab, kernel):
     notebook = Colab(lab)
     yield notebook
-    notebook.page.evaluate(
-        "fetch(`/api/kernels/${colab.id}`, {method: 'DELETE', headers: {Authorization: 'token tok'}})"
-    )
-    lab.close_pages()
+    notebook.close()
 
 
 def test_the_old_packages_are_in_use(colab):
@@ -63,8 +60,8 @@ def test_while_a_cell_is_busy_the_picture_follows_and_stop_is_done_at_its_end(co
     before = editor.step
     editor.wait_for_step(before + 3)
     assert not colab.page.evaluate("window.cellDone")
-    stops.add(f"Colab (stand-in) while a cell {how}", editor)
-    colab.wait_for_cell()
+    stops.add(f"Colab (stand-in) while a cell {how}", editor, busy=True)
+    assert colab.wait_for_cell() == "running"
 
 
 def test_the_same_editor_in_two_outputs_is_one_edit_and_cells_may_be_run_again(colab):

@@ -11,7 +11,8 @@ from pathlib import Path
 import marimo as marimo_package
 import pytest
 from conftest import free_port, wait_until_served
-from host import BUSY, EDITOR, SHOW, Editor
+from host import BUSY, EDITOR, SHOW, STATUS, Editor
+from playwright.sync_api import TimeoutError as Late
 
 pytestmark = pytest.mark.browser
 
@@ -49,9 +50,8 @@ def test_in_notebook_7_it_follows_stops_and_survives_a_busy_kernel_a_cell_run_ag
         editor.wait_for_step(editor.step + 1)
         classic.occupy(cell)
         editor.wait_for_step(editor.step + 3)
-        stops.add(f"Notebook 7 while a cell {how}", editor)
-        assert not classic.page.evaluate("window.cellDone")
-        classic.page.wait_for_function("window.cellDone")
+        stops.add(f"Notebook 7 while a cell {how}", editor, busy=True)
+        assert classic.wait_for_cell() == "stopped"
     classic.run_all()
     editor.wait_for_exact_step(0)
     follows_and_stops(classic.editor(), stops, "Notebook 7, cell run again")
@@ -113,9 +113,10 @@ def marimo(mode, folder, *cells):
 
 
 def when_pressed(how):
-    """A cell that is busy when its button is pressed, and says so in words that its code has not."""
-    busy = [f"mo.output.replace(mo.md('{how} ' + 'now'))", BUSY[how], f"mo.output.replace(mo.md('{how} ' + 'no more'))"]
-    return f"{how}, mo", f"if {how}.value:\n" + textwrap.indent("\n".join(busy), "    ") + "\nreturn"
+    """A cell that is busy when its button is pressed, and says so, and at its end what the edit is doing."""
+    begun, ended = (f"mo.output.replace(mo.md('{how} ' + {said}))" for said in ("'now'", f"'no more: ' + {STATUS}"))
+    busy = [begun, BUSY[how], ended]
+    return f"editor, {how}, mo", f"if {how}.value:\n" + textwrap.indent("\n".join(busy), "    ") + "\nreturn"
 
 
 CELLS = [
@@ -161,17 +162,57 @@ def test_in_marimo_it_follows_stops_and_comes_again_and_its_value_is_known_to_ot
         page.get_by_text(f"{how} now").wait_for(timeout=20_000)
         editor.wait_for_step(editor.step + 3)
         assert not page.get_by_text(f"{how} no more").count()
-        stops.add(f"marimo {page.mode} while a cell {how}", editor)
-        page.get_by_text(f"{how} no more").wait_for(timeout=20_000)
+        stops.add(f"marimo {page.mode} while a cell {how}", editor, busy=True)
+        page.get_by_text(f"{how} no more: running").wait_for(timeout=20_000)  # it was heard after the cell
     step, picture = editor.step, editor.wait_for_lossless()
-    if page.mode == "edit":  # a page of `run` that is opened again is another session
-        page.reload()
-        editor = first_editor(page)
+    page.reload()
+    editor = first_editor(page)
+    if page.mode == "edit":
         editor.wait_for_exact_step(step)
         assert editor.wait_for_lossless().tobytes() == picture.tobytes()
+    else:  # each page is an edit of its own
+        editor.wait_for_exact_step(0)
+        assert editor.points() == []
+        editor.pull((30, 30), (40, 30))
+        editor.wait_for_step(3)
+        editor.stop()
     page.get_by_role("button", name="again", exact=True).click()
     editor.wait_for_exact_step(0)
     follows_and_stops(first_editor(page), stops, f"marimo {page.mode}, cell run again")
+
+
+def test_in_marimo_runs_of_the_cell_leave_one_editor_and_one_thread(browser, tmp_path):
+    making = "again\n" + SHOW.replace("\neditor\n", "\nmade.append(weakref.ref(editor))\neditor\n").strip()
+    cells = [
+        ("", "import gc, threading, weakref\nimport marimo as mo\nmade = []\nreturn gc, made, mo, threading, weakref"),
+        (
+            "mo",
+            "again, look = (mo.ui.run_button(label=name) for name in ('again', 'look'))\n"
+            "mo.hstack([again, look])\nreturn again, look",
+        ),
+        ("again, made, mo, weakref", f"{making}\nreturn (editor,)"),
+        ("editor, made, mo", "editor.seed\nmo.md(f'run {len(made)}.')\nreturn"),
+        (
+            "gc, look, made, mo, threading",
+            "look\ngc.collect()\nthreads = [each for each in threading.enumerate() if each.name == 'draggan']\n"
+            "mo.md(f'{sum(each() is not None for each in made)} of {len(made)}, {len(threads)}')\nreturn",
+        ),
+    ]
+    page = browser.new_context(viewport={"width": 1000, "height": 1400}).new_page()
+    with marimo("edit", tmp_path, *cells) as url:
+        page.goto(url, timeout=60_000)
+        for run in range(1, 6):
+            page.get_by_text(f"run {run}.").wait_for(timeout=60_000)
+            if run < 5:
+                page.get_by_role("button", name="again", exact=True).click()
+        said = page.get_by_text("1 of 5, 1")
+        for _ in range(30):  # what was replaced goes within some seconds
+            page.get_by_role("button", name="look", exact=True).click()
+            with contextlib.suppress(Late):
+                said.wait_for(timeout=1_000)
+                break
+        assert said.count(), page.get_by_text(" of 5, ").all_inner_texts()
+        page.context.close()
 
 
 def test_an_export_of_marimo_shows_the_picture_with_its_points_and_no_editor_that_nobody_answers(browser, tmp_path):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
+import json
 import re
 
 import pytest
@@ -194,8 +197,8 @@ def test_the_picture_follows_and_stop_works_while_a_cell_is_busy(notebook, stops
     notebook.occupy(BUSY[how])
     before = editor.step
     editor.wait_for_step(before + 3, timeout=4)
-    stops.add(f"JupyterLab while a cell {how}", editor)
-    assert not editor.page.evaluate("window.cellDone")
+    stops.add(f"JupyterLab while a cell {how}", editor, busy=True)
+    assert notebook.wait_for_cell() == "stopped"
 
 
 def test_a_reopened_page_gets_the_edit_back(notebook, lab):
@@ -290,3 +293,26 @@ def test_a_restarted_kernel_is_noticed(notebook):
     with editor.page.expect_download() as download:
         editor.root.get_by_role("button", name="Save picture").click()
     assert Image.open(download.value.path()).size == (64, 64)
+
+
+@pytest.mark.parametrize("classic", [False, True], ids=["JupyterLab", "Notebook 7"])
+def test_a_notebook_of_somebody_else_shows_the_picture_without_its_kernel(lab, classic):
+    notebook = lab.open(lab.write("kept.ipynb", SHOW))
+    notebook.run_all()
+    notebook.editor()
+    notebook.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    lab.close_pages()
+    saved = json.loads((lab.folder / "kept.ipynb").read_text())
+    # What was changed outside is not trusted here, as what comes from others.
+    saved["metadata"] = {"kernelspec": {"name": "elsewhere", "language": "elsewhere", "display_name": "Elsewhere"}}
+    (lab.folder / "kept.ipynb").write_text(json.dumps(saved))
+    page = lab.open_without_kernel("kept.ipynb", classic=classic)
+    picture = page.locator(".jp-OutputArea img")
+    picture.wait_for(timeout=30_000)
+    assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 512
+    seen = Image.open(io.BytesIO(picture.screenshot())).convert("RGB").resize((16, 16))
+    kept = base64.b64decode(saved["cells"][0]["outputs"][0]["data"]["image/png"])
+    expected = Image.open(io.BytesIO(kept)).convert("RGB").resize((16, 16))
+    assert len(expected.getcolors(256)) > 50
+    assert max(abs(a - b) for a, b in zip(seen.tobytes(), expected.tobytes(), strict=True)) < 20
+    lab.close_pages()

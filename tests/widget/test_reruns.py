@@ -1,4 +1,4 @@
-"""A cell that is run again, in IPython: what it made before goes, unless it is still needed."""
+"""A cell that is run again, in IPython and marimo: what it made before goes, unless it is still needed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import asyncio
 import threading
 import weakref
 
+import ipywidgets
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from marimo._plugins.ui._impl.anywidget.init import init_marimo_widget
+from marimo._plugins.ui._impl.from_anywidget import from_anywidget
 from page import Page
 from random_stylegan2 import small_stylegan2
 
@@ -88,6 +91,51 @@ def test_an_editor_that_somebody_holds_stays_as_it_was(shell):
     page = Page(kept)
     page.say("ready", view="page")
     page.wait_for(lambda p: p.of("frame"))
+
+
+@pytest.fixture
+def marimo():
+    """Widgets get comms of marimo's."""
+    if int(ipywidgets.__version__.split(".")[0]) < 8:
+        pytest.skip("marimo's comms need ipywidgets 8")
+    constructed = ipywidgets.Widget._widget_construction_callback
+    ipywidgets.Widget.on_widget_constructed(init_marimo_widget)
+    yield
+    ipywidgets.Widget.on_widget_constructed(constructed)
+
+
+def test_in_marimo_runs_of_a_cell_leave_one_editor_though_no_page_said_bye(marimo, monkeypatch):
+    monkeypatch.setattr(reruns, "DELAYS", (0.0, 0.1, 0.5))
+    generator = small_stylegan2(32)
+
+    def run():
+        editor = DragGAN(generator)
+        from_anywidget(editor)
+        Page(editor).say("ready", view="page")
+        return weakref.ref(editor), editor.comm
+
+    async def cells():
+        made = []
+        for _ in range(6):
+            if made:
+                made[-1][1].close()  # which is all that marimo does before a cell runs again, but for its variables
+            made.append(run())
+        while sum(reference() is not None for reference, _ in made) > 1:
+            await asyncio.sleep(0.01)
+        assert len(editors()) == 1
+        assert len(threads()) <= 1
+        editors()[0].close()
+
+    asyncio.run(asyncio.wait_for(cells(), 60))
+
+
+def test_in_marimo_an_editor_that_somebody_holds_can_still_be_used(marimo):
+    editor = DragGAN(small_stylegan2(32), points=[{"handle": [9, 9], "target": [12, 9]}])
+    editor.comm.close()
+    editor.step_once()
+    assert editor._session.now().drag.step == 1
+    editor.close()
+    assert editors() == []
 
 
 def test_an_editor_that_a_page_still_shows_stays_until_its_view_leaves(shell, monkeypatch):
