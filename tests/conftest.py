@@ -20,3 +20,10 @@ def generator() -> StyleGAN2:
 def pytest_collection_modifyitems(items):
     """Browser tests last: Playwright's synchronous interface keeps an event loop running in the main thread."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What tests have measured, from whichever process."""
+    for report in terminalreporter.stats.get("passed", []):
+        for what, measured in report.user_properties if report.when == "call" else ():
+            terminalreporter.write_line(f"{what}: {measured}")

