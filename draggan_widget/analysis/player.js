@@ -1,5 +1,10 @@
 // Play, pause, scrub. The clock is here and not in the kernel, so what is linked to `frame` moves while that is busy.
 
+function save(model) {
+  model.set("said", ["asked", "frame", "playing"].map((name) => model.get(name)));
+  model.save_changes();
+}
+
 function initialize({ model }) {
   let from, began, timer;
   let ticking = false;
@@ -14,7 +19,7 @@ function initialize({ model }) {
     ticking = false;
     if (model.get("frame") === last()) model.set("playing", false);
     else timer = requestAnimationFrame(tick);
-    model.save_changes();
+    save(model);
   };
   const turn = () => {
     cancelAnimationFrame(timer);
@@ -26,6 +31,7 @@ function initialize({ model }) {
   model.on("change:playing", turn);
   model.on("change:frame", rebase);
   model.on("change:speed", rebase);
+  model.on("change:asked", () => save(model));
   turn();
   return () => cancelAnimationFrame(timer);
 }
@@ -52,7 +58,7 @@ function render({ model, el }) {
   };
   const set = (values) => {
     for (const [name, value] of Object.entries(values)) model.set(name, value);
-    model.save_changes();
+    save(model);
   };
   button.onclick = () => set({ playing: !model.get("playing") });
   slider.onpointerdown = () => set({ playing: false });

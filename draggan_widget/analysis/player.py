@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 
 HERE = Path(__file__).parent
+AT = ("frame", "playing")
 
 
 class Player(anywidget.AnyWidget):
@@ -28,9 +30,25 @@ class Player(anywidget.AnyWidget):
     playing = traitlets.Bool(False).tag(sync=True)
     speed = traitlets.Float(1.0).tag(sync=True)
 
+    asked = traitlets.Int(0).tag(sync=True)
+    """How often ``go`` was called."""
+    said = traitlets.List([0]).tag(sync=True)
+    """By the page: of ``asked``, what it had heard when it said this; its frame; whether it plays."""
+
     def go(self, frame: int, *, playing: bool) -> None:
         """Go to a frame, and play on from there or stay."""
         with self.hold_sync():
             self.frame, self.playing = frame, playing
         # While the kernel was busy it did not hear what the page did: the values may be old news only to the kernel.
         self.send_state(["frame", "playing"])
+        self.asked += 1  # and sent last: a page that has heard of it has heard the others
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what a page says, but not the frames of a film that went on until it heard of ``go``."""
+        heard, *at = sync_data.get("said", self.said)
+        if heard != self.asked:
+            sync_data = {name: value for name, value in sync_data.items() if name not in AT}
+        elif "said" in sync_data:
+            # What is set here is echoed to the page, so no name is added.
+            sync_data = sync_data | {name: now for name, now in zip(AT, at, strict=True) if name in sync_data}
+        super().set_state(sync_data)

@@ -161,6 +161,22 @@ def test_a_frame_scrubbed_to_in_the_page_is_the_one_that_is_shown(history):
     assert played.picture().tobytes() == played._drawn(2).tobytes()
 
 
+def test_frames_that_a_page_played_before_it_heard_of_another_are_not_taken(history):
+    played = replay(history)
+    _, player = played.widget().children
+    played.play()
+    player.set_state({"frame": 2, "said": [1, 2, True]})
+    assert (played.frame, player.playing) == (2, True)
+    played.show(4)
+    player.set_state({"frame": 3})  # by what is linked to it
+    player.set_state({"frame": 3, "said": [1, 3, True]})
+    assert (played.frame, player.playing) == (4, False)
+    player.set_state({"frame": 3, "said": [2, 4, False]})  # sent late with what the page has become since
+    assert (played.frame, player.playing) == (4, False)
+    player.set_state({"frame": 1, "playing": True, "said": [2, 1, True]})
+    assert (played.frame, player.playing) == (1, True)
+
+
 def test_the_slider_names_the_steps(history):
     played = replay(history)
     assert played.widget().children[1].labels[:2] == ["step 0", "step 1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import time
 from pathlib import Path
 
@@ -32,19 +33,13 @@ played = replay(history)
 OUTPUT = ".jp-OutputArea-output"
 
 
-@pytest.fixture
-def shown(lab):
-    """A function that shows the last line of some code, and gives the page and the canvas in it."""
-
-    def show(code):
-        notebook = lab.open(lab.write("replay.ipynb", EDIT, code))
-        notebook.run_all()
-        canvas = notebook.page.locator(f"{OUTPUT} canvas").first
-        canvas.wait_for(timeout=60_000)
-        return notebook, canvas
-
-    yield show
-    lab.close_pages()
+def show(lab, name, code):
+    """Shows the last line of some code; gives the notebook and the canvas in it."""
+    notebook = lab.open(lab.write(f"{name}.ipynb", EDIT, code))
+    notebook.run_all()
+    canvas = notebook.page.locator(f"{OUTPUT} canvas").first
+    canvas.wait_for(timeout=60_000)
+    return notebook, canvas
 
 
 def pixels(canvas):
@@ -100,7 +95,7 @@ class Film:
     def shows(self, frame, timeout=1):
         wait_for(self.canvas, lambda picture: np.abs(picture - self.shown[frame]).mean() < 0.1, timeout)
 
-    def wait_until(self, condition, timeout=5):
+    def wait_until(self, condition, timeout=20):
         self.page.wait_for_function(
             f"slider => {{ const frame = Number(slider.value); return {condition}; }}",
             arg=self.slider.element_handle(),
@@ -112,15 +107,21 @@ class Film:
         assert self.frame == frame
         self.shows(frame)
 
+    def pace(self, speed):
+        """Play that many times as fast; slow films can be caught in their midst however busy the machine is."""
+        self.notebook.execute(f"played.widget().children[1].speed = {speed}")
+        self.page.wait_for_timeout(100)
+
     def log(self):
         """From now on, note each frame of the slider with its time."""
         self.slider.evaluate(
             """slider => {
-                window.frames_seen = [];
+                const seen = window.frames_seen = [];
                 const look = () => {
+                    if (window.frames_seen !== seen) return;
                     requestAnimationFrame(look);
                     const frame = Number(slider.value);
-                    if (window.frames_seen.at(-1)?.[0] !== frame) window.frames_seen.push([frame, performance.now()]);
+                    if (seen.at(-1)?.[0] !== frame) seen.push([frame, performance.now()]);
                 };
                 look();
             }"""
@@ -129,22 +130,38 @@ class Film:
     def logged(self):
         return self.page.evaluate("window.frames_seen")
 
+    def milliseconds(self):
+        """Of each frame as it was logged: the median, which a moment of standing still does not change."""
+        pairs = itertools.combinations(self.logged()[1:], 2)
+        return np.median([(late - soon) / (after - before) for (before, soon), (after, late) in pairs])
+
+
+@pytest.fixture(scope="module")
+def playing(lab):
+    notebook, canvas = show(lab, "replay", "played")
+    yield Film(notebook, canvas)
+    lab.close_pages()
+
 
 @pytest.fixture
-def film(shown):
-    return Film(*shown("played"))
+def film(playing):
+    """The film at its end, as it is first shown."""
+    playing.pace(1)
+    playing.learn(playing.last)
+    return playing
 
 
 def test_a_replay_shows_its_last_frame_plays_and_scrubs(film):
-    last = pixels(film.canvas)
-    assert film.frame == film.last
+    last = film.shown[film.last]
     film.slider.focus()
     film.slider.press("Home")
     first = wait_for(film.canvas, lambda picture: bump(picture) < bump(last) - 40)
     film.notebook.wait_for_output("print(played.frame)", "0")
+    film.pace(0.3)
     film.button("Play").click()
     middle = wait_for(film.canvas, lambda picture: bump(first) + 5 < bump(picture) < bump(last) - 5)
     assert (middle != first).any()
+    film.pace(1)
     wait_for(film.canvas, lambda picture: abs(bump(picture) - bump(last)) < 2)
 
 
@@ -162,12 +179,13 @@ def test_frames_in_the_page_are_those_that_pillow_draws(film):
 
 def test_scrubbing_stops_the_film_at_the_frame_that_was_scrubbed_to(film):
     film.learn(2)
+    film.pace(0.3)
     box = film.slider.bounding_box()
     film.button("Play").click()
     film.wait_until("frame > 5")
     film.page.mouse.move(box["x"] + 8 + (box["width"] - 16) * 2 / film.last, box["y"] + box["height"] / 2)
     film.page.mouse.down()
-    film.shows(2, timeout=0.5)
+    film.shows(2)
     film.stays(2)  # grabbed and held
     film.page.mouse.up()
     film.stays(2)
@@ -176,16 +194,17 @@ def test_scrubbing_stops_the_film_at_the_frame_that_was_scrubbed_to(film):
 
 
 def test_it_plays_and_pauses_by_keys_alone_and_goes_on_from_there(film):
-    film.learn(film.last)
+    film.pace(0.2)
     active = film.page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex")
     film.button("Play").focus()
     film.page.keyboard.press("Space")
     expect(film.button("Pause")).to_have_attribute("title", "Pause here")
-    film.wait_until("frame > 3 && frame < 15")
+    film.wait_until("frame > 3")
     film.page.keyboard.press("Space")
     expect(film.button("Play")).to_be_focused()
     paused = film.frame
     assert 3 < paused < film.last
+    film.pace(1)
     film.page.wait_for_timeout(500)
     assert film.frame == paused
     film.page.keyboard.press("Tab")
@@ -202,40 +221,39 @@ def test_it_plays_and_pauses_by_keys_alone_and_goes_on_from_there(film):
 
 
 def test_a_film_takes_its_time_and_no_click_queues_another(film):
-    film.learn(film.last)
-    length = int(film.notebook.execute("print(played.milliseconds * (len(played) - 1))")[0])
+    film.pace(0.5)
+    length = int(film.notebook.execute("print(played.milliseconds)")[0])
     film.log()
     film.button("Play").click()
     film.button("Pause").click()
     film.button("Play").click()
-    film.wait_until(f"frame === {film.last}", timeout=2 * length / 1000)
+    film.wait_until(f"frame === {film.last}")
     film.page.wait_for_timeout(500)
     seen = [frame for frame, _ in film.logged()][1:]
     assert seen == sorted(seen)  # once from the start to the end
     assert len(seen) > 0.6 * film.last
-    taken = film.logged()[-1][1] - film.logged()[1][1]
-    assert 0.8 * length < taken < 1.3 * length + 300
+    assert film.milliseconds() == pytest.approx(length / 0.5, rel=0.2)
     film.notebook.execute("played.play(); played.play()")
-    film.wait_until("frame > 2 && frame < 15")
-    film.wait_until(f"frame === {film.last}", timeout=2 * length / 1000)
+    film.wait_until("frame < 15")
+    film.wait_until(f"frame === {film.last}")
     film.stays(film.last)
     film.button("Play").wait_for()
 
 
 def test_twice_as_fast_takes_half_the_time(film):
-    length = int(film.notebook.execute("print(played.milliseconds * (len(played) - 1))")[0])
+    length = int(film.notebook.execute("print(played.milliseconds)")[0])
     film.page.get_by_label("Speed").select_option("2")
     film.log()
     film.button("Play").click()
     film.wait_until(f"frame === {film.last} && window.frames_seen.length > 5")
-    taken = film.logged()[-1][1] - film.logged()[1][1]
-    assert taken < 0.75 * length
+    assert film.milliseconds() == pytest.approx(length / 2, rel=0.25)
 
 
 def test_it_plays_pauses_and_scrubs_while_the_kernel_is_busy(film):
     film.learn(2, film.last)
-    film.notebook.occupy("import time; played.play(); time.sleep(8)")
-    film.wait_until("frame > 3 && frame < 15", timeout=3)
+    film.pace(0.5)
+    film.notebook.occupy("import time; played.play(); time.sleep(12)")
+    film.wait_until("frame > 3 && frame < 15")
     film.button("Pause").click()
     paused = film.frame
     film.page.wait_for_timeout(400)
@@ -249,11 +267,22 @@ def test_it_plays_pauses_and_scrubs_while_the_kernel_is_busy(film):
     film.wait_until(f"frame === {film.last}")
     film.shows(film.last)
     assert not film.page.evaluate("window.cellDone")
+    film.page.wait_for_function("window.cellDone", timeout=30_000)
+
+
+def test_the_kernel_has_the_last_word_while_a_film_plays(film):
+    for frame in (3, 1, 4, 2, 5):
+        film.notebook.execute("played.play()")
+        film.wait_until("frame > 5")
+        film.notebook.execute(f"played.show({frame})")
+        expect(film.slider).to_have_value(str(frame))
+        film.page.wait_for_timeout(200)
+        assert film.frame == frame
+        assert film.notebook.execute("print(played.frame)")[0].strip() == str(frame)
 
 
 def test_other_canvases_are_drawn_while_a_film_plays(film):
-    film.learn(film.last)
-    film.notebook.execute("played.widget().children[1].speed = 0.1")
+    film.pace(0.1)
     film.button("Play").click()
     film.wait_until("frame > 1")
     film.notebook.execute(
@@ -275,8 +304,8 @@ def test_a_page_that_comes_later_shows_the_frame_that_was_left(film, lab):
     again.shows(2, timeout=5)
 
 
-def test_the_split_between_before_and_after_follows_the_pointer(shown):
-    notebook, canvas = shown("both = compare(history.picture(0), history.picture())\nboth")
+def test_the_split_between_before_and_after_follows_the_pointer(lab):
+    notebook, canvas = show(lab, "compare", "both = compare(history.picture(0), history.picture())\nboth")
 
     def line(picture):
         white = (picture.min(axis=2) > 250).mean(axis=0)
