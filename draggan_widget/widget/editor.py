@@ -456,13 +456,15 @@ class DragGAN(EditTraits):
         match message:
             case protocol.Sign(kind, view):
                 self._sign(kind, view)
-            case protocol.Ack(view, seq, pull):
+            case protocol.Ack(view, seq, pull, move):
+                if move is not None:
+                    self._put_point(move)
                 self._stream.acknowledge(view, seq)
                 if pull and not self._post.collect(view):
                     session.show(self._welcome)
                 self._catch_up()
-            case protocol.Point(number, handle, target, pulling):
-                session.put_point(number, handle=handle, target=target, pulling=pulling)
+            case protocol.Point() as point:
+                self._put_point(point)
             case protocol.Remove(numbers):
                 session.remove_points(numbers)
             case protocol.Command("start"):
@@ -500,6 +502,9 @@ class DragGAN(EditTraits):
                 self._choose(name)
             case protocol.Mask(mask):
                 session.set_mask(mask)
+
+    def _put_point(self, point: protocol.Point) -> None:
+        self._session.put_point(point.id, handle=point.handle, target=point.target, pulling=point.pulling)
 
     def _choose(self, name: str) -> None:
         """A listed model, chosen in the page. What else a message may name is looked up nowhere."""

@@ -36,15 +36,6 @@ class Sign:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ack:
-    """A view has drawn the frame ``seq`` (0: none yet), or let it pass because it is hidden; ``pull``: what is new?"""
-
-    view: str
-    seq: int
-    pull: bool
-
-
-@dataclasses.dataclass(frozen=True)
 class Point:
     """A new point, or what changes of a known one; ``pulling`` while the pointer is down."""
 
@@ -52,6 +43,19 @@ class Point:
     handle: XY | None
     target: XY | None
     pulling: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Ack:
+    """A view has drawn the frame ``seq`` (0: none yet), or let it pass because it is hidden; ``pull``: what is new?
+
+    A pointer's ``move`` goes along while frames come, for every message costs a host's page as much as a picture.
+    """
+
+    view: str
+    seq: int
+    pull: bool
+    move: Point | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,14 +180,13 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
         case "ready" | "ping" | "bye" as kind:
             return Sign(kind, str(message["view"]))
         case "ack":
-            return Ack(str(message["view"]), _whole("seq", message["seq"]), bool(message["pull"]))
+            move = message.get("move")
+            if not isinstance(move, Mapping | None):
+                raise ValueError(f"a move is {move!r}; it must be an object")
+            move = None if move is None else _point(move, resolution)
+            return Ack(str(message["view"]), _whole("seq", message["seq"]), bool(message["pull"]), move)
         case "point":
-            number = _whole("the id of a point", message["id"])
-            handle, target = (
-                _position(f"the {part} of point {number}", message.get(part), resolution)
-                for part in ("handle", "target")
-            )
-            return Point(number, handle, target, bool(message["pulling"]))
+            return _point(message, resolution)
         case "remove":
             return Remove(tuple(_whole("the id of a point", number) for number in message["ids"]))
         case "start" | "stop" | "step_once" | "reset" | "undo" | "redo" as name:
@@ -225,6 +228,14 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             return Mask(_mask(message, buffers, resolution))
         case other:
             raise ProtocolError(f"unknown message type {other!r}; page and kernel may be of different versions")
+
+
+def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
+    number = _whole("the id of a point", message["id"])
+    handle, target = (
+        _position(f"the {part} of point {number}", message.get(part), resolution) for part in ("handle", "target")
+    )
+    return Point(number, handle, target, bool(message["pulling"]))
 
 
 def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:

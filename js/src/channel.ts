@@ -136,9 +136,10 @@ export class Connection {
     this.#send(message, buffers);
   }
 
-  ack(seq: number): void {
+  /** A frame was drawn; a pointer move that waits to be sent goes along. */
+  ack(seq: number, move: PointMessage | null = null): void {
     this.#acked = Math.max(seq, this.#acked);
-    this.#pull();
+    this.#pull(move);
   }
 
   hear(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
@@ -187,9 +188,9 @@ export class Connection {
     this.#send({ type, view: this.view });
   }
 
-  #pull(): void {
+  #pull(move: PointMessage | null = null): void {
     this.#pace.asked(Date.now());
-    this.#send({ type: "ack", view: this.view, seq: this.#acked, pull: this.#pace.pulls });
+    this.#send({ type: "ack", view: this.view, seq: this.#acked, pull: this.#pace.pulls, ...(move && { move }) });
   }
 
   #send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
@@ -199,17 +200,22 @@ export class Connection {
 
 /** Milliseconds between two moves of one gesture: each costs the host's page and the kernel as much as a frame does. */
 const MOVE_EVERY = 30;
+/** The same while frames come, with whose acknowledgements moves go at no cost. */
+const MOVE_ALONE = 250;
+/** Milliseconds after a frame during which another is expected. */
+const FLOWING = 1000;
 
 /**
- * Pointer moves come faster than anybody can use them: of the moves of one gesture only the newest is sent, with an
- * animation frame, and no more than thirty a second. Everything else goes out at once, after what waits, so that order is kept and the last move of a
- * gesture is never lost.
+ * Pointer moves come faster than anybody can use them: of the moves of one gesture only the newest is sent, with the
+ * acknowledgement of a frame, or with an animation frame and no more than thirty a second. Everything else goes out at
+ * once, after what waits, so that order is kept and the last move of a gesture is never lost.
  */
 export class Coalescer {
   readonly #send: (message: PageMessage) => void;
   readonly #schedule: (flush: () => void) => void;
   #waiting: PointMessage | null = null;
   #movedAt = Number.NEGATIVE_INFINITY;
+  #takenAt = Number.NEGATIVE_INFINITY;
 
   constructor(send: (message: PageMessage) => void, schedule: (flush: () => void) => void) {
     this.#send = send;
@@ -228,8 +234,20 @@ export class Coalescer {
     else if (first) this.#schedule(() => this.#flushInTime());
   }
 
+  /** The move that waits, for an acknowledgement that is about to be sent. */
+  take(): PointMessage | null {
+    this.#takenAt = Date.now();
+    const message = this.#waiting;
+    this.#waiting = null;
+    if (message) this.#movedAt = this.#takenAt;
+    return message;
+  }
+
   #flushInTime(): void {
-    if (this.#waiting && Date.now() - this.#movedAt < MOVE_EVERY) this.#schedule(() => this.#flushInTime());
+    const now = Date.now();
+    const due = this.#movedAt + (now - this.#takenAt < FLOWING ? MOVE_ALONE : MOVE_EVERY);
+    // By a timer, not with the next animation frame: to ask for one makes the browser paint.
+    if (this.#waiting && now < due) setTimeout(() => this.#flushInTime(), due - now);
     else this.flush();
   }
 

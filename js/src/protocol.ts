@@ -191,6 +191,15 @@ export interface PointMessage {
   readonly pulling: boolean;
 }
 
+/** The frame `seq` was drawn (0: none yet); with `pull`, what is new is asked for; `move` is what else has happened. */
+interface AckMessage {
+  readonly type: "ack";
+  readonly view: string;
+  readonly seq: number;
+  readonly pull: boolean;
+  readonly move?: PointMessage;
+}
+
 export const COMMANDS = [
   "start",
   "stop",
@@ -207,8 +216,7 @@ export type Command = (typeof COMMANDS)[number];
 
 export type PageMessage =
   | { readonly type: "ready" | "ping" | "bye"; readonly view: string }
-  /** The frame `seq` was drawn (0: none yet); with `pull`, what is new is asked for. */
-  | { readonly type: "ack"; readonly view: string; readonly seq: number; readonly pull: boolean }
+  | AckMessage
   | PointMessage
   | { readonly type: "remove"; readonly ids: readonly number[] }
   | { readonly type: Command }

@@ -92,7 +92,7 @@ export class View {
     this.#frames = new FrameQueue<ImageBitmap>({
       decode: ({ data, format }) => createImageBitmap(blobOf(data, format)),
       draw: (picture, frame) => this.#draw(picture, frame),
-      ack: (seq) => this.#connection.ack(seq),
+      ack: (seq) => this.#connection.ack(seq, this.#out.take()),
       hidden: () => document.hidden,
       schedule: nextFrame,
     });

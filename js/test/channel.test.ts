@@ -184,6 +184,10 @@ describe("a view", () => {
     two.ack(5);
     expect(model.sent[0]?.message).toEqual({ type: "ack", view: two.view, seq: 5, pull: false });
     expect(one.view).not.toBe(two.view);
+    model.types();
+    const move = point(1, { target: [4, 2] }, true);
+    two.ack(6, move);
+    expect(model.sent).toEqual([{ message: { type: "ack", view: two.view, seq: 6, pull: false, move }, buffers: [] }]);
   });
 });
 
@@ -321,13 +325,35 @@ describe("pointer moves", () => {
   it("are no more than thirty a second, however often the page is drawn", () => {
     for (let x = 0; x < 100; x++) {
       out.push(point(1, { target: [x, 0] }, true));
-      vi.advanceTimersByTime(10);
       for (const flush of frames.splice(0)) flush();
+      vi.advanceTimersByTime(10);
     }
     expect(sent.length).toBeGreaterThan(28);
     expect(sent.length).toBeLessThanOrEqual(34);
     out.push(point(1, { target: [100, 0] }, false));
     expect(sent.at(-1)).toEqual(point(1, { target: [100, 0] }, false));
+  });
+
+  it("go with acknowledgements while frames come, and alone where these keep away", () => {
+    const move = (x: number) => out.push(point(1, { target: [x, 0] }, true));
+    move(1);
+    expect(out.take()).toEqual(point(1, { target: [1, 0] }, true));
+    frames.shift()?.();
+    expect([sent, out.take()]).toEqual([[], null]);
+    vi.advanceTimersByTime(40);
+    move(2);
+    frames.shift()?.();
+    vi.advanceTimersByTime(50);
+    expect(sent).toEqual([]);
+    vi.advanceTimersByTime(10);
+    expect(sent).toEqual([point(1, { target: [2, 0] }, true)]);
+    vi.advanceTimersByTime(1000);
+    move(3);
+    frames.shift()?.();
+    vi.advanceTimersByTime(40);
+    move(4);
+    frames.shift()?.();
+    expect(sent).toHaveLength(3);
   });
 
   it("keep what only the first of them said", () => {

@@ -10,6 +10,7 @@ const made: PageMessage[] = [
   { type: "ready", view },
   { type: "ack", view, seq: 42, pull: false },
   { type: "ack", view, seq: 0, pull: true },
+  { type: "ack", view, seq: 43, pull: false, move: point(1, { target: [140, 118.75] }, true) },
   { type: "ping", view },
   { type: "bye", view },
   point(1, { handle: [99.5, 124.5], target: [103.25, 123.25] }, true),
