@@ -306,9 +306,13 @@ def exporting_message(kind: str, progress: float | None) -> dict[str, Any]:
     return {"type": "exporting", "kind": kind, "progress": progress}
 
 
-def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int]) -> dict[str, Any]:
-    """The head of a frame, whose one buffer is the encoded picture; ``size`` is (width, height)."""
-    return {"type": "frame", "seq": seq, "step": step, "format": encoding, "width": size[0], "height": size[1]}
+def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int], ack: bool) -> dict[str, Any]:
+    """The head of a frame, whose one buffer is the encoded picture; ``size`` is (width, height).
+
+    ``ack``: whether an acknowledgement is asked for, which stands for all frames before it as well.
+    """
+    head = {"type": "frame", "seq": seq, "step": step, "format": encoding}
+    return {**head, "width": size[0], "height": size[1], "ack": ack}
 
 
 def mask_message(mask: np.ndarray | None, resolution: tuple[int, int]) -> tuple[dict[str, Any], list[bytes]]:

@@ -1,7 +1,9 @@
 """The way of states and pictures to the page: newest wins.
 
 A picture is synthesised and encoded only when somebody wants one: a view lives, and fewer than ``WINDOW`` frames are
-unacknowledged. What cannot be sent is not queued; the next chance sends whatever is newest by then. The state of a
+unacknowledged. An acknowledgement costs JupyterLab as much as a picture (it shows for each message that the kernel is
+busy, and that it is no more), so on a fast line one is asked for only now and then, and while none is overdue, frames
+go. What cannot be sent is not queued; the next chance sends whatever is newest by then. The state of a
 run's step goes the same way, just before its frame; a settled one goes at once. A target that moves while a run is on
 is told with the next frame: whoever pulls it knows where it is, and telling them for every pointer move costs the page
 and the kernel time that the picture needs. Frames of a run are JPEG, or WebP where
@@ -29,6 +31,10 @@ SLOW_CLOCK = 0.5
 """Seconds without an acknowledgement after which a frame is sent anyway, where the line is fast enough."""
 LOST_AFTER = 3.0
 """Seconds after which a settled picture that nobody acknowledged is sent again."""
+ON_TIME = 0.25
+"""Seconds in which an acknowledgement comes on a fast line; one that takes longer is overdue."""
+ASK_EVERY = 0.4
+"""Seconds between two acknowledgements that are asked for on such a line."""
 AWAY_AFTER = 10.0
 """Seconds without a sign of life after which a view counts as gone."""
 
@@ -58,6 +64,8 @@ class FrameStream:
         self._whole = True
         self._seq = 0
         self._acked = 0
+        self._asked = 0
+        self._asked_at = 0.0
         self._sent_at = 0.0
         self._under_way: dict[int, float] = {}
         self.way = 0.0
@@ -150,7 +158,7 @@ class FrameStream:
         if snapshot is None or not self.attended():
             return
         with self._lock:
-            free = self._seq - self._acked < WINDOW or time.monotonic() - self._sent_at >= self.pace
+            free = self._free()
             show = free and not self._is_shown(snapshot)
             due = free and not self._is_told(snapshot)
             tell = self._told is not snapshot and (show or due or snapshot.settled or snapshot.loading is not None)
@@ -161,15 +169,28 @@ class FrameStream:
         if show:
             self._send_frame(snapshot)
 
+    def _fast(self) -> bool:
+        return 0 < self.way <= ON_TIME
+
+    def _free(self) -> bool:
+        """Whether another frame may go: it will not queue up, as far as is known."""
+        now = time.monotonic()
+        if self._seq - self._acked < WINDOW or now - self._sent_at >= self.pace:
+            return True
+        return self._fast() and (self._acked >= self._asked or now - self._asked_at < ON_TIME)
+
     def _send_frame(self, snapshot: Snapshot) -> None:
         picture, whole = self._render(snapshot.seen, not (snapshot.settled or snapshot.resting))
         encoding, data = encode(picture, lossless=_lossless(snapshot))
         with self._lock:
             self._seq += 1
             self._shown, self._whole = snapshot, whole
-            self._sent_at = self._under_way[self._seq] = time.monotonic()
+            self._sent_at = now = self._under_way[self._seq] = time.monotonic()
+            ask = snapshot.settled or not self._fast() or now - self._asked_at >= ASK_EVERY
+            if ask:
+                self._asked, self._asked_at = self._seq, now
             self.bytes_sent += len(data)
-        self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size), [data])
+        self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size, ask), [data])
         self.sent = self._seq
 
     def _is_shown(self, snapshot: Snapshot) -> bool:

@@ -7,7 +7,7 @@
  */
 import type { AnyModel } from "@anywidget/types";
 import { Pace } from "./pace.ts";
-import { type KernelMessage, type PageMessage, type PointMessage, parse } from "./protocol.ts";
+import { type FrameMessage, type KernelMessage, type PageMessage, type PointMessage, parse } from "./protocol.ts";
 import { Rest } from "./rest.ts";
 
 const TICK = 500;
@@ -136,10 +136,10 @@ export class Connection {
     this.#send(message, buffers);
   }
 
-  /** A frame was drawn; a pointer move that waits to be sent goes along. */
-  ack(seq: number, move: PointMessage | null = null): void {
+  /** A frame was drawn. Where that is to be told, a pointer move that waits to be sent goes along. */
+  ack({ seq, ack }: Pick<FrameMessage, "seq" | "ack">, move: () => PointMessage | null = () => null): void {
     this.#acked = Math.max(seq, this.#acked);
-    this.#pull(move);
+    if (ack || this.#pace.pulls) this.#pull(move());
   }
 
   hear(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
@@ -198,24 +198,27 @@ export class Connection {
   }
 }
 
-/** Milliseconds between two moves of one gesture: each costs the host's page and the kernel as much as a frame does. */
+/** Milliseconds between two moves of one gesture, at least. */
 const MOVE_EVERY = 30;
-/** The same while frames come, with whose acknowledgements moves go at no cost. */
-const MOVE_ALONE = 250;
-/** Milliseconds after a frame during which another is expected. */
+/** What is waited at most between two of them for pictures that come slowly. */
+const MOVE_SELDOM = 250;
+/** Milliseconds after a picture during which another is expected. */
 const FLOWING = 1000;
 
 /**
- * Pointer moves come faster than anybody can use them: of the moves of one gesture only the newest is sent, with the
- * acknowledgement of a frame, or with an animation frame and no more than thirty a second. Everything else goes out at
- * once, after what waits, so that order is kept and the last move of a gesture is never lost.
+ * Pointer moves come faster than anybody can use them, and each costs the host's page and the kernel as much as a
+ * picture does: of the moves of one gesture only the newest is sent, with an animation frame, no more than thirty a
+ * second, and no more than two for three pictures; at no cost with an acknowledgement. Everything else goes out at once,
+ * after what waits, so that order is kept and the last move of a gesture is never lost.
  */
 export class Coalescer {
   readonly #send: (message: PageMessage) => void;
   readonly #schedule: (flush: () => void) => void;
   #waiting: PointMessage | null = null;
   #movedAt = Number.NEGATIVE_INFINITY;
-  #takenAt = Number.NEGATIVE_INFINITY;
+  #frameAt = Number.NEGATIVE_INFINITY;
+  /** Milliseconds between two pictures. */
+  #gap = 0;
 
   constructor(send: (message: PageMessage) => void, schedule: (flush: () => void) => void) {
     this.#send = send;
@@ -234,18 +237,26 @@ export class Coalescer {
     else if (first) this.#schedule(() => this.#flushInTime());
   }
 
+  /** A picture was drawn. */
+  frame(): void {
+    const now = Date.now();
+    const gap = Math.min(now - this.#frameAt, FLOWING);
+    this.#gap = this.#gap ? 0.7 * this.#gap + 0.3 * gap : gap;
+    this.#frameAt = now;
+  }
+
   /** The move that waits, for an acknowledgement that is about to be sent. */
   take(): PointMessage | null {
-    this.#takenAt = Date.now();
     const message = this.#waiting;
     this.#waiting = null;
-    if (message) this.#movedAt = this.#takenAt;
+    if (message) this.#movedAt = Date.now();
     return message;
   }
 
   #flushInTime(): void {
     const now = Date.now();
-    const due = this.#movedAt + (now - this.#takenAt < FLOWING ? MOVE_ALONE : MOVE_EVERY);
+    const flowing = now - this.#frameAt < FLOWING;
+    const due = this.#movedAt + (flowing ? Math.min(Math.max(MOVE_EVERY, 1.5 * this.#gap), MOVE_SELDOM) : MOVE_EVERY);
     // By a timer, not with the next animation frame: to ask for one makes the browser paint.
     if (this.#waiting && now < due) setTimeout(() => this.#flushInTime(), due - now);
     else this.flush();

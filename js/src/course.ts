@@ -2,7 +2,7 @@
 import type { CourseMessage } from "./protocol.ts";
 
 /** During a run the course is asked for so often at most, in milliseconds. */
-const EVERY = 400;
+const EVERY = 1000;
 /** After this an answer is no longer waited for. */
 const PATIENCE = 4000;
 
@@ -44,11 +44,14 @@ export class Course {
     this.#askedAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** The record after which the course is to be asked for now, or null. `newest` is the edit's newest record. */
-  wants(newest: number, now = Date.now()): number | null {
+  /**
+   * The record after which the course is to be asked for now, or null. `newest` is the edit's newest record; `every`,
+   * milliseconds between two questions.
+   */
+  wants(newest: number, every: number = EVERY, now = Date.now()): number | null {
     if (newest < this.last) this.forget();
     const waiting = this.#asked !== null && now - this.#asked.at < PATIENCE;
-    if (newest <= this.last || newest === 0 || waiting || now - this.#askedAt < EVERY) return null;
+    if (newest <= this.last || newest === 0 || waiting || now - this.#askedAt < every) return null;
     this.#asked = { since: this.last, at: now };
     this.#askedAt = now;
     return this.last;

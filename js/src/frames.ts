@@ -16,7 +16,7 @@ export interface Picture {
 export interface FrameHost<P extends Picture> {
   decode(frame: Frame): Promise<P>;
   draw(picture: P, frame: Frame): void;
-  ack(seq: number): void;
+  ack(frame: Frame): void;
   hidden(): boolean;
   schedule(draw: () => void): void;
 }
@@ -104,6 +104,6 @@ export class FrameQueue<P extends Picture> {
   #ack(frame: Frame): void {
     if (this.#acked.has(frame)) return;
     this.#acked.add(frame);
-    this.#host.ack(frame.seq);
+    this.#host.ack(frame);
   }
 }

@@ -101,6 +101,8 @@ export interface FrameMessage {
   readonly format: Format;
   readonly width: number;
   readonly height: number;
+  /** Whether an acknowledgement is asked for, which stands for all frames before it as well. */
+  readonly ack: boolean;
 }
 
 /** One buffer of `width * height` bytes, 255 = may move, 0 = must stay; without a buffer everything may move. */
@@ -350,7 +352,7 @@ const MESSAGES: {
     length: integer,
     shown: orNull(integer),
   },
-  frame: { seq: integer, step: integer, ...PICTURE },
+  frame: { seq: integer, step: integer, ...PICTURE, ack: flag },
   mask: SIZE,
   classes: { names: list(text) },
   models: { builtin: list(text), files: list(text) },

@@ -82,8 +82,7 @@ export class Timeline {
     put(this.#slider, "aria-valuetext", moment(step, newest));
     this.#empty.hidden = newest > 0;
     if (newest < this.#course.last) this.forget();
-    const since = desk.live ? this.#course.wants(newest) : null;
-    if (since !== null) this.#send({ type: "course", since });
+    if (desk.live) this.#askForCourse(newest, state?.status === "running" ? undefined : 0);
     this.#restart(state !== null && state.status !== "running" && newest > 0 && desk.live);
     this.#draw();
   }
@@ -102,13 +101,17 @@ export class Timeline {
   #ask(): void {
     this.#rest = null;
     const { newest } = this.#desk ?? { newest: 0 };
+    this.#askForCourse(newest, 0);
     const steps = stations(newest, this.#places()).filter(
       (step) => !this.#pictures.has(step) && !this.#asked.has(step),
     );
     if (steps.length === 0) return;
     for (const step of steps) this.#asked.add(step);
     this.#send({ type: "thumbnails", steps });
-    const since = this.#course.wants(newest);
+  }
+
+  #askForCourse(newest: number, every?: number): void {
+    const since = this.#course.wants(newest, every);
     if (since !== null) this.#send({ type: "course", since });
   }
 

@@ -92,7 +92,7 @@ export class View {
     this.#frames = new FrameQueue<ImageBitmap>({
       decode: ({ data, format }) => createImageBitmap(blobOf(data, format)),
       draw: (picture, frame) => this.#draw(picture, frame),
-      ack: (seq) => this.#connection.ack(seq, this.#out.take()),
+      ack: (frame) => this.#connection.ack(frame, () => this.#out.take()),
       hidden: () => document.hidden,
       schedule: nextFrame,
     });
@@ -343,6 +343,7 @@ export class View {
   #draw(picture: ImageBitmap, frame: Frame): void {
     const first = this.#drawn === null;
     this.#drawn = frame;
+    this.#out.frame();
     this.#stage.drawPicture(picture, frame);
     if (first) this.#update();
   }

@@ -93,7 +93,7 @@ describe("a view", () => {
 
   it("is not answered by a frame that another view asked for", () => {
     open();
-    model.say({ type: "frame", seq: 1, step: 0, format: "png", width: 1, height: 1 }, [new Uint8Array(1)]);
+    model.say({ type: "frame", seq: 1, step: 0, format: "png", width: 1, height: 1, ack: true }, [new Uint8Array(1)]);
     vi.advanceTimersByTime(2000);
     expect(model.types().filter((type) => type === "ready")).toHaveLength(2);
   });
@@ -173,7 +173,7 @@ describe("a view", () => {
     model.types();
     connection.close();
     connection.close();
-    connection.ack(7);
+    connection.ack({ seq: 7, ack: true });
     vi.advanceTimersByTime(20_000);
     expect(model.types()).toEqual(["bye"]);
   });
@@ -181,13 +181,24 @@ describe("a view", () => {
   it("acknowledges under its own name", () => {
     const [one, two] = [open().connection, open().connection];
     model.types();
-    two.ack(5);
+    two.ack({ seq: 5, ack: true });
     expect(model.sent[0]?.message).toEqual({ type: "ack", view: two.view, seq: 5, pull: false });
     expect(one.view).not.toBe(two.view);
     model.types();
     const move = point(1, { target: [4, 2] }, true);
-    two.ack(6, move);
+    two.ack({ seq: 6, ack: true }, () => move);
     expect(model.sent).toEqual([{ message: { type: "ack", view: two.view, seq: 6, pull: false, move }, buffers: [] }]);
+  });
+});
+
+describe("a frame that asks for no acknowledgement", () => {
+  it("is told of with the next one that does", () => {
+    const { connection } = open();
+    model.types();
+    connection.ack({ seq: 6, ack: false });
+    expect(model.sent).toEqual([]);
+    connection.ack({ seq: 5, ack: true });
+    expect(model.sent.map(({ message }) => message)).toMatchObject([{ type: "ack", seq: 6 }]);
   });
 });
 
@@ -270,7 +281,7 @@ describe("where only answers come", () => {
       { type: "ack", view: connection.view, seq: 0, pull: true },
     ]);
     model.say(aState());
-    connection.ack(3);
+    connection.ack({ seq: 3, ack: false });
     vi.advanceTimersByTime(1000);
     const asked = acks();
     expect(asked.length).toBeGreaterThan(8);
@@ -291,8 +302,8 @@ describe("where only answers come", () => {
     const { connection } = open();
     model.say(pong(7));
     model.say(aState());
-    model.say({ type: "frame", seq: 8, step: 0, format: "png", width: 1, height: 1 }, [new Uint8Array(1)]);
-    connection.ack(8);
+    model.say({ type: "frame", seq: 8, step: 0, format: "png", width: 1, height: 1, ack: true }, [new Uint8Array(1)]);
+    connection.ack({ seq: 8, ack: true });
     for (let n = 0; n < 5; n++) model.say(pong(8));
     model.types();
     vi.advanceTimersByTime(2000);
@@ -334,25 +345,46 @@ describe("pointer moves", () => {
     expect(sent.at(-1)).toEqual(point(1, { target: [100, 0] }, false));
   });
 
-  it("go with acknowledgements while frames come, and alone where these keep away", () => {
-    const move = (x: number) => out.push(point(1, { target: [x, 0] }, true));
-    move(1);
+  const move = (x: number) => {
+    out.push(point(1, { target: [x, 0] }, true));
+    frames.shift()?.();
+  };
+
+  it("go with acknowledgements at no cost", () => {
+    out.push(point(1, { target: [1, 0] }, true));
     expect(out.take()).toEqual(point(1, { target: [1, 0] }, true));
     frames.shift()?.();
     expect([sent, out.take()]).toEqual([[], null]);
+  });
+
+  it("are two for three pictures while pictures come, and four a second at least", () => {
+    const sentIn = (gap: number) => {
+      const before = sent.length;
+      for (let at = 0; at < 6000; at += 10) {
+        if (at % gap === 0) out.frame();
+        move(at);
+        vi.advanceTimersByTime(10);
+      }
+      return sent.length - before;
+    };
+    expect(sentIn(120)).toBeCloseTo((2 / 3) * 50, -1);
+    expect(sentIn(600)).toBeCloseTo(24, -1);
+    expect(sentIn(20)).toBeGreaterThan(150);
+  });
+
+  it("come at once after a rest", () => {
+    for (const _ of [1, 2, 3]) {
+      out.frame();
+      vi.advanceTimersByTime(400);
+    }
+    move(1);
+    expect(sent).toHaveLength(1);
     vi.advanceTimersByTime(40);
     move(2);
-    frames.shift()?.();
-    vi.advanceTimersByTime(50);
-    expect(sent).toEqual([]);
-    vi.advanceTimersByTime(10);
-    expect(sent).toEqual([point(1, { target: [2, 0] }, true)]);
+    expect(sent).toHaveLength(1);
     vi.advanceTimersByTime(1000);
+    expect(sent).toHaveLength(2);
     move(3);
-    frames.shift()?.();
-    vi.advanceTimersByTime(40);
-    move(4);
-    frames.shift()?.();
     expect(sent).toHaveLength(3);
   });
 

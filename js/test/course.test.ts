@@ -18,34 +18,36 @@ beforeEach(() => {
 
 describe("the course of an edit", () => {
   it("is asked for from its beginning, then only for what came since", () => {
-    expect(course.wants(0, 0)).toBeNull();
-    expect(course.wants(2, 1000)).toBe(-1);
+    expect(course.wants(0, 1000, 0)).toBeNull();
+    expect(course.wants(2, 1000, 1000)).toBe(-1);
     course.receive(answer(-1, 0, 1, 2));
-    expect(course.wants(2, 3000)).toBeNull();
-    expect(course.wants(5, 3000)).toBe(2);
+    expect(course.wants(2, 1000, 3000)).toBeNull();
+    expect(course.wants(5, 1000, 3000)).toBe(2);
     course.receive(answer(2, 3, 4, 5));
     expect(course.steps).toEqual([0, 1, 2, 3, 4, 5]);
   });
 
   it("is not asked for again while an answer is due, nor more often than anybody can see", () => {
-    expect(course.wants(2, 1000)).toBe(-1);
-    expect(course.wants(9, 1900)).toBeNull();
+    expect(course.wants(2, 1000, 1000)).toBe(-1);
+    expect(course.wants(9, 1000, 1900)).toBeNull();
     course.receive(answer(-1, 0, 1, 2));
-    expect(course.wants(9, 1950)).toBe(2);
+    expect(course.wants(9, 1000, 1950)).toBeNull();
+    expect(course.wants(9, 0, 1950)).toBe(2);
     course.receive(answer(2, 3));
-    expect(course.wants(9, 2000)).toBeNull();
+    expect(course.wants(9, 1000, 2000)).toBeNull();
+    expect(course.wants(9, 1000, 2950)).toBe(3);
   });
 
   it("is asked for again where the answer was lost", () => {
-    course.wants(2, 0);
-    expect(course.wants(2, 10_000)).toBe(-1);
+    course.wants(2, 1000, 0);
+    expect(course.wants(2, 1000, 10_000)).toBe(-1);
   });
 
   it("is forgotten when the edit becomes shorter, and a late answer does not bring it back", () => {
-    course.wants(9, 0);
+    course.wants(9, 1000, 0);
     course.receive(answer(-1, 0, 4, 9));
-    expect(course.wants(12, 1000)).toBe(9);
-    expect(course.wants(3, 2000)).toBe(-1);
+    expect(course.wants(12, 1000, 1000)).toBe(9);
+    expect(course.wants(3, 1000, 2000)).toBe(-1);
     course.receive(answer(9, 10, 11, 12));
     expect(course.last).toBe(-1);
     course.receive(answer(-1, 0, 3));
@@ -53,7 +55,7 @@ describe("the course of an edit", () => {
   });
 
   it("knows the way of each point by its id", () => {
-    course.wants(2, 0);
+    course.wants(2, 1000, 0);
     course.receive(answer(-1, 0, 2));
     expect(course.ways.get(3)).toEqual([
       [0, 0],

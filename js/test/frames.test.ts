@@ -22,6 +22,7 @@ const frame = (seq: number): Frame => ({
   format: "jpeg",
   width: 1,
   height: 1,
+  ack: true,
   data: new Uint8Array(1),
 });
 const settle = () => new Promise<void>((resolve) => setTimeout(resolve));
@@ -48,7 +49,7 @@ beforeEach(() => {
         });
       }),
     draw: (_, { seq }) => drawn.push(seq),
-    ack: (seq) => acked.push(seq),
+    ack: ({ seq }) => acked.push(seq),
     hidden: () => hidden,
     schedule: (draw) => repaint.push(draw),
   });

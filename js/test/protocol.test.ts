@@ -70,7 +70,7 @@ describe("the golden messages", () => {
 });
 
 describe("reading a message", () => {
-  const frame = { type: "frame", seq: 1, step: 0, format: "png", width: 2, height: 2 };
+  const frame = { type: "frame", seq: 1, step: 0, format: "png", width: 2, height: 2, ack: true };
   const bytes = [new Uint8Array(4)];
 
   it("takes buffers as any kind of view", () => {

@@ -23,7 +23,7 @@ const emit = (message, buffers = []) => {
 };
 kernel.put = (changes) => emit(Object.assign(state, changes));
 kernel.frame = (step, number = ++seq) =>
-  emit({ type: "frame", seq: number, step, format: "png", width: 64, height: 64 }, [bytes(window.pictures[step])]);
+  emit({ type: "frame", seq: number, step, format: "png", width: 64, height: 64, ack: true }, [bytes(window.pictures[step])]);
 
 const answers = {
   ready: () => (emit(state), kernel.frame(20)),

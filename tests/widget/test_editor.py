@@ -350,6 +350,20 @@ def test_press_and_pull_is_one_edit_with_frames_on_the_way(make):
     page.wait_for(lambda p: p.of("state")[-1]["points"] == [])
 
 
+def test_a_move_that_goes_with_an_acknowledgement_moves_the_target(make):
+    editor = make()
+    page = Page(editor)
+    page.say("ready", view="page")
+    page.say("point", id=1, handle=[30, 30], target=[31, 30], pulling=True)
+    move = {"type": "point", "id": 1, "target": [36, 32], "pulling": True}
+    page.say("ack", view="page", seq=1, pull=False, move=move)
+    page.wait_for(lambda p: [36, 32] in [point["target"] for state in p.of("state")[-1:] for point in state["points"]])
+    page.say("ack", view="page", seq=1, pull=False, move={**move, "target": [900, 2]})
+    page.wait_for(lambda p: p.of("notice"))
+    assert "the target of point 1 is outside" in page.of("notice")[-1]["text"]
+    assert page.of("state")[-1]["points"][0]["target"] == [36, 32]
+
+
 def test_a_page_that_acknowledges_nothing_is_not_flooded(make, monkeypatch):
     monkeypatch.setattr(stream, "SLOW_CLOCK", 3600)
     editor = make(config=NEVER)

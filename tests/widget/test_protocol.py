@@ -60,7 +60,7 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         (protocol.export_message("gif", "a.gif", "image/gif"), [b"x"]),
         (protocol.export_message("code", "a.py", "text/x-python", "1 + 1"), []),
         (protocol.exporting_message("gif", 0.5), []),
-        (protocol.frame_message(1, 2, "jpeg", SIZE), [b"x"]),
+        (protocol.frame_message(1, 2, "jpeg", SIZE, True), [b"x"]),
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),
         (protocol.notice_message("no"), []),
@@ -99,7 +99,10 @@ def test_a_mask_survives_the_way_to_the_page_and_back():
         ({"type": "ack", "view": "a", "seq": "3", "pull": True}, "seq is '3'"),
         ({"type": "ack", "view": "a", "seq": 3}, "'ack' needs the field 'pull'"),
         ({"type": "ack", "view": "a", "seq": 3, "pull": True, "move": {"id": 1}}, "'ack' needs the field 'pulling'"),
-        ({"type": "ack", "view": "a", "seq": 3, "pull": True, "move": "left"}, "a move is 'left'; it must be an object"),
+        (
+            {"type": "ack", "view": "a", "seq": 3, "pull": True, "move": "left"},
+            "a move is 'left'; it must be an object",
+        ),
         (
             {"type": "point", "id": 1, "handle": [1, 2], "target": [99, 2], "pulling": True},
             "target of point 1 is outside",

@@ -12,7 +12,7 @@ from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Moment, Snapshot
 from draggan_widget.widget import stream as stream_module
-from draggan_widget.widget.stream import LOST_AFTER, SLOW_CLOCK, WINDOW, FrameStream, encode
+from draggan_widget.widget.stream import ASK_EVERY, LOST_AFTER, ON_TIME, SLOW_CLOCK, WINDOW, FrameStream, encode
 
 
 @pytest.fixture
@@ -132,6 +132,60 @@ def test_acknowledgements_may_come_in_any_order_and_one_stands_for_those_before_
     stream.offer(snapshots[5])
     stream.offer(snapshots[6])
     assert frames(sent) == [0, 1, 2, 3, 5, 6]
+
+
+def asking(sent):
+    """Steps of the frames that ask for an acknowledgement."""
+    return [message["step"] for message, _ in sent if message["type"] == "frame" and message["ack"]]
+
+
+@pytest.fixture
+def fast(stream, sent, snapshots, clock):
+    """The stream on a line that took a tenth of a second for its first frame, and that frame's time."""
+    stream.offer(snapshots[0])
+    clock.now += 0.1
+    stream.acknowledge("a", 1)
+    return stream
+
+
+def test_on_a_fast_line_an_acknowledgement_is_asked_for_now_and_then(fast, sent, snapshots, clock):
+    for snapshot in snapshots[1:]:
+        fast.offer(snapshot)
+        if sent[-1][0]["ack"]:
+            clock.now += 0.04
+            fast.acknowledge("a", sent[-1][0]["seq"])
+            clock.now += 0.06
+        else:
+            clock.now += 0.1
+    assert frames(sent) == list(range(8))
+    assert asking(sent) == [0, 4]
+    fast.offer(settled(snapshots[-1]))
+    assert asking(sent) == [0, 4, 7], "a settled picture is to be there for certain"
+
+
+def test_while_one_is_overdue_no_more_frames_go_than_on_a_slow_line(fast, sent, snapshots, clock):
+    clock.now += ASK_EVERY
+    for snapshot in snapshots[1:6]:
+        fast.offer(snapshot)  # the first of them asks
+        clock.now += 0.12
+    assert frames(sent) == [0, 1, 2, 3]
+    assert asking(sent) == [0, 1]
+    clock.now += SLOW_CLOCK
+    fast.offer(snapshots[6])
+    assert asking(sent) == [0, 1, 6], "what goes on the slow clock asks again, for the question may be lost"
+    fast.acknowledge("a", 5)
+    fast.offer(snapshots[7])
+    assert frames(sent) == [0, 1, 2, 3, 6, 7]
+
+
+def test_a_line_that_becomes_slow_is_asked_with_every_frame(fast, sent, snapshots, clock):
+    clock.now += ASK_EVERY
+    fast.offer(snapshots[1])
+    clock.now += ON_TIME + 0.1
+    fast.acknowledge("a", 2)
+    for snapshot in snapshots[2:]:
+        fast.offer(snapshot)
+    assert frames(sent) == asking(sent) == [0, 1, 2, 3]
 
 
 def test_nothing_is_made_for_nobody_and_a_view_that_comes_gets_the_newest(stream, sent, rendered, snapshots, clock):
