@@ -505,6 +505,8 @@ class DragGAN(EditTraits):
 
     def _put_point(self, point: protocol.Point) -> None:
         self._session.put_point(point.id, handle=point.handle, target=point.target, pulling=point.pulling)
+        if point.start:
+            self._session.start(by_view=True)
 
     def _choose(self, name: str) -> None:
         """A listed model, chosen in the page. What else a message may name is looked up nowhere."""

@@ -37,12 +37,13 @@ class Sign:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A new point, or what changes of a known one; ``pulling`` while the pointer is down."""
+    """A new point, or what changes of a known one; ``pulling`` while the pointer is down. Then perhaps a start."""
 
     id: int
     handle: XY | None
     target: XY | None
     pulling: bool
+    start: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,7 +236,7 @@ def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
     handle, target = (
         _position(f"the {part} of point {number}", message.get(part), resolution) for part in ("handle", "target")
     )
-    return Point(number, handle, target, bool(message["pulling"]))
+    return Point(number, handle, target, bool(message["pulling"]), bool(message.get("start")))
 
 
 def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:

@@ -226,6 +226,11 @@ export class Coalescer {
   }
 
   push(message: PageMessage): void {
+    if (message.type === "start" && this.#waiting) {
+      this.#waiting = { ...this.#waiting, start: true };
+      this.flush();
+      return;
+    }
     if (message.type !== "point" || message.id !== this.#waiting?.id) this.flush();
     if (message.type !== "point") {
       this.#send(message);

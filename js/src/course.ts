@@ -1,7 +1,7 @@
 /** The course of the edit as far as the page knows it, and what it has still to ask for. No DOM. */
 import type { CourseMessage } from "./protocol.ts";
 
-/** During a run the course is asked for so often at most, in milliseconds. */
+/** During a run the course is asked for so often at most, in milliseconds, and not before. */
 const EVERY = 1000;
 /** After this an answer is no longer waited for. */
 const PATIENCE = 4000;
@@ -50,6 +50,7 @@ export class Course {
    */
   wants(newest: number, every: number = EVERY, now = Date.now()): number | null {
     if (newest < this.last) this.forget();
+    if (every > 0 && this.#askedAt === Number.NEGATIVE_INFINITY) this.#askedAt = now; // first of all the first picture
     const waiting = this.#asked !== null && now - this.#asked.at < PATIENCE;
     if (newest <= this.last || newest === 0 || waiting || now - this.#askedAt < every) return null;
     this.#asked = { since: this.last, at: now };

@@ -191,6 +191,8 @@ export interface PointMessage {
   readonly handle?: Xy;
   readonly target?: Xy;
   readonly pulling: boolean;
+  /** Then start, in the same message. */
+  readonly start?: true;
 }
 
 /** The frame `seq` was drawn (0: none yet); with `pull`, what is new is asked for; `move` is what else has happened. */

@@ -408,6 +408,11 @@ describe("pointer moves", () => {
     out.push({ type: "start" });
     out.push(point(1, { target: [2, 0] }, true));
     out.push(point(2, { target: [3, 0] }, false));
-    expect(sent.map((message) => ("id" in message ? message.id : message.type))).toEqual([1, "start", 1, 2]);
+    expect(sent.map((message) => ("id" in message ? message.id : message.type))).toEqual([1, 1, 2]);
+    expect(sent[0]).toEqual({ ...point(1, { handle: [9, 9], target: [1, 0] }, true), start: true });
+    out.push({ type: "start" });
+    out.push(point(2, { target: [3, 0] }, true));
+    out.push({ type: "stop" });
+    expect(sent.slice(3)).toEqual([{ type: "start" }, point(2, { target: [3, 0] }, true), { type: "stop" }]);
   });
 });

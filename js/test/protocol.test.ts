@@ -14,6 +14,7 @@ const made: PageMessage[] = [
   { type: "ping", view },
   { type: "bye", view },
   point(1, { handle: [99.5, 124.5], target: [103.25, 123.25] }, true),
+  { ...point(1, { handle: [99.5, 124.5], target: [102, 124.5] }, true), start: true },
   point(1, { target: [140, 118.75] }, true),
   point(1, { target: [140, 118.75] }, false),
   point(1, {}, false),
