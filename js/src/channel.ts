@@ -215,6 +215,7 @@ export class Coalescer {
   readonly #send: (message: PageMessage) => void;
   readonly #schedule: (flush: () => void) => void;
   #waiting: PointMessage | null = null;
+  #scheduled = false;
   #movedAt = Number.NEGATIVE_INFINITY;
   #frameAt = Number.NEGATIVE_INFINITY;
   /** Milliseconds between two pictures. */
@@ -236,10 +237,12 @@ export class Coalescer {
       this.#send(message);
       return;
     }
-    const first = this.#waiting === null;
     this.#waiting = { ...this.#waiting, ...message };
     if (!message.pulling) this.flush();
-    else if (first) this.#schedule(() => this.#flushInTime());
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#schedule(() => this.#flushInTime());
+    }
   }
 
   /** A picture was drawn. */
@@ -263,8 +266,12 @@ export class Coalescer {
     const flowing = now - this.#frameAt < FLOWING;
     const due = this.#movedAt + (flowing ? Math.min(Math.max(MOVE_EVERY, 1.5 * this.#gap), MOVE_SELDOM) : MOVE_EVERY);
     // By a timer, not with the next animation frame: to ask for one makes the browser paint.
-    if (this.#waiting && now < due) setTimeout(() => this.#flushInTime(), due - now);
-    else this.flush();
+    if (this.#waiting && now < due) {
+      setTimeout(() => this.#flushInTime(), due - now);
+      return;
+    }
+    this.#scheduled = false;
+    this.flush();
   }
 
   flush(): void {
