@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
@@ -34,6 +35,14 @@ BUSY = {"awaits": "import asyncio; await asyncio.sleep(6)", "blocks": "import ti
 """What may keep the kernel from hearing that *Stop* was pressed."""
 STATUS = "editor._session.latest.status"
 """What the edit is doing, asked in the kernel: at the end of a busy cell, whether *Stop* was heard before it."""
+
+
+def wait_for_output(page: Page, run: Callable[[], str], said: str, timeout: float = 10) -> None:
+    """Calls ``run`` again and again until it gives ``said``."""
+    deadline = time.monotonic() + timeout
+    while (found := run().strip()) != said:
+        assert time.monotonic() < deadline, f"{found!r} instead of {said!r}"
+        page.wait_for_timeout(50)
 
 
 class Lab:
@@ -168,10 +177,7 @@ class Notebook:
 
     def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
         """Runs code in the kernel again and again until it prints ``said``."""
-        deadline = time.monotonic() + timeout
-        while (found := self.execute(code)[0].strip()) != said:
-            assert time.monotonic() < deadline, f"{found!r} instead of {said!r}"
-            self.page.wait_for_timeout(50)
+        wait_for_output(self.page, lambda: self.execute(code)[0], said, timeout)
 
     def set_theme(self, name: str) -> None:
         """ "JupyterLab Light" or "JupyterLab Dark"."""

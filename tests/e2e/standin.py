@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from host import EDITOR, STATUS, Editor, Lab
+from host import EDITOR, STATUS, Editor, Lab, wait_for_output
 
 HERE = Path(__file__).parent
 
@@ -35,6 +35,10 @@ class Standin:
     def run(self, code: str, cell: int = 1) -> str:
         """Run a cell, and wait for its end; what it printed."""
         return self.page.evaluate("([cell, code]) => host.run(cell, code)", [cell, code])
+
+    def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
+        """Runs code in a cell of its own again and again until it prints ``said``."""
+        wait_for_output(self.page, lambda: self.run(code, 2), said, timeout)
 
     def occupy(self, code: str) -> None:
         """Begin a cell that takes its time; ``wait_for_cell`` waits for its end."""

@@ -137,7 +137,7 @@ def test_keys_in_a_field_stay_there_and_those_of_a_slider_too(vscode):
         vscode.page.wait_for_timeout(40)
     expect(slider).to_have_value("0.85")
     assert vscode.keys == []
-    assert vscode.run("print(editor.seed, editor.truncation)", 2).split() == ["17", "0.85"]
+    vscode.wait_for_output("print(editor.seed, editor.truncation)", "17 0.85")
 
 
 def test_keys_that_the_widget_does_not_use_are_the_notebooks(vscode):
