@@ -92,7 +92,7 @@ class Film:
             self.page.wait_for_timeout(100)
             self.shown[frame] = pixels(self.canvas)
 
-    def shows(self, frame, timeout=1):
+    def shows(self, frame, timeout=5):
         wait_for(self.canvas, lambda picture: np.abs(picture - self.shown[frame]).mean() < 0.1, timeout)
 
     def wait_until(self, condition, timeout=20):
@@ -301,7 +301,7 @@ def test_a_page_that_comes_later_shows_the_frame_that_was_left(film, lab):
     again = Film(notebook, notebook.page.locator(f"{OUTPUT} canvas").first)
     assert again.frame == 2
     again.shown = film.shown
-    again.shows(2, timeout=5)
+    again.shows(2)
 
 
 def test_the_split_between_before_and_after_follows_the_pointer(lab):
