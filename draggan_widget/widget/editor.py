@@ -459,7 +459,7 @@ class DragGAN(EditTraits):
             case protocol.Ack(view, seq, pull, move):
                 if move is not None:
                     self._put_point(move)
-                self._stream.acknowledge(view, seq)
+                self._stream.acknowledge(view, seq, pull=pull)
                 if pull and not self._post.collect(view):
                     session.show(self._welcome)
                 self._catch_up()

@@ -65,6 +65,7 @@ class FrameStream:
         self._seq = 0
         self._acked = 0
         self._asked = 0
+        self._pulled = False
         self._asked_at = 0.0
         self._sent_at = 0.0
         self._under_way: dict[int, float] = {}
@@ -105,8 +106,8 @@ class FrameStream:
         with self._lock:
             self._views.clear()
 
-    def acknowledge(self, view: str, seq: int) -> None:
-        """A view has drawn a frame."""
+    def acknowledge(self, view: str, seq: int, *, pull: bool = False) -> None:
+        """A view has drawn a frame; with ``pull`` it asks for the next one, and of those in between it sees none."""
         with self._lock:
             if view in self._views:  # what a view that has left still had under way does not bring it back
                 self._views[view] = time.monotonic()
@@ -115,6 +116,9 @@ class FrameStream:
                 self.way = time.monotonic() - sent_at
             self._under_way = {each: at for each, at in self._under_way.items() if each > seq}
             self._acked = max(self._acked, min(seq, self._seq))
+            self._pulled = pull
+            if self._acked >= self._asked:
+                self._acked = self._seq  # nobody was asked for those since
 
     @property
     def pace(self) -> float:
@@ -170,7 +174,7 @@ class FrameStream:
             self._send_frame(snapshot)
 
     def _fast(self) -> bool:
-        return 0 < self.way <= ON_TIME
+        return 0 < self.way <= ON_TIME and not self._pulled
 
     def _free(self) -> bool:
         """Whether another frame may go: it will not queue up, as far as is known."""

@@ -188,6 +188,26 @@ def test_a_line_that_becomes_slow_is_asked_with_every_frame(fast, sent, snapshot
     assert frames(sent) == asking(sent) == [0, 1, 2, 3]
 
 
+def test_a_picture_that_settles_when_the_line_has_become_slow_does_not_wait_for_an_answer_that_nobody_owes(
+    fast, sent, snapshots, clock
+):
+    clock.now += ASK_EVERY
+    for snapshot in snapshots[1:4]:
+        fast.offer(snapshot)  # the first of them asks
+        clock.now += 0.1
+    fast.acknowledge("a", 2)
+    assert fast.way > ON_TIME
+    fast.offer(settled(snapshots[4]))
+    assert frames(sent) == [0, 1, 2, 3, 4]
+
+
+def test_for_a_view_that_asks_no_more_is_made_than_it_sees(fast, sent, snapshots, clock):
+    fast.acknowledge("a", 1, pull=True)
+    for snapshot in snapshots[1:]:
+        fast.offer(snapshot)
+    assert frames(sent) == asking(sent) == [0, 1, 2]
+
+
 def test_nothing_is_made_for_nobody_and_a_view_that_comes_gets_the_newest(stream, sent, rendered, snapshots, clock):
     stream.left("a")
     for snapshot in snapshots:
