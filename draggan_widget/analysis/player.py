@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +36,27 @@ class Player(anywidget.AnyWidget):
     said = traitlets.List([0]).tag(sync=True)
     """By the page: of ``asked``, what it had heard when it said this; its frame; whether it plays."""
 
+    def __init__(self, **traits: Any) -> None:
+        self._turn = 0
+        self._lock = threading.RLock()  # a kernel hears its page in another thread than that of its cells
+        super().__init__(**traits)
+
     def go(self, frame: int, *, playing: bool) -> None:
         """Go to a frame, and play on from there or stay."""
-        with self.hold_sync():
+        with self._lock, self.hold_sync():
+            self._turn += 1  # before all else: from now on, what the page says is old
             self.frame, self.playing = frame, playing
         # While the kernel was busy it did not hear what the page did: the values may be old news only to the kernel.
         self.send_state(["frame", "playing"])
-        self.asked += 1  # and sent last: a page that has heard of it has heard the others
+        self.asked = self._turn  # and sent last: a page that has heard of it has heard the others
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Take what a page says, but not the frames of a film that went on until it heard of ``go``."""
-        heard, *at = sync_data.get("said", self.said)
-        if heard != self.asked:
-            sync_data = {name: value for name, value in sync_data.items() if name not in AT}
-        elif "said" in sync_data:
-            # What is set here is echoed to the page, so no name is added.
-            sync_data = sync_data | {name: now for name, now in zip(AT, at, strict=True) if name in sync_data}
-        super().set_state(sync_data)
+        with self._lock:
+            heard, *at = sync_data.get("said", self.said)
+            if heard != self._turn:
+                sync_data = {name: value for name, value in sync_data.items() if name not in AT}
+            elif "said" in sync_data:
+                # What is set here is echoed to the page, so no name is added.
+                sync_data = sync_data | {name: now for name, now in zip(AT, at, strict=True) if name in sync_data}
+            super().set_state(sync_data)

@@ -177,6 +177,16 @@ def test_frames_that_a_page_played_before_it_heard_of_another_are_not_taken(hist
     assert (played.frame, player.playing) == (1, True)
 
 
+def test_nothing_that_a_page_says_comes_between_a_frame_that_is_asked_for_and_its_telling(history):
+    played = replay(history)
+    _, player = played.widget().children
+    played.play()
+    # As where the page is heard in another thread, which runs while this one is at it.
+    player.observe(lambda _: player.set_state({"frame": 2, "said": [1, 2, True]}), "playing")
+    played.show(4)
+    assert (played.frame, player.playing) == (4, False)
+
+
 def test_the_slider_names_the_steps(history):
     played = replay(history)
     assert played.widget().children[1].labels[:2] == ["step 0", "step 1"]
