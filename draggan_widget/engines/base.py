@@ -1,0 +1,123 @@
+"""What an engine is: a method that turns points and a mask into another latent, step by step or in one go.
+
+An ``Engine`` names a method and its settings. ``bind`` looks up once all that it needs of a model and returns a
+``Bound``, which does the work. The state of an edit is an ``Edit``; what a method remembers besides, between two steps,
+is its *memory*: an immutable value of its own, which the rest of the house carries along and never looks into.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from draggan_widget.engines.edit import XY, Edit
+    from draggan_widget.generators import Generator
+
+M = TypeVar("M")
+"""What an engine remembers between two steps."""
+Verdict = Literal["arrived", "near", "stalled", "capped"]
+VERDICTS: tuple[Verdict, ...] = ("arrived", "near", "stalled", "capped")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step(Generic[M]):
+    """What one step of an engine left."""
+
+    edit: Edit
+    memory: M
+    loss: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Terms of what was minimised, by name; empty where nothing was."""
+    report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What else there is to say, for people: plain numbers and texts by name."""
+
+
+class Bound(abc.ABC, Generic[M]):
+    """A method on one model, with its settings. It belongs to the thread that drags."""
+
+    def __init__(self, model: Generator, settings: Any) -> None:
+        self.model = model
+        self.settings = settings
+
+    @abc.abstractmethod
+    def begin(self, edit: Edit) -> M:
+        """Return the memory at the first step from ``edit``, which may be one that another engine has brought here."""
+
+    @abc.abstractmethod
+    def advance(self, edit: Edit, memory: M, at_most: int | None = 1) -> list[Step[M]]:
+        """Return the next steps, at least one and up to ``at_most``; the last is the first with a verdict.
+
+        :param at_most: None for as many as are worth taking together on the model's device.
+        :raises ValueError: without points. :raises draggan_widget.engines.DivergedError: if the very next step is not
+            finite.
+        """
+
+    @abc.abstractmethod
+    def verdict(self, edit: Edit, memory: M) -> Verdict | None:
+        """Return why the run is over, or None while it is not.
+
+        "arrived": all handles are at their targets. "near": no step brings them nearer, and little is left.
+        "stalled": no step brings them nearer, and it falls short. "capped": the largest number of steps is done.
+        """
+
+    def place(self, handle: XY) -> XY:
+        """Return where the method can have a handle that somebody set: there, or on the nearest whole pixel say."""
+        return handle
+
+    def adapt(self, before: Edit, after: Edit, memory: M) -> M:  # noqa: ARG002 - what changed, for those who care
+        """Return the memory for ``after``, in which points, mask or latent differ from ``before``.
+
+        ``memory`` is that of ``before``, and may be of the same method with other settings. Also called with
+        ``after`` the very same as ``before``: then a new run begins.
+        """
+        return self.begin(after)
+
+    def pack(self, memory: M) -> tuple[dict[str, Tensor], dict[str, Any]]:  # noqa: ARG002
+        """Return the memory as tensors by name and values that JSON can hold, without what the edit has."""
+        return {}, {}
+
+    def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> M:  # noqa: ARG002
+        """Return the memory again; steps from it are those that would have followed.
+
+        :raises ValueError: if something is missing or does not fit the edit or the model.
+        """
+        return self.begin(edit)
+
+    def compact(self, memory: M) -> Any:
+        """Return the memory in a form that a history of thousands of steps can keep."""
+        return memory
+
+    def expand(self, edit: Edit, kept: Any) -> M:  # noqa: ARG002
+        """Return the memory again that ``compact`` made ``kept`` of."""
+        memory: M = kept
+        return memory
+
+    def confidence(self, edit: Edit, memory: M) -> dict[int, float]:  # noqa: ARG002
+        """Return how surely each point's content was found, 0 … 1, by id; nothing where that is not known."""
+        return {}
+
+
+class Engine(abc.ABC):
+    """A method: its name, its settings, and how it is bound to a model."""
+
+    name: ClassVar[str]
+    """By which it is chosen, in Python, in files and on the page."""
+    help: ClassVar[str]
+    """A line about it for people."""
+    Settings: ClassVar[type]
+    """A frozen dataclass with ``replace``, ``to_dict`` and ``from_dict``; no two engines share one."""
+
+    @abc.abstractmethod
+    def bind(self, model: Generator, settings: Any) -> Bound[Any]:
+        """Return the method on a model.
+
+        :raises ValueError: in one sentence, if the model cannot serve it, or not with these settings.
+        """
+
+    def defaults(self, model: Generator) -> Any:  # noqa: ARG002
+        """Return the settings that suit a model best."""
+        return self.Settings()

@@ -1,0 +1,91 @@
+"""The edit that every engine understands: a latent, where it began, points, a mask, and how many steps were done."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+XY = tuple[float, float]
+"""A position in picture pixels: x to the right, y down, pixel centres at integers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EditPoint:
+    """One handle and its target."""
+
+    id: int
+    handle: XY
+    """Where the handle is now."""
+    target: XY
+    start: XY
+    """Where somebody put the handle."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Edit:
+    """An edit at one time, as an immutable value. It holds nothing that only one engine understands.
+
+    Two edits share what is the same in both, so comparing with ``is`` says what has changed.
+    """
+
+    latent: Tensor
+    """Of the model's own shape, detached; for a StyleGAN ``ws`` (1, num_ws, w_dim)."""
+    origin: Tensor
+    """The latent that the edit began from."""
+    points: tuple[EditPoint, ...] = ()
+    mask: np.ndarray | None = None
+    """(H, W) numbers 0 … 1, 1 = may move; None = everything may."""
+    step: int = 0
+    """Steps done since the edit began."""
+    held: np.ndarray | None = None
+    """Directions of the latent, one a row, that no step may use; None for none."""
+    wish: np.ndarray | None = None
+    """A change of the latent that is asked for beside the points; None for none."""
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The numbers of the points, in the order of ``handles``."""
+        return tuple(point.id for point in self.points)
+
+    @property
+    def handles(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y), where the handles are now."""
+        return _positions([point.handle for point in self.points])
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y)."""
+        return _positions([point.target for point in self.points])
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(N,) picture pixels that each handle has still to go."""
+        return np.asarray(np.linalg.norm(self.targets - self.handles, axis=1))
+
+    def point(self, number: int) -> EditPoint:
+        """Return the point of that id. :raises ValueError: if there is none."""
+        for point in self.points:
+            if point.id == number:
+                return point
+        raise ValueError(f"there is no point {number}; there are {list(self.ids)}")
+
+    def with_point(self, point: EditPoint) -> Edit:
+        """Return the edit with ``point`` in the place of the one of its id, or added where there is none."""
+        if point.id not in self.ids:
+            return dataclasses.replace(self, points=(*self.points, point))
+        points = tuple(point if each.id == point.id else each for each in self.points)
+        return dataclasses.replace(self, points=points)
+
+    def without_point(self, number: int) -> Edit:
+        """Return the edit without that point. :raises ValueError: if there is none of that id."""
+        gone = self.point(number)
+        return dataclasses.replace(self, points=tuple(each for each in self.points if each is not gone))
+
+
+def _positions(positions: list[Any]) -> np.ndarray:
+    return np.array(positions, dtype=np.float64).reshape(-1, 2)
