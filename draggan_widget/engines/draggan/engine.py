@@ -91,7 +91,10 @@ class BoundDragGAN(Bound[DragState]):
                 state = add_point(self.model, state, point.id, point.handle, point.target)
                 continue
             old = before.point(point.id)
-            if point.handle != old.handle:
+            if point is old:
+                continue
+            # A handle that was put where it is already is on other content all the same: the content moved on.
+            if point.handle != old.handle or point.target == old.target:
                 state = move_handle(self.model, state, point.id, point.handle)
             if point.target != old.target:
                 state = move_target(state, point.id, point.target)

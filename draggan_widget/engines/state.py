@@ -1,0 +1,204 @@
+"""A drag under way: a bound engine, the edit, and what the engine remembers, as one immutable value."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from draggan_widget.dragging.points import check_mask, check_ws, check_xy
+from draggan_widget.engines.base import Bound, Verdict
+from draggan_widget.engines.edit import Edit, EditPoint
+from draggan_widget.engines.registry import engine_of
+
+if TYPE_CHECKING:
+    from draggan_widget.generators import Generator
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class State:
+    """The latent after some steps of an engine, and where the handles are in its picture.
+
+    Every change gives another state; this one stays as it is and can be gone on from as well.
+    """
+
+    bound: Bound[Any]
+    edit: Edit
+    memory: Any
+    loss: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The terms that were minimised in the step that led here; empty at the start."""
+    report: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What else the engine says of that step."""
+
+    @classmethod
+    def begin(cls, model: Generator, latent: Tensor | np.ndarray, settings: Any = None) -> State:
+        """Return the state before the first step, without points.
+
+        :param latent: for a StyleGAN ``ws`` (1, num_ws, w_dim). :param settings: of any engine, which chooses it;
+            None for the model's own.
+        :raises ValueError: for a latent that the model does not have, or if the engine cannot serve the model.
+        :raises TypeError: for what holds no numbers or is no engine's settings.
+        """
+        settings = model.drag_config if settings is None else settings
+        bound = engine_of(settings).bind(model, settings)
+        edit = Edit(origin := check_ws(model, latent), origin)
+        return cls(bound, edit, bound.begin(edit))
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Generator:
+        """Whose latent this is."""
+        return self.bound.model
+
+    @property
+    def config(self) -> Any:
+        """The settings of the engine."""
+        return self.bound.settings
+
+    @property
+    def ws(self) -> Tensor:
+        """The latent, detached; for a StyleGAN (1, num_ws, w_dim)."""
+        return self.edit.latent
+
+    @property
+    def w0(self) -> Tensor:
+        """The latent that the drag began with."""
+        return self.edit.origin
+
+    @property
+    def points(self) -> tuple[EditPoint, ...]:
+        """The points, in the order of ``handles``."""
+        return self.edit.points
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The numbers of the points."""
+        return self.edit.ids
+
+    @property
+    def handles(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y): where the handles are now."""
+        return self.edit.handles
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(N, 2) picture pixels (x, y)."""
+        return self.edit.targets
+
+    @property
+    def distances(self) -> np.ndarray:
+        """(N,) picture pixels that each handle has still to go."""
+        return self.edit.distances
+
+    @property
+    def step(self) -> int:
+        """Steps done since the drag began."""
+        return self.edit.step
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Why the run is over: "arrived", "near", "stalled" or "capped"; None while it is not."""
+        return self.bound.verdict(self.edit, self.memory) if self.edit.points else None
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def add_point(self, number: int, handle: Any, target: Any) -> State:
+        """Return the state with a further point; positions are picture pixels (x, y).
+
+        :raises ValueError: for an id that is taken or no whole number, or a position that is outside the picture.
+        """
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise ValueError(f"the id of a point is {number!r}; it must be a whole number")
+        if number in self.ids:
+            raise ValueError(f"there is a point {number} already; give the new one another id")
+        start = self._placed(number, handle)
+        end = check_xy(f"the target of point {number}", target, self.model.resolution)
+        return self._changed(self.edit.with_point(EditPoint(number, start, end, start)))
+
+    def move_handle(self, number: int, handle: Any) -> State:
+        """Return the state with that point on other content. :raises ValueError: as ``add_point``, or if it is unknown."""
+        point = self.edit.point(number)
+        start = self._placed(number, handle)
+        return self._changed(self.edit.with_point(EditPoint(number, start, point.target, start)))
+
+    def move_target(self, number: int, target: Any) -> State:
+        """Return the state with that point pulled elsewhere. :raises ValueError: as ``move_handle``."""
+        point = self.edit.point(number)
+        end = check_xy(f"the target of point {number}", target, self.model.resolution)
+        if end == point.target:
+            return self.begin_run()
+        return self._changed(self.edit.with_point(dataclasses.replace(point, target=end)))
+
+    def remove_point(self, number: int) -> State:
+        """Return the state without that point. :raises ValueError: if there is none of that id."""
+        return self._changed(self.edit.without_point(number))
+
+    def with_mask(self, mask: Any) -> State:
+        """Return the state with another mask (H, W), 1 = may move, or with None: everything may.
+
+        :raises ValueError: for another shape, NaN, or numbers outside 0 … 1. :raises TypeError: if it holds no numbers.
+        """
+        return self._changed(dataclasses.replace(self.edit, mask=check_mask(mask, self.model.resolution)))
+
+    def with_config(self, settings: Any) -> State:
+        """Return the state with other settings, of this engine or another, which then takes over with a new memory.
+
+        :raises ValueError: if the engine cannot serve the model with them. :raises TypeError: if they are no engine's.
+        """
+        if settings == self.config and type(settings) is type(self.config):
+            return self
+        bound = engine_of(settings).bind(self.model, settings)
+        if type(settings) is type(self.config):
+            return dataclasses.replace(self, bound=bound, memory=bound.adapt(self.edit, self.edit, self.memory))
+        edit = self.edit
+        for point in edit.points:
+            edit = edit.with_point(dataclasses.replace(point, handle=bound.place(point.handle)))
+        return State(bound, edit, bound.begin(edit))
+
+    def begin_run(self) -> State:
+        """Return the state at the beginning of a new run: stalling and the cap are counted from here."""
+        return dataclasses.replace(self, memory=self.bound.adapt(self.edit, self.edit, self.memory))
+
+    def advance(self, at_most: int | None = 1) -> list[State]:
+        """Return the next states, at least one and up to ``at_most``; None for as many as the device likes at once.
+
+        :raises ValueError: without points. :raises DivergedError: if the very next step is not finite.
+        """
+        if not self.edit.points:
+            raise ValueError("there are no points to drag; add a handle and its target first")
+        steps = self.bound.advance(self.edit, self.memory, at_most)
+        return [State(self.bound, step.edit, step.memory, step.loss, step.report) for step in steps]
+
+    def steps(self, count: int) -> State:
+        """Return the state after so many steps, whether or not the handles have arrived."""
+        state = self
+        for _ in range(count):
+            (state,) = state.advance()
+        return state
+
+    def _placed(self, number: int, handle: Any) -> tuple[float, float]:
+        return self.bound.place(check_xy(f"the handle of point {number}", handle, self.model.resolution))
+
+    def _changed(self, edit: Edit) -> State:
+        return dataclasses.replace(self, edit=edit, memory=self.bound.adapt(self.edit, edit, self.memory))
+
+
+def begin_with(
+    model: Generator,
+    latent: Tensor | np.ndarray,
+    points: Sequence[tuple[int, Any, Any]],
+    mask: Any = None,
+    settings: Any = None,
+) -> State:
+    """Return the state before the first step. :param points: ``(id, handle, target)`` each.
+
+    Takes and raises what ``State.begin``, ``add_point`` and ``with_mask`` do.
+    """
+    state = State.begin(model, latent, settings)
+    for number, handle, target in points:
+        state = state.add_point(number, handle, target)
+    return state if mask is None else state.with_mask(mask)
