@@ -8,7 +8,7 @@ and those that the next step supervises are of the same latent, so a step costs 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ def step(generator: Generator, state: DragState) -> DragState:
     return dataclasses.replace(after, course=follow(state, after))
 
 
-def terminate(state: DragState) -> str | None:
+def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | None:
     """Why the run is over: "arrived", "stalled" or "capped"; None while it is not."""
     if not state.points:
         return None

@@ -120,7 +120,7 @@ class State:
         return self._changed(self.edit.with_point(EditPoint(number, start, end, start)))
 
     def move_handle(self, number: int, handle: Any) -> State:
-        """Return the state with that point on other content. :raises ValueError: as ``add_point``, or if it is unknown."""
+        """Return the state with that point on other content. :raises ValueError: as ``add_point``."""
         point = self.edit.point(number)
         start = self._placed(number, handle)
         return self._changed(self.edit.with_point(EditPoint(number, start, point.target, start)))
