@@ -40,12 +40,12 @@ def as_number(value: Any) -> float | None:
 
 
 def as_whole(value: Any) -> int | None:
-    """``value`` as an int if it is one whole number of any kind, 30.0 included, else None. See ``as_number``."""
+    """``value`` as an int if it is one whole number of any kind, else None. See ``as_number``.
+
+    30.0 is a real number and no whole one, as in Python itself; a fraction whose denominator is 1 is one.
+    """
     value = _plain(value)
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    number = as_number(value)
-    return int(number) if number is not None and number.is_integer() and number == value else None
+    return int(value) if isinstance(value, numbers.Rational) and value.denominator == 1 else None
 
 
 def shown(value: Any) -> str:

@@ -42,7 +42,7 @@ class Mirrored(traitlets.Any):
     """
 
     def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
-        super().__init__(default, allow_none=True, help=help)
+        super().__init__(default, help=help)  # it is for the check to say whether None is taken
         self._check = check
         self.tag(sync=True)
 
@@ -53,7 +53,7 @@ class Mirrored(traitlets.Any):
     def set(self, obj: Any, value: Any) -> None:
         """Assign it."""
         if obj._by_user(self.name):
-            obj._catch_up(assigning=True)
+            obj._refresh(assigning=True)
         super().set(obj, value)
 
 
@@ -70,7 +70,7 @@ class Told(Mirrored):
 
     def get(self, obj: Any, cls: Any = None) -> Any:
         """Its value."""
-        obj._catch_up()
+        obj._refresh()
         return super().get(obj, cls)
 
     def set(self, obj: Any, value: Any) -> None:
@@ -281,7 +281,7 @@ class EditTraits(anywidget.AnyWidget):
             assert self._loop is not None
             self._loop.call_soon_threadsafe(adopt)
 
-    def _catch_up(self, *, assigning: bool = False) -> None:
+    def _refresh(self, *, assigning: bool = False) -> None:
         """Adopt what the session has told, where this is the thread for it.
 
         :param assigning: whether somebody is about to assign a trait, which is then compared with what holds.
