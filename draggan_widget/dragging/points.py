@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.dragging.methods import frame_of, method_of
+from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
@@ -39,14 +40,18 @@ def make_points(points: Any, config: DragConfig, resolution: tuple[int, int]) ->
     :raises ValueError: for an id that is no whole number or given twice, or a position outside the picture.
     """
     made: list[Point] = []
+    used: set[int] = set()
     for number, handle, target in points:
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise ValueError(f"the id of a point is {number!r}; it must be a whole number")
-        if any(number == point.id for point in made):
+        whole = as_whole(number)
+        if whole is None:
+            raise ValueError(f"the id of a point is {shown(number)}; it must be a whole number")
+        number = whole
+        if number in used:
             raise ValueError(f"two points have the id {number}; give each its own")
         start = place(check_xy(f"the handle of point {number}", handle, resolution), config, resolution)
         end = check_xy(f"the target of point {number}", target, resolution)
         made.append(Point(number, start, end, start, start))
+        used.add(number)
     return tuple(made)
 
 

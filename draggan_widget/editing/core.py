@@ -44,13 +44,14 @@ class Core:
         truncation: float = 0.7,
         label: int | None = None,
         config: DragConfig | None = None,
+        speed: float | None = None,
         on_change: Callable[[Snapshot], None] = lambda snapshot: None,
         on_notice: Callable[[str], None] = lambda text: None,
         attended: Callable[[], bool] = lambda: True,
     ) -> None:
         self._model = model if isinstance(model, Model) else Model(model)
         self._config = config or self.generator.drag_config
-        self._speed: float | None = None
+        self._speed = speed
         self._on_change = on_change
         self._on_notice = on_notice
         self._attended = attended
@@ -132,13 +133,30 @@ class Core:
         """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
         return job() if self._worker.closed else self._worker.call(job)
 
+    def soon(self, job: Callable[[], None]) -> None:
+        """Run a job in the worker's thread: at once if this is that thread, or after the commands given so far."""
+        if self._worker.closed or self._worker.here:
+            job()
+        else:
+            self._worker.submit(job)
+
+    def wait_for(self, command: Future[T]) -> bool:
+        """Wait until a command is carried out. False in the worker's own thread, which must not wait for itself.
+
+        :raises Exception: the one that the command raised.
+        """
+        if self._worker.here:
+            return False
+        command.result()
+        return True
+
     def show(self, job: Callable[[], None]) -> Future[None]:
         """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
 
         def carry_out() -> None:
             try:
                 job()
-            except Exception as error:
+            except BaseException as error:
                 self._fail(error, "The picture could not be shown")
                 raise
 
@@ -221,7 +239,7 @@ class Core:
                 self._now, self._look, self._past[:], self._future[:] = before
                 self._on_notice(str(error))
                 raise
-            except Exception as error:
+            except BaseException as error:
                 self._now, self._look, self._past[:], self._future[:] = before
                 self._fail(error, "That failed and the edit is as it was before")
                 raise
@@ -290,14 +308,14 @@ class Core:
         self.latest = self._snapshot()
         try:
             self._on_change(self.latest)
-        except Exception as error:
+        except BaseException as error:  # a sys.exit() of somebody's observer, too, must not end the worker
             log.exception("the picture could not be shown")
             self._cut()
             self._failure = error
             self._status = "error"
             self._message = told("The picture could not be shown", error)
             self.latest = self._snapshot()
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BaseException):
                 self._on_change(self.latest)
             self._settle_waiting()
 

@@ -8,9 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from draggan_widget.generators import Generator, load_generator
+from draggan_widget.settings import as_whole, shown
 
 Progress = Callable[[float], None]
 """Called now and then with how much is done, 0 … 1."""
@@ -73,12 +72,13 @@ def check_label(label: Any, classes: int) -> int | None:
     """
     if classes == 0:
         if label is not None:
-            raise ValueError(f"label is {label!r}, but this generator has no classes; leave it out")
+            raise ValueError(f"label is {shown(label)}, but this generator has no classes; leave it out")
         return None
     if label is None:
         return 0
-    if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-        raise TypeError(f"label is {label!r}; it must be a whole number from 0 to {classes - 1}")
-    if not 0 <= label < classes:
-        raise ValueError(f"label is {label}; this generator has the classes 0 to {classes - 1}")
-    return int(label)
+    number = as_whole(label)
+    if number is None:
+        raise TypeError(f"label is {shown(label)}; it must be a whole number from 0 to {classes - 1}")
+    if not 0 <= number < classes:
+        raise ValueError(f"label is {shown(number)}; this generator has the classes 0 to {classes - 1}")
+    return number

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from draggan_widget.dragging import check_xy
+from draggan_widget.settings import as_whole, check_whole
 
 
 def check_points(points: Any, resolution: tuple[int, int]) -> list[dict[str, Any]]:
@@ -16,7 +17,7 @@ def check_points(points: Any, resolution: tuple[int, int]) -> list[dict[str, Any
     if isinstance(points, (str, bytes, Mapping)) or not isinstance(points, Sequence):
         raise ValueError('points must be a list of {"handle": [x, y], "target": [x, y]}')
     given = [point.get("id") for point in points if isinstance(point, Mapping) and point.get("id") is not None]
-    free = max((number for number in given if isinstance(number, int)), default=0)
+    free = max((whole for number in given if (whole := as_whole(number)) is not None), default=0)
     checked, used = [], set()
     for place, point in enumerate(points, start=1):
         if not isinstance(point, Mapping) or not {"handle", "target"} <= point.keys():
@@ -24,8 +25,7 @@ def check_points(points: Any, resolution: tuple[int, int]) -> list[dict[str, Any
         number = point.get("id")
         if number is None:
             number = free = free + 1
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"the id of point {place} is {number!r}; it must be a whole number of at least 1")
+        number = check_whole(f"the id of point {place}", number, 1)
         if number in used:
             raise ValueError(f"two points have the id {number}; give each its own, or none")
         used.add(number)

@@ -143,7 +143,7 @@ class Runs(Core):
                 run.due = 0.0 if self._speed is None else began + 1 / self._speed
                 if not self._end_if_over():
                     self._publish()
-        except Exception as error:  # whatever it is must reach the person, not end the thread
+        except BaseException as error:  # whatever it is must reach the person, not end the thread
             self._fail(error, "The step failed and the edit is as it was before")
         return None if self._run is None else 0.0
 

@@ -21,7 +21,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.dragging import XY
 from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.beginnings import Beginnings
-from draggan_widget.editing.settings import with_settings
+from draggan_widget.editing.settings import SETTINGS, with_settings
 
 
 class Session(Beginnings):
@@ -31,6 +31,7 @@ class Session(Beginnings):
         uses it.
     :param seed: of the first picture. :param truncation: of the first picture. :param label: its class; None for the
         first one, where there are classes. :param config: settings of the drag; None for the generator's own.
+    :param speed: largest number of steps a second; None for no limit.
     :param on_change: called in the worker thread with every new snapshot.
     :param on_notice: called in the worker thread with a sentence when a command could not be carried out.
     :param attended: whether anybody looks; asked in the worker thread. A run that a view started pauses when not.
@@ -140,6 +141,10 @@ class Session(Beginnings):
             self._publish()
 
         return self._command(set_settings)
+
+    def reset_settings(self) -> Future[None]:
+        """All settings as the generator has them."""
+        return self.set_settings(dict.fromkeys(SETTINGS))
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from draggan_widget.editing.history import Record, at_step
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.runs import Runs, count
 from draggan_widget.editing.script import until, written
+from draggan_widget.settings import check_whole
 
 
 class Timeline(Runs):
@@ -46,10 +47,11 @@ class Timeline(Runs):
 
         return self._command(look)
 
-    def branch(self, step: int) -> Future[None]:
-        """Go on from the moment after that step; what came after it stays reachable by undo."""
+    def branch(self, to: int) -> Future[None]:
+        """Go on from the moment after that step, 0 or more; what came after it stays reachable by undo."""
 
         def branch() -> None:
+            step = check_whole("step", to, 0)
             if step > self._now.drag.step:
                 raise ValueError(f"there is no step {step} yet; the edit has {count(self._now.drag.step)}")
             self._stop()

@@ -43,6 +43,11 @@ class Worker:
             return self._thread is None
 
     @property
+    def here(self) -> bool:
+        """Whether this is its thread."""
+        return threading.current_thread() is self._thread
+
+    @property
     def closed(self) -> bool:
         """Whether it takes no more jobs."""
         with self._lock:
@@ -62,7 +67,7 @@ class Worker:
 
     def call(self, job: Callable[[], T]) -> T:
         """Run ``job`` in the thread and wait for its result; called from the thread itself, run it at once."""
-        if threading.current_thread() is self._thread:
+        if self.here:
             return job()
         return self.submit(job).result()
 
@@ -102,7 +107,7 @@ class Worker:
     def _do_work(self) -> float | None:
         try:
             return self._work()
-        except Exception:  # a thread that died would leave everybody waiting for it for ever
+        except BaseException:  # a thread that died would leave everybody waiting for it for ever
             log.exception("the work between jobs failed")
             return None
 

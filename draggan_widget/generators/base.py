@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
+from draggan_widget.settings import as_number, as_whole, shown
 
 LARGEST_SEED = 2**32 - 1
 
@@ -88,10 +89,11 @@ class Generator(nn.Module, abc.ABC):
             raise ValueError(f"z has shape {tuple(z.shape)}; this generator takes (N, {self.z_dim})")
         if not torch.isfinite(z).all():
             raise ValueError("z holds NaN or infinite numbers; give finite ones")
-        if isinstance(truncation, bool) or not np.isfinite(truncation):
-            raise ValueError(f"truncation is {truncation!r}; it must be a finite number, usually 0.5 to 1")
+        psi = as_number(truncation)
+        if psi is None:
+            raise ValueError(f"truncation is {shown(truncation)}; it must be a finite number, usually 0.5 to 1")
         with torch.no_grad():
-            return self.map_latent(z, self._one_hot(label, z), float(truncation))
+            return self.map_latent(z, self._one_hot(label, z), psi)
 
     def _one_hot(self, label: int | Sequence[int] | None, z: Tensor) -> Tensor | None:
         if self.label_dim == 0:
@@ -265,8 +267,9 @@ def sample_map(feature_map: Tensor, xy: Tensor, resolution: tuple[int, int]) -> 
 
 def check_seed(seed: Any) -> int:
     """``seed`` as an int. :raises TypeError: if it is none. :raises ValueError: if it is not in 0 … 2³²-1."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"seed is {seed!r}; it must be a whole number from 0 to {LARGEST_SEED}")
-    if not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"seed is {seed}; it must be from 0 to {LARGEST_SEED}")
-    return int(seed)
+    number = as_whole(seed)
+    if number is None:
+        raise TypeError(f"seed is {shown(seed)}; it must be a whole number from 0 to {LARGEST_SEED}")
+    if not 0 <= number <= LARGEST_SEED:
+        raise ValueError(f"seed is {shown(number)}; it must be from 0 to {LARGEST_SEED}")
+    return number

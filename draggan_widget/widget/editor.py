@@ -36,6 +36,7 @@ from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
 from draggan_widget.editing.model import Progress
+from draggan_widget.editing.settings import SETTINGS, with_settings
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import written_whole
@@ -93,10 +94,10 @@ class DragGAN(EditTraits):
     :param config: settings of the drag; None for the generator's own.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
-    :param layout: further traits of a widget, such as ``layout``.
+    :param layout: settings by name, such as ``learning_rate=0.003``, and further traits of a widget, such as ``layout``.
     :raises FileNotFoundError: for a name that is no file and no built-in generator.
     :raises CheckpointError: for a file that cannot be taken.
-    :raises ValueError: for a seed, truncation or label out of its range, which the text names.
+    :raises ValueError: for a seed, truncation, label or setting out of its range, which the text names.
     :raises NotADirectoryError: if ``models`` is no folder.
     """
 
@@ -121,12 +122,17 @@ class DragGAN(EditTraits):
     ) -> None:
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
         self._shelf = None if models is None else Shelf(models)
+        model = _read_model(model, self._shelf, device)
+        own = config or model.generator.drag_config
+        chosen = {name: layout.pop(name) for name in SETTINGS if name in layout}
+        config, speed = with_settings(model.generator, own, None, chosen)
         self._session = Session(
-            _read_model(model, self._shelf, device),
+            model,
             seed=seed,
             truncation=truncation,
             label=label,
             config=config,
+            speed=speed,
             on_change=weakly(self._publish),
             on_notice=weakly(self._notify),
             attended=weakly(self._attended, otherwise=False),
@@ -141,7 +147,7 @@ class DragGAN(EditTraits):
         self._mask_on_page: np.ndarray | None = None
         self._model_on_page = self._session.latest.model
         self._entry = self._entry_of(self._model_on_page)
-        super().__init__(seed=seed, truncation=truncation, label=self._session.latest.moment.label, **layout)
+        super().__init__(**layout)
         # ipykernel 7.4 answers on the shell a comm last sent from, which would queue Stop behind a blocking cell.
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
@@ -160,42 +166,46 @@ class DragGAN(EditTraits):
         :raises ValueError: if there are no points.
         """
         self._need_points()
-        self._session.start()
+        self._carry_out(self._session.start())
 
     def stop(self) -> None:
         """End the run after the step in hand."""
-        self._session.stop()
+        self._carry_out(self._session.stop())
 
     def step_once(self) -> None:
         """One step. :raises ValueError: if there are no points."""
         self._need_points()
-        self._session.step_once()
+        self._carry_out(self._session.step_once())
 
     def reset(self) -> None:
         """Back to the picture the edit began with; points stay. Undo brings the edit back."""
-        self._session.reset()
+        self._carry_out(self._session.reset())
 
     def undo(self) -> None:
-        """Back by one gesture or one run."""
-        self._session.undo()
+        """Back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
+        self._carry_out(self._session.undo())
 
     def redo(self) -> None:
-        """Forward again by one gesture or one run."""
-        self._session.redo()
+        """Forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
+        self._carry_out(self._session.redo())
 
     def branch(self, step: int) -> None:
         """Go on from the moment after that step; what came after it stays reachable by undo.
 
-        :raises ValueError: if the edit has no such step.
+        :raises ValueError: if the edit has no such step. The edit and its status then stay as they are.
         """
-        self._session.branch(step).result()
+        self._carry_out(self._session.branch(step))
 
     def suggest_mask(self) -> None:
         """Take the mask that the points suggest: soft, around the ways of the handles. Undo takes it back.
 
         :raises ValueError: if there are no points.
         """
-        self._session.suggest_mask().result()
+        self._carry_out(self._session.suggest_mask())
+
+    def reset_settings(self) -> None:
+        """Take all settings as the model has them, ``speed`` included; the edit stays."""
+        self._carry_out(self._session.reset_settings())
 
     def code(self) -> str:
         """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
@@ -267,7 +277,7 @@ class DragGAN(EditTraits):
 
     @latent.setter
     def latent(self, ws: Any) -> None:
-        self._session.set_latent(check_ws(self.generator, ws))
+        self._carry_out(self._session.set_latent(check_ws(self.generator, ws)))
 
     @property
     def history(self) -> History:
@@ -286,7 +296,7 @@ class DragGAN(EditTraits):
     def config(self, config: DragConfig) -> None:
         if not isinstance(config, DragConfig):
             raise TypeError(f"config is {config!r}; give a DragConfig, such as editor.config.replace(learning_rate=…)")
-        self._session.set_config(config).result()
+        self._carry_out(self._session.set_config(config))
 
     @property
     def generator(self) -> Generator:
@@ -307,8 +317,7 @@ class DragGAN(EditTraits):
         device = next(self.generator.parameters()).device
         # Not this editor's own method: while the worker reads, nothing else must keep the editor alive.
         shelf = self._shelf
-        self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)).result()
-        self._adopt()
+        self._carry_out(self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is."""
@@ -333,8 +342,7 @@ class DragGAN(EditTraits):
             raise FileNotFoundError(said) from error
         moment = load_drag(path, found.generator)
         editor = cls(found, **options)
-        editor._session.restore(moment).result()
-        editor._adopt()
+        editor._carry_out(editor._session.restore(moment))
         return editor
 
     def snapshot(self, size: int = 512) -> Image.Image:
@@ -380,6 +388,7 @@ class DragGAN(EditTraits):
                 self._model_on_page = snapshot.model
                 self._entry = self._entry_of(snapshot.model)
                 self._send_classes()
+                self._send_schema()
             self._stream.offer(snapshot)
             # After the state: what is being painted on a picture that is no more must be dropped before.
             if snapshot.moment.mask is not self._mask_on_page:
@@ -439,6 +448,9 @@ class DragGAN(EditTraits):
     def _send_classes(self) -> None:
         self._tell(protocol.classes_message(self._model_on_page.class_names))
 
+    def _send_schema(self) -> None:
+        self._tell(protocol.schema_message(self._model_on_page))
+
     def _send_models(self) -> None:
         if self._shelf is not None:
             self._tell(protocol.models_message(builtin_names(), self._shelf.files()))
@@ -496,6 +508,8 @@ class DragGAN(EditTraits):
                 session.retruncate(value)
             case protocol.Label(value):
                 session.relabel(value)
+            case protocol.Schema():
+                self._send_schema()
             case protocol.Models():
                 session.show(self._send_models)
             case protocol.Load(name):

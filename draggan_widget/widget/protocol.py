@@ -8,17 +8,17 @@ holds an example of each, which both halves are tested on.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from draggan_widget.dragging import XY, check_xy
-from draggan_widget.editing import NO_FEEDBACK, Feedback, Record, Snapshot
+from draggan_widget.editing import NO_FEEDBACK, Feedback, Model, Record, Snapshot
 from draggan_widget.editing.export import KINDS, Kind
-from draggan_widget.editing.settings import default_settings, limits_of, settings_of
+from draggan_widget.editing.settings import SETTINGS, default_settings, limits_of, settings_of
 from draggan_widget.generators.base import check_seed
+from draggan_widget.settings import as_number, check_whole, shown
 
 MOST_THUMBNAILS = 200
 
@@ -70,7 +70,18 @@ class Remove:
 class Command:
     """A button without arguments."""
 
-    name: Literal["start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"]
+    name: Literal[
+        "start",
+        "stop",
+        "step_once",
+        "reset",
+        "undo",
+        "redo",
+        "before",
+        "suggest_mask",
+        "cancel_export",
+        "reset_settings",
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,6 +122,11 @@ class Settings:
     """Other settings from the next step on; None is the generator's own. Which values are good the edit says."""
 
     values: dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Schema:
+    """What settings are there? The drawer is being opened."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +173,7 @@ class Mask:
 
 
 Change = Point | Remove | Command | NewImage | Truncation | Label | Load | Mask | Settings | Branch
-Question = Models | Look | Course | Thumbnails | Export
+Question = Models | Schema | Look | Course | Thumbnails | Export
 FromPage = Sign | Ack | Change | Question
 
 
@@ -192,8 +208,10 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             return Remove(tuple(_whole("the id of a point", number) for number in message["ids"]))
         case "start" | "stop" | "step_once" | "reset" | "undo" | "redo" as name:
             return Command(name)
-        case "before" | "suggest_mask" | "cancel_export" as name:
+        case "before" | "suggest_mask" | "cancel_export" | "reset_settings" as name:
             return Command(name)
+        case "schema":
+            return Schema()
         case "settings":
             if not isinstance(message["values"], Mapping):
                 raise ValueError(f"settings are {message['values']!r}; they must be names with values")
@@ -269,10 +287,15 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "warning": feedback.warning,
         "settings": settings_of(model.generator, moment.drag.config, snapshot.speed),
         "defaults": default_settings(model.generator),
-        "limits": limits_of(model.generator),
         "length": snapshot.length,
         "shown": snapshot.shown,
     }
+
+
+def schema_message(model: Model) -> dict[str, Any]:
+    """What settings there are for a model, each with all that its field in the drawer needs, in their order."""
+    limits = limits_of(model.generator)
+    return {"type": "schema", "fields": [setting.schema(limits) for setting in SETTINGS.values()]}
 
 
 def course_message(since: int, records: Sequence[Record]) -> dict[str, Any]:
@@ -344,10 +367,10 @@ def pong_message(sent: int) -> dict[str, Any]:
 
 def check_truncation(value: Any) -> float:
     """``value`` as a float. :raises ValueError: if it is no finite number from 0 to 2."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or not 0 <= value <= 2:
-        raise ValueError(f"truncation is {value!r}; it must be a number from 0 to 2, usually 0.5 to 1")
-    return float(value)
+    number = as_number(value)
+    if number is None or not 0 <= number <= 2:
+        raise ValueError(f"truncation is {shown(value)}; it must be a number from 0 to 2, usually 0.5 to 1")
+    return number
 
 
 def _position(name: str, value: Any, resolution: tuple[int, int]) -> XY | None:
@@ -355,9 +378,7 @@ def _position(name: str, value: Any, resolution: tuple[int, int]) -> XY | None:
 
 
 def _whole(name: str, value: Any, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number")
-    return value
+    return check_whole(name, value, least)
 
 
 def _mask(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[int, int]) -> np.ndarray | None:

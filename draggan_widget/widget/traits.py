@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 import threading
 import time
 import weakref
@@ -21,40 +22,96 @@ import traitlets
 
 from draggan_widget.dragging import check_mask
 from draggan_widget.editing import Session, Snapshot, check_label, check_points
-from draggan_widget.editing.settings import NAMES as SETTINGS
-from draggan_widget.editing.settings import settings_of, with_settings
+from draggan_widget.editing.settings import SETTINGS, settings_of, with_settings
 from draggan_widget.generators.base import check_seed
+from draggan_widget.settings import Setting, as_whole
+from draggan_widget.settings import shown as in_short
 from draggan_widget.widget.protocol import check_truncation
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 ADOPT_EVERY = 0.1
 """Seconds between adoptions while a run is on: each is a message to the page, which nobody may be there to take."""
 ALL = "*"
 
 
+class Mirrored(traitlets.Any):
+    """A trait that follows the session. What somebody assigns is checked, and compared with what holds by then.
+
+    :param check: makes the value of the trait out of an assigned one, or raises ``ValueError`` or ``TypeError``.
+    """
+
+    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
+        super().__init__(default, help=help)  # it is for the check to say whether None is taken
+        self._check = check
+        self.tag(sync=True)
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        """The value as it is kept."""
+        return _trait_error(self._check, value) if obj._by_user(self.name) else value
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Assign it."""
+        if obj._by_user(self.name):
+            obj._refresh(assigning=True)
+        super().set(obj, value)
+
+
+class Told(Mirrored):
+    """A trait that only the session sets. Read on the widget's own thread, it is what the session told last, so that
+    a loop in one cell that waits for it to change ends.
+
+    :param instead: what to do where one would like to assign it.
+    """
+
+    def __init__(self, default: Any, instead: str, help: str) -> None:
+        super().__init__(default, help=help)
+        self._instead = instead
+
+    def get(self, obj: Any, cls: Any = None) -> Any:
+        """Its value."""
+        obj._refresh()
+        return super().get(obj, cls)
+
+    def set(self, obj: Any, value: Any) -> None:
+        """Take what the session says."""
+        if obj._by_user(self.name):
+            raise traitlets.TraitError(f"{self.name} is read-only: {self._instead}")
+        super().set(obj, value)
+
+
+def _trait_of(setting: Setting) -> Mirrored:
+    """A setting as a trait. None is the model's own."""
+
+    def check(value: Any) -> Any:
+        checked = None if value is None else setting.check(value)
+        return list(checked) if isinstance(checked, tuple) else checked
+
+    return Mirrored(None, check, f"{setting.help} It must be {setting.wanted}; None takes the model's own again.")
+
+
 class EditTraits(anywidget.AnyWidget):
     """An anywidget with the traits of an edit. A subclass sets ``_session`` before this one's constructor runs, and
     calls ``_mirror`` with every snapshot.
+
+    Assigned traits take effect or raise ``TraitError``. The settings of the drag, such as ``learning_rate``, are traits
+    by their names; None takes the model's own again.
     """
 
     points: Any = traitlets.List(help='[{"id": 1, "handle": [x, y], "target": [x, y]}, …]').tag(sync=True)
-    status = traitlets.Unicode("idle", help="idle running paused arrived stalled capped stopped error").tag(sync=True)
-    step = traitlets.Int(0, help="steps done since the edit began").tag(sync=True)
-    shown = traitlets.Int(None, allow_none=True, help="the step that is looked at; None: the newest").tag(sync=True)
-    seed = traitlets.Int(0, allow_none=True, help="of the picture the edit began with").tag(sync=True)
-    truncation = traitlets.Float(0.7, help="of the picture the edit began with").tag(sync=True)
-    label = traitlets.Int(None, allow_none=True, help="class of that picture; None without classes").tag(sync=True)
+    status = Told("idle", "use start() and stop()", "idle running paused arrived stalled capped stopped error")
+    step = Told(0, "use start(), step_once() and branch(step)", "steps done since the edit began")
+    shown = Mirrored(
+        None,
+        lambda value: None if value is None else _check_step(value),
+        "the step that is looked at, or the nearest before it that is kept; None: the newest",
+    )
+    seed = Mirrored(0, check_seed, "of the picture the edit began with; None if it did not come from one")
+    truncation = Mirrored(0.7, check_truncation, "of the picture the edit began with")
+    label = Mirrored(None, help="class of that picture; None without classes")
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
-    learning_rate = traitlets.Float(2e-3, allow_none=True, help="step size; None: the model's own").tag(sync=True)
-    edit_layers = traitlets.Int(6, allow_none=True, help="first so many rows are edited; None likewise").tag(sync=True)
-    max_steps = traitlets.Int(300, allow_none=True, help="of a run; None likewise").tag(sync=True)
-    mask_weight = traitlets.Float(20.0, allow_none=True, help="λ; None likewise").tag(sync=True)
-    block: Any = traitlets.Any(None, help="whose features are read, one or several; None likewise").tag(sync=True)
-    supervision_radius = traitlets.Float(3.0, allow_none=True, help="r1 at 512 px; None likewise").tag(sync=True)
-    tracking_radius = traitlets.Float(12.0, allow_none=True, help="r2 at 512 px; None likewise").tag(sync=True)
-    space = traitlets.Unicode("w_plus", allow_none=True, help="w_plus or w; None likewise").tag(sync=True)
-    speed = traitlets.Float(None, allow_none=True, help="largest number of steps a second; None: any").tag(sync=True)
+    vars().update({name: _trait_of(setting) for name, setting in SETTINGS.items()})
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
     still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)
@@ -65,18 +122,24 @@ class EditTraits(anywidget.AnyWidget):
     def __init__(self, **traits: Any) -> None:
         # Until the constructor is through, values are those the session has already.
         self._adopting: tuple[int, str] | None = (threading.get_ident(), ALL)
-        self._loop = _running_loop()
+        self._adoption = 0
+        self._adopted: Snapshot | None = None
+        self._loop, self._thread = _running_loop(), threading.get_ident()
         self._assignments: list[Future[None]] = []
         self._points_taken: list[dict[str, Any]] = []
         self._mask_taken: np.ndarray | None = None
         self._adoption_due = False
         self._adopted_at = 0.0
-        known = {name for name, trait in self.traits().items() if not trait.read_only}
-        if unknown := sorted(set(traits) - known):
+        known = {name for name, trait in self.traits().items() if not (trait.read_only or isinstance(trait, Told))}
+        if unknown := sorted(set(traits) - (known - {"shown"})):
             raise TypeError(f"{type(self).__name__} takes no {', '.join(unknown)}")
-        super().__init__(**traits)
-        self.set_trait("classes", self._session.latest.model.classes)
-        self.set_trait("model", self._session.latest.model.name)
+        snapshot = self._session.latest
+        told = _told(snapshot)
+        fixed = {name: told.pop(name) for name in ("classes", "model")}
+        super().__init__(**traits, **told)
+        for name, value in fixed.items():
+            self.set_trait(name, value)
+        self._adopted = snapshot
         self._adopting = None
 
     @property
@@ -113,8 +176,9 @@ class EditTraits(anywidget.AnyWidget):
     @traitlets.validate("shown")
     def _valid_shown(self, proposal: Any) -> int | None:
         step: int | None = proposal["value"]
-        if step is not None and step < 0:
-            raise traitlets.TraitError(f"shown is {step}; it must be a step, from 0 on, or None for the newest")
+        last = self._session.latest.step
+        if step is not None and step > last and self._by_user("shown"):
+            raise traitlets.TraitError(f"shown is {step}; the edit has steps 0 to {last}; None shows the newest")
         return step
 
     @traitlets.observe("shown")
@@ -128,6 +192,9 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user(name):
             now = self._session.latest
             _trait_error(with_settings, now.model.generator, now.moment.drag.config, now.speed, {name: value})
+            if value is None and getattr(self, name) is None:
+                # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
+                self._assign(self._session.set_settings({name: None}))
         return value
 
     @traitlets.observe(*SETTINGS)
@@ -135,22 +202,21 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user(change["name"]):
             self._assign(self._session.set_settings({change["name"]: change["new"]}))
 
-    @traitlets.validate("seed")
-    def _valid_seed(self, proposal: Any) -> int:
-        return _trait_error(check_seed, proposal["value"])
-
     @traitlets.validate("truncation")
-    def _valid_truncation(self, proposal: Any) -> float:
+    def _valid_truncation(self, proposal: Any) -> Any:
         if self._by_user("truncation"):
             self._need_seed("truncation")
-        return _trait_error(check_truncation, proposal["value"])
+        return proposal["value"]
 
     @traitlets.validate("label")
     def _valid_label(self, proposal: Any) -> int | None:
         label: int | None = proposal["value"]
         if not self._by_user("label"):
             return label
-        checked = _trait_error(check_label, label, self._session.latest.model.classes)
+        classes = self._session.latest.model.classes
+        if label is None and classes:
+            raise traitlets.TraitError(f"label is None; it must be a whole number from 0 to {classes - 1}")
+        checked = _trait_error(check_label, label, classes)
         self._need_seed("class")
         return checked
 
@@ -160,12 +226,8 @@ class EditTraits(anywidget.AnyWidget):
 
     @traitlets.observe("seed")
     def _take_seed(self, change: Any) -> None:
-        if not self._by_user("seed"):
-            return
-        if change["new"] is None:
-            self._adopt()
-            raise traitlets.TraitError("seed is None; it must be a whole number; set editor.latent for other pictures")
-        self._assign(self._session.new_image(seed=change["new"], truncation=self.truncation))
+        if self._by_user("seed"):
+            self._assign(self._session.new_image(seed=change["new"], truncation=self.truncation))
 
     @traitlets.observe("truncation")
     def _take_truncation(self, change: Any) -> None:
@@ -174,13 +236,8 @@ class EditTraits(anywidget.AnyWidget):
 
     @traitlets.observe("label")
     def _take_label(self, change: Any) -> None:
-        if not self._by_user("label"):
-            return
-        if change["new"] is None:
-            self._adopt()
-            classes = self._session.latest.model.classes
-            raise traitlets.TraitError(f"label is None; it must be a whole number from 0 to {classes - 1}")
-        self._assign(self._session.relabel(change["new"]))
+        if self._by_user("label"):
+            self._assign(self._session.relabel(change["new"]))
 
     def _by_user(self, name: str) -> bool:
         """Whether a trait is set by somebody else than ``_adopt``: in an observer, or on another thread meanwhile."""
@@ -195,6 +252,13 @@ class EditTraits(anywidget.AnyWidget):
 
     # --- from the session to the user ------------------------------------------------------------------------------
 
+    def observe(self, handler: Callable[..., Any], names: Any = traitlets.All, type: Any = "change") -> None:
+        """Have ``handler`` called with changes of traits, as in traitlets. What it raises while the traits follow the
+        session is logged: neither the run nor other observers suffer from it.
+        """
+        of_class = isinstance(handler, traitlets.EventHandler)
+        super().observe(handler if of_class else _Guarded(handler, weakref.ref(self)), names, type)
+
     def _mirror(self, snapshot: Snapshot, way: float) -> None:
         """Have a snapshot adopted, in the worker's thread. Steps too fast for that are taken together.
 
@@ -203,12 +267,40 @@ class EditTraits(anywidget.AnyWidget):
         if snapshot.settled or time.monotonic() - self._adopted_at >= max(ADOPT_EVERY, way):
             self._schedule_adoption()
 
+    @property
+    def _looped(self) -> bool:
+        """Whether there is an event loop, on whose thread traits are set; else they are on the worker's."""
+        return self._loop is not None and not self._loop.is_closed()
+
     def _schedule_adoption(self) -> None:
-        if self._loop is None or self._loop.is_closed():
-            self._adopt()
+        adopt = weakly(self._adopt)
+        if not self._looped:
+            self._session.soon(adopt)
         elif not self._adoption_due:
             self._adoption_due = True
-            self._loop.call_soon_threadsafe(weakly(self._adopt))
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(adopt)
+
+    def _refresh(self, *, assigning: bool = False) -> None:
+        """Adopt what the session has told, where this is the thread for it.
+
+        :param assigning: whether somebody is about to assign a trait, which is then compared with what holds.
+        """
+        if self._adopting is None and self._looped and threading.get_ident() == self._thread:
+            if self._adoption_due or (assigning and self._adopted is not self._session.latest):
+                self._adopt()
+
+    def _carry_out(self, command: Future[None]) -> None:
+        """Wait until a command is carried out, and have its effect in the traits; raise what it raised.
+
+        The worker's thread, where observers run that have no event loop, cannot wait for itself.
+        """
+        if not self._session.wait_for(command):
+            return
+        if not self._looped:
+            self._session.read(self._adopt)
+        elif threading.get_ident() == self._thread:
+            self._adopt()
 
     def _adopt(self) -> None:
         self._adoption_due = False
@@ -216,29 +308,77 @@ class EditTraits(anywidget.AnyWidget):
         if self._assignments:
             return  # its end will adopt; now it would take back what was just assigned
         self._adopted_at = time.monotonic()
-        snapshot = self._session.latest
-        moment = snapshot.moment
-        adopted: dict[str, Any] = {
-            "points": [{key: point[key] for key in ("id", "handle", "target")} for point in snapshot.points()],
-            "seed": moment.seed,
-            "truncation": moment.truncation,
-            "label": moment.label,
-            "classes": snapshot.model.classes,
-            "model": snapshot.model.name,
-            "step": snapshot.step,
-            "shown": snapshot.shown,
-            "status": snapshot.status,
-            **settings_of(snapshot.model.generator, moment.drag.config, snapshot.speed),
-        }
-        if moment.mask is not self._mask_taken:
-            self._mask_taken = adopted["mask"] = moment.mask
+        self._adoption += 1
+        mine = self._adoption
+        snapshot = self._adopted = self._session.latest
+        adopted = _told(snapshot)
+        if snapshot.moment.mask is not self._mask_taken:
+            adopted["mask"] = snapshot.moment.mask
         with self.hold_sync():
             for name, value in adopted.items():
-                self._adopting = (threading.get_ident(), name)
+                if self._adoption != mine:
+                    return  # an observer had newer ones adopted
+                if name == "mask":
+                    self._mask_taken = value
+                before, self._adopting = self._adopting, (threading.get_ident(), name)
                 try:
                     self.set_trait(name, value)
+                except Exception:  # the others are to follow all the same
+                    log.exception("the trait %s could not be set", name)
                 finally:
-                    self._adopting = None
+                    self._adopting = before
+
+
+class _Guarded:
+    """An observer whose exceptions are logged while its widget adopts what the session says."""
+
+    def __init__(self, handler: Callable[..., Any], widget: weakref.ref[EditTraits]) -> None:
+        self._handler, self._widget = handler, widget
+
+    # So that it is found by the handler itself when that is to be taken off again.
+    def __eq__(self, other: object) -> bool:
+        return bool(self._handler == (other._handler if isinstance(other, _Guarded) else other))
+
+    def __hash__(self) -> int:
+        return hash(self._handler)
+
+    def __call__(self, change: Any) -> Any:
+        widget = self._widget()
+        if widget is None or widget._by_user(change["name"]):
+            return self._handler(change)
+        try:
+            return self._handler(change)
+        except KeyboardInterrupt:
+            if threading.current_thread() is threading.main_thread():
+                raise  # somebody interrupts the cell
+            log.exception("an observer of %s was interrupted; the edit goes on", change["name"])
+        except (Exception, SystemExit):
+            log.exception("an observer of %s failed; the edit goes on", change["name"])
+        return None
+
+
+def _told(snapshot: Snapshot) -> dict[str, Any]:
+    """The traits as a snapshot has them, but for the mask."""
+    moment = snapshot.moment
+    return {
+        "points": [{key: point[key] for key in ("id", "handle", "target")} for point in snapshot.points()],
+        "seed": moment.seed,
+        "truncation": moment.truncation,
+        "label": moment.label,
+        "classes": snapshot.model.classes,
+        "model": snapshot.model.name,
+        "step": snapshot.step,
+        "shown": snapshot.shown,
+        "status": snapshot.status,
+        **settings_of(snapshot.model.generator, moment.drag.config, snapshot.speed),
+    }
+
+
+def _check_step(value: Any) -> int:
+    step = as_whole(value)
+    if step is None or step < 0:
+        raise ValueError(f"shown is {in_short(value)}; it must be a step, from 0 on, or None for the newest")
+    return step
 
 
 def weakly(method: Callable[..., Any], otherwise: Any = None) -> Callable[..., Any]:

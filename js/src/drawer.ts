@@ -1,7 +1,7 @@
 /** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
-import { isOff, make, on, setOff } from "./dom.ts";
-import { FIELDS, type Field, options, read, written } from "./fields.ts";
-import type { PageMessage, StateMessage, Settings as Values } from "./protocol.ts";
+import { isOff, make, on, put, say, setOff } from "./dom.ts";
+import { isList, options, read, written } from "./fields.ts";
+import type { Field, PageMessage, SchemaMessage, StateMessage } from "./protocol.ts";
 import { button } from "./toolbar.ts";
 
 /** After this the kernel is believed, even if it says something else than what was chosen. */
@@ -11,43 +11,62 @@ interface Row {
   readonly field: Field;
   readonly control: HTMLInputElement | HTMLSelectElement;
   readonly reset: HTMLButtonElement;
-}
-
-export interface DrawerHost {
-  send(message: PageMessage): void;
-  hint(text: string): void;
+  /** What is wrong with what was typed, at its field. */
+  readonly wrong: HTMLElement;
 }
 
 export class Drawer {
   readonly element = make("div", { class: "dg-drawer", role: "group", "aria-label": "All settings", hidden: true });
-  readonly #rows: readonly Row[];
-  readonly #host: DrawerHost;
+  readonly #main = make("div", { class: "dg-settings" });
+  readonly #advanced = make("div", { class: "dg-settings" });
+  readonly #more = make("details", { hidden: true }, make("summary", {}, "More settings"), this.#advanced);
+  readonly #send: (message: PageMessage) => void;
+  #rows: readonly Row[] = [];
+  /** The schema that the rows were made of, as text; empty before there is one. */
+  #made = "";
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing: Row | null = null;
-  readonly #wanted = new Map<keyof Values, { text: string; at: number }>();
+  readonly #wanted = new Map<string, { text: string; at: number }>();
   #state: StateMessage | null = null;
+  #open = false;
 
-  constructor(host: DrawerHost) {
-    this.#host = host;
-    this.#rows = FIELDS.map((field) => this.#make(field));
+  constructor(send: (message: PageMessage) => void) {
+    this.#send = send;
+    this.element.append(this.#main, this.#more);
+  }
+
+  /** What settings there are. Fields are made anew only where they differ: somebody may be typing in one. */
+  receive({ fields }: SchemaMessage): void {
+    const made = JSON.stringify(fields);
+    if (made === this.#made) return;
+    this.#made = made;
+    this.#typing = null;
+    this.#wanted.clear();
+    this.#main.replaceChildren();
+    this.#advanced.replaceChildren();
+    this.#rows = fields.map((field) => this.#make(field));
+    this.#more.hidden = this.#advanced.childElementCount === 0;
+    this.show(this.#open, this.#state);
   }
 
   show(open: boolean, state: StateMessage | null): void {
+    if (open && !this.#open && this.#made === "") this.#send({ type: "schema" });
+    this.#open = open;
     this.element.hidden = !open;
     this.#state = state;
     if (!state || !open) return;
     for (const row of this.#rows) {
       const { field, control, reset } = row;
-      if (control instanceof HTMLSelectElement) fill(control, options(field, state));
-      else if (field.kind === "whole" && field.name === "edit_layers") control.max = String(state.limits.num_ws);
+      if (control instanceof HTMLSelectElement) fill(control, options(field, state.settings, state.defaults));
       const now = written(field, state.settings);
       const wanted = this.#wanted.get(field.name);
       if (wanted && (wanted.text === now || Date.now() - wanted.at > PATIENCE)) this.#wanted.delete(field.name);
       const text = this.#wanted.get(field.name)?.text ?? now;
       if (this.#typing !== row && control.value !== text) control.value = text;
       const own = written(field, state.defaults);
-      setOff(reset, text === own);
-      reset.title = own === "" ? "Back to the generator's own" : `Back to the generator's own, ${shownAs(row, own)}`;
+      setOff(reset, text === own && this.#typing !== row);
+      const back = own === "" ? (field.none ?? "") : shownAs(row, own);
+      put(reset, "title", `Back to the generator's own: ${back}`);
     }
   }
 
@@ -59,69 +78,101 @@ export class Drawer {
     this.show(true, this.#state);
   }
 
+  /** All settings as the generator has them. */
+  resetAll(): void {
+    for (const row of this.#rows) {
+      this.#done(row);
+      if (this.#state) this.#expect(row, written(row.field, this.#state.defaults));
+    }
+    this.#send({ type: "reset_settings" });
+    this.show(this.#open, this.#state);
+  }
+
   #make(field: Field): Row {
     const id = `dg-${field.name}-${Math.random().toString(36).slice(2)}`;
-    const about = { "aria-label": field.label, "aria-describedby": id };
-    const control =
-      field.kind === "choice"
-        ? make("select", { class: "dg-box dg-list", ...about })
-        : make("input", {
-            class: "dg-box dg-number",
-            type: "number",
-            min: field.least,
-            step: field.kind === "whole" ? 1 : "any",
-            placeholder: field.empty ?? "",
-            ...about,
-          });
+    const about = { "aria-label": field.label, "aria-describedby": `${id} ${id}-wrong` };
+    const control = isList(field)
+      ? make("select", { class: "dg-box dg-list", ...about })
+      : make("input", {
+          class: "dg-box dg-number",
+          type: "number",
+          min: field.least,
+          max: field.most ?? false,
+          step: field.kind === "number" ? "any" : 1,
+          placeholder: field.none ?? "",
+          ...about,
+        });
     const reset = button(`Reset ${field.label}`, "reset", "Back to the generator's own");
-    const row = { field, control, reset };
+    const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
+    const row = { field, control, reset, wrong };
     on(control, "change", () => this.#take(row));
     on(control, "input", () => {
       this.#typing = row;
-      control.removeAttribute("aria-invalid");
+      // What is being typed may be on its way to something right; what was wrong and is right now is so at once.
+      if (!wrong.hidden) this.#check(row);
     });
     on(control, "blur", () => {
-      if (this.#typing === row && !control.hasAttribute("aria-invalid")) this.#done(row);
+      if (this.#typing === row && wrong.hidden) this.#done(row);
     });
     on(reset, "click", () => isOff(reset) || this.#reset(row));
-    this.element.append(
+    (field.advanced ? this.#advanced : this.#main).append(
       make(
         "div",
         { class: "dg-setting" },
         make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
         make("span", { class: "dg-field" }, control, reset),
-        make("small", { id }, field.words),
+        wrong,
+        make("small", { id }, field.help),
       ),
     );
     return row;
   }
 
+  /** The value that stands in a field, or undefined with the reason beside it. */
+  #check(row: Row): ReturnType<typeof read> | undefined {
+    if (!this.#state) return undefined;
+    const { control, field, wrong } = row;
+    // For a text that is no number a browser gives none at all, which is not what stands there.
+    const garbled = control instanceof HTMLInputElement && control.validity.badInput;
+    const value = read(field, garbled ? "?" : control.value, this.#state.defaults);
+    say(wrong, "wrong" in value ? value.wrong : "");
+    wrong.hidden = !("wrong" in value);
+    if ("wrong" in value) control.setAttribute("aria-invalid", "true");
+    else control.removeAttribute("aria-invalid");
+    return value;
+  }
+
   #take(row: Row): void {
-    const { field, control } = row;
-    const value = this.#state && read(field, control.value, this.#state);
+    const value = this.#check(row);
     if (!value) return;
     if ("wrong" in value) {
-      control.setAttribute("aria-invalid", "true");
-      this.#host.hint(value.wrong);
+      this.#typing = row;
+      this.show(this.#open, this.#state);
       return;
     }
     this.#done(row);
-    this.#wanted.set(field.name, { text: control.value, at: Date.now() });
-    this.#host.send({ type: "settings", values: { [field.name]: value.value } });
+    this.#expect(row, row.control.value);
+    this.#send({ type: "settings", values: { [row.field.name]: value.value } });
     this.show(true, this.#state);
   }
 
   #reset(row: Row): void {
     this.#done(row);
     if (!this.#state) return;
-    this.#wanted.set(row.field.name, { text: written(row.field, this.#state.defaults), at: Date.now() });
-    this.#host.send({ type: "settings", values: { [row.field.name]: null } });
+    this.#expect(row, written(row.field, this.#state.defaults));
+    this.#send({ type: "settings", values: { [row.field.name]: null } });
     this.show(true, this.#state);
   }
 
+  #expect({ field }: Row, text: string): void {
+    this.#wanted.set(field.name, { text, at: Date.now() });
+  }
+
   #done(row: Row): void {
-    this.#typing = null;
+    if (this.#typing === row) this.#typing = null;
     row.control.removeAttribute("aria-invalid");
+    row.wrong.hidden = true;
+    say(row.wrong, "");
   }
 }
 

@@ -26,27 +26,35 @@ export interface Texture {
   readonly better: Xy | null;
 }
 
-export const SPACES = ["w_plus", "w"] as const;
-export type Space = (typeof SPACES)[number];
+/** One setting's value; null: what its field says for nothing, such as no cap. */
+export type SettingValue = number | string | readonly number[] | null;
+/** By name; `schema` says what there is. */
+export type Settings = Readonly<Record<string, SettingValue>>;
 
-export interface Settings {
-  readonly edit_layers: number;
-  readonly learning_rate: number;
-  /** null: no cap. */
-  readonly max_steps: number | null;
-  readonly mask_weight: number;
-  /** One synthesis block or several. */
-  readonly block: number | readonly number[];
-  readonly supervision_radius: number;
-  readonly tracking_radius: number;
-  readonly space: Space;
-  /** Largest number of steps a second; null: as fast as it goes. */
-  readonly speed: number | null;
+export const FIELD_KINDS = ["number", "whole", "choice", "rows", "blocks"] as const;
+
+/** A setting as its field in the drawer is drawn from it. */
+export interface Field {
+  readonly name: string;
+  readonly kind: (typeof FIELD_KINDS)[number];
+  readonly label: string;
+  readonly help: string;
+  readonly least: number;
+  /** null: no bound. */
+  readonly most: number | null;
+  /** Whether `least` itself is too little. */
+  readonly above: boolean;
+  /** What null means, in a word or two; null where the setting is never null. */
+  readonly none: string | null;
+  /** Value and text of each entry of a list. */
+  readonly choices: readonly (readonly [value: string, text: string])[];
+  readonly advanced: boolean;
 }
 
-export interface Limits {
-  readonly num_ws: number;
-  readonly blocks: readonly number[];
+/** What settings there are for the model, in their order. */
+export interface SchemaMessage {
+  readonly type: "schema";
+  readonly fields: readonly Field[];
 }
 
 export interface StateMessage {
@@ -83,7 +91,6 @@ export interface StateMessage {
   readonly settings: Settings;
   /** The model's own. */
   readonly defaults: Settings;
-  readonly limits: Limits;
   /** Moments on the timeline: 0 … length - 1 are the steps that can be looked at. */
   readonly length: number;
   /** The step that is looked at, whose handles `points` has; null for the newest. `step` is the newest all the same. */
@@ -179,6 +186,7 @@ export type KernelMessage =
   | CourseMessage
   | ThumbnailsMessage
   | BeforeMessage
+  | SchemaMessage
   | ExportMessage
   | ExportingMessage
   | { readonly type: "notice"; readonly text: string }
@@ -215,6 +223,8 @@ export const COMMANDS = [
   "before",
   "suggest_mask",
   "cancel_export",
+  /** All settings as the model has them. */
+  "reset_settings",
 ] as const;
 export type Command = (typeof COMMANDS)[number];
 
@@ -230,7 +240,9 @@ export type PageMessage =
   | { readonly type: "models" }
   | { readonly type: "load"; readonly name: string }
   /** Other settings from the next step on; null is the model's own. */
-  | { readonly type: "settings"; readonly values: { readonly [Name in keyof Settings]?: Settings[Name] | null } }
+  | { readonly type: "settings"; readonly values: Settings }
+  /** Asks what settings there are. */
+  | { readonly type: "schema" }
   /** Shows the picture and the handles after that step, and changes nothing; null for the newest. */
   | { readonly type: "look"; readonly step: number | null }
   /** Goes on from that step; Undo brings back what came after it. */
@@ -302,16 +314,26 @@ function bad(name: string, message: unknown): TypeError {
   return new TypeError(`bad ${name} in message: ${JSON.stringify(message)}`);
 }
 
-const SETTINGS: Fields<Settings> = {
-  edit_layers: integer,
-  learning_rate: number,
-  max_steps: orNull(integer),
-  mask_weight: number,
-  block: (value) => integer(value) ?? numbers(value),
-  supervision_radius: number,
-  tracking_radius: number,
-  space: oneOf(SPACES),
-  speed: orNull(number),
+const settingValue: Reader<SettingValue> = (value) =>
+  value === null ? null : (number(value) ?? text(value) ?? numbers(value));
+const settings: Reader<Settings> = (value) => {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return Object.values(value).every((each) => settingValue(each) !== undefined) ? (value as Settings) : undefined;
+};
+const FIELD: Fields<Field> = {
+  name: text,
+  kind: oneOf(FIELD_KINDS),
+  label: text,
+  help: text,
+  least: number,
+  most: orNull(number),
+  above: flag,
+  none: orNull(text),
+  choices: list((value) => {
+    const [key, said, ...more] = list(text)(value) ?? [];
+    return key === undefined || said === undefined || more.length > 0 ? undefined : ([key, said] as const);
+  }),
+  advanced: flag,
 };
 const POINT: Fields<PointState> = {
   id: integer,
@@ -348,9 +370,8 @@ const MESSAGES: {
     edited: flag,
     rate: orNull(number),
     warning: text,
-    settings: object(SETTINGS),
-    defaults: object(SETTINGS),
-    limits: object<Limits>({ num_ws: integer, blocks: numbers }),
+    settings,
+    defaults: settings,
     length: integer,
     shown: orNull(integer),
   },
@@ -361,6 +382,7 @@ const MESSAGES: {
   course: { since: integer, steps: numbers, seconds: numbers, ids: list(numbers), distances: list(numbers) },
   thumbnails: { steps: numbers },
   before: PICTURE,
+  schema: { fields: list(object(FIELD)) },
   export: { kind: oneOf(KINDS), name: text, mime: text, text },
   exporting: { kind: oneOf(KINDS), progress: orNull(number) },
   notice: { text },

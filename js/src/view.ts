@@ -158,7 +158,7 @@ export class View {
       desk.split = split;
       update();
     });
-    this.#drawer = new Drawer({ send, hint: (text) => aside(text, 5000) });
+    this.#drawer = new Drawer(send);
     this.#exports = new Exports({
       desk,
       within: () => this.element,
@@ -308,6 +308,9 @@ export class View {
         break;
       case "classes":
         this.#settings.classes.receive(message.names);
+        break;
+      case "schema":
+        this.#drawer.receive(message);
         break;
       case "models":
         this.#settings.models.receive(message);

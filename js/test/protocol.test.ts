@@ -25,6 +25,7 @@ const made: PageMessage[] = [
   ...COMMANDS.map((type) => ({ type })),
   { type: "settings", values: { learning_rate: 0.005, block: [5, 6], space: "w", speed: 4 } },
   { type: "settings", values: { edit_layers: null } },
+  { type: "schema" },
   { type: "look", step: 12 },
   { type: "look", step: null },
   { type: "branch", step: 12 },
@@ -56,7 +57,7 @@ describe("the golden messages", () => {
     expect(new Set(golden.to_page.map(({ message }) => message.type))).toEqual(
       new Set([
         ...["state", "frame", "mask", "classes", "models", "notice", "pong"],
-        ...["course", "thumbnails", "before", "export", "exporting"],
+        ...["course", "thumbnails", "before", "export", "exporting", "schema"],
       ]),
     );
   });
@@ -102,6 +103,7 @@ describe("reading a message", () => {
     ["fewer thumbnails than steps", { type: "thumbnails", steps: [1, 2] }, bytes],
     ["an export of an unknown kind", { type: "export", kind: "bmp", name: "a", mime: "b", text: "" }, []],
     ["a before without a picture", { type: "before", format: "png", width: 2, height: 2 }, []],
+    ["a schema of no fields", { type: "schema", fields: [{ name: "a" }] }, []],
     ["a notice without words", { type: "notice" }, []],
   ])("throws at %s", (_, message, buffers) => {
     expect(() => parse(message, buffers)).toThrow(TypeError);
@@ -126,16 +128,15 @@ describe("reading a message", () => {
     ["points", [{ id: 1, handle: [1, 2], target: [1, 2], distance: 0, confidence: "high", texture: null }]],
     ["points", [{ id: 1, handle: [1, 2], target: [1, 2], distance: 0, confidence: 1, texture: { flat: 0 } }]],
     ["settings", null],
-    ["settings", { ...golden.to_page[0]?.message.settings, space: "z" }],
-    ["limits", { num_ws: 14, blocks: ["a"] }],
+    ["settings", [0.002]],
+    ["settings", { ...golden.to_page[0]?.message.settings, space: {} }],
+    ["defaults", { ...golden.to_page[0]?.message.settings, block: [5, "6"] }],
     ["warning", null],
     ["length", "3"],
     ["shown", undefined],
     ["rate", undefined],
   ])("throws at a state whose %s is %j", (field, value) => {
-    expect(() => parse({ ...state, [field]: value }, [])).toThrow(
-      `bad ${["points", "settings", "limits"].includes(field) ? "" : field}`,
-    );
+    expect(() => parse({ ...state, [field]: value }, [])).toThrow(`bad ${field === "points" ? "" : field}`);
   });
 });
 

@@ -1,4 +1,13 @@
-import type { PointState, Settings, StateMessage } from "../src/protocol.ts";
+import golden from "../../tests/golden/messages.json" with { type: "json" };
+import { type Field, type PointState, parse, type Settings, type StateMessage } from "../src/protocol.ts";
+
+/** The fields of the fixtures' schema, which are those of the kernel. */
+export function theFields(): readonly Field[] {
+  const message = golden.to_page.map((entry) => entry.message).find(({ type }) => type === "schema");
+  const read = parse(message, []);
+  if (read?.type !== "schema") throw new Error("no schema");
+  return read.fields;
+}
 
 const settings: Settings = {
   edit_layers: 6,
@@ -9,6 +18,9 @@ const settings: Settings = {
   supervision_radius: 3,
   tracking_radius: 12,
   space: "w_plus",
+  method: "default",
+  tolerance: 1,
+  stall_steps: 10,
   speed: null,
 };
 
@@ -38,7 +50,6 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
     warning: "",
     settings,
     defaults: settings,
-    limits: { num_ws: 14, blocks: [1, 2, 3, 4, 5, 6, 7] },
     length: 1,
     shown: null,
     ...changes,

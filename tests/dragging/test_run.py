@@ -51,8 +51,10 @@ def test_a_drag_on_its_target_arrives_without_a_step(medium):
 def test_a_drag_is_capped(medium):
     result = drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=2))
     assert (result.reason, result.steps) == ("capped", 2)
-    none = drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=0))
-    assert (none.reason, none.steps) == ("capped", 0)
+    one = drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=1))
+    assert (one.reason, one.steps) == ("capped", 1)
+    with pytest.raises(ValueError, match="max_steps is 0; it must be a whole number from 1 to 100,000, or None"):
+        FAST.replace(max_steps=0)
 
 
 def test_a_drag_stalls_when_no_handle_comes_nearer_for_as_many_trackings(medium):

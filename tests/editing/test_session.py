@@ -419,7 +419,7 @@ def test_settings_that_end_a_run_in_mid_run_end_it(make, log):
     pull(session)
     session.start()
     log.wait_for(lambda s: s.step >= 3)
-    session.set_config(NEVER.replace(max_steps=0))
+    session.set_config(NEVER.replace(max_steps=1))
     assert session.finished().result(20).reason == "capped"
 
 

@@ -51,10 +51,12 @@ def test_looking_in_the_page_sets_the_trait(edited):
     assert edited.shown == 5
 
 
-def test_a_step_beyond_the_end_shows_the_newest(edited):
-    edited.shown = 99
+def test_a_step_beyond_the_end_is_refused_naming_the_steps_there_are(edited):
+    edited.shown = 3
+    with pytest.raises(traitlets.TraitError, match="shown is 99; the edit has steps 0 to 8"):
+        edited.shown = 99
     settled(edited)
-    assert edited.shown is None
+    assert edited.shown == edited._session.latest.shown == 3
 
 
 def test_no_step_is_negative(edited):

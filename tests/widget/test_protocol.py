@@ -35,13 +35,14 @@ def test_every_golden_message_of_the_page_is_read(entry):
 def test_the_golden_messages_cover_every_type_of_both_directions():
     kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
     commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"}
+    commands |= {"reset_settings"}
     assert kinds["to_kernel"] == commands | {
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
-        *("models", "load", "settings", "look", "branch", "course", "thumbnails", "export"),
+        *("models", "load", "settings", "schema", "look", "branch", "course", "thumbnails", "export"),
     }
     assert kinds["to_page"] == {
         *("state", "frame", "mask", "classes", "models", "notice", "pong"),
-        *("course", "thumbnails", "before", "export", "exporting"),
+        *("course", "thumbnails", "before", "export", "exporting", "schema"),
     }
 
 
@@ -67,6 +68,7 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         (protocol.pong_message(3), []),
         (protocol.classes_message(["cat", "dog"]), []),
         (protocol.models_message(["faces"], ["a.pkl"]), []),
+        (protocol.schema_message(session.latest.model), []),
     ]
     session.close()
     for message, buffers in written:
@@ -77,8 +79,15 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         assert len(buffers) in {len(entry["buffers"]) for entry in golden}
         if message["type"] == "state":
             assert all(point.keys() == message["points"][0].keys() for e in golden for point in e["message"]["points"])
-            for part in ("settings", "defaults", "limits"):
+            for part in ("settings", "defaults"):
                 assert all(entry["message"][part].keys() == message[part].keys() for entry in golden)
+        if message["type"] == "schema":
+            named = [field["name"] for field in message["fields"]]
+            assert [field["name"] for field in golden[0]["message"]["fields"]] == named
+            assert set(named) == written[0][0]["settings"].keys()
+            for ours, theirs in zip(message["fields"], golden[0]["message"]["fields"], strict=True):
+                ours, theirs = ({**field, "most": 0, "choices": []} for field in (ours, theirs))
+                assert ours == theirs, "but for what depends on the model"
 
 
 def test_a_mask_survives_the_way_to_the_page_and_back():

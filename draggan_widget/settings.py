@@ -1,0 +1,257 @@
+"""What a setting is: its name, its kind, its label and help for people, and the values that it may have.
+
+A setting is declared once, as a field of a frozen dataclass, by ``number``, ``whole``, ``choice``, ``rows`` or
+``blocks``. From there come the checks, the traits of the editor, the fields of the page's drawer, and the help of the
+command line. Nothing here needs torch or numpy.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Kind = Literal["number", "whole", "choice", "rows", "blocks"]
+LONGEST_SHOWN = 60
+"""Characters of a refused value that an error shows."""
+
+
+class SettingError(ValueError):
+    """A setting with a value that it may not have; the text names both, and what may be given."""
+
+
+def as_number(value: Any) -> float | None:
+    """``value`` as a float if it is one finite real number of any kind, else None.
+
+    Numbers are those of Python, numpy and torch (scalars, and arrays of no dimension), fractions and decimals. A bool
+    is none, nor is text.
+    """
+    value = _plain(value)
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def as_whole(value: Any) -> int | None:
+    """``value`` as an int if it is one whole number of any kind, else None. See ``as_number``.
+
+    30.0 is a real number and no whole one, as in Python itself; a fraction whose denominator is 1 is one.
+    """
+    value = _plain(value)
+    return int(value) if isinstance(value, numbers.Rational) and value.denominator == 1 else None
+
+
+def shown(value: Any) -> str:
+    """``value`` as an error shows it: in one short line, whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # of a number with too many digits, or of somebody else's class
+        return f"a {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """``value`` as an int. :raises SettingError: if it is no whole number from ``least`` to ``most``."""
+    number = as_whole(value)
+    if number is None or number < least or (most is not None and number > most):
+        wanted = f"of at least {least}" if most is None else f"from {least:,} to {most:,}"
+        raise SettingError(f"{name} is {shown(value)}; it must be a whole number {wanted}")
+    return number
+
+
+def _plain(value: Any) -> Any:
+    """A real number as it is, or taken out of an array of no dimension; None for anything else."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        try:
+            value = value.item()
+        except Exception:  # a tensor without values
+            return None
+    real = isinstance(value, numbers.Number) and not isinstance(value, (bool, complex))
+    return value if real else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a model has, as far as settings depend on it."""
+
+    rows: int
+    """Rows of its latent."""
+    blocks: tuple[int, ...]
+    """Synthesis blocks whose features can be read, coarse to fine."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One setting."""
+
+    name: str
+    kind: Kind
+    label: str
+    """What it is called in the page."""
+    help: str
+    """A sentence or two for people."""
+    least: float = 0
+    most: float = math.inf
+    above: bool = False
+    """Whether ``least`` itself is too little."""
+    none: str | None = None
+    """What None means, in a word or two; without it the setting may not be None."""
+    choices: tuple[tuple[str, str], ...] = ()
+    """Of a choice: value and text of each."""
+    advanced: bool = False
+    """Whether it is for people who know the method."""
+
+    @property
+    def wanted(self) -> str:
+        """What may be given, to go on after "it must be"."""
+        if self.kind == "choice":
+            return f"one of {', '.join(value for value, _ in self.choices)}"
+        if self.kind == "blocks":
+            return "a whole number of at least 1 or None"
+        kind = "a number" if self.kind == "number" else "a whole number"
+        span = f"above {self.least:,g} and up to {self.most:,g}" if self.above else ""
+        return f"{kind} {span or f'from {self.least:,g} to {self.most:,g}'}{', or None' if self.none else ''}"
+
+    def check(self, value: Any, limits: Limits | None = None) -> Any:
+        """``value`` as Python's own int, float, str, tuple or None.
+
+        :param limits: of the model that it is for, where that is known.
+        :raises SettingError: if the setting may not have that value.
+        """
+        if self.kind == "choice":
+            if not isinstance(value, str) or value not in dict(self.choices):
+                wanted = f"choose {self.wanted}"
+                raise SettingError(f"{self.name} is {shown(value)}; {wanted}")
+            return str(value)
+        if value is None and self.none:
+            return None
+        if self.kind == "blocks":
+            return self._check_blocks(value, limits)
+        number = as_number(value) if self.kind == "number" else as_whole(value)
+        if number is None or number > self.most or (number <= self.least if self.above else number < self.least):
+            raise SettingError(f"{self.name} is {shown(value)}; it must be {self.wanted}")
+        if self.kind == "rows" and limits is not None and number > limits.rows:
+            raise SettingError(f"{self.name} is {number}; this generator has rows 1 to {limits.rows}")
+        return number
+
+    def _check_blocks(self, value: Any, limits: Limits | None) -> int | tuple[int, ...]:
+        """One block as it is; several, from whatever held them, as a tuple in rising order."""
+        several = isinstance(value, (list, tuple))
+        found = []
+        for each in value if several else [value]:
+            number = as_whole(each)
+            if number is None or number < 1:
+                raise SettingError(f"{self.name} is {shown(each)}; it must be {self.wanted}")
+            found.append(number)
+        if not found or len(set(found)) < len(found):
+            example = "name one block, or several different ones, such as (5, 6)"
+            raise SettingError(f"{self.name} is {shown(value)}; {example}")
+        if limits is not None and not set(found) <= set(limits.blocks):
+            told = shown(tuple(found) if several else found[0])
+            first, last = limits.blocks[0], limits.blocks[-1]
+            raise SettingError(f"{self.name} is {told}; this generator has blocks {first} to {last}")
+        return tuple(sorted(found)) if len(found) > 1 else found[0]
+
+    def schema(self, limits: Limits) -> dict[str, Any]:
+        """All of it as JSON, with what a model of these ``limits`` has: the page draws its field from this."""
+        most: float | None = limits.rows if self.kind == "rows" else self.most
+        choices = [list(choice) for choice in self.choices]
+        if self.kind == "blocks":
+            choices = [[str(block), str(block)] for block in limits.blocks]
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "label": self.label,
+            "help": self.help,
+            "least": self.least,
+            "most": most if most is not None and math.isfinite(most) else None,
+            "above": self.above,
+            "none": self.none,
+            "choices": choices,
+            "advanced": self.advanced,
+        }
+
+
+def number(
+    default: float | None,
+    label: str,
+    help: str,
+    *,
+    least: float = 0,
+    most: float,
+    above: bool = False,
+    none: str | None = None,
+    advanced: bool = False,
+) -> Any:
+    """A field for a real number from ``least`` to ``most``. The other arguments are those of ``Setting``."""
+    return _field(default, "number", label, help, least=least, most=most, above=above, none=none, advanced=advanced)
+
+
+def whole(
+    default: int | None,
+    label: str,
+    help: str,
+    *,
+    least: int = 0,
+    most: int,
+    none: str | None = None,
+    advanced: bool = False,
+) -> Any:
+    """A field for a whole number from ``least`` to ``most``."""
+    return _field(default, "whole", label, help, least=least, most=most, none=none, advanced=advanced)
+
+
+def choice(default: str, label: str, help: str, choices: Mapping[str, str], *, advanced: bool = False) -> Any:
+    """A field for one of ``choices``, a text for each value."""
+    return _field(default, "choice", label, help, choices=tuple(choices.items()), advanced=advanced)
+
+
+def rows(default: int, label: str, help: str, *, most: int, advanced: bool = False) -> Any:
+    """A field for a number of rows of the latent, from 1 on; more than a model has are refused for that model."""
+    return _field(default, "rows", label, help, least=1, most=most, advanced=advanced)
+
+
+def blocks(default: int | tuple[int, ...] | None, label: str, help: str, *, advanced: bool = False) -> Any:
+    """A field for one or several synthesis blocks, or None for those that suit a model."""
+    return _field(default, "blocks", label, help, least=1, none="the model's own", advanced=advanced)
+
+
+def _field(default: Any, kind: Kind, label: str, help: str, **more: Any) -> Any:
+    return dataclasses.field(default=default, metadata={"setting": Setting("", kind, label, help, **more)})
+
+
+def settings_in(cls: Any) -> dict[str, Setting]:
+    """The settings that are declared in a dataclass, by name and in their order."""
+    return {
+        field.name: dataclasses.replace(field.metadata["setting"], name=field.name)
+        for field in dataclasses.fields(cls)
+        if "setting" in field.metadata
+    }
+
+
+def check_fields(config: Any) -> None:
+    """Check all settings of a frozen dataclass and make them plain; to be called in ``__post_init__``.
+
+    :raises SettingError: for the first that has a value it may not have.
+    """
+    for name, setting in settings_in(type(config)).items():
+        object.__setattr__(config, name, setting.check(getattr(config, name)))
+
+
+def help_text(settings: Sequence[Setting], defaults: Mapping[str, Any], width: int = 79) -> str:
+    """The settings as lines for a terminal: what each does, what may be given, and what holds without it."""
+    paragraphs = []
+    for setting in settings:
+        default = defaults[setting.name]
+        said = setting.none if default is None else default
+        about = f"{setting.help} {setting.wanted[0].upper()}{setting.wanted[1:]}; {said} by default."
+        paragraphs += [f"  {setting.name}", textwrap.fill(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+    return "\n".join(paragraphs)
