@@ -6,7 +6,6 @@ import json
 import os
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 from draggan_widget.files import expanded, locked, parse_json, shown
