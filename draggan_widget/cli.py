@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from draggan_widget import __version__, doctor
+from draggan_widget.files import expanded, shown, target_of, write_whole
 
 if TYPE_CHECKING:
     from draggan_widget.generators import Generator
@@ -85,6 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     protocols.add_options(evaluate)
     evaluate.set_defaults(run=protocols.run_evaluate)
 
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe may be of a code page that lacks a sign: then another one stands for it, and nobody loses the rest.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     options = parser.parse_args(arguments)
     status: int = options.run(options)
     return status
@@ -157,10 +161,15 @@ def run_convert(options: argparse.Namespace) -> int:
     """A checkpoint of any kind as our safetensors."""
     out: Path = options.out
     if out.suffix != ".safetensors":
-        print(f"{out} should end in .safetensors, since that is what is written", file=sys.stderr)
+        print(f"{shown(out)} should end in .safetensors, since that is what is written", file=sys.stderr)
         return 1
-    if out.exists() and not options.force:
-        print(f"{out} is there already; give --force to write over it", file=sys.stderr)
+    try:
+        out = expanded(out)
+        if target_of(out).exists() and not options.force:
+            print(f"{shown(out)} is there already; give --force to write over it", file=sys.stderr)
+            return 1
+    except OSError as error:  # not only after a large file was read
+        print(error, file=sys.stderr)
         return 1
     return _with_checkpoint(
         options.file, lambda path, read, generator: _write(path, read, generator, out, options.half)
@@ -173,7 +182,7 @@ def _write(path: Path, read: Translation, generator: Generator, out: Path, half:
     try:
         save_generator(out, generator, half=half, **read.notes)
     except OSError as error:
-        print(f"{out} cannot be written: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     print(f"{out}: {read.family} of {path.name}, {out.stat().st_size / 1e6:.1f} MB")
     return 0
@@ -234,7 +243,7 @@ def copy_examples(folder: Path | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for notebook in example_notebooks():
         if not (folder / notebook.name).exists():
-            shutil.copy(notebook, folder)
+            write_whole(folder / notebook.name, notebook.read_bytes())
     return folder.resolve()
 
 

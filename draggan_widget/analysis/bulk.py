@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import re
+import reprlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -23,6 +24,7 @@ import torch
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import check_ws, drag
+from draggan_widget.files import parse_json, readable, shown
 from draggan_widget.generators import Generator, builtin_names, find_checkpoint, load_generator
 
 if TYPE_CHECKING:
@@ -35,6 +37,10 @@ KEPT_MODELS = 2
 """Generators that a process remembers, of those that jobs name."""
 LONGEST_NAME = 200
 """Bytes of a job's name: file systems take 255, with what is put behind it."""
+LONGEST_FILE = 256 << 20
+"""Bytes of a JSON file of jobs."""
+MOST_VALUES = 20_000_000
+"""Numbers, lists and objects in it: a latent is some thousands, a mask of 256 px 65,000."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,11 +72,11 @@ class Job:
         if (self.seed is None) == (self.ws is None):
             raise ValueError("a job begins with a seed or with a latent ws; give one of the two")
         if not isinstance(self.name, str) or (self.name and not re.fullmatch(r"[\w-][\w.-]*", self.name)):
-            raise ValueError(f"the name of a job is {self.name!r}; give letters, digits, '_', '-' and '.'")
+            raise ValueError(f"the name of a job is {reprlib.repr(self.name)}; give letters, digits, '_', '-' and '.'")
         if (length := len(self.name.encode())) > LONGEST_NAME:
             raise ValueError(f"the name {self.name[:20]}… of a job has {length} bytes; give at most {LONGEST_NAME}")
         if not (self.model is None or isinstance(self.model, (str, os.PathLike))):
-            raise ValueError(f"the model of a job is {self.model!r}; give a name or a path")
+            raise ValueError(f"the model of a job is {reprlib.repr(self.model)}; give a name or a path")
 
     @classmethod
     def from_dict(cls, fields: Any) -> Job:
@@ -80,10 +86,10 @@ class Job:
         numbers. :raises ValueError: for what is no such object, a field that is missing, or one that there is none of.
         """
         if not isinstance(fields, Mapping):
-            raise ValueError(f"a job is {fields!r}; it must be an object with seed, handles and targets")
+            raise ValueError(f"a job is {reprlib.repr(fields)}; it must be an object with seed, handles and targets")
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
-            raise ValueError(f"a job has no {', '.join(map(str, unknown))}; it has {', '.join(sorted(known))}")
+            raise ValueError(f"a job has no {shown(', '.join(map(str, unknown)))}; it has {', '.join(sorted(known))}")
         if missing := [name for name in ("handles", "targets") if name not in fields]:
             raise ValueError(f"a job lacks {' and '.join(missing)}")
         if isinstance(fields.get("ws"), list):
@@ -261,9 +267,10 @@ def check_jobs(jobs: Iterable[Job | Mapping[str, Any]]) -> list[Job | Outcome]:
                 raise ValueError(f"two jobs have the name {job.name!r}; give each its own")
             names.add(job.name.casefold())
             checked.append(job)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             name = given.get("name", "") if isinstance(given, Mapping) else getattr(given, "name", "")
-            checked.append(Outcome(number, str(name) or f"{number:04d}", error=str(error)))
+            named = shown(name) if isinstance(name, str) and name else f"{number:04d}"
+            checked.append(Outcome(number, named, error=str(error)))
     return checked
 
 
@@ -306,14 +313,17 @@ def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
     :returns: the model, or None, and the jobs as they stand there, with whole paths. :raises FileNotFoundError: if
         there is no such file. :raises ValueError: if it holds something else.
     """
+    path = readable(path, "a JSON file of jobs")
+    if (size := path.stat().st_size) > LONGEST_FILE:
+        raise ValueError(f"{shown(path)} has {size:,} bytes; give at most {LONGEST_FILE:,}, the jobs in several files")
     try:
-        held = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        held = parse_json(path.read_text(encoding="utf-8-sig"), MOST_VALUES)
     except ValueError as error:
-        raise ValueError(f"{os.fspath(path)} is no JSON: {error}") from error
+        raise ValueError(f"{shown(path)} is no JSON that can be read: {shown(error)}") from error
     model, jobs = (held.get("model"), held.get("jobs")) if isinstance(held, dict) else (None, held)
     if not isinstance(jobs, list) or not (model is None or isinstance(model, str)):
-        raise ValueError(f'{os.fspath(path)} must hold a list of jobs, or {{"model": "faces", "jobs": […]}}')
-    folder = Path(path).parent
+        raise ValueError(f'{shown(path)} must hold a list of jobs, or {{"model": "faces", "jobs": […]}}')
+    folder = path.parent
     for job in jobs:
         if isinstance(job, dict) and isinstance(job.get("model"), str) and job["model"]:
             job["model"] = _absolute(job["model"], folder)
@@ -381,7 +391,9 @@ def _config(job: Job, own: DragConfig) -> DragConfig:
     if asked is None or isinstance(asked, DragConfig):
         return asked or own
     if not isinstance(asked, Mapping):
-        raise ValueError(f"config is {asked!r}; it must be an object of settings, such as {{'max_steps': 100}}")
+        raise ValueError(
+            f"config is {reprlib.repr(asked)}; it must be an object of settings, such as {{'max_steps': 100}}"
+        )
     return DragConfig.from_dict({**own.to_dict(), **asked})
 
 
@@ -412,11 +424,13 @@ def _kept(found: dict[str, Any] | None, number: int, name: str) -> Outcome | Non
             return None
         flat = np.frombuffer(base64.b64decode(found["ws"]["float32"]), dtype="<f4")
         ws = flat.reshape(found["ws"]["shape"]).astype(np.float32)
+        if not (isinstance(found["reason"], str) and type(found["steps"]) is int and np.isfinite(ws).all()):
+            return None
         handles, distances = (np.array(found[part], dtype=float) for part in ("handles", "distances"))
         return Outcome(
             number, name, None, ws, handles, distances, found["reason"], found["steps"], float(found["seconds"])
         )
-    except (KeyError, TypeError, ValueError):  # a file that was edited
+    except (LookupError, TypeError, ValueError, ArithmeticError):  # a file that was edited
         return None
 
 

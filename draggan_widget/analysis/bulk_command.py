@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import errno
 import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from draggan_widget.files import FULL, write_whole
 
 if TYPE_CHECKING:
     from draggan_widget.analysis.bulk import Job, Outcome
@@ -115,7 +116,6 @@ def _write(path: Path, outcome: Outcome, job: Job, key: dict[str, Any]) -> None:
     import numpy as np
 
     from draggan_widget.editing.export import png
-    from draggan_widget.generators.checkpoints import written_whole
 
     assert outcome.ws is not None
     assert outcome.picture is not None
@@ -126,8 +126,7 @@ def _write(path: Path, outcome: Outcome, job: Job, key: dict[str, Any]) -> None:
     known = {name: value for name, value in said.items() if value is not None}
     picture = png(outcome.picture, provenance={**known, "steps": outcome.steps, "job": key})
     for ending, data in zip(ENDINGS, (picture, latent.getvalue()), strict=True):
-        with written_whole(path.with_name(path.name + ending)) as partial:
-            partial.write_bytes(data)
+        write_whole(path.with_name(path.name + ending), data)
 
 
 def _belongs(file: Path) -> Any:
@@ -155,9 +154,8 @@ def _taken(file: Path, key: dict[str, Any]) -> str:
 
 def _unwritten(problem: Exception) -> str:
     said = f"its files cannot be written: {problem or type(problem).__name__}"
-    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{said}; the disk is full: make room, and the same command goes on from here"
-    return said
+    full = isinstance(problem, OSError) and problem.errno in FULL
+    return f"{said}. Then the same command goes on from here" if full else said
 
 
 @contextlib.contextmanager

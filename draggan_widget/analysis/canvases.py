@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from draggan_widget.generators.checkpoints import written_whole
+from draggan_widget.files import shown, target_of, write_whole
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LARGEST_PICTURE = 200_000
@@ -73,14 +73,17 @@ class View:
         return None
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write it as ``.png``, or what moves as ``.gif``. :raises ValueError: for another ending."""
-        path = Path(path)
-        moving = self.moving() if path.suffix.lower() == ".gif" else None
-        if moving is None and path.suffix.lower() != ".png":
+        """Write it as ``.png``, or what moves as ``.gif``, whole or not at all.
+
+        :raises ValueError: for another ending. :raises OSError: if it cannot be written.
+        """
+        suffix = Path(path).suffix.lower()
+        target_of(path)  # before a film is made
+        moving = self.moving() if suffix == ".gif" else None
+        if moving is None and suffix != ".png":
             endings = ".png" if self.moving.__func__ is View.moving else ".png or .gif"  # type: ignore[attr-defined]
-            raise ValueError(f"{path} ends in {path.suffix!r}; this can be written as {endings}")
-        with written_whole(path) as partial:
-            partial.write_bytes(moving if moving is not None else encoded(self.picture(), "PNG"))
+            raise ValueError(f"{shown(path)} ends in {shown(suffix)!r}; this can be written as {endings}")
+        write_whole(path, moving if moving is not None else encoded(self.picture(), "PNG"))
 
     def _repr_mimebundle_(self, **_kinds: Any) -> dict[str, Any]:
         said = {"text/plain": repr(self)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of what ``DragState.to_tensors`` writes."""
+LARGEST_WHOLE = 2**53
+"""Of steps and ids: above it, the page's numbers are no longer exact."""
 
 
 class Anchor:
@@ -195,34 +198,62 @@ class DragState:
             # At the start both are one tensor, so that the generator computes one map for them.
             same = torch.equal(tensors["anchor"], latent)
             height, width = description["resolution"]
-            course = description["course"]
+            step = _whole("step", description["step"])
             return cls(
                 config=DragConfig.from_dict(description["config"]),
-                resolution=(int(height), int(width)),
-                points=tuple(
-                    Point(
-                        id=point["id"],
-                        handle=_pair(point["handle"]),
-                        target=_pair(point["target"]),
-                        start=_pair(point["start"]),
-                        seen=_pair(point.get("seen", point["handle"])),
-                        reference=tensors.get(f"reference.{point['id']}"),
-                    )
-                    for point in description["points"]
-                ),
+                resolution=(_whole("height", height, 1), _whole("width", width, 1)),
+                points=_points(description["points"], tensors),
                 mask=tensors.get("mask"),
                 latent=latent,
                 w0=tensors["w0"],
                 anchor=Anchor(latent if same else tensors["anchor"].requires_grad_()),
-                moments=Moments(tensors["adam.first"], tensors["adam.second"], description["adam_steps"]),
-                step=description["step"],
-                course=Course(course["first_step"], tuple(course["nearest"]), course["idle"]),
-                loss=dict(description["loss"]),
+                moments=Moments(
+                    tensors["adam.first"], tensors["adam.second"], _whole("adam_steps", description["adam_steps"])
+                ),
+                step=step,
+                course=_course(description["course"], step),
+                loss={str(name): _real(f"loss {name}", value) for name, value in description["loss"].items()},
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"this is no complete drag state: {error!r}") from error
+        except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+            raise ValueError(f"this is no complete drag state: {reprlib.repr(error)}") from error
 
 
-def _pair(values: Any) -> XY:
+def _points(described: Any, tensors: Mapping[str, Tensor]) -> tuple[Point, ...]:
+    points = tuple(
+        Point(
+            id=_whole("the id of a point", point["id"], 1),
+            handle=_pair("a handle", point["handle"]),
+            target=_pair("a target", point["target"]),
+            start=_pair("a start", point["start"]),
+            seen=_pair("a place seen", point.get("seen", point["handle"])),
+            reference=tensors.get(f"reference.{point['id']}"),
+        )
+        for point in described
+    )
+    if len({point.id for point in points}) < len(points):
+        raise ValueError("two points have one id")
+    return points
+
+
+def _course(described: Any, step: int) -> Course:
+    nearest = tuple(_real("the nearest distance", each) for each in described["nearest"])
+    return Course(
+        _whole("the first step", described["first_step"], most=step), nearest, _whole("idle", described["idle"])
+    )
+
+
+def _whole(name: str, value: Any, least: int = 0, most: int = LARGEST_WHOLE) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a whole number from {least} to {most}")
+    return value
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a number")
+    return float(value)
+
+
+def _pair(name: str, values: Any) -> XY:
     x, y = values
-    return float(x), float(y)
+    return _real(name, x), _real(name, y)

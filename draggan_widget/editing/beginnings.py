@@ -10,6 +10,7 @@ from concurrent.futures import Future
 
 from torch import Tensor
 
+from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.editing.core import first_moment, told
 from draggan_widget.editing.model import Model, Progress, check_label
@@ -82,13 +83,20 @@ class Beginnings(Timeline):
         return self._command(set_latent)
 
     def restore(self, moment: Moment) -> Future[None]:
-        """Go on with a moment of elsewhere, one read from a file say, as if the session had begun with it."""
+        """Go on with a moment of elsewhere, one read from a file say, as if the session had begun with it.
+
+        Where its run had come to an end of its own, the status says which: "arrived", "stalled" or "capped".
+        """
 
         def restore() -> None:
             self._config = moment.drag.config
             self._replace_edit(moment)
             self._past.clear()
-            self._publish()
+            reason = dragging.terminate(moment.drag) if moment.drag.step else None
+            if reason is None:
+                self._publish()
+            else:
+                self._set_ended(reason)
 
         return self._command(restore)
 

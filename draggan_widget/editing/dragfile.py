@@ -1,37 +1,47 @@
 """`.drag` files: an edit on disk, from which it goes on exactly as if never interrupted.
 
-A safetensors file: numbered tensors, and under one key of the header, as JSON, everything else, which refers to them.
-It holds the state after every step that the history has, so an edit goes on exactly from each of them as well. Nothing
-in it is executed when it is read.
+A safetensors file: numbered tensors, and under one key of the header, as JSON, everything else, which refers to them,
+and a checksum of the file (see ``container``). It holds the state after every step that the history has, so an edit
+goes on exactly from each of them as well. Nothing in it is executed when it is read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
-import json
+import math
 import os
-from collections.abc import Iterator
-from pathlib import Path
+import reprlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
-from draggan_widget.editing.history import Record
+from draggan_widget.dragging.methods import blocks_of
+from draggan_widget.editing import container, history
+from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.model import check_label
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.storing import Storage, Stored
+from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
-from draggan_widget.generators.checkpoints import write_tensors
 
 HEADER = "draggan_edit"
 FORMAT = 2
+"""Files with and without a checksum are both of it: programs of before read the former as well."""
+SUFFIX = ".drag"
+FIELDS = (
+    *("format", "generator", "seed", "truncation", "label"),
+    *("drag", "mask", "records", "script", "script_masks"),
+)
+LARGEST_TRUNCATION = 2.0
 
 
 class DragFileError(ValueError):
@@ -39,26 +49,54 @@ class DragFileError(ValueError):
 
 
 def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator, source: str | None) -> None:
-    """Write an edit, whole or not at all.
+    """Write an edit, whole or not at all; see ``check_drag_path`` for where it can be written.
 
     :param source: the name or path the generator was loaded from; None if it was given as an object.
-    :raises FileNotFoundError: if there is no such folder.
+    :raises ValueError: if the name does not end in ``.drag``. :raises FileExistsError: if there is a file that is no
+        edit. :raises OSError: if it cannot be written, a full disk say; the file that was there stays.
     """
+    check_drag_path(path)
+    write_whole(path, drag_bytes(moment, generator, source))
+
+
+def check_drag_path(path: str | os.PathLike[str]) -> None:
+    """Raise what ``save_drag`` raises for a name that ends in something else, or that another kind of file has."""
+    suffix = expanded(path).suffix
+    if suffix.lower() != SUFFIX:
+        ends = f"ends in {shown(suffix)}" if suffix else "has no ending"
+        name = shown(expanded(path).with_suffix(SUFFIX).name) if expanded(path).name else f"smile{SUFFIX}"
+        raise ValueError(f"{shown(path)} {ends}; an edit is saved as {SUFFIX}, such as {name}")
+    check_replaced(path, lambda file: container.is_one(file, HEADER), "an edit")
+
+
+def drag_bytes(moment: Moment, generator: Generator, source: str | None) -> bytes:
+    """What ``save_drag`` writes. Of an edit too large to be read again, it leaves out records between the ends."""
+    records: Sequence[Record] = moment.records
+    while True:
+        tensors, values = _parts(moment, records, generator, source)
+        if len(records) <= 2 or container.fits(tensors, values):
+            return container.packed(HEADER, tensors, values)
+        records = thinned(records, max(2, len(records) // 2))
+
+
+def _parts(
+    moment: Moment, records: Sequence[Record], generator: Generator, source: str | None
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     storage = Storage()
 
     def mask_number(mask: np.ndarray | None) -> int | None:
         return None if mask is None else storage.put(mask)
 
-    records = [
+    told = [
         {
             **storage.put_state(record.kept.state(record.ws)),
             "seconds": record.seconds,
             "mask": mask_number(record.kept.mask),
         }
-        for record in moment.records
+        for record in records
     ]
     script, masks = to_json(moment.script)
-    header = {
+    values = {
         "format": FORMAT,
         "generator": {"source": source, "fingerprint": fingerprint(generator)},
         "seed": moment.seed,
@@ -66,18 +104,11 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
         "label": moment.label,
         "drag": storage.put_state(moment.drag),
         "mask": mask_number(moment.mask),
-        "records": records,
+        "records": told,
         "script": script,
         "script_masks": [storage.put(mask) for mask in masks],
     }
-    write_tensors(path, storage.tensors, {HEADER: json.dumps(header)})
-
-
-def read_source(path: str | os.PathLike[str]) -> str | None:
-    """The name or path of the generator an edit was made with. :raises DragFileError: if the file cannot be taken."""
-    with _opened(path) as file:
-        source = _header(path, file)["generator"]["source"]
-    return None if source is None else str(source)
+    return storage.tensors, values
 
 
 def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
@@ -86,45 +117,143 @@ def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
     :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, or was made
         with a generator of other weights.
     """
-    with _opened(path) as file:
-        header = _header(path, file)
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if header["generator"]["fingerprint"] != fingerprint(generator):
-        raise DragFileError(
-            f"{os.fspath(path)} was made with another generator ({header['generator']['source']}); "
-            "load it with that one: DragGAN.load(path, model=…)"
-        )
-    try:
-        stored = Stored(tensors.__getitem__, next(generator.parameters()).device)
+    return DragFile.read(path).moment(generator)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class DragFile:
+    """What a `.drag` file holds, before it is known whether it fits a generator."""
+
+    name: str
+    """For messages."""
+    source: str | None
+    """The name or path of the generator the edit was made with; None if it was given as an object."""
+    _tensors: dict[str, Tensor] = dataclasses.field(repr=False)
+    _values: dict[str, Any] = dataclasses.field(repr=False)
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> DragFile:
+        """That of a path. :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it is none."""
+        name, found = shown(path), readable(path, f"a {SUFFIX} file")
+        try:
+            with _telling(name):
+                tensors, values = container.unpacked(found, HEADER)
+                version, made = values["format"], values["generator"]
+                source, _ = made["source"], made["fingerprint"]
+                if version == FORMAT and (set(values) != set(FIELDS) or set(made) != {"source", "fingerprint"}):
+                    raise ValueError("it has other fields than an edit")
+                if not (source is None or isinstance(source, str)):
+                    raise ValueError("the source of its generator is no text")
+        except container.ForeignError as error:
+            raise DragFileError(f"{name} holds no edit; give a file that editor.save() wrote") from error
+        except (container.IncompleteError, OSError) as error:
+            raise DragFileError(f"{name} cannot be read ({shown(error)}); give a {SUFFIX} file, whole") from error
+        if type(version) is not int or version != FORMAT:
+            said = shown(repr(version)) if isinstance(version, (int, str, float)) else "none"
+            raise DragFileError(f"{name} has format {said}, this version reads {FORMAT}; update draggan_widget")
+        return cls(name, source, tensors, values)
+
+    def moment(self, generator: Generator) -> Moment:
+        """The edit, to go on with under ``generator``.
+
+        :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
+        """
+        values = self._values
+        if values["generator"]["fingerprint"] != fingerprint(generator):
+            raise DragFileError(
+                f"{self.name} was made with another generator ({shown(self.source)}); "
+                "load it with that one: DragGAN.load(path, model=…)"
+            )
+        with _telling(self.name):
+            return self._moment(generator)
+
+    def _moment(self, generator: Generator) -> Moment:
+        values = self._values
+        stored = Stored(self._tensors.__getitem__, next(generator.parameters()).device)
+        checked = _Checker(generator)
 
         @functools.cache
         def mask_of(number: int | None) -> np.ndarray | None:
             return None if number is None else check_mask(stored.array(number), generator.resolution)
 
-        drag = _checked(stored.state(header["drag"]), generator)
+        entries = values["records"]
+        if not isinstance(entries, list) or len(entries) > history.MOST_RECORDS + 2:
+            raise ValueError("its records are no list, or more than an edit keeps")
+        drag = checked(stored.state(values["drag"]))
         records = tuple(
-            Record.of(_checked(stored.state(entry), generator), float(entry["seconds"]), mask_of(entry["mask"]))
-            for entry in header["records"]
+            Record.of(checked(stored.state(entry)), _number("seconds", entry["seconds"]), mask_of(entry["mask"]))
+            for entry in entries
         )
-        seed = None if header["seed"] is None else check_seed(header["seed"])
-        label = None if header["label"] is None else check_label(header["label"], generator.label_dim)
-        script = from_json(header["script"], [stored.array(number) for number in header["script_masks"]])
-        truncation = float(header["truncation"])
-        return Moment(drag, mask_of(header["mask"]), seed, truncation, script, records, label)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
+        steps = [record.step for record in records]
+        if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
+            raise ValueError("its records are not in the order of their steps")
+        seed = None if values["seed"] is None else check_seed(values["seed"])
+        label = None if values["label"] is None else check_label(values["label"], generator.label_dim)
+        script = from_json(
+            values["script"], [stored.array(number) for number in values["script_masks"]], generator.resolution
+        )
+        truncation = _number("truncation", values["truncation"], LARGEST_TRUNCATION)
+        return Moment(drag, mask_of(values["mask"]), seed, truncation, script, records, label)
 
 
-def _checked(drag: DragState, generator: Generator) -> DragState:
-    """The state, if it is one of this generator's. :raises ValueError: if it is not."""
-    if drag.resolution != generator.resolution:
-        raise ValueError(f"it is for pictures of {drag.resolution}, not {generator.resolution}")
-    for tensor in (drag.latent, drag.w0, drag.anchor.latent, drag.moments.first, drag.moments.second):
-        check_ws(generator, tensor)
-    for point in drag.points:
-        for part in ("handle", "target", "start"):
-            check_xy(f"the {part} of point {point.id}", getattr(point, part), drag.resolution)
-    return drag
+def _number(name: str, value: Any, most: float = math.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most or value == math.inf:
+        raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a number of at least 0")
+    return float(value)
+
+
+class _Checker:
+    """Checks that states are a generator's. What they share is checked once."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+        self._seen: dict[int, Tensor] = {}
+        self._channels: dict[tuple[int, ...], int] = {}
+
+    def __call__(self, drag: DragState) -> DragState:
+        """The state. :raises ValueError: if it is not one of this generator's."""
+        generator, moments = self._generator, drag.moments
+        if drag.resolution != generator.resolution:
+            raise ValueError(f"it is for pictures of {drag.resolution}, not {generator.resolution}")
+        for tensor in (drag.latent, drag.w0, drag.anchor.latent, moments.first, moments.second):
+            self._numbers(tensor)
+            if id(tensor) not in self._seen:
+                check_ws(generator, tensor)
+        if moments.second.min() < 0:
+            raise ValueError("a mean of squares is negative")
+        blocks_of(generator, drag.config)
+        if drag.mask is not None:
+            self._numbers(drag.mask)
+            if id(drag.mask) not in self._seen:
+                check_mask(drag.mask, drag.resolution)
+        if drag.course.nearest and len(drag.course.nearest) != len(drag.points):
+            raise ValueError("it has not one nearest distance for each point")
+        for point in drag.points:
+            for part in ("handle", "target", "start", "seen"):
+                check_xy(f"the {part} of point {point.id}", getattr(point, part), drag.resolution)
+            if point.reference is not None:
+                self._reference(point.reference, drag)
+        for shared in (drag.w0, drag.anchor.latent, drag.mask):
+            if shared is not None:
+                self._seen[id(shared)] = shared  # held, or another could come to have its id
+        return drag
+
+    def _numbers(self, tensor: Tensor) -> None:
+        if tensor.dtype != (wanted := next(self._generator.parameters()).dtype):
+            raise ValueError(f"it holds {tensor.dtype} where {wanted} is needed")
+
+    def _reference(self, reference: Tensor, drag: DragState) -> None:
+        if id(reference) in self._seen:
+            return
+        self._numbers(reference)
+        blocks = blocks_of(self._generator, drag.config)
+        if blocks not in self._channels:
+            with torch.no_grad():
+                read = self._generator.sample_features(drag.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
+            self._channels[blocks] = read.shape[1]
+        if tuple(reference.shape) != (self._channels[blocks],) or not torch.isfinite(reference).all():
+            raise ValueError("the features of a point are not those of this generator")
+        self._seen[id(reference)] = reference
 
 
 def fingerprint(generator: Generator) -> str:
@@ -137,27 +266,12 @@ def fingerprint(generator: Generator) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no file {os.fspath(path)}")
+def _telling(name: str) -> Iterator[None]:
+    """What goes wrong with a file's content is a ``DragFileError`` that names it."""
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (SafetensorError, OSError) as error:
-        raise DragFileError(f"{os.fspath(path)} cannot be read ({error}); give a .drag file, whole") from error
-
-
-def _header(path: str | os.PathLike[str], file: Any) -> dict[str, Any]:
-    text = (file.metadata() or {}).get(HEADER)
-    if text is None:
-        raise DragFileError(f"{os.fspath(path)} holds no edit; give a file that editor.save() wrote")
-    try:
-        header: dict[str, Any] = json.loads(text)
-        found, _ = header["format"], (header["generator"]["fingerprint"], header["generator"]["source"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
-    if found != FORMAT:
-        raise DragFileError(
-            f"{os.fspath(path)} has format {found!r}, this version reads {FORMAT}; update draggan_widget"
-        )
-    return header
+        yield
+    except (container.ForeignError, container.IncompleteError, OSError):
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
+        reason = shown(f"{type(error).__name__}: {error}")
+        raise DragFileError(f"{name} is incomplete or altered ({reason}); save the edit again") from error

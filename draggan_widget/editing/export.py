@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import io
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from draggan_widget.editing.dragfile import save_drag
+from draggan_widget.editing.dragfile import drag_bytes
 from draggan_widget.editing.film import film
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.moment import Moment
@@ -74,7 +72,4 @@ def latent(moment: Moment) -> bytes:
 
 def drag(moment: Moment, model: Model) -> bytes:
     """What ``save_drag`` writes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "edit.drag"
-        save_drag(path, moment, model.generator, model.source)
-        return path.read_bytes()
+    return drag_bytes(moment, model.generator, model.source)

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import textwrap
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from draggan_widget.generators.checkpoints import best_device
 LATENT_FILE = "latent.npz"
 """What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
 STORED = f"# {LATENT_FILE} is the latent of this edit, as the editor saves it."
+LAST_LINE = "image = dragging.to_image(generator.synthesize(ws))"
 READ_MASK = '''\
 def read_mask(text, kind):
     """A mask (H, W) of numbers 0 to 1, 1 = may move."""
@@ -41,6 +43,11 @@ def code(moment: Moment, model: Model) -> str:
     return _Program(moment, model).text()
 
 
+def is_code(path: Path) -> bool:
+    """Whether a file ends as ``code`` does, so that nobody has gone on writing in it."""
+    return path.read_bytes().endswith(f"\n{LAST_LINE}\n".encode())
+
+
 class _Program:
     def __init__(self, moment: Moment, model: Model) -> None:
         self._moment, self._model, self._generator = moment, model, model.generator
@@ -55,7 +62,7 @@ class _Program:
         self._edit(self._moment.script)
         beginning += self._first_latent()
         self._imports.add("dragging")
-        body = [*beginning, *self._masks_text(), *self._lines, "image = dragging.to_image(generator.synthesize(ws))"]
+        body = [*beginning, *self._masks_text(), *self._lines, LAST_LINE]
         return "\n".join([*self._head(), "", *body]) + "\n"
 
     # --- what comes before the edit --------------------------------------------------------------------------------

@@ -166,15 +166,18 @@ class Runs(Core):
         reason = None if self._run is None or self._pulling else dragging.terminate(self._now.drag)
         if reason is None:
             return False
+        self._run = None
+        self._set_ended(reason)
+        return True
+
+    def _set_ended(self, reason: str) -> None:
         steps = count(self._now.drag.step)
         sentences = {
             "arrived": f"Arrived after {steps}.",
             "stalled": f"Stalled after {steps}, {self._to_go()}: try a nearer target.",
             "capped": f"Reached {self._config.max_steps} steps, {self._to_go()}. Start goes on.",
         }
-        self._run = None
         self._set_status(reason, sentences[reason])
-        return True
 
     def _running(self) -> bool:
         return self._run is not None

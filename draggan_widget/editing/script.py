@@ -9,12 +9,15 @@ kept: of a hundred moves of a target between two steps the last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from draggan_widget.config import DragConfig
+from draggan_widget.dragging import XY, check_mask, check_xy
+from draggan_widget.dragging.state import LARGEST_WHOLE
 
 Op = tuple[Any, ...]
 Script = tuple[Op, ...]
@@ -82,23 +85,49 @@ def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
     return values, masks
 
 
-def from_json(values: Iterable[Any], masks: list[np.ndarray]) -> Script:
-    """The way back. :raises ValueError: for what is no script."""
+def from_json(values: Any, masks: Sequence[np.ndarray], resolution: tuple[int, int]) -> Script:
+    """The way back, to a script that can be carried out on pictures of ``resolution`` (H, W).
+
+    :raises ValueError: for what is no script. :raises TypeError: for a mask that holds no numbers.
+    """
+    if not isinstance(values, list):
+        raise ValueError(f"a script is {reprlib.repr(values)}; it must be a list")
     ops: list[Op] = []
+    ids: set[int] = set()
     for value in values:
-        match value:
-            case ["config", dict(fields)]:
-                ops.append(("config", DragConfig.from_dict(fields)))
-            case ["mask", None]:
-                ops.append(("mask", None))
-            case ["mask", int(number)]:
-                ops.append(("mask", masks[number]))
-            case ["add", int(number), [x, y], [to_x, to_y]]:
-                ops.append(("add", number, (float(x), float(y)), (float(to_x), float(to_y))))
-            case ["handle" | "target" as name, int(number), [x, y]]:
-                ops.append((name, number, (float(x), float(y))))
-            case ["remove" | "steps" as name, int(number)]:
-                ops.append((name, number))
-            case _:
-                raise ValueError(f"{value!r} is nothing that can be done in an edit")
+        op = _op(value, masks, resolution)
+        if op[0] in ("add", "handle", "target", "remove") and (op[1] in ids) == (op[0] == "add"):
+            there = "a point of that id already" if op[1] in ids else "no such point"
+            raise ValueError(f"{reprlib.repr(value)} cannot be done: there is {there}")
+        ids ^= {op[1]} if op[0] in ("add", "remove") else set()
+        ops.append(op)
+    if not ops or ops[0][0] != "config":
+        raise ValueError("a script begins with settings")
     return tuple(ops)
+
+
+def _op(value: Any, masks: Sequence[np.ndarray], resolution: tuple[int, int]) -> Op:
+    match value:
+        case ["config", dict(fields)]:
+            return "config", DragConfig.from_dict(fields)
+        case ["mask", None]:
+            return "mask", None
+        case ["mask", int(number)] if _whole(number, 0, len(masks) - 1):
+            return "mask", check_mask(masks[number], resolution)
+        case ["add", int(number), handle, target] if _whole(number, 1):
+            return "add", number, _xy(number, handle, resolution), _xy(number, target, resolution)
+        case ["handle" | "target" as name, int(number), xy] if _whole(number, 1):
+            return name, number, _xy(number, xy, resolution)
+        case ["remove" | "steps" as name, int(number)] if _whole(number, 1):
+            return name, number
+    raise ValueError(f"{reprlib.repr(value)} is nothing that can be done in an edit")
+
+
+def _whole(number: Any, least: int, most: int = LARGEST_WHOLE) -> bool:
+    return not isinstance(number, bool) and least <= number <= most
+
+
+def _xy(number: int, xy: Any, resolution: tuple[int, int]) -> XY:
+    if not isinstance(xy, list) or any(isinstance(each, bool) or not isinstance(each, (int, float)) for each in xy):
+        raise ValueError(f"a place of point {number} is {reprlib.repr(xy)}; it must be [x, y]")
+    return check_xy(f"a place of point {number}", xy, resolution)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -69,9 +70,9 @@ class Stored:
         self._anchors: dict[int, Anchor] = {}
 
     def array(self, number: int) -> np.ndarray:
-        """The array of that number."""
+        """The array of that number. :raises LookupError: if there is none."""
         if number not in self._arrays:
-            self._arrays[number] = self._read(str(number)).numpy()
+            self._arrays[number] = self._read(_name(number)).numpy()
         return self._arrays[number]
 
     def state(self, entry: Mapping[str, Any]) -> DragState:
@@ -79,8 +80,10 @@ class Stored:
         numbers = entry["tensors"]
         tensors = {name: self._shared(number) for name, number in numbers.items() if name not in OWN}
         for name in OWN:
-            rows = self._read(str(numbers[name])).to(self._device)
+            rows = self._read(_name(numbers[name])).to(self._device)
             whole = tensors["w0"].clone() if name == "ws" else torch.zeros_like(tensors["w0"])
+            if rows.dtype != whole.dtype or rows.shape != whole[:, : rows.shape[1]].shape:
+                raise ValueError(f"{name} has rows {tuple(rows.shape)} of {rows.dtype}")
             whole[:, : rows.shape[1]] = rows
             tensors[name] = whole
         state = DragState.from_parts(tensors, entry["state"])
@@ -91,5 +94,11 @@ class Stored:
 
     def _shared(self, number: int) -> Tensor:
         if number not in self._tensors:
-            self._tensors[number] = self._read(str(number)).to(self._device)
+            self._tensors[number] = self._read(_name(number)).to(self._device)
         return self._tensors[number]
+
+
+def _name(number: Any) -> str:
+    if type(number) is not int:
+        raise LookupError(f"no tensor {reprlib.repr(number)}")
+    return str(number)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from draggan_widget.files import readable, shown, write_whole
 from draggan_widget.generators import precision
 from draggan_widget.generators.reading import (
     Unreadable,
@@ -81,15 +81,15 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
     builtin = BUILTIN / f"{os.fspath(source)}.safetensors"
     if os.fspath(source) in builtin_names():
         return builtin
-    path = Path(source).expanduser()
-    if path.is_dir():
-        raise FileNotFoundError(f"{path} is a folder; give a checkpoint file in it")
-    if not path.is_file():
+    try:
+        return readable(source, "a checkpoint file")
+    except FileNotFoundError as error:
+        if not str(error).startswith("no file"):
+            raise
         raise FileNotFoundError(
-            f"no generator {os.fspath(source)!r}: it is neither a file nor a built-in name "
+            f"no generator {shown(source)!r}: it is neither a file nor a built-in name "
             f"(those are: {', '.join(builtin_names())})"
-        )
-    return path
+        ) from error
 
 
 def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], None] | None = None) -> Translation:
@@ -160,32 +160,8 @@ def save_generator(path: str | os.PathLike[str], generator: Generator, *, half: 
         "drag_config": generator.drag_config.to_dict(),
         **notes,
     }
-    write_tensors(path, tensors, {HEADER: json.dumps(header)})
-
-
-def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    """Write a safetensors file, whole or not at all. :raises FileNotFoundError: if there is no such folder."""
-    with written_whole(path) as partial:
-        partial.touch()
-        mode = partial.stat().st_mode  # as the user wants new files; safetensors hides them from everybody else
-        safetensors.torch.save_file(tensors, partial, metadata=header)
-        partial.chmod(mode)
-
-
-@contextlib.contextmanager
-def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Where to write a file that takes its name only once it is there, whole.
-
-    :raises FileNotFoundError: if there is no such folder.
-    """
-    if not Path(path).parent.is_dir():
-        raise FileNotFoundError(f"no folder {Path(path).parent} to save {Path(path).name} in")
-    partial = Path(f"{os.fspath(path)}.partial")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    # As bytes: safetensors' own way to a file leaves partial files of its own, with other permissions.
+    write_whole(path, safetensors.torch.save(tensors, {HEADER: json.dumps(header)}))
 
 
 def best_device() -> torch.device:

@@ -27,19 +27,18 @@ from draggan_widget.editing import (
     Moment,
     Session,
     Snapshot,
-    load_drag,
     save_drag,
 )
 from draggan_widget.editing.chores import Chore
-from draggan_widget.editing.dragfile import read_source
+from draggan_widget.editing.dragfile import DragFile
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
 from draggan_widget.editing.model import Progress
 from draggan_widget.editing.settings import SETTINGS, with_settings
+from draggan_widget.files import write_whole
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
-from draggan_widget.generators.checkpoints import written_whole
 from draggan_widget.widget import answers, exports, protocol, reruns
 from draggan_widget.widget.post import Post
 from draggan_widget.widget.shelf import Shelf
@@ -214,14 +213,19 @@ class DragGAN(EditTraits):
     def export(self, path: str | os.PathLike[str], *, handles: bool = False) -> None:
         """Write the edit as ``.png``, ``.gif``, ``.mp4``, ``.drag``, ``.npz`` or ``.npy`` (latent), or ``.py`` (code).
 
+        The files are those that the page saves. Pictures and films say in their metadata that they are AI-generated,
+        and how, unless ``provenance`` is False; ``editor.image.save()`` writes the same pixels without that. A file is
+        there whole or not at all, and an older one stays till then; ``~`` is the home folder, and a symbolic link is
+        followed.
+
         :param handles: whether films show handles and targets.
-        :raises ValueError: for another ending. :raises ModuleNotFoundError: for an MP4 without its extra.
+        :raises ValueError: for another ending. :raises FileExistsError: if a file of another kind has that name.
+        :raises OSError: if the file cannot be written; the text says why, and what helps.
+        :raises ModuleNotFoundError: for an MP4 without its extra.
         """
-        path = Path(path)
-        chore = self._make(exports.kind_of(path), handles=handles, bare=path.suffix.lower() == ".npy")
-        data = self._session.chore(chore).result()
-        with written_whole(path) as partial:
-            partial.write_bytes(data)
+        kind = exports.kind_of(path)  # before a film is made
+        chore = self._make(kind, handles=handles, bare=Path(path).suffix.lower() == ".npy")
+        write_whole(path, self._session.chore(chore).result())
 
     def _make(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> Chore[bytes]:
         return exports.make(self._session, kind, handles=handles, provenance=self.provenance, bare=bare)
@@ -320,7 +324,14 @@ class DragGAN(EditTraits):
         self._carry_out(self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is."""
+        """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is.
+
+        The file is there whole or not at all, and an older edit of that name stays till then, as do its permissions;
+        ``~`` is the home folder, and a symbolic link is followed to the file that is replaced.
+
+        :raises ValueError: if the name does not end in ``.drag``. :raises FileExistsError: if there is a file that is
+            no edit. :raises OSError: if it cannot be written; the text says why, and what helps.
+        """
         now = self._session.newest()
         save_drag(path, now.moment, now.model.generator, now.model.source)
 
@@ -329,18 +340,20 @@ class DragGAN(EditTraits):
         """The editor of a `.drag` file.
 
         :param model: the generator, where it cannot be found by the name or path noted in the file.
-        :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken.
+        :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, a byte was
+            changed since it was saved say. :raises ValueError: for one that needs ``model``.
         """
-        source = model if model is not None else read_source(path)
+        file = DragFile.read(path)
+        source = model if model is not None else file.source
         if source is None:
-            raise ValueError(f"{os.fspath(path)} was made with a generator given as an object; give it as model=…")
+            raise ValueError(f"{file.name} was made with a generator given as an object; give it as model=…")
         try:
             device = options.pop("device", None)
             found = Model(source) if isinstance(source, Generator) else Model.load(source, device)
         except FileNotFoundError as error:
-            said = f"{error}. {os.fspath(path)} was made with it; where it is elsewhere now, give model=…"
+            said = f"{error}. {file.name} was made with it; where it is elsewhere now, give model=…"
             raise FileNotFoundError(said) from error
-        moment = load_drag(path, found.generator)
+        moment = file.moment(found.generator)
         editor = cls(found, **options)
         editor._carry_out(editor._session.restore(moment))
         return editor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -12,20 +13,43 @@ import numpy as np
 
 from draggan_widget.editing import Session, export
 from draggan_widget.editing.chores import Chore
+from draggan_widget.editing.dragfile import check_drag_path
 from draggan_widget.editing.export import FILES, Kind
 from draggan_widget.editing.film import film
-from draggan_widget.editing.program import code
+from draggan_widget.editing.program import code, is_code
 from draggan_widget.editing.provenance import provenance_of
+from draggan_widget.files import begins, check_replaced, shown
 from draggan_widget.widget import protocol
 
 SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items()} | {".npy": "latent"}
 
 
-def kind_of(path: Path) -> Kind:
-    """What a file of that name holds. :raises ValueError: for an ending that means nothing here."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"{path} ends in {path.suffix!r}; an edit can be written as {', '.join(SUFFIXES)}")
-    return SUFFIXES[path.suffix.lower()]
+BEGINNINGS: dict[str, tuple[bytes, int]] = {
+    ".png": (b"\x89PNG\r\n\x1a\n", 0),
+    ".gif": (b"GIF8", 0),
+    ".mp4": (b"ftyp", 4),
+    ".npz": (b"PK\x03\x04", 0),
+    ".npy": (b"\x93NUMPY", 0),
+}
+"""By which files of a kind are known: bytes, and where they stand."""
+
+
+def kind_of(path: str | os.PathLike[str]) -> Kind:
+    """What a file of that name is to hold, where it can be written there.
+
+    :raises ValueError: for an ending that means nothing here. :raises FileExistsError: if there is a file of another
+        kind; of ``.drag`` and ``.py``, one that no editor wrote. :raises OSError: if it cannot be a file's name.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"{shown(path)} ends in {shown(suffix)!r}; an edit can be written as {', '.join(SUFFIXES)}")
+    if suffix == ".drag":
+        check_drag_path(path)
+    elif suffix == ".py":
+        check_replaced(path, is_code, "code that an editor wrote")
+    else:
+        check_replaced(path, lambda file: begins(file, *BEGINNINGS[suffix]), f"a {suffix} file")
+    return SUFFIXES[suffix]
 
 
 def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Chore[bytes]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+from pathlib import Path
 
 import pytest
 import safetensors.torch
@@ -45,13 +47,15 @@ def test_a_broken_save_leaves_the_old_file_and_no_partial_one(tmp_path, generato
     save_generator(path, generator)
     before = path.read_bytes()
 
-    def break_off(_tensors, partial, metadata):
-        partial.write_bytes(b"half")
-        raise OSError("disk full")
+    def break_off(partial, data):
+        with partial.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(safetensors.torch, "save_file", break_off)
-    with pytest.raises(OSError, match="disk full"):
-        save_generator(path, generator)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", break_off)
+        with pytest.raises(OSError, match=r"g\.safetensors cannot be written: .*the disk is full: make room"):
+            save_generator(path, generator)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["g.safetensors"]
 

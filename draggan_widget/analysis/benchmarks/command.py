@@ -12,6 +12,7 @@ from typing import Any
 
 from draggan_widget.analysis.benchmarks.bench import QUICK, Settings, run
 from draggan_widget.analysis.benchmarks.report import table
+from draggan_widget.files import target_of, write_whole
 
 DESCRIPTION = """Measure a step of a drag against a plain implementation of the original's way: the whole picture with
 gradients at every step, gradients for every weight, the feature map blown up to picture size. Ratios come first, for
@@ -42,6 +43,13 @@ def run_bench(options: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    to_stdout = options.json is not None and str(options.json) == "-"
+    if options.json is not None and not to_stdout:
+        try:
+            target_of(options.json)  # not only after hours of measuring
+        except OSError as error:
+            print(error, file=sys.stderr)
+            return 2
     results: dict[str, Any] = {}
     began = time.monotonic()
     status = 0
@@ -58,18 +66,17 @@ def run_bench(options: argparse.Namespace) -> int:
         print("\n".join(results.get("left_out", [])) or "nothing was finished", file=sys.stderr)
         return status or 1
     results["took_s"] = round(time.monotonic() - began, 1)
-    to_stdout = options.json is not None and str(options.json) == "-"
     if not to_stdout:
         print(table(results))
     if options.json is not None:
-        text = json.dumps(results, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(results, indent=1, ensure_ascii=to_stdout) + "\n"  # a pipe may be of any encoding
         if to_stdout:
             print(text, end="")
             return status
         try:
-            options.json.write_text(text, encoding="utf-8")
+            write_whole(options.json, text.encode())
         except OSError as error:
-            print(f"{options.json} cannot be written: {error}", file=sys.stderr)
+            print(error, file=sys.stderr)
             return 1
     return status
 

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from draggan_widget.files import write_whole
+
 if TYPE_CHECKING:
     from draggan_widget.analysis.protocols.experiments import Experiment
 
@@ -89,8 +91,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
                 )
                 parts.append(done)
                 name = Path(file).stem if len(runs) > 1 and file != "rows.jsonl" else "results"
-                (options.out / f"{name}.json").write_text(json.dumps(done.to_dict(), indent=1) + "\n", encoding="utf-8")
-                (options.out / f"{name}.md").write_text(done.to_markdown() + "\n", encoding="utf-8")
+                write_whole(options.out / f"{name}.json", (json.dumps(done.to_dict(), indent=1) + "\n").encode())
+                write_whole(options.out / f"{name}.md", (done.to_markdown() + "\n").encode())
     except (ImportError, OSError, ValueError) as error:  # among them CheckpointError
         return _refuse(str(error))
     except Exception as error:
