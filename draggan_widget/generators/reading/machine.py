@@ -2,7 +2,7 @@
 
 Why not ``pickle.Unpickler`` with a strict ``find_class``: its memo is an array that a file of ten bytes can grow to
 gigabytes, it nests without bound, and it copies every byte string. Here everything is counted, names stay names, and
-long byte strings are views of the file.
+long byte strings are read once, and not copied.
 
 The opcodes are those of protocols 0 to 5 (PEP 3154, PEP 574, and the comments of CPython's ``pickletools``).
 """
@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data
 from draggan_widget.generators.reading.tape import LONG, LONGEST_NAME, Tape
 from draggan_widget.generators.reading.values import Name, Record, Unreadable, check_nesting
 
@@ -44,7 +45,7 @@ class Machine(Tape):
 
     def __init__(
         self,
-        data: memoryview,
+        data: Data,
         budget: Budget,
         allowed: Mapping[tuple[str, str], Constructor],
         build: Callable[[Any, Budget], Any],
@@ -53,8 +54,7 @@ class Machine(Tape):
         persistent: Persistent | None = None,
         progress: Progress | None = None,
     ) -> None:
-        super().__init__(data, start)
-        self.budget = budget
+        super().__init__(data, budget, start)
         self._allowed = allowed
         self._build = build
         self._persistent = persistent
