@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import mmap
 import os
 import stat
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from draggan_widget.generators.reading.values import Unreadable
 
 WINDOW = 1 << 16
 """Bytes that are read at a time; pieces up to that size are views of it, and cannot be written to."""
+LARGE = 1 << 20
+"""Bytes of a piece that gets memory from the system, and does not wait among other things to be given back."""
 MOST_PIECES = 1000
 """Filled parts of a sparse file that are counted; what follows counts as filled."""
 CHANGED = "was changed while it was read; wait until it is written to its end, and try again"
@@ -75,8 +78,10 @@ class FileBytes:
 
     def _read(self, begin: int, end: int) -> memoryview:
         try:
-            content = memoryview(np.empty(end - begin, np.uint8))
-        except MemoryError as error:
+            # Mapped memory goes back to the system as soon as nobody needs it.
+            large = end - begin >= LARGE
+            content = memoryview(mmap.mmap(-1, end - begin) if large else np.empty(end - begin, np.uint8))
+        except (MemoryError, OSError, OverflowError) as error:
             raise Unreadable(f"needs {end - begin:,} bytes of memory at once, which are not there") from error
         filled = 0
         self._file.seek(begin)

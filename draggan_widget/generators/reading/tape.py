@@ -25,6 +25,8 @@ class Tape:
         self.data = data
         self.budget = budget
         self.position = start
+        self.latest: memoryview | None = None  # the long bytes taken last, and where they began
+        self.latest_at = start
 
     def take(self, number: int) -> memoryview:
         """The next bytes, as a view."""
@@ -43,8 +45,13 @@ class Tape:
 
     def bytes_of(self, number: int) -> bytes | memoryview:
         """A byte string."""
-        taken = self.take(number)
-        return taken if number >= LONG else bytes(taken)
+        return self.long_bytes(number) if number >= LONG else bytes(self.take(number))
+
+    def long_bytes(self, number: int) -> memoryview:
+        """A byte string that stays what was read."""
+        self.latest_at = self.position
+        self.latest = self.take(number)
+        return self.latest
 
     def text(self, number: int, encoding: str = "utf-8") -> str:
         """A text; latin-1 is what Python 2 wrote as str."""
