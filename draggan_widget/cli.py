@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import secrets
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from draggan_widget import __version__, doctor
+from draggan_widget.texts import one_line, printable, shown_path
 
 if TYPE_CHECKING:
     from draggan_widget.generators import Generator
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 IN_WORDS = ("resolution", "z_dim", "w_dim", "c_dim", "img_channels")
 """What ``inspect`` says of a generator's arguments in its own words."""
+LONGEST_SHOWN = 300
+"""Characters of an argument that ``inspect`` shows."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -145,22 +150,35 @@ def _tell(path: Path, read: Translation, generator: Generator, as_json: bool) ->
         "classes": str(generator.label_dim or "none"),
         "features": f"blocks {generator.blocks[0]} to {generator.blocks[-1]}, {generator.default_block()} for dragging",
         "parameters": f"{count / 1e6:.1f} million",
-        **{name.replace("_", " "): str(value) for name, value in read.config.items() if name not in IN_WORDS},
+        **{
+            name.replace("_", " "): printable(str(value), LONGEST_SHOWN)
+            for name, value in read.config.items()
+            if name not in IN_WORDS
+        },
         **read.notes,
     }
     wide = max(map(len, lines))
-    print(path, *(f"  {name:{wide}}  {text}" for name, text in lines.items()), sep="\n")
+    print(shown_path(path), *(f"  {name:{wide}}  {text}" for name, text in lines.items()), sep="\n")
     return 0
 
 
 def run_convert(options: argparse.Namespace) -> int:
     """A checkpoint of any kind as our safetensors."""
-    out: Path = options.out
-    if out.suffix != ".safetensors":
-        print(f"{out} should end in .safetensors, since that is what is written", file=sys.stderr)
+    try:
+        out: Path = options.out.expanduser()
+        taken = out.exists()
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = one_line(getattr(error, "strerror", None) or error, 100)
+        print(f"{shown_path(options.out)} is no path that a file can have ({reason}); give another", file=sys.stderr)
         return 1
-    if out.exists() and not options.force:
-        print(f"{out} is there already; give --force to write over it", file=sys.stderr)
+    if out.suffix != ".safetensors":
+        print(f"{shown_path(out)} should end in .safetensors, since that is what is written", file=sys.stderr)
+        return 1
+    if out.is_dir():
+        print(f"{shown_path(out)} is a folder; give the name of a file", file=sys.stderr)
+        return 1
+    if taken and not options.force:
+        print(f"{shown_path(out)} is there already; give --force to write over it", file=sys.stderr)
         return 1
     return _with_checkpoint(
         options.file, lambda path, read, generator: _write(path, read, generator, out, options.half)
@@ -173,9 +191,11 @@ def _write(path: Path, read: Translation, generator: Generator, out: Path, half:
     try:
         save_generator(out, generator, half=half, **read.notes)
     except OSError as error:
-        print(f"{out} cannot be written: {error}", file=sys.stderr)
+        remedy = "make room, or give another OUT" if error.errno in FULL else "give another OUT"
+        reason = one_line(error.strerror or error, 300)
+        print(f"{shown_path(out)} cannot be written ({reason}): {remedy}", file=sys.stderr)
         return 1
-    print(f"{out}: {read.family} of {path.name}, {out.stat().st_size / 1e6:.1f} MB")
+    print(f"{shown_path(out)}: {read.family} of {printable(path.name)}, {out.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 LONGEST_NAME = 80
 """Characters of a name that are shown."""
+FEW = 8
+"""Numbers and words of a list that is shown as it is."""
 LONGEST_PATH = 300
 LONGEST_MESSAGE = 1000
 MOST_VALUES = 200_000
@@ -34,10 +36,10 @@ def printable(text: str, most: int = LONGEST_NAME) -> str:
     )
 
 
-def quoted(value: Any, most: int = LONGEST_NAME) -> str:
+def quoted(value: object, most: int = LONGEST_NAME) -> str:
     """Return any value out of a file as a short phrase: texts in quotes, numbers as such, else the kind of value.
 
-    Containers are not gone into: a list of a thousand times the same long text costs nothing here.
+    Containers of more than a few numbers are not gone into: a thousand times the same long text costs nothing.
     """
     if isinstance(value, str):
         return repr(value if len(value) <= most else f"{value[: most - 1]}…")
@@ -45,9 +47,17 @@ def quoted(value: Any, most: int = LONGEST_NAME) -> str:
         return f"a whole number of {value.bit_length():,} bits"
     if value is None or isinstance(value, (bool, int, float)):
         return repr(value)
+    if isinstance(value, (list, tuple)) and len(value) <= FEW and all(_is_short(part) for part in value):
+        return repr(value)
     if isinstance(value, (list, tuple, dict, set, frozenset, bytes, bytearray)):
         return f"a {type(value).__name__} of {len(value):,}"
     return f"a {type(value).__name__}"
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= FEW
+    return value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 10**FEW)
 
 
 def shown_path(path: str | os.PathLike[str]) -> str:
@@ -58,7 +68,7 @@ def shown_path(path: str | os.PathLike[str]) -> str:
     return printable(text, LONGEST_PATH + 1)
 
 
-def message(error: BaseException | str, most: int = LONGEST_MESSAGE) -> str:
+def one_line(error: BaseException | str, most: int = LONGEST_MESSAGE) -> str:
     """Return what an error says, as one line to show."""
     text = error if isinstance(error, str) else (str(error) or type(error).__name__)
     return printable(" ".join(text[: 2 * most].split()) if len(text) <= most else text, most)

@@ -105,7 +105,7 @@ class Archive:
             raise Unreadable("is an encrypted archive; unpack it first")
         if entry.method not in (STORED, DEFLATED) or (entry.method == STORED and entry.size != entry.compressed):
             raise Unreadable(f"is an archive packed in a way not known here (method {entry.method}); unpack it first")
-        begin = entry.start + 30 + sum(struct.unpack("<HH", header[26:30]))
+        begin: int = entry.start + 30 + sum(struct.unpack("<HH", header[26:30]))
         if begin + entry.compressed > len(self._data):
             raise Unreadable(f"is an archive cut short within {quoted(entry.name)}; get it again")
         return begin

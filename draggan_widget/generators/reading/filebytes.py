@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, TypeAlias, overload
 
-import numpy as np
-
 from draggan_widget.generators.reading.values import Unreadable
 
 WINDOW = 1 << 16
@@ -80,7 +78,7 @@ class FileBytes:
         try:
             # Mapped memory goes back to the system as soon as nobody needs it.
             large = end - begin >= LARGE
-            content = memoryview(mmap.mmap(-1, end - begin) if large else np.empty(end - begin, np.uint8))
+            content = memoryview(mmap.mmap(-1, end - begin)) if large else memoryview(bytearray(end - begin))
         except (MemoryError, OSError, OverflowError) as error:
             raise Unreadable(f"needs {end - begin:,} bytes of memory at once, which are not there") from error
         filled = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 from draggan_widget.generators.reading.archives import END, LOCAL, Archive

@@ -20,6 +20,7 @@ from draggan_widget.generators.reading.budget import Budget
 from draggan_widget.generators.reading.filebytes import Data, FileBytes
 from draggan_widget.generators.reading.tape import LONG, LONGEST_NAME, Tape
 from draggan_widget.generators.reading.values import Name, Record, Unreadable, check_nesting
+from draggan_widget.texts import one_line
 
 Constructor = Callable[[tuple[Any, ...], Budget], Any]
 Progress = Callable[[float], None]
@@ -85,8 +86,8 @@ class Machine(Tape):
         except (IndexError, KeyError) as error:
             raise Unreadable(f"is no whole pickle: it is damaged near byte {self.position}") from error
         except (ValueError, TypeError, OverflowError, ArithmeticError, RuntimeError, struct.error) as error:
-            reason = str(error).split("\n")[0][:100]
-            raise Unreadable(f"is damaged near byte {self.position} of its pickle ({reason!r})") from error
+            reason = one_line(error, 100)
+            raise Unreadable(f"is damaged near byte {self.position} of its pickle ({reason})") from error
         except MemoryError as error:
             raise Unreadable(f"needs more memory than there is, near byte {self.position}") from error
         check_nesting(value)

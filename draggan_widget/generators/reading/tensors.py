@@ -61,9 +61,7 @@ def storage_dtype(named: Any) -> torch.dtype:
     raise Unreadable(f"holds tensors of the unknown kind {quoted(str(named)) if isinstance(named, Name) else '?'}")
 
 
-def storage_of(
-    content: memoryview | bytes, dtype: torch.dtype, budget: Budget, *, big_endian: bool = False
-) -> Storage:
+def storage_of(content: memoryview | bytes, dtype: torch.dtype, budget: Budget, *, big_endian: bool = False) -> Storage:
     """Bytes of a file as a storage: a view where they are writable, aligned and in order, else a copy."""
     number = len(content) // dtype.itemsize * dtype.itemsize
     if not number:
