@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import secrets
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from draggan_widget import __version__, doctor
 from draggan_widget.files import expanded, shown, target_of, write_whole
+from draggan_widget.texts import printable, shown_path
 
 if TYPE_CHECKING:
     from draggan_widget.generators import Generator
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 IN_WORDS = ("resolution", "z_dim", "w_dim", "c_dim", "img_channels")
 """What ``inspect`` says of a generator's arguments in its own words."""
+LONGEST_SHOWN = 300
+"""Characters of an argument that ``inspect`` shows."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -149,11 +154,15 @@ def _tell(path: Path, read: Translation, generator: Generator, as_json: bool) ->
         "classes": str(generator.label_dim or "none"),
         "features": f"blocks {generator.blocks[0]} to {generator.blocks[-1]}, {generator.default_block()} for dragging",
         "parameters": f"{count / 1e6:.1f} million",
-        **{name.replace("_", " "): str(value) for name, value in read.config.items() if name not in IN_WORDS},
+        **{
+            name.replace("_", " "): printable(str(value), LONGEST_SHOWN)
+            for name, value in read.config.items()
+            if name not in IN_WORDS
+        },
         **read.notes,
     }
     wide = max(map(len, lines))
-    print(path, *(f"  {name:{wide}}  {text}" for name, text in lines.items()), sep="\n")
+    print(shown_path(path), *(f"  {name:{wide}}  {text}" for name, text in lines.items()), sep="\n")
     return 0
 
 
@@ -184,7 +193,7 @@ def _write(path: Path, read: Translation, generator: Generator, out: Path, half:
     except OSError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{out}: {read.family} of {path.name}, {out.stat().st_size / 1e6:.1f} MB")
+    print(f"{shown_path(out)}: {read.family} of {printable(path.name)}, {out.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -132,5 +132,3 @@ class DragConfig:
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"unknown drag settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return cls(**fields)
-
-

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from draggan_widget.texts import shown_path
+
 fcntl: ModuleType | None
 try:
     import fcntl
@@ -35,17 +37,14 @@ STALE_AFTER = 60.0
 """Seconds since its last change after which a partial file that nobody holds was left by a program that was killed."""
 STALE_UNLOCKED = 86_400.0
 """The same where the file system knows no locks, so that nobody can be seen to hold it."""
-LONGEST_SHOWN = 160
-"""Characters of a path in a message."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _cleaned: dict[Path, float] = {}
 
 
 def shown(text: object) -> str:
-    """A path, or other text from outside, for a message: short, on one line, without control characters."""
-    told = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(text)[: 20 * LONGEST_SHOWN])
-    return told if len(told) <= LONGEST_SHOWN else f"{told[: LONGEST_SHOWN - 41]}…{told[-40:]}"
+    """Return a path, or other text from outside, for a message: short, on one line, without control characters."""
+    return shown_path(str(text))
 
 
 def expanded(path: StrPath) -> Path:

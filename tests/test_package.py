@@ -24,7 +24,18 @@ from draggan_widget.generators import save_generator
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "draggan_widget"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-ROOMS = ["widget", "analysis", "editing", "inversion", "engines", "dragging", "generators", "config", "settings", "files"]
+ROOMS = [
+    "widget",
+    "analysis",
+    "editing",
+    "inversion",
+    "engines",
+    "dragging",
+    "generators",
+    "config",
+    "settings",
+    "files",
+]
 """From the top down: each imports only rooms below it."""
 
 

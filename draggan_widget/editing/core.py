@@ -25,6 +25,7 @@ from draggan_widget.editing.pictures import Painter
 from draggan_widget.editing.script import Op, written
 from draggan_widget.editing.worker import Worker
 from draggan_widget.generators import Generator
+from draggan_widget.texts import one_line
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -237,7 +238,7 @@ class Core:
                 job()
             except ValueError as error:
                 self._now, self._look, self._past[:], self._future[:] = before
-                self._on_notice(str(error))
+                self._on_notice(one_line(error))
                 raise
             except BaseException as error:
                 self._now, self._look, self._past[:], self._future[:] = before
@@ -352,7 +353,7 @@ def first_moment(generator: Generator, config: DragConfig, seed: int, truncation
 
 def told(what: str, error: BaseException) -> str:
     """A sentence about an error."""
-    return f"{what}: {str(error) or type(error).__name__}"
+    return f"{what}: {one_line(error)}"
 
 
 def _bytes_of_records(moments: Sequence[Moment]) -> int:

@@ -10,9 +10,12 @@ from typing import Any
 
 from draggan_widget.generators import Generator, load_generator
 from draggan_widget.settings import as_whole, shown
+from draggan_widget.texts import printable
 
 Progress = Callable[[float], None]
 """Called now and then with how much is done, 0 … 1."""
+LONGEST = 255
+"""Characters of a model's name that are shown: as many as file systems take."""
 CHANNELS = (1, 3, 4)
 """Channels of the pictures that can be shown: grey, RGB, RGBA."""
 
@@ -45,13 +48,13 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The built-in name, the name of the file, or that of the generator's class."""
-        return type(self.generator).__name__ if self.source is None else Path(self.source).name
+        """The built-in name, the name of the file, or that of the generator's class; to be shown, not to be opened."""
+        return printable(type(self.generator).__name__ if self.source is None else Path(self.source).name, LONGEST)
 
     @property
     def title(self) -> str:
         """The same without the ending of a file."""
-        return type(self.generator).__name__ if self.source is None else Path(self.source).stem
+        return printable(type(self.generator).__name__ if self.source is None else Path(self.source).stem, LONGEST)
 
     @property
     def classes(self) -> int:
@@ -60,9 +63,12 @@ class Model:
 
     @property
     def class_names(self) -> list[str]:
-        """One name for each class, where the generator offers ``class_names``; else none at all."""
-        names = [str(name) for name in getattr(self.generator, "class_names", None) or ()]
-        return names if len(names) == self.classes else []
+        """One name for each class, where the generator offers ``class_names``; else none at all.
+
+        Names are shortened and escaped, for who made the model chose them.
+        """
+        names = list(getattr(self.generator, "class_names", None) or ())
+        return [printable(str(name)) for name in names] if len(names) == self.classes else []
 
 
 def check_label(label: Any, classes: int) -> int | None:

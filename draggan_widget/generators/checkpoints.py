@@ -26,6 +26,7 @@ from draggan_widget.generators.reading import (
 from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.stylegan2 import StyleGAN2
 from draggan_widget.generators.stylegan3 import StyleGAN3
+from draggan_widget.texts import one_line, printable, quoted, read_json, shown_path
 
 if TYPE_CHECKING:
     from draggan_widget.generators.base import Generator
@@ -35,6 +36,15 @@ HEADER = "draggan_widget"
 """The key of a safetensors header under which our description of the generator stands, as JSON."""
 FORMAT = 1
 FAMILIES: dict[str, type[StyleGAN2] | type[StyleGAN3]] = {"stylegan2": StyleGAN2, "stylegan3": StyleGAN3}
+OWN = ("format", "family", "config", "drag_config", "path", "generator", "half")
+"""Names that a note cannot have, being arguments of ``save_generator`` or written by it."""
+MOST_NOTES = 40
+LONGEST_NOTE = 2000
+MOST_CELLS = 1 << 28
+"""Numbers of the largest feature map: 1 GiB, 64 channels at 2048 × 2048."""
+CELLS_PER_WEIGHT = 64
+FEW_CELLS = 1 << 24
+"""Numbers that a feature map may have however few weights there are."""
 TRANSLATORS = (nvidia.recognise, rosinality.recognise, tensorflow.recognise)
 READS = (
     "StyleGAN2-ADA and StyleGAN3 .pkl files, TensorFlow StyleGAN2 .pkl files, rosinality-style .pt files, "
@@ -77,10 +87,12 @@ def load_generator(
 
 
 def find_checkpoint(source: str | os.PathLike[str]) -> Path:
-    """The file of a built-in name or a path. :raises FileNotFoundError: naming the built-in ones."""
-    builtin = BUILTIN / f"{os.fspath(source)}.safetensors"
+    """The file of a built-in name or a path.
+
+    :raises FileNotFoundError: naming the built-in ones. :raises CheckpointError: if it may not be looked at.
+    """
     if os.fspath(source) in builtin_names():
-        return builtin
+        return BUILTIN / f"{os.fspath(source)}.safetensors"
     try:
         return readable(source, "a checkpoint file")
     except FileNotFoundError as error:
@@ -109,32 +121,54 @@ def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], No
                 return translation
         raise Unreadable(f"holds {describe(value)}, and no generator; what can be read are {READS}")
     except Unreadable as error:
-        raise CheckpointError(f"{path} {error}") from error
+        raise CheckpointError(f"{shown_path(path)} {one_line(error)}") from error
+    except FileNotFoundError:
+        raise
     except PermissionError as error:
-        raise CheckpointError(f"{path} may not be read ({error.strerror}); change its permissions") from error
+        raise CheckpointError(_not_permitted(path, error)) from error
+    except OSError as error:
+        raise CheckpointError(f"{shown_path(path)} cannot be read ({one_line(error, 200)}); get it again") from error
+    except MemoryError as error:
+        raise CheckpointError(
+            f"{shown_path(path)} needs more memory than there is; free some, and try again"
+        ) from error
 
 
 def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
     """The generator of what was read from ``path``, whose tensors it takes away, lest all be there twice.
 
-    :raises CheckpointError: if weights and description disagree.
+    :raises CheckpointError: if weights and description disagree, for weights that are no finite floats, and for maps
+        far larger than the weights.
     """
+    shown = shown_path(path)
     try:
         with torch.device("meta"):  # a description may claim any widths, which cost nothing there
             generator = FAMILIES[translation.family].from_config(translation.config, translation.drag_config())
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
         raise CheckpointError(
-            f"{path} describes no generator this version knows ({error!r}); convert it again, or update draggan_widget"
+            f"{shown} describes no generator this version knows ({reason}); convert it again, or update draggan_widget"
         ) from error
     try:
         # Copies, since what was read may lie in the file itself, which may change or go.
         read, tensors = translation.tensors, {}
         for name in list(read):
-            tensors[name] = read.pop(name).to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+            weight = read.pop(name)
+            if not weight.is_floating_point():
+                kind = str(weight.dtype).removeprefix("torch.")
+                raise CheckpointError(f"{shown} has weights of {kind}, not floats ({quoted(name)}); convert it again")
+            tensors[name] = weight.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise CheckpointError(f"{shown} has weights that are not finite ({quoted(name)}); convert it again")
         generator.network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path} does not fit its own description ({reason}); convert it again") from error
+        reason = one_line(" ".join(str(error)[:1000].split()), 300)
+        raise CheckpointError(f"{shown} does not fit its own description ({reason}); convert it again") from error
+    cells, weights = generator.largest_map(), sum(tensor.numel() for tensor in tensors.values())
+    if cells > min(MOST_CELLS, max(FEW_CELLS, CELLS_PER_WEIGHT * weights)):
+        raise CheckpointError(
+            f"{shown} would need feature maps of {cells:,} numbers for its {weights:,} weights, far more than any model"
+        )
     generator.freeze()
     return generator
 
@@ -142,15 +176,16 @@ def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
 def save_generator(path: str | os.PathLike[str], generator: Generator, *, half: bool = False, **notes: str) -> None:
     """Write a generator as safetensors, whole or not at all.
 
-    :param half: store floats as float16, at half the size. :param notes: further text for the header, such as
-        ``name`` or ``licence``.
+    :param half: store floats as float16, at half the size; those beyond its range stay as they are.
+    :param notes: further text for the header, such as ``name`` or ``licence``.
     :raises TypeError: for a generator of another kind. :raises FileNotFoundError: if there is no such folder.
+    :raises OSError: if it cannot be written, as on a full disk; a file of that name stays as it was.
     """
     if not isinstance(generator, (StyleGAN2, StyleGAN3)):
         raise TypeError(f"a {type(generator).__name__} cannot be saved; only StyleGAN2 and StyleGAN3 can")
     family = next(name for name, kind in FAMILIES.items() if isinstance(generator, kind))
     tensors = {
-        name: (tensor.half() if half and tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        name: (_halved(tensor) if half else tensor).detach().cpu().contiguous()
         for name, tensor in generator.network.state_dict().items()
     }
     header = {
@@ -174,12 +209,27 @@ def best_device() -> torch.device:
 def _described(header: str, tensors: dict[str, Tensor]) -> Translation:
     """The content of a file that ``save_generator`` wrote."""
     try:
-        description = json.loads(header)
+        description = read_json(header)
         version, family, config = description["format"], description["family"], description["config"]
         if version != FORMAT:
-            raise Unreadable(f"has format {version!r}, this version reads {FORMAT}; update draggan_widget")
-        own = ("format", "family", "config", "drag_config")
-        notes = {str(name): str(text) for name, text in description.items() if name not in own}
+            raise Unreadable(f"has format {quoted(version)}, this version reads {FORMAT}; update draggan_widget")
+        noted = [(name, text) for name, text in description.items() if name not in OWN][:MOST_NOTES]
+        notes = {
+            printable(name): printable(text, LONGEST_NOTE) if isinstance(text, str) else quoted(text)
+            for name, text in noted
+        }
         return Translation(family, config, tensors, notes, description.get("drag_config"))
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise Unreadable(f"describes no generator this version knows ({error!r}); convert it again") from error
+    except Unreadable:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        raise Unreadable(f"describes no generator this version knows ({reason}); convert it again") from error
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    half = tensor.half() if tensor.is_floating_point() else tensor
+    return half if bool(torch.isfinite(half).all()) else tensor
+
+
+def _not_permitted(path: str | os.PathLike[str], error: PermissionError) -> str:
+    return f"{shown_path(path)} may not be read ({error.strerror}); change its permissions"

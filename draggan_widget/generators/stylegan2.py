@@ -28,11 +28,13 @@ from draggan_widget.generators.stylegan2_layers import (
     SynthesisBlock,
     SynthesisLayer,
     ToRGB,
+    check_whole,
     low_pass,
     unit_second_moment,
     upsample,
 )
 from draggan_widget.generators.windows import Windows, blend, covers
+from draggan_widget.texts import quoted
 
 __all__ = [
     "FIR",
@@ -100,14 +102,20 @@ class StyleGAN2(Generator):
         height, width = _check_resolution(resolution)
         sizes = [2**power for power in range(2, height.bit_length())]
         widths = {size: min(32768 // size, 512) for size in sizes} if channels is None else dict(channels)
-        if sorted(widths) != sizes or min(widths.values()) < 1:
-            raise ValueError(f"channels must give a width for each of the sizes {sizes}; got {channels!r}")
+        if sorted(widths) != sizes:
+            raise ValueError(f"channels must give a width for each of the sizes {sizes}; got {quoted(channels)}")
+        for size, wide in widths.items():
+            check_whole(f"the width of channels at {size}", wide, 1, 1 << 20)
         if architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture is {architecture!r}; it must be one of {', '.join(ARCHITECTURES)}")
-        if conv_clamp is not None and not (math.isfinite(conv_clamp) and conv_clamp > 0):
-            raise ValueError(f"conv_clamp is {conv_clamp!r}; it must be a number above 0 or None")
-        if img_channels < 1 or w_dim < 1 or z_dim < 0 or c_dim < 0:
-            raise ValueError("img_channels and w_dim must be at least 1, z_dim and c_dim at least 0")
+            raise ValueError(f"architecture is {quoted(architecture)}; it must be one of {', '.join(ARCHITECTURES)}")
+        if conv_clamp is not None and not 0 < conv_clamp < math.inf:
+            raise ValueError(f"conv_clamp is {quoted(conv_clamp)}; it must be a number above 0 or None")
+        if not 0 < mapping_lr_multiplier < math.inf:
+            raise ValueError(f"mapping_lr_multiplier is {quoted(mapping_lr_multiplier)}; it must be a number above 0")
+        check_whole("img_channels", img_channels, 1, 1 << 12)
+        for name, value in (("use_noise", use_noise), ("joint_normalisation", joint_normalisation)):
+            if not isinstance(value, bool):
+                raise ValueError(f"{name} is {quoted(value)}; it must be True or False")
         self.resolution = (height, width)
         self.channels = img_channels
         self.num_ws = 2 * len(sizes)
@@ -226,6 +234,10 @@ class StyleGAN2(Generator):
         """See ``Generator``."""
         return self._synthesis_blocks()[block - 1].size
 
+    def largest_map(self) -> int:
+        """Numbers of the largest feature map of one picture."""
+        return max(math.prod(block.size) * len(block.conv1.weight) for block in self._synthesis_blocks())
+
     def _corners(self, xy: Tensor, block: int) -> tuple[np.ndarray, np.ndarray]:
         return corners(xy.detach().cpu().double().numpy(), self.map_size(block), self.resolution)
 
@@ -308,10 +320,10 @@ def _check_resolution(resolution: Any) -> tuple[int, int]:
     pair = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
     if len(pair) != 2 or pair[0] not in SIZES or not all(isinstance(side, int) for side in pair):
         known = f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
-        raise ValueError(f"resolution is {resolution!r}; StyleGAN2 makes pictures of a height of {known} px")
+        raise ValueError(f"resolution is {quoted(resolution)}; StyleGAN2 makes pictures of a height of {known} px")
     height, width = pair
     if width % (height // 4) or not 1 <= width // (height // 4) <= 64:
-        raise ValueError(f"resolution is {resolution!r}; its width must be a multiple of a quarter of its height")
+        raise ValueError(f"resolution is {quoted(resolution)}; its width must be a multiple of a quarter of its height")
     return height, width
 
 

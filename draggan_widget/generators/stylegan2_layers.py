@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from draggan_widget.texts import quoted
+
 LEAKY_SLOPE = 0.2
 LEAKY_GAIN = math.sqrt(2)
 """Keeps the variance of a leaky ReLU's output near that of its input."""
@@ -23,6 +25,12 @@ FIR = (1.0, 3.0, 3.0, 1.0)
 """The binomial low-pass filter of every change of resolution."""
 ARCHITECTURES = ("skip", "resnet", "orig")
 """How blocks reach the picture (figure 7 of the paper): each adds to it, each adds to its input, or plainly stacked."""
+
+
+WIDEST = 8192
+"""Numbers of a latent, and of what lies between layers of a mapping network; the usual ones have 512."""
+MOST_CLASSES = 1 << 16
+"""ImageNet's larger part has 21,841."""
 
 
 class MappingNetwork(nn.Module):
@@ -48,8 +56,14 @@ class MappingNetwork(nn.Module):
         joint: bool = False,
     ) -> None:
         super().__init__()
-        if not 1 <= layers <= 64:
-            raise ValueError(f"mapping_layers is {layers!r}; it must be from 1 to 64")
+        if isinstance(layers, bool) or not isinstance(layers, int) or not 1 <= layers <= 64:
+            raise ValueError(f"mapping_layers is {quoted(layers)}; it must be from 1 to 64")
+        check_whole("z_dim", z_dim, 0, WIDEST)
+        check_whole("w_dim", w_dim, 1, WIDEST)
+        check_whole("c_dim", c_dim, 0, MOST_CLASSES)
+        for name, width in (("layer_features", hidden), ("embed_features", embedding)):
+            if width is not None:
+                check_whole(name, width, 1, WIDEST)
         embedding = (w_dim if embedding is None else embedding) if c_dim else 0
         if z_dim + embedding < 1:
             raise ValueError("z_dim is 0 and there are no classes; the mapping network needs one of them")
@@ -379,6 +393,12 @@ def upsample(picture: Tensor, kernel: Tensor) -> Tensor:
     return F.pad(wide, [-before, -after, -before, -after])
 
 
+def check_whole(name: str, value: object, least: int, most: int) -> None:
+    """:raises ValueError: naming the setting, if it is no whole number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} is {quoted(value)}; it must be a whole number of at least {least} and at most {most}")
+
+
 def normal_numbers(*shape: int, deviation: float = 1.0) -> Tensor:
     """Normal numbers of that shape; on the meta device, where a network has shapes only, nothing but the shape."""
     # Asked for random numbers there, torch imports its compiler first, which takes seconds.
@@ -400,8 +420,8 @@ def fir_kernel(taps: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
     if kernel.ndim == 1:
         kernel = torch.outer(kernel, kernel)
     if kernel.ndim != 2 or kernel.shape[0] != kernel.shape[1]:
-        raise ValueError(f"resample_filter is {str(taps)[:80]}; it must be 1 to 64 taps, or a square of them")
+        raise ValueError(f"resample_filter is {quoted(taps)}; it must be 1 to 64 taps, or a square of them")
     total = float(kernel.sum())
     if not math.isfinite(total) or total == 0:
-        raise ValueError(f"resample_filter is {str(taps)[:80]}; its taps must be finite and their sum other than 0")
+        raise ValueError(f"resample_filter is {quoted(taps)}; its taps must be finite and their sum other than 0")
     return (kernel / total).to(torch.get_default_dtype())

@@ -7,6 +7,7 @@ cast to): 16-bit layers are a way to train fast, and a recorded ``conv_clamp`` i
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
 from draggan_widget.generators.base import Generator
-from draggan_widget.generators.stylegan2_layers import MappingNetwork
+from draggan_widget.generators.stylegan2_layers import MOST_CLASSES, WIDEST, MappingNetwork
 from draggan_widget.generators.stylegan3_layers import FourierFeatures, LayerSettings, Signal, SynthesisLayer, ToRGB
+from draggan_widget.texts import printable, quoted
 
 
 class StyleGAN3(Generator):
@@ -161,6 +163,10 @@ class StyleGAN3(Generator):
         rate = min(rate for rate in rates if rate >= wanted)
         return len(rates) - rates[::-1].index(rate)
 
+    def largest_map(self) -> int:
+        """Numbers of the largest feature map of one picture, its margins included."""
+        return max(math.prod(signal.shape) * signal.channels for signal in self.signals)
+
     def synthesize(self, ws: Tensor) -> Tensor:
         """See ``Generator``."""
         first, *layers = self._synthesis_layers()
@@ -218,15 +224,19 @@ def plan(
             )
         signals.append(Signal(rate, cutoff, half_width, shape, (margin, margin // narrow), channels))
     rates = [signal.rate for signal in signals]
+    if any(after > MOST_GROWTH * before for before, after in itertools.pairwise(rates)):
+        raise ValueError(f"the layers would have {rates} cells, more than {MOST_GROWTH} times as many in one step")
     if rates != sorted(rates) or rates[-2:] != [height, height]:
         raise ValueError(f"the layers would have {rates} cells, which do not grow to {height}; lower num_critical")
     return signals
 
 
+MOST_GROWTH = 8
+"""How much finer one layer may be than the one before; filters and the work of a layer grow with the square of it."""
 WHOLE_NUMBERS = {
-    "z_dim": (1, 1 << 16),
-    "w_dim": (1, 1 << 16),
-    "c_dim": (0, 1 << 20),
+    "z_dim": (1, WIDEST),
+    "w_dim": (1, WIDEST),
+    "c_dim": (0, MOST_CLASSES),
     "img_channels": (1, 4),
     "mapping_layers": (1, 64),
     "channel_max": (1, 1 << 16),
@@ -245,7 +255,7 @@ def _check(config: Mapping[str, Any]) -> None:
     """:raises ValueError: naming the first setting of ``StyleGAN3`` that makes no network."""
 
     def refuse(name: str, wanted: str) -> ValueError:
-        return ValueError(f"{name} is {config[name]!r}; it must be {wanted}")
+        return ValueError(f"{name} is {quoted(config[name])}; it must be {wanted}")
 
     if not isinstance(config["use_radial_filters"], bool):
         raise refuse("use_radial_filters", "True or False")
@@ -272,14 +282,14 @@ def _check_resolution(resolution: Any) -> tuple[int, int]:
     usable = isinstance(given, (list, tuple)) and len(given) == 2 and all(type(side) is int for side in given)
     if not usable or given[0] not in [2**power for power in range(4, 12)] or given[1] not in (given[0], given[0] // 2):
         raise ValueError(
-            f"resolution is {resolution!r}; it must be a power of two from 16 to 2048, "
+            f"resolution is {quoted(resolution)}; it must be a power of two from 16 to 2048, "
             "or (H, W) of such an H and a W of the same or half of it"
         )
     return given[0], given[1]
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e300 < value < 1e300
 
 
 RECORDED = {"img_resolution": "resolution"} | {
@@ -323,8 +333,8 @@ def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
                 config[known[name]] = value.item() if isinstance(value, np.generic) else value
             elif name not in TRAINING_ONLY:
                 raise Unreadable(
-                    f"holds a StyleGAN3 with the setting {prefix}{name} = {str(value)[:60]}, which this version does "
-                    "not know and which may change its pictures; give a network of the published StyleGAN3"
+                    f"holds a StyleGAN3 with the setting {prefix}{printable(name)} = {quoted(value, 60)}, which this "
+                    "version does not know and which may change its pictures; give a network of the published StyleGAN3"
                 )
     required = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
     if missing := [name for name in required if name not in settings]:

@@ -39,6 +39,7 @@ from draggan_widget.editing.settings import SETTINGS, with_settings
 from draggan_widget.files import write_whole
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
+from draggan_widget.texts import printable
 from draggan_widget.widget import answers, exports, protocol, reruns
 from draggan_widget.widget.post import Post
 from draggan_widget.widget.shelf import Shelf
@@ -317,7 +318,7 @@ class DragGAN(EditTraits):
             as ``models``, or a ``Generator``.
         :raises FileNotFoundError: if there is no such model. :raises CheckpointError: if it cannot be taken.
         """
-        name = type(model).__name__ if isinstance(model, Generator) else Path(model).name
+        name = printable(type(model).__name__ if isinstance(model, Generator) else Path(model).name)
         device = next(self.generator.parameters()).device
         # Not this editor's own method: while the worker reads, nothing else must keep the editor alive.
         shelf = self._shelf

@@ -19,6 +19,7 @@ from draggan_widget.editing.export import KINDS, Kind
 from draggan_widget.editing.settings import SETTINGS, default_settings, limits_of, settings_of
 from draggan_widget.generators.base import check_seed
 from draggan_widget.settings import as_number, check_whole, shown
+from draggan_widget.texts import one_line
 
 MOST_THUMBNAILS = 200
 
@@ -357,7 +358,7 @@ def models_message(builtin: Sequence[str], files: Sequence[str]) -> dict[str, An
 
 def notice_message(text: str) -> dict[str, Any]:
     """A line for the status bar; the edit stays as it was."""
-    return {"type": "notice", "text": text}
+    return {"type": "notice", "text": one_line(text)}
 
 
 def pong_message(sent: int) -> dict[str, Any]:

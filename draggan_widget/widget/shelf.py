@@ -44,7 +44,7 @@ class Shelf:
         if model.source is None or model.source in builtin_names():
             return model.source
         path = Path(model.source).expanduser().absolute()
-        return path.name if path.parent == self.folder else None
+        return path.name if path.parent == self.folder and path.name.isprintable() else None
 
 
 def _may_be_a_model(entry: os.DirEntry[str]) -> bool:

@@ -1,6 +1,7 @@
 """Zip archives by their central directory (PKWARE's APPNOTE): where each entry lies, without unpacking anything.
 
-Why not ``zipfile``: a torch file's tensors should be views of the file, and a hostile directory must cost nothing.
+Why not ``zipfile``: a torch file's tensors should be read once, each by itself, and a hostile directory must cost
+nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import struct
 import zlib
 
 from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data
 from draggan_widget.generators.reading.values import Unreadable
+from draggan_widget.texts import quoted
 
 END = b"PK\x05\x06"
 END_64 = b"PK\x06\x06"
@@ -44,7 +47,7 @@ class Archive:
     :raises Unreadable: if it is cut short, damaged, encrypted, or names an entry twice.
     """
 
-    def __init__(self, data: memoryview, budget: Budget) -> None:
+    def __init__(self, data: Data, budget: Budget) -> None:
         self._data = data
         self._budget = budget
         budget.spend_steps(20)
@@ -52,56 +55,60 @@ class Archive:
         for entry in self._directory():
             if entry.name in self.entries:
                 raise Unreadable(
-                    f"is an archive with two entries named {entry.name[:80]!r}: damaged or made to do harm"
+                    f"is an archive with two entries named {quoted(entry.name)}: damaged or made to do harm"
                 )
             self.entries[entry.name] = entry
 
     def read(self, name: str) -> memoryview:
-        """The content of an entry: a view of the archive where it is stored, else inflated within bounds."""
+        """The content of an entry: as it is where it is stored, else inflated within bounds."""
         entry = self.entries[name]
-        raw = self._raw(entry)
+        start = self._find(entry)
+        self._budget.spend_copying(entry.compressed)
         if entry.method == STORED:
-            return raw
+            return self._data[start : start + entry.size]
         self._budget.spend_unpacking(entry.size)
         content = bytearray(entry.size)
         filled = 0
         machine = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            for begin in range(0, len(raw), PIECE):
-                piece = machine.decompress(raw[begin : begin + PIECE])
+            for begin in range(0, entry.compressed, PIECE):
+                packed = self._data[start + begin : start + min(begin + PIECE, entry.compressed)]
+                piece = machine.decompress(packed)
                 if filled + len(piece) > entry.size:
                     break
                 content[filled : filled + len(piece)] = piece
                 filled += len(piece)
         except zlib.error as error:
-            raise Unreadable(f"is a damaged archive ({name[:80]!r} cannot be unpacked); get it again") from error
+            raise Unreadable(f"is a damaged archive ({quoted(name)} cannot be unpacked); get it again") from error
         if filled != entry.size or not machine.eof or zlib.crc32(content) != entry.checksum:
-            raise Unreadable(f"is a damaged archive ({name[:80]!r} fails its check); get it again")
+            raise Unreadable(f"is a damaged archive ({quoted(name)} fails its check); get it again")
         return memoryview(content)
 
     def head(self, name: str, number: int = 512) -> bytes:
         """The first bytes of an entry."""
         entry = self.entries[name]
-        raw = self._raw(entry)
+        start = self._find(entry)
         if entry.method == STORED:
-            return bytes(raw[:number])
+            return bytes(self._data[start : start + min(number, entry.size)])
+        packed = self._data[start : start + min(4 * number, entry.compressed)]
         try:
-            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(raw[: 4 * number], number)
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, number)
         except zlib.error:
             return b""
 
-    def _raw(self, entry: Entry) -> memoryview:
+    def _find(self, entry: Entry) -> int:
+        """Where the bytes of an entry begin; all of them are there."""
         header = self._data[entry.start : entry.start + 30]
         if len(header) < 30 or header[:4] != LOCAL:
-            raise Unreadable(f"is a damaged archive ({entry.name[:80]!r} is not where it should be); get it again")
+            raise Unreadable(f"is a damaged archive ({quoted(entry.name)} is not where it should be); get it again")
         if entry.flags & 0x41:
             raise Unreadable("is an encrypted archive; unpack it first")
         if entry.method not in (STORED, DEFLATED) or (entry.method == STORED and entry.size != entry.compressed):
             raise Unreadable(f"is an archive packed in a way not known here (method {entry.method}); unpack it first")
-        begin = entry.start + 30 + sum(struct.unpack("<HH", header[26:30]))
+        begin: int = entry.start + 30 + sum(struct.unpack("<HH", header[26:30]))
         if begin + entry.compressed > len(self._data):
-            raise Unreadable(f"is an archive cut short within {entry.name[:80]!r}; get it again")
-        return self._data[begin : begin + entry.compressed]
+            raise Unreadable(f"is an archive cut short within {quoted(entry.name)}; get it again")
+        return begin
 
     def _directory(self) -> list[Entry]:
         count, size, start = self._end()

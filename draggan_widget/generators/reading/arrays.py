@@ -12,6 +12,7 @@ from draggan_widget.generators.reading.budget import Budget
 from draggan_widget.generators.reading.constructors import coded_bytes
 from draggan_widget.generators.reading.machine import Constructor, PendingArray
 from draggan_widget.generators.reading.values import Name, Record, Unreadable
+from draggan_widget.texts import quoted
 
 SIZES = {
     "b1": 1, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u1": 1, "u2": 2, "u4": 4, "u8": 8, "f2": 2, "f4": 4, "f8": 8,
@@ -102,11 +103,11 @@ def dtype_of(described: Any) -> np.dtype[Any] | None:
     order = state[1] if isinstance(state, tuple) and len(state) > 1 else "="
     order = order.decode("latin-1") if isinstance(order, bytes) else order
     if code[0] in OBJECTS or (isinstance(state, tuple) and any(part is not None for part in state[2:5])):
-        raise Unreadable(f"holds an array of objects or records (numpy's {code!r}), which are not read")
+        raise Unreadable(f"holds an array of objects or records (numpy's {quoted(code)}), which are not read")
     if code not in SIZES:
         return None
     if order not in ("<", ">", "=", "|"):
-        raise Unreadable(f"holds an array of the unknown byte order {str(order)[:10]!r}")
+        raise Unreadable(f"holds an array of the unknown byte order {quoted(order, 10)}")
     return np.dtype(f"{order}{code}")
 
 

@@ -10,6 +10,8 @@ MOST_STEPS = 400_000
 """Pickle opcodes and the like. The largest of the published networks take some 100 000."""
 SHARING = 4
 """How often over a file's bytes may be used: tensors may share a storage, and one text be encoded again."""
+COPYING = 6
+"""How often over a file's bytes may be copied: read, unpacked from a file within it, moved to where numbers may lie."""
 SPARE = 1 << 20
 """Bytes that every file may make, however small it is."""
 MOST_UNPACKED = 4 << 30
@@ -24,21 +26,31 @@ class Budget:
     """Counts down what reading a file costs, so that no file costs more than its size warrants."""
 
     bytes_left: int
+    copying_left: int
     unpacking_left: int
     steps_left: int = MOST_STEPS
     layers_left: int = MOST_LAYERS
 
     @classmethod
     def of(cls, size: int) -> Budget:
-        """The budget of a file of ``size`` bytes."""
+        """The budget of a file in which ``size`` bytes are written; holes of a sparse file are none."""
         unpacking = min(MOST_UNPACKED, SHARING * size + SPARE_UNPACKED)
-        return cls(SHARING * size + SPARE, unpacking)
+        return cls(SHARING * size + SPARE, COPYING * size + SPARE, unpacking)
 
     def spend_bytes(self, number: int, thing: str) -> None:
         """:raises Unreadable: if with these all the ``thing``s so far need more bytes than the file could fill."""
         self.bytes_left -= number
         if number < 0 or self.bytes_left < 0:
             raise Unreadable(f"claims more bytes of {thing} than the file can hold: damaged or made to do harm")
+
+    def spend_copying(self, number: int) -> None:
+        """:raises Unreadable: if with these all bytes that were read or moved are far more than the file's own."""
+        self.copying_left -= number
+        if number < 0 or self.copying_left < 0:
+            raise Unreadable(
+                "has bytes that are used over and over, or long stretches that were never written: "
+                "cut short, damaged or made to do harm"
+            )
 
     def spend_unpacking(self, number: int) -> None:
         """Unpack so many bytes of a compressed archive, which may be used as those of the file itself.
@@ -51,6 +63,7 @@ class Budget:
                 "is an archive that unpacks to far more than its size, as no weights do: no model, or made to do harm"
             )
         self.bytes_left += SHARING * number
+        self.copying_left += COPYING * number
 
     def spend_steps(self, number: int) -> None:
         """:raises Unreadable: if the file takes more steps than any model does."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
-import stat
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from draggan_widget.generators.reading.archives import END, LOCAL, Archive
 from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data, opened
 from draggan_widget.generators.reading.machine import Progress
 from draggan_widget.generators.reading.safetensors_files import looks_like_safetensors, read_metadata, read_safetensors
 from draggan_widget.generators.reading.strangers import name_stranger
@@ -23,6 +19,7 @@ from draggan_widget.generators.reading.torch_files import (
     torch_root,
 )
 from draggan_widget.generators.reading.values import Unreadable
+from draggan_widget.texts import quoted
 
 HEAD = 1024
 """Bytes by which kinds are told apart."""
@@ -37,15 +34,16 @@ def read_file(path: str | os.PathLike[str], *, progress: Progress | None = None)
 
     Kinds: plain pickles (protocols 0 to 5, Python 2's too, as dict, list, tuple, set, numbers, str, bytes, numpy
     arrays, torch tensors, ``Name`` and ``Record``), torch files of both layouts, safetensors (a dict of tensors), and
-    a zip archive with one of these in it. Tensors take no gradients and are on the CPU. Those that lie whole and
-    aligned in the file are views of it, private to this process: copy what should outlive it. Text that Python 2
-    called str is str, read as Latin-1; byte strings of 64 KiB and more are memoryviews. A value may hold itself.
+    a zip archive with one of these in it. Tensors take no gradients and are on the CPU, in memory of
+    their own: whatever becomes of the file, they stay. Text that Python 2 called str is str, read as Latin-1; byte
+    strings of more than 64 KiB are memoryviews. A value may hold itself.
 
     :param progress: called with how much has been read, 0 to 1.
-    :raises Unreadable: for everything else, saying what was found. :raises OSError: if the file cannot be opened.
+    :raises Unreadable: for everything else, saying what was found; for a file that is changed meanwhile too.
+    :raises OSError: if the file cannot be opened.
     """
-    with _opened(path) as data:
-        return _read(data, Budget.of(len(data)), progress)
+    with opened(path) as (data, filled):
+        return _read(data, Budget.of(filled), progress)
 
 
 def read_pickle(data: bytes | bytearray | memoryview, *, progress: Progress | None = None) -> Any:
@@ -59,28 +57,11 @@ def safetensors_metadata(path: str | os.PathLike[str]) -> dict[str, str] | None:
 
     :raises Unreadable: if it is a damaged safetensors file. :raises OSError: if the file cannot be opened.
     """
-    with Path(path).open("rb") as file:
-        if not looks_like_safetensors(file.read(HEAD), os.fstat(file.fileno()).st_size):
-            return None
-    with _opened(path) as data:
-        return read_metadata(data)
+    with opened(path) as (data, filled):
+        return read_metadata(data, Budget.of(filled)) if looks_like_safetensors(data[:HEAD], len(data)) else None
 
 
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[memoryview]:
-    """The bytes of a file, mapped: they take memory only while and where they are used."""
-    with Path(path).open("rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise Unreadable("is no regular file")
-        if not facts.st_size:
-            raise Unreadable("is empty (0 bytes); get it again")
-        # A private mapping can be written to (torch wants that of what it shares), and the file never is.
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    yield memoryview(mapped)
-
-
-def _read(data: memoryview, budget: Budget, progress: Progress | None) -> Any:
+def _read(data: Data, budget: Budget, progress: Progress | None) -> Any:
     head = bytes(data[:HEAD])
     if head.startswith((LOCAL, END)):
         return _read_archive(Archive(data, budget), budget, progress)
@@ -119,11 +100,11 @@ def _read_archive(archive: Archive, budget: Budget, progress: Progress | None) -
         finally:
             budget.leave()
     if len(models) > 1:
-        listed = ", ".join(repr(name[:80]) for name in models[:5])
+        listed = ", ".join(quoted(name) for name in models[:5])
         raise Unreadable(f"is an archive of {len(models)} files that may be models ({listed}); unpack the one you mean")
     if archive.entries and all(name.endswith(".npy") for name in archive.entries):
         raise Unreadable("is an archive of numpy arrays (.npz), not a model")
-    listed = ", ".join(repr(name[:80]) for name in list(archive.entries)[:5]) or "nothing"
+    listed = ", ".join(quoted(name) for name in list(archive.entries)[:5]) or "nothing"
     raise Unreadable(f"is an archive without a model in it; it holds {listed}")
 
 

@@ -2,13 +2,14 @@
 
 Why not ``pickle.Unpickler`` with a strict ``find_class``: its memo is an array that a file of ten bytes can grow to
 gigabytes, it nests without bound, and it copies every byte string. Here everything is counted, names stay names, and
-long byte strings are views of the file.
+long byte strings are read once, and not copied.
 
 The opcodes are those of protocols 0 to 5 (PEP 3154, PEP 574, and the comments of CPython's ``pickletools``).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,8 +17,10 @@ from typing import Any
 from torch import Tensor
 
 from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data, FileBytes
 from draggan_widget.generators.reading.tape import LONG, LONGEST_NAME, Tape
 from draggan_widget.generators.reading.values import Name, Record, Unreadable, check_nesting
+from draggan_widget.texts import one_line
 
 Constructor = Callable[[tuple[Any, ...], Budget], Any]
 Progress = Callable[[float], None]
@@ -28,6 +31,16 @@ LONGEST_NUMBER = 1000
 MOST_TUPLE_KEYS = 4096
 RECORD_STEPS = 3
 """Steps that a record counts for: it takes more memory than other values."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Again:
+    """Where long bytes of a file lie that a pickle remembers: most are never asked for again, so they are not kept."""
+
+    start: int
+    end: int
+    in_tuple: bool = False
+    """Whether they are the one argument of a call, which pickles remember as well."""
 
 
 class PendingArray(Record):
@@ -44,7 +57,7 @@ class Machine(Tape):
 
     def __init__(
         self,
-        data: memoryview,
+        data: Data,
         budget: Budget,
         allowed: Mapping[tuple[str, str], Constructor],
         build: Callable[[Any, Budget], Any],
@@ -53,8 +66,7 @@ class Machine(Tape):
         persistent: Persistent | None = None,
         progress: Progress | None = None,
     ) -> None:
-        super().__init__(data, start)
-        self.budget = budget
+        super().__init__(data, budget, start)
         self._allowed = allowed
         self._build = build
         self._persistent = persistent
@@ -74,8 +86,8 @@ class Machine(Tape):
         except (IndexError, KeyError) as error:
             raise Unreadable(f"is no whole pickle: it is damaged near byte {self.position}") from error
         except (ValueError, TypeError, OverflowError, ArithmeticError, RuntimeError, struct.error) as error:
-            reason = str(error).split("\n")[0][:100]
-            raise Unreadable(f"is damaged near byte {self.position} of its pickle ({reason!r})") from error
+            reason = one_line(error, 100)
+            raise Unreadable(f"is damaged near byte {self.position} of its pickle ({reason})") from error
         except MemoryError as error:
             raise Unreadable(f"needs more memory than there is, near byte {self.position}") from error
         check_nesting(value)
@@ -127,11 +139,20 @@ class Machine(Tape):
             raise Unreadable("is no whole pickle: it remembers a value under a negative number")
         value = self._stack[-1]
         self._memo[index] = value
+        in_tuple = isinstance(value, tuple) and len(value) == 1
+        content = value[0] if in_tuple else value
+        if isinstance(content, memoryview) and content is self.latest and isinstance(self.data, FileBytes):
+            self._memo[index] = Again(self.latest_at, self.latest_at + len(content), in_tuple)
         if isinstance(value, PendingArray):
             self._slots.setdefault(id(value), []).append(index)
 
     def _get(self, index: int) -> None:
-        self._stack.append(self._memo[index])
+        value = self._memo[index]
+        if isinstance(value, Again):
+            self.budget.spend_copying(value.end - value.start)
+            content = self.data[value.start : value.end]
+            value = (content,) if value.in_tuple else content
+        self._stack.append(value)
 
     def _key(self, value: Any) -> Any:
         """``value`` if it is harmless to hash and to compare, over and over."""
@@ -228,7 +249,7 @@ class Machine(Tape):
 
     def _old_string(self, number: int) -> None:
         # What Python 2 called str is text or bytes. Latin-1 keeps both; long ones are arrays for sure.
-        self._push(self.take(number) if number >= LONG else self.text(number, "latin-1"))
+        self._push(self.long_bytes(number) if number >= LONG else self.text(number, "latin-1"))
 
     def _instance(self) -> None:
         arguments = tuple(self._since_mark())

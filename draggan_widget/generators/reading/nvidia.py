@@ -17,6 +17,7 @@ from draggan_widget.generators.reading import nvidia_stylegan2, nvidia_stylegan3
 from draggan_widget.generators.reading.nvidia_module import Module, items
 from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.reading.values import Record, Unreadable
+from draggan_widget.texts import printable, quoted
 
 NETWORKS = ("G_ema", "g_ema", "G", "g", "generator_ema", "generator")
 """Keys of a generator, the averaged one first: its pictures are better."""
@@ -42,7 +43,7 @@ def recognise(value: Any) -> Translation | None:
         if module is not None and (module.is_persistent or _family(module.tensors())):
             return _translate(module, _notes(value, key))
     if isinstance(value, dict) and any(_is_persistent(network) for network in value.values()):
-        names = ", ".join(repr(str(name)[:40]) for name in list(value)[:6])
+        names = ", ".join(quoted(name, 40) for name in list(value)[:6])
         raise Unreadable(f"holds networks but no generator (its keys are {names}); give a file with 'G_ema' or 'G'")
     for key, state in _states(value):
         found = _generator_part(state)
@@ -50,7 +51,7 @@ def recognise(value: Any) -> Translation | None:
             prefix, tensors = found
             notes = _notes(value, key)
             if prefix:
-                notes["weights"] = f"{notes['weights']}, names after '{prefix[:80]}'"
+                notes["weights"] = f"{notes['weights']}, names after '{printable(prefix)}'"
             return _translate(Module.of_state_dict(tensors), notes)
     return None
 
@@ -62,7 +63,7 @@ def _translate(module: Module, notes: dict[str, str]) -> Translation:
         return nvidia_stylegan2.translate(module, tensors, notes)
     if family == "stylegan3":
         return nvidia_stylegan3.translate(module, tensors, notes)
-    parts = ", ".join(repr(name[:40]) for name in list(module.children)[:6]) or "none"
+    parts = ", ".join(quoted(name, 40) for name in list(module.children)[:6]) or "none"
     raise Unreadable(
         f"holds a network of another architecture (its parts are {parts}); give a StyleGAN2 or StyleGAN3 generator"
     )
@@ -128,9 +129,10 @@ def _notes(value: Any, key: str | None) -> dict[str, str]:
     for name in ("name", "path"):
         if isinstance(data.get(name), str) and data[name].strip():
             # Of a path only what names the data, not where somebody keeps it.
-            notes["dataset"] = PurePosixPath(data[name].replace("\\", "/")).name[:LONGEST_NOTE]
+            notes["dataset"] = PurePosixPath(data[name].replace("\\", "/")).name
+            notes["dataset"] = printable(notes["dataset"], LONGEST_NOTE)
             break
     for name in LICENCES:
         if isinstance(value.get(name), str):
-            notes["licence"] = value[name][:LONGEST_NOTE]
+            notes["licence"] = printable(value[name], LONGEST_NOTE)
     return notes

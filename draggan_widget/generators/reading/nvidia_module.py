@@ -14,6 +14,8 @@ DEEPEST = 12
 """Modules within modules; a generator has four."""
 MOST = 20_000
 """Modules and tensors of a network, at most; parts that are shared count each time."""
+LONGEST_NAME = 1000
+"""Characters of a module's full name."""
 
 
 @dataclasses.dataclass
@@ -43,7 +45,12 @@ class Module:
         return {f"{path}{name}": tensor for path, module in self.modules() for name, tensor in module.own.items()}
 
     def modules(self, path: str = "") -> Iterator[tuple[str, Module]]:
-        """This module and all within it, each with the part that its names begin with, such as ``"mapping.fc0."``."""
+        """This module and all within it, each with the part that its names begin with, such as ``"mapping.fc0."``.
+
+        :raises Unreadable: for names without end.
+        """
+        if len(path) > LONGEST_NAME:
+            raise Unreadable("holds a network with parts of endless names; give a file as its program saved it")
         yield path, self
         for name, child in self.children.items():
             yield from child.modules(f"{path}{name}.")

@@ -24,6 +24,7 @@ from draggan_widget.generators.reading.translation import (
 from draggan_widget.generators.reading.values import Unreadable, describe
 from draggan_widget.generators.stylegan2 import SIZES, StyleGAN2
 from draggan_widget.generators.stylegan2_layers import FIR, LEAKY_GAIN, fir_kernel
+from draggan_widget.texts import one_line, printable, quoted
 
 KIND = "a StyleGAN2 of NVIDIA's layout"
 
@@ -152,12 +153,16 @@ def _taps(module: Module, tensors: Mapping[str, Any]) -> list[Any]:
                 or kernel.shape != first.shape
                 or not torch.allclose(kernel.float(), first.float(), atol=1e-4)
             ):
-                raise Unreadable(f"is {KIND}, but its low-pass filter {name!r} differs; give an unchanged StyleGAN2")
+                raise Unreadable(
+                    f"is {KIND}, but its low-pass filter {quoted(name)} differs; give an unchanged StyleGAN2"
+                )
         taps = first.float().tolist() if first.numel() <= 64 * 64 else []
     try:
         kernel = fir_kernel(taps)
     except (ValueError, TypeError, RuntimeError, OverflowError) as error:
-        raise Unreadable(f"is {KIND}, but its low-pass filters make none ({error}); give it unchanged") from error
+        raise Unreadable(
+            f"is {KIND}, but its low-pass filters make none ({one_line(error, 300)}); give it unchanged"
+        ) from error
     usual = fir_kernel(FIR)
     return list(FIR) if kernel.shape == usual.shape and torch.allclose(kernel, usual, atol=1e-4) else taps
 
@@ -203,7 +208,7 @@ def _check_attributes(module: Module) -> None:
             _check_activation(layer.attributes.get("activation"))
             gain = layer.attributes.get("act_gain")
             if is_number(gain) and not math.isclose(gain, LEAKY_GAIN, rel_tol=1e-4):
-                raise Unreadable(f"is {KIND}, but {path}act_gain is {gain:g}; give an unchanged StyleGAN2")
+                raise Unreadable(f"is {KIND}, but {printable(path)}act_gain is {gain:g}; give an unchanged StyleGAN2")
 
 
 def _check_dimensions(module: Module, config: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from draggan_widget.generators.reading.translation import fitted, shapes_only
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2 import StyleGAN2
+from draggan_widget.texts import quoted
 
 MOST_BLOCKS = 9
 """1024 px: the largest StyleGAN2 there is."""
@@ -59,6 +60,8 @@ def translated(found: Mapping[str, Tensor], table: Table, config: dict[str, Any]
             changed[origin.name] = origin.change(tensor)
         except (RuntimeError, IndexError) as error:
             shape = tuple(tensor.shape)
-            raise Unreadable(f"is {kind}, but {origin.name!r} has the shape {shape}; give it unchanged") from error
+            raise Unreadable(
+                f"is {kind}, but {quoted(origin.name)} has the shape {shape}; give it unchanged"
+            ) from error
     tensors = fitted(changed, {origin.name: skeleton[ours] for ours, origin in table.items()}, kind=kind)
     return {ours: tensors[table[ours].name] if ours in table else like for ours, like in skeleton.items()}

@@ -35,6 +35,8 @@ from draggan_widget.generators.reading.translation import (
 )
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2 import FIR
+from draggan_widget.generators.stylegan2_layers import WIDEST
+from draggan_widget.texts import printable
 
 KIND = "a StyleGAN2 of the rosinality layout"
 SIGNATURE = ("input.input", "conv1.conv.weight", "to_rgb1.conv.weight", "style.1.weight", "convs.0.conv.weight")
@@ -54,8 +56,6 @@ DIALECT = (
 """BasicSR's names and what the same is called here, in the order in which they are to be replaced."""
 MOST_TAPS = 64 * 64
 """Of a low-pass filter, which usually has 4 × 4."""
-WIDEST = 8192
-"""Latents have 512 numbers; many more are a damaged file, and their mean would take memory without end."""
 
 
 def recognise(value: Any) -> Translation | None:
@@ -71,7 +71,7 @@ def recognise(value: Any) -> Translation | None:
         (place[name] for place in (value, found) for name in MEANS if isinstance(place.get(name), Tensor)), None
     )
     weights = f"'{key}'" if key else "the file itself"
-    notes = {"layout": "rosinality", "weights": f"{weights}, names after '{prefix[:80]}'" if prefix else weights}
+    notes = {"layout": "rosinality", "weights": f"{weights}, names after '{printable(prefix)}'" if prefix else weights}
     return _translate({name: tensor for name, tensor in found.items() if name not in MEANS}, mean, notes)
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data
 from draggan_widget.generators.reading.tensors import storage_of, tensor_of
 from draggan_widget.generators.reading.values import Unreadable
+from draggan_widget.texts import quoted, read_json
 
-LONGEST_HEADER = 32 << 20
+LONGEST_HEADER = 4 << 20
+"""Bytes. That of the largest model has some hundred thousand; a value of it may take fifty times as many in memory."""
+LONGEST_KNOWN = 32 << 20
+"""Bytes of a header by which a file is still told to be of this kind."""
 METADATA = "__metadata__"
 DTYPES = {
     "F64": torch.float64,
@@ -29,15 +33,15 @@ DTYPES = {
 }
 
 
-def looks_like_safetensors(head: bytes, size: int) -> bool:
+def looks_like_safetensors(head: bytes | memoryview, size: int) -> bool:
     """Whether the first bytes of a file of ``size`` bytes are those of a header, whole or not."""
     length = int.from_bytes(head[:8], "little")
-    return len(head) > 8 and 2 <= length <= LONGEST_HEADER and head[8:9] == b"{" and size > 8
+    return len(head) > 8 and 2 <= length <= LONGEST_KNOWN and head[8:9] == b"{" and size > 8
 
 
-def read_safetensors(data: memoryview, budget: Budget) -> dict[str, Tensor]:
-    """The tensors by name, as views of the file. :raises Unreadable: if it is damaged or cut short."""
-    header, start = _header(data)
+def read_safetensors(data: Data, budget: Budget) -> dict[str, Tensor]:
+    """The tensors by name. :raises Unreadable: if it is damaged or cut short."""
+    header, start = _header(data, budget)
     named: dict[str, Tensor] = {}
     for name, entry in header.items():
         if name == METADATA:
@@ -49,39 +53,43 @@ def read_safetensors(data: memoryview, budget: Budget) -> dict[str, Tensor]:
             begin, end = entry["data_offsets"]
             there = len(data) - start
             if dtype is None:
-                raise Unreadable(f"holds a tensor of the unknown kind {str(entry['dtype'])[:40]!r} ({name[:80]!r})")
+                raise Unreadable(f"holds a tensor of the unknown kind {quoted(entry['dtype'], 40)} ({quoted(name)})")
             if type(begin) is not int or type(end) is not int or not 0 <= begin <= end:
-                raise Unreadable(f"is a damaged safetensors file: {name[:80]!r} lies nowhere in it")
+                raise Unreadable(f"is a damaged safetensors file: {quoted(name)} lies nowhere in it")
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, Unreadable):
                 raise
-            raise Unreadable(f"is a damaged safetensors file: {name[:80]!r} is not described in full") from error
+            raise Unreadable(f"is a damaged safetensors file: {quoted(name)} is not described in full") from error
         if end > there:
             raise Unreadable(
-                f"is a safetensors file cut short: {name[:80]!r} should end {end - there:,} bytes after it does; get "
+                f"is a safetensors file cut short: {quoted(name)} should end {end - there:,} bytes after it does; get "
                 "it again"
             )
-        storage = storage_of(data[start + begin : start + end], dtype)
+        budget.spend_copying(end - begin)
+        storage = storage_of(data[start + begin : start + end], dtype, budget)
         named[name] = tensor_of(storage, dtype, 0, shape, _row_major(shape), budget)
         if named[name].nbytes != end - begin:
-            raise Unreadable(f"is a damaged safetensors file: {name[:80]!r} has another size than its shape")
+            raise Unreadable(f"is a damaged safetensors file: {quoted(name)} has another size than its shape")
     return named
 
 
-def read_metadata(data: memoryview) -> dict[str, str]:
+def read_metadata(data: Data, budget: Budget) -> dict[str, str]:
     """The free text in the header, by key. :raises Unreadable: if it is damaged or cut short."""
-    texts = _header(data)[0].get(METADATA, {})
+    texts = _header(data, budget)[0].get(METADATA, {})
     return {key: text for key, text in texts.items() if isinstance(text, str)} if isinstance(texts, dict) else {}
 
 
-def _header(data: memoryview) -> tuple[dict[str, Any], int]:
+def _header(data: Data, budget: Budget) -> tuple[dict[str, Any], int]:
     length = int.from_bytes(data[:8], "little")
-    if length > LONGEST_HEADER or 8 + length > len(data):
+    if 8 + length > len(data):
         raise Unreadable(f"is a safetensors file cut short: its header alone needs {length:,} bytes; get it again")
+    if length > LONGEST_HEADER:
+        raise Unreadable(f"is a safetensors file with a header of {length:,} bytes, as no model has")
+    budget.spend_copying(length)
     try:
-        header = json.loads(bytes(data[8 : 8 + length]))
-    except (ValueError, RecursionError) as error:
-        raise Unreadable("is a damaged safetensors file: its header is no JSON") from error
+        header = read_json(data[8 : 8 + length])
+    except ValueError as error:
+        raise Unreadable(f"is a damaged safetensors file: its header is {quoted(str(error))[1:-1]}") from error
     if not isinstance(header, dict):
         raise Unreadable("is a damaged safetensors file: its header lists no tensors")
     return header, 8 + length

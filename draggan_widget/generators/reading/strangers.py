@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from draggan_widget.texts import quoted
+
 PAGE = (b"<!doctype", b"<html", b"<head", b"<body", b"<?xml", b"<!--", b"<error")
 STARTS = {
     b"\x89PNG\r\n\x1a\n": "is a picture (PNG), not a model",
@@ -50,7 +52,9 @@ def name_stranger(head: bytes, size: int) -> str | None:
         if head.startswith(start):
             return said
     if len(head) >= 16 and _is_text(head) and b" " in head.split(b"\n")[0]:
-        return f"is a text of {size:,} bytes, not a model; it begins with {head[:40].decode('utf-8', 'replace')!r}"
+        return (
+            f"is a text of {size:,} bytes, not a model; it begins with {quoted(head[:40].decode('utf-8', 'replace'))}"
+        )
     return None
 
 

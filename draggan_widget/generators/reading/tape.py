@@ -6,10 +6,12 @@ import re
 
 import numpy as np
 
+from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data
 from draggan_widget.generators.reading.values import Unreadable
 
 LONG = 1 << 16
-"""Byte strings of this many bytes are views of the file, shorter ones copies."""
+"""Byte strings of this many bytes stay views of what was read, shorter ones are copies."""
 LONGEST_NAME = 1000
 LONGEST_WIDE_TEXT = 1 << 20
 """Bytes of a text with characters that Python would need four times the memory for."""
@@ -19,9 +21,12 @@ SCAN = 1 << 16
 class Tape:
     """Reads ``data`` from ``position`` on. Every method raises ``Unreadable`` where the bytes end too early."""
 
-    def __init__(self, data: memoryview, start: int = 0) -> None:
+    def __init__(self, data: Data, budget: Budget, start: int = 0) -> None:
         self.data = data
+        self.budget = budget
         self.position = start
+        self.latest: memoryview | None = None  # the long bytes taken last, and where they began
+        self.latest_at = start
 
     def take(self, number: int) -> memoryview:
         """The next bytes, as a view."""
@@ -29,6 +34,7 @@ class Tape:
         if number < 0 or end > len(self.data):
             missing = f"{end - len(self.data):,} bytes are missing" if number >= 0 else "a length is negative"
             raise Unreadable(f"is damaged or cut short: {missing} after byte {self.position:,}; get it again")
+        self.budget.spend_copying(number)
         taken = self.data[self.position : end]
         self.position = end
         return taken
@@ -39,8 +45,13 @@ class Tape:
 
     def bytes_of(self, number: int) -> bytes | memoryview:
         """A byte string."""
-        taken = self.take(number)
-        return taken if number >= LONG else bytes(taken)
+        return self.long_bytes(number) if number >= LONG else bytes(self.take(number))
+
+    def long_bytes(self, number: int) -> memoryview:
+        """A byte string that stays what was read."""
+        self.latest_at = self.position
+        self.latest = self.take(number)
+        return self.latest
 
     def text(self, number: int, encoding: str = "utf-8") -> str:
         """A text; latin-1 is what Python 2 wrote as str."""
@@ -59,6 +70,8 @@ class Tape:
             if not piece:
                 raise Unreadable(f"is damaged or cut short: a line that begins at byte {start:,} has no end")
             end = piece.find(b"\n")
+            # A line may be as long as the file; what is not written of a sparse one would be read as zeros.
+            self.budget.spend_copying(len(piece) if end < 0 else end)
             if end >= 0:
                 self.position += end + 1
                 return b"".join([*pieces, piece[:end]])

@@ -29,10 +29,14 @@ from draggan_widget.generators.reading.renaming import (
 from draggan_widget.generators.reading.translation import Translation, check_names, listed, numbers, shape_of
 from draggan_widget.generators.reading.values import Record, Unreadable, plain
 from draggan_widget.generators.stylegan2_layers import ARCHITECTURES, FIR
+from draggan_widget.texts import quoted
 
 KIND = "a TensorFlow StyleGAN2"
 MOST_PARTS = 8
 """Networks within a network: mapping and synthesis, nearly always."""
+MOST_VARIABLES = 20_000
+"""Of all networks within a network together."""
+LONGEST_NAME = 1000
 REMEDY = "of TensorFlow files only StyleGAN2 and StyleGAN2-ADA are read"
 GROWING = ("lod", "synthesis/lod")
 """Variables that say how far a network is from its full resolution: 0 is grown."""
@@ -86,9 +90,7 @@ def _state(network: Any) -> dict[Any, Any] | None:
 def _variables(state: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
     """Arrays by name, those of sub-networks after the sub-network's name."""
     pairs = state["variables"]
-    if not isinstance(pairs, (list, tuple)) or any(
-        not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs
-    ):
+    if not isinstance(pairs, (list, tuple)) or not all(map(_is_variable, pairs)):
         raise Unreadable(
             "is a TensorFlow network, but its variables are no list of names and arrays; give it unchanged"
         )
@@ -101,20 +103,27 @@ def _variables(state: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> di
     for name, network in components.items():
         inner = _state(network)
         if inner is None:
-            raise Unreadable(f"is a TensorFlow network, but its part {str(name)[:80]!r} is none; give it unchanged")
+            raise Unreadable(f"is a TensorFlow network, but its part {quoted(name)} is none; give it unchanged")
         found |= _variables(inner, f"{prefix}{name}/", depth + 1)
+        if len(found) > MOST_VARIABLES:
+            raise Unreadable("is a TensorFlow network of networks without end; give it unchanged")
     return found
+
+
+def _is_variable(pair: Any) -> bool:
+    named = isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)
+    return named and len(pair[0]) <= LONGEST_NAME
 
 
 def _check_family(state: Mapping[Any, Any], variables: Mapping[str, Any]) -> None:
     if any(name.endswith("mod_weight") for name in variables):
         return
-    builder = str(state.get("build_func_name"))[:80]
+    builder = state.get("build_func_name")
     if builder == "G_style" or any("StyleMod" in name for name in variables):
         raise Unreadable(f"is a StyleGAN1 of TensorFlow; {REMEDY}")
-    if builder.startswith("G_paper") or "4x4/Dense/weight" in variables:
+    if (isinstance(builder, str) and builder.startswith("G_paper")) or "4x4/Dense/weight" in variables:
         raise Unreadable(f"is a Progressive GAN of TensorFlow; {REMEDY}")
-    raise Unreadable(f"is a TensorFlow network built by {builder!r} with no StyleGAN2 generator in it; {REMEDY}")
+    raise Unreadable(f"is a TensorFlow network built by {quoted(builder)} with no StyleGAN2 generator in it; {REMEDY}")
 
 
 def _settings(state: Mapping[Any, Any]) -> dict[str, Any]:
@@ -125,7 +134,7 @@ def _settings(state: Mapping[Any, Any]) -> dict[str, Any]:
         raise Unreadable(f"is {KIND}, but {listed(unknown)} no known setting of it; give an unchanged StyleGAN2")
     for name, only in FIXED.items():
         if settings.get(name, only) != only:
-            raise Unreadable(f"is {KIND} with {name} = {str(settings[name])[:80]!r}; only {only!r} is read")
+            raise Unreadable(f"is {KIND} with {name} = {_as_text(settings[name])}; only {only!r} is read")
     ours = {name: settings.get(name, default) for name, default in TRANSLATED.items()}
     ours["resample_kernel"] = ours["resample_kernel"] or [1, 1]
     number = {name: value for name, value in ours.items() if isinstance(value, (int, float))}
@@ -138,9 +147,13 @@ def _settings(state: Mapping[Any, Any]) -> dict[str, Any]:
     ):
         if not fits:
             raise Unreadable(
-                f"is {KIND} with {name} = {str(settings[name])[:80]!r}, which is not read; give it unchanged"
+                f"is {KIND} with {name} = {_as_text(settings[name])}, which is not read; give it unchanged"
             )
     return ours
+
+
+def _as_text(value: Any) -> str:
+    return quoted(value if isinstance(value, str) else quoted(value))
 
 
 def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translation:
@@ -159,7 +172,7 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
         raise Unreadable(f"is {KIND} of {height} px with {len(depths)} mapping layers; give one of 8 to 1024 px")
     if settings["resolution"] not in (None, sizes[-1]):
         raise Unreadable(
-            f"is {KIND} of {str(settings['resolution'])[:20]} px, but has layers of 4 to {sizes[-1]} px; "
+            f"is {KIND} of {quoted(settings['resolution'], 20)} px, but has layers of 4 to {sizes[-1]} px; "
             "give a whole checkpoint, as its program saved it"
         )
     labels = any(name.startswith("mapping/LabelEmbed/") for name in found)
@@ -279,5 +292,5 @@ def _tensor(name: str, array: Any) -> Tensor:
         return torch.from_numpy(np.require(array, requirements=["C", "W"]))
     except (TypeError, ValueError) as error:
         raise Unreadable(
-            f"is {KIND}, but its variable {name[:80]!r} is no array of numbers; give it unchanged"
+            f"is {KIND}, but its variable {quoted(name)} is no array of numbers; give it unchanged"
         ) from error

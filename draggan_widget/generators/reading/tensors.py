@@ -14,6 +14,7 @@ from draggan_widget.generators.reading.arrays import element_count, short_shape
 from draggan_widget.generators.reading.budget import Budget
 from draggan_widget.generators.reading.machine import Constructor
 from draggan_widget.generators.reading.values import Name, Record, Unreadable
+from draggan_widget.texts import quoted
 
 DTYPES = {
     "FloatStorage": torch.float32,
@@ -45,22 +46,22 @@ class Storage:
     content: Tensor
     dtype: torch.dtype
 
-    def typed(self, dtype: torch.dtype) -> Tensor:
+    def typed(self, dtype: torch.dtype, budget: Budget) -> Tensor:
         """All of it as numbers (N / size,)."""
-        whole = self.content[: len(self.content) // dtype.itemsize * dtype.itemsize]
-        if whole.data_ptr() % dtype.itemsize:  # only where a tensor takes another type than its storage says
-            whole = whole.clone()
-        return whole.view(dtype)
+        if self.content.data_ptr() % dtype.itemsize:  # only where a tensor takes another type than its storage says
+            budget.spend_copying(len(self.content))
+            self.content = self.content.clone()  # new memory suits every type, so that this happens once
+        return self.content[: len(self.content) // dtype.itemsize * dtype.itemsize].view(dtype)
 
 
 def storage_dtype(named: Any) -> torch.dtype:
     """The type of a storage class that a file names. :raises Unreadable: if it is none."""
     if isinstance(named, Name) and named.module in STORAGE_MODULES and named.name in DTYPES:
         return DTYPES[named.name]
-    raise Unreadable(f"holds tensors of the unknown kind {str(named)[:80] if isinstance(named, Name) else '?'!r}")
+    raise Unreadable(f"holds tensors of the unknown kind {quoted(str(named)) if isinstance(named, Name) else '?'}")
 
 
-def storage_of(content: memoryview | bytes, dtype: torch.dtype, *, big_endian: bool = False) -> Storage:
+def storage_of(content: memoryview | bytes, dtype: torch.dtype, budget: Budget, *, big_endian: bool = False) -> Storage:
     """Bytes of a file as a storage: a view where they are writable, aligned and in order, else a copy."""
     number = len(content) // dtype.itemsize * dtype.itemsize
     if not number:
@@ -70,6 +71,7 @@ def storage_of(content: memoryview | bytes, dtype: torch.dtype, *, big_endian: b
     if as_it_is and source.flags.writeable and not source.ctypes.data % dtype.itemsize:
         storage = Storage(torch.from_numpy(source), dtype)
     else:
+        budget.spend_copying(number)
         storage = Storage(torch.empty(number, dtype=torch.uint8), dtype)
         storage.content.numpy()[:] = source
     _settle(storage, big_endian)
@@ -118,7 +120,7 @@ def tensor_of(storage: Any, dtype: torch.dtype, offset: Any, shape: Any, strides
     budget.spend_bytes(count * dtype.itemsize, "tensors")
     if not count:
         return torch.empty(shape, dtype=dtype)
-    whole = storage.typed(dtype)
+    whole = storage.typed(dtype, budget)
     return torch.as_strided(whole, shape, strides, whole.storage_offset() + offset)
 
 

@@ -13,9 +13,11 @@ from typing import Any
 from draggan_widget.generators.reading import arrays, constructors, tensors
 from draggan_widget.generators.reading.archives import Archive
 from draggan_widget.generators.reading.budget import Budget
+from draggan_widget.generators.reading.filebytes import Data
 from draggan_widget.generators.reading.machine import Constructor, Machine, Persistent, Progress
 from draggan_widget.generators.reading.tensors import Storage, empty_storage, fill, storage_dtype, storage_of
 from draggan_widget.generators.reading.values import Unreadable
+from draggan_widget.texts import quoted
 
 LEGACY_START = re.compile(rb"\x80[\x02-\x05](?:\x95.{8})?\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19\.", re.DOTALL)
 """The magic number 0x1950a86a20f9469cfc6c, as the pickle that legacy files begin with."""
@@ -25,7 +27,7 @@ PICKLE = "data.pkl"
 
 
 def run_pickle(
-    data: memoryview,
+    data: Data,
     budget: Budget,
     *,
     start: int = 0,
@@ -44,7 +46,7 @@ def torch_root(archive: Archive) -> str | None:
 
 
 def read_zip_layout(archive: Archive, root: str, budget: Budget, progress: Progress | None = None) -> Any:
-    """The object in a torch file of the zip layout. Storages that are not compressed are views of the file.
+    """The object in a torch file of the zip layout. Each storage is read once, when it is met.
 
     :raises Unreadable: for TorchScript, for storages that are missing or too short, and for what ``Machine`` refuses.
     """
@@ -59,21 +61,21 @@ def read_zip_layout(archive: Archive, root: str, budget: Budget, progress: Progr
         if key not in storages:
             name = f"{root}data/{key}"
             if name not in archive.entries:
-                raise Unreadable(f"is a torch file without the storage {key[:80]!r} that it mentions; get it again")
+                raise Unreadable(f"is a torch file without the storage {quoted(key)} that it mentions; get it again")
             dtype = storage_dtype(kind)
             content = archive.read(name)
             if elements * dtype.itemsize != len(content):
                 raise Unreadable(
                     f"claims a storage of {elements:,} numbers, but holds {len(content):,} bytes for it: damaged"
                 )
-            storages[key] = storage_of(content, dtype, big_endian=big_endian)
+            storages[key] = storage_of(content, dtype, budget, big_endian=big_endian)
         return storages[key]
 
     value, _ = run_pickle(archive.read(f"{root}{PICKLE}"), budget, persistent=storage, progress=progress)
     return value
 
 
-def read_legacy_layout(data: memoryview, budget: Budget, progress: Progress | None = None) -> Any:
+def read_legacy_layout(data: Data, budget: Budget, progress: Progress | None = None) -> Any:
     """The object in a torch file of the legacy layout. Storages are copied, once.
 
     :raises Unreadable: if it is cut short, and for what ``Machine`` refuses.
@@ -117,13 +119,14 @@ def read_legacy_layout(data: memoryview, budget: Budget, progress: Progress | No
     for key in keys:
         target = unfilled.pop(key, None)
         if target is None:
-            raise Unreadable(f"is a torch file with a storage {key[:80]!r} that it does not mention: damaged")
+            raise Unreadable(f"is a torch file with a storage {quoted(key)} that it does not mention: damaged")
         # The number of elements comes first; it is known already.
         number = int.from_bytes(data[at : at + 8], "big" if big_endian else "little", signed=True)
         at += 8
         length = len(target.content)
         if number * target.dtype.itemsize != length or at + length > len(data):
-            raise Unreadable(f"is a torch file that breaks off within its storage {key[:80]!r}; get it again")
+            raise Unreadable(f"is a torch file that breaks off within its storage {quoted(key)}; get it again")
+        budget.spend_copying(length)
         fill(target, data[at : at + length], big_endian=big_endian)
         at += length
         if progress is not None:

@@ -15,12 +15,17 @@ from torch import Tensor
 from draggan_widget.config import DragConfig
 from draggan_widget.generators.reading.values import Unreadable
 from draggan_widget.generators.stylegan2_layers import MappingNetwork
+from draggan_widget.texts import one_line, printable, quoted
 
 SAMPLES = 10_000
 """Latents whose mean stands in for a mean that is not recorded."""
 FEW = 1_000
 """Latents whose mean is compared with one that is recorded."""
 BATCH = 1_000
+MOST_AT_ONCE = 1 << 23
+"""Numbers of one layer that a batch of latents may have."""
+MOST_WORK = 10_000 << 23
+"""Latents times weights: of a mapping network with more than eight million weights, fewer latents are drawn."""
 MULTIPLIERS = (0.01, 0.1, 1.0)
 """Learning rate multipliers of mapping networks, the usual one first."""
 BRISK = re.compile(r"ffhq|face|celeb|portrait|(cat|car)s?(?![a-z])", re.IGNORECASE)
@@ -70,7 +75,8 @@ def fitted(
     if odd:
         raise Unreadable(f"is {kind}, but {listed(odd)} no tensor; give a whole checkpoint, as its program saved it")
     if misfits := [name for name in expected if found[name].shape != expected[name].shape]:
-        shapes = f"{misfits[0]} has {tuple(found[misfits[0]].shape)} instead of {tuple(expected[misfits[0]].shape)}"
+        name = misfits[0]
+        shapes = f"{printable(name)} has {tuple(found[name].shape)} instead of {tuple(expected[name].shape)}"
         raise Unreadable(f"is {kind}, but {listed(misfits)} of the wrong shape ({shapes}); give it unchanged")
     if odd := [name for name in expected if not found[name].is_floating_point()]:
         raise Unreadable(f"is {kind}, but {listed(odd)} not made of floats; give it as it was before it was quantised")
@@ -107,9 +113,9 @@ def shape_of(found: Mapping[str, Any], name: str, ndim: int, *, kind: str) -> tu
     """
     tensor = found.get(name)
     if not isinstance(tensor, Tensor):
-        raise Unreadable(f"is {kind}, but {name!r} is missing; give a whole checkpoint, as its program saved it")
+        raise Unreadable(f"is {kind}, but {quoted(name)} is missing; give a whole checkpoint, as its program saved it")
     if tensor.ndim != ndim or 0 in tensor.shape:
-        raise Unreadable(f"is {kind}, but {name!r} has the shape {tuple(tensor.shape)}; give it unchanged")
+        raise Unreadable(f"is {kind}, but {quoted(name)} has the shape {tuple(tensor.shape)}; give it unchanged")
     return tuple(tensor.shape)
 
 
@@ -126,8 +132,9 @@ def shapes_only(kind: str, family: str) -> Iterator[None]:
     except Unreadable:
         raise
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise Unreadable(f"is {kind}, but makes no network ({reason}); give an unchanged {family}") from error
+        raise Unreadable(
+            f"is {kind}, but makes no network ({one_line(error, 300)}); give an unchanged {family}"
+        ) from error
 
 
 def likely_multiplier(config: Mapping[str, Any], tensors: Mapping[str, Tensor], *, has_mean: bool) -> tuple[float, str]:
@@ -157,12 +164,16 @@ def likely_multiplier(config: Mapping[str, Any], tensors: Mapping[str, Tensor], 
 def supply_mean_latent(config: Mapping[str, Any], tensors: dict[str, Tensor], notes: dict[str, str]) -> None:
     """Puts the mean latent of a file that records none among its ``tensors``, and says so in the ``notes``."""
     tensors["mapping.w_avg"] = mean_latent(config, tensors)
-    notes["w_avg"] = f"not recorded; the mean of {SAMPLES:,} latents of seed 0 instead"
+    samples = _affordable(SAMPLES, tensors)
+    notes["w_avg"] = f"not recorded; the mean of {samples:,} latents of seed 0 instead"
 
 
 @torch.no_grad()
 def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], samples: int = SAMPLES) -> Tensor:
-    """The mean of so many latents of seed 0 (w_dim,), over all classes, whatever mean the file records."""
+    """The mean of so many latents of seed 0 (w_dim,), over all classes, whatever mean the file records.
+
+    Of a very large mapping network fewer latents are drawn, lest the file choose how long this takes.
+    """
     z_dim, c_dim, w_dim = config["z_dim"], config["c_dim"], config["w_dim"]
     layers, multiplier = config["mapping_layers"], config["mapping_lr_multiplier"]
     wide, embedding = config.get("layer_features"), config.get("embed_features")
@@ -172,11 +183,18 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], sample
     mapping.load_state_dict({"w_avg": torch.zeros(w_dim), **own})
     random = torch.Generator().manual_seed(0)
     total = torch.zeros(w_dim)
-    for _ in range(samples // BATCH):
-        z = torch.randn(BATCH, z_dim, generator=random)
+    samples = _affordable(samples, tensors)
+    batch = max(1, min(BATCH, samples, MOST_AT_ONCE // max(z_dim, c_dim, w_dim)))
+    for begin in range(0, samples, batch):
+        z = torch.randn(min(batch, samples - begin), z_dim, generator=random)
         labels = F.one_hot(torch.randint(c_dim, (len(z),), generator=random), c_dim).float() if c_dim else None
         total += mapping(z, labels).sum(dim=0)
     return total / samples
+
+
+def _affordable(samples: int, tensors: Mapping[str, Tensor]) -> int:
+    weights = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("mapping."))
+    return max(1, min(samples, MOST_WORK // max(1, weights)))
 
 
 def numbers(names: Iterable[str], pattern: str) -> list[int]:
@@ -187,8 +205,8 @@ def numbers(names: Iterable[str], pattern: str) -> list[int]:
 
 def listed(names: list[str], most: int = 3) -> str:
     """ "'a', 'b' and 5 more are", to go on with an adjective."""
-    quoted = [repr(name[:80]) for name in names[:most]]
+    parts = [quoted(name) for name in names[:most]]
     if len(names) > most:
-        quoted.append(f"{len(names) - most} more")
-    joined = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+        parts.append(f"{len(names) - most} more")
+    joined = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
     return f"{joined} {'is' if len(names) == 1 else 'are'}"

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from draggan_widget.texts import printable, quoted
+
 MOST_NESTED = 200
 """Containers within containers, at most; a network of networks needs some fifty."""
 
@@ -46,7 +48,7 @@ class Record:
 
     def __repr__(self) -> str:
         # A record may hold itself, or megabytes of source text.
-        return f"<Record of {self.module}.{self.name}>"
+        return f"<Record of {printable(f'{self.module}.{self.name}')}>"
 
 
 CONTAINERS = (dict, list, tuple, set, frozenset, Record)
@@ -129,14 +131,14 @@ def describe(value: Any) -> str:
     """A short phrase with an article for what was found in a file: "a dict with the keys 'G', 'D' and 'G_ema'"."""
     if isinstance(value, dict):
         if value and all(isinstance(part, Tensor) for part in value.values()):
-            return f"{_count(len(value), 'tensor')} by name ({_listed([str(key) for key in value])})"
+            return f"{_count(len(value), 'tensor')} by name ({_listed([_named(key) for key in value])})"
         if not value:
             return "an empty dict"
         return f"a dict with the {'key' if len(value) == 1 else 'keys'} {_listed([_short(key) for key in value])}"
     if isinstance(value, Record):
-        return f"an object of {_short_text(f'{value.module}.{value.name}')}"
+        return f"an object of {printable(f'{value.module}.{value.name}')}"
     if isinstance(value, Name):
-        return f"the name {_short_text(str(value))}"
+        return f"the name {printable(str(value))}"
     if isinstance(value, Tensor):
         return f"a single tensor of shape {tuple(value.shape)}"
     if isinstance(value, np.ndarray):
@@ -155,16 +157,11 @@ def describe(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, str):
-        return repr(value if len(value) <= 40 else f"{value[:40]}…")
-    if isinstance(value, (bool, int, float, type(None))):
-        return _short_text(repr(value))
-    return describe(value)
+    return quoted(value, 41) if isinstance(value, (str, bool, int, float, type(None))) else describe(value)
 
 
-def _short_text(text: str) -> str:
-    # Escaped, for a file may name things by line breaks and control characters.
-    return repr(text if len(text) <= 80 else f"{text[:80]}…")[1:-1]
+def _named(key: Any) -> str:
+    return printable(key) if isinstance(key, str) else _short(key)
 
 
 def _count(number: int, noun: str) -> str:
