@@ -18,6 +18,8 @@ from draggan_widget import DragGAN
 VIEW = "golden00"
 RESTS_AFTER = 0.25
 """Seconds without a step after which a run that a pointer holds has come to its target."""
+PING_EVERY = 2.0
+"""Seconds between signs of life while a machine takes its time."""
 NOTED = ("course", "thumbnails", "before", "export", "classes", "models", "notice")
 """Answers that are noted; pictures and states are not, for how many there are depends on the clock."""
 TRAITS = (
@@ -70,7 +72,7 @@ class Player:
     def rest(self, *, held=False):
         """Wait until no run is on, or none makes steps any more where a pointer holds it."""
         if not held:
-            asyncio.run(self.editor.finished())
+            asyncio.run(self._finished())
             self.editor.latent  # noqa: B018 - waits for all commands before it
             self._until(lambda: self.editor.status == self.state.get("status") != "running")
             return
@@ -82,11 +84,24 @@ class Player:
                 since, last = time.monotonic(), now
             time.sleep(0.02)
 
+    async def _finished(self):
+        end = asyncio.ensure_future(self.editor.finished())
+        while not (await asyncio.wait([end], timeout=PING_EVERY))[0]:
+            self._ping()
+        await end
+
     def _until(self, true):
-        limit = time.monotonic() + 20
+        limit, pinged = time.monotonic() + 60, time.monotonic()
         while not true():
             assert time.monotonic() < limit, (self.editor.status, self.state.get("status"), self.told[-5:])
             time.sleep(0.005)
+            if time.monotonic() - pinged > PING_EVERY:
+                self._ping()
+                pinged = time.monotonic()
+
+    def _ping(self):
+        """A sign of life: to a view that gives none for long, nothing is told."""
+        self.say({"type": "ping", "view": VIEW})
 
     def note(self):
         """The edit as Python and the page see it."""
