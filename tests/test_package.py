@@ -16,6 +16,7 @@ import pytest
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from random_stylegan2 import small_stylegan2
+from show import EDITS
 
 from draggan_widget import drag, load_generator
 from draggan_widget.analysis.landmarks import Landmarks
@@ -146,6 +147,11 @@ def test_every_file_that_the_readme_links_to_is_there():
     links = [link for link in re.findall(r"(?:\]\(|src=\")([^)\"]+)[)\"]", readme) if "://" not in link]
     assert len(links) >= 4
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_tells_those_who_cannot_see_the_edits_what_they_are():
+    alt = re.search(r'docs/edits\.jpg"[^>]*alt="([^"]*)"', (ROOT / "README.md").read_text())[1]
+    assert alt == f"{len(EDITS)} edits, before and after: {', '.join(what for what, *_ in EDITS)}".replace("4", "Four")
 
 
 def test_the_pull_of_the_examples_takes_a_corner_of_the_mouth_and_arrives():

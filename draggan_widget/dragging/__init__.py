@@ -11,6 +11,7 @@ from draggan_widget.dragging.edits import (
 )
 from draggan_widget.dragging.geometry import XY
 from draggan_widget.dragging.iteration import init, step, terminate, with_handles
+from draggan_widget.dragging.methods import tolerance_of
 from draggan_widget.dragging.points import Point, check_mask, check_ws, check_xy
 from draggan_widget.dragging.run import DragRecord, DragResult, drag, drag_steps, make_result, to_image
 from draggan_widget.dragging.sampling import DivergedError
@@ -40,6 +41,7 @@ __all__ = [
     "stride",
     "terminate",
     "to_image",
+    "tolerance_of",
     "with_config",
     "with_handles",
     "with_mask",

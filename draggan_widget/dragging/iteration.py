@@ -16,7 +16,7 @@ from torch import Tensor
 
 from draggan_widget.dragging.adam import Moments, adam_step
 from draggan_widget.dragging.geometry import surroundings
-from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of
+from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
 from draggan_widget.dragging.points import check_ws, make_points, mask_tensor
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import Anchor, Course, DragState
@@ -91,11 +91,7 @@ def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | Non
     if not state.points:
         return None
     config, course = state.config, state.course
-    within = config.tolerance
-    if within is None:
-        frame = frame_of(config, state.resolution)
-        within = method_of(config).tolerance(len(state.points), frame)
-    if state.distances.max() <= within:
+    if state.distances.max() <= tolerance_of(config, len(state.points), state.resolution):
         return "arrived"
     if config.stall_steps is not None and course.idle >= config.stall_steps:
         return "stalled"

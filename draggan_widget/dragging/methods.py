@@ -57,6 +57,13 @@ def frame_of(config: DragConfig, resolution: tuple[int, int]) -> Frame:
     return Frame.of(resolution, config.supervision_radius, config.tracking_radius)
 
 
+def tolerance_of(config: DragConfig, points: int, resolution: tuple[int, int]) -> float:
+    """Return within how many picture pixels of its target a handle has arrived, one of so many ``points``."""
+    if config.tolerance is not None:
+        return config.tolerance
+    return method_of(config).tolerance(points, frame_of(config, resolution))
+
+
 def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
     """The blocks whose features are read. :raises ValueError: if the generator does not have one of them."""
     asked = generator.default_block() if config.block is None else config.block

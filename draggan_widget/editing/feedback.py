@@ -152,4 +152,4 @@ def _warning(moment: Moment, status: str) -> str:
         return ""
     last = records[-1]
     same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
-    return warning_of(records, drag.config, status) if same else ""
+    return warning_of(records, drag.config, status, drag.resolution) if same else ""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging.methods import frame_of, method_of
+from draggan_widget.dragging import tolerance_of
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.script import Script
@@ -128,10 +128,7 @@ class _Program:
         steps, records = rest[0][1], self._moment.records
         if [record.step for record in records] != list(range(steps + 1)):
             return None
-        within = start.config.tolerance
-        if within is None:
-            frame = frame_of(start.config, self._generator.resolution)
-            within = method_of(start.config).tolerance(len(start.points), frame)
+        within = tolerance_of(start.config, len(start.points), self._generator.resolution)
         arrived = any(record.distances.max() <= within for record in records[:-1])
         return None if arrived else steps
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from draggan_widget.dragging import tolerance_of
 from draggan_widget.dragging.iteration import MARKED
 from draggan_widget.editing.history import Record
 
@@ -39,7 +40,9 @@ QUIET = ("arrived", "capped", "error")
 """Statuses that speak for themselves."""
 
 
-def warning_of(records: Sequence[Record], config: DragConfig, status: str) -> str:
+def warning_of(
+    records: Sequence[Record], config: DragConfig, status: str, resolution: tuple[int, int] = (512, 512)
+) -> str:
     """What goes wrong and what to try, in a sentence or two; empty if nothing does.
 
     A function of the records alone, so that it is the same wherever it is asked: it goes through them and remembers
@@ -47,6 +50,7 @@ def warning_of(records: Sequence[Record], config: DragConfig, status: str) -> st
 
     :param records: of one edit, in order. :param config: whose ``stall_steps``, ``tracking_radius`` and ``tolerance``
         count. :param status: of the session; for those that speak for themselves there is no warning.
+    :param resolution: (H, W) of the picture, on which the tolerance depends where the config leaves it to the method.
     """
     if status in QUIET or len(records) < 2:
         return ""
@@ -54,7 +58,7 @@ def warning_of(records: Sequence[Record], config: DragConfig, status: str) -> st
     steps = np.array([record.step for record in course])
     distances = np.stack([record.distances for record in course])  # (T, N)
     handles = np.stack([record.handles for record in course])  # (T, N, 2)
-    within = 1.0 if config.tolerance is None else config.tolerance
+    within = tolerance_of(config, distances.shape[1], resolution)
     patience = max(2, round(MOST * (config.stall_steps or USUAL)))
     astray = [n for n in range(distances.shape[1]) if _is_astray(distances[:, n], within)]
     wandering = [n for n in astray if _wanders(steps, handles[:, n], distances[:, n])]

@@ -42,6 +42,26 @@ def test_the_default_follows_its_plain_formulas_step_for_step(handles, targets, 
     assert np.abs(states[-1].handles - states[0].handles).max() >= 1, "this compares nothing"
 
 
+@pytest.mark.parametrize("weight", [20.0, 5.0], ids=["the_published_weight", "the_weight_of_the_faces"])
+def test_the_default_follows_its_plain_formulas_at_the_weights_that_people_use(weight):
+    generator = generator_of(64)
+    ws = generator.mapping(seed=3)
+    handles, targets = [(30, 30)], [(44, 36)]
+    mask = torch.ones(64, 64, dtype=torch.float64)
+    mask[:12, :12], mask[12:16, :12] = 0, 0.5
+    plain = {"learning_rate": 2e-2, "mask": mask, "weight": weight}
+    wanted = by_the_book(generator, ws, handles, targets, 6, **plain)
+    config = DragConfig(learning_rate=2e-2, mask_weight=weight, max_steps=6)
+    states = list(drag_steps(generator, ws, handles, targets, mask=mask, config=config))
+    assert len(states) == len(wanted)
+    for state, (latent, tracked) in zip(states, wanted, strict=True):
+        assert np.abs(state.handles - tracked).max() <= 1e-6
+        assert (state.ws - latent).norm() <= 1e-6 * (latent - ws).norm()
+    assert np.abs(states[-1].handles - states[0].handles).max() >= 2, "the handles hardly move"
+    lighter, last = by_the_book(generator, ws, handles, targets, 6, **{**plain, "weight": 0.1}), wanted[-1][0]
+    assert (last - lighter[-1][0]).norm() > 0.05 * (last - ws).norm(), "the mask is idle"
+
+
 def test_the_default_finds_a_handle_to_a_fraction_of_a_pixel():
     tracked = default.track(positions, np.array([[100.0, 50.0]]), [torch.tensor([103.3, 47.8])], FRAME)
     assert tracked[0] == pytest.approx([103.3, 47.8], abs=1e-4)

@@ -57,6 +57,27 @@ def test_official_follows_the_plain_formulas_step_for_step(case, masked):
     assert moved >= 3, "the handles hardly move, so this compares nothing"
 
 
+@pytest.mark.parametrize("weight", [20.0, 5.0], ids=["the_published_weight", "the_weight_of_the_faces"])
+def test_official_follows_the_plain_formulas_at_the_weights_that_people_use(weight):
+    generator = generator_of(64)
+    ws = generator.mapping(seed=3)
+    handles, targets = [(30, 30), (50, 20)], [(44, 36), (44, 28)]
+    mask = torch.ones(64, 64, dtype=torch.float64)
+    mask[:8, :8] = 0  # of a random generator the picture moves as a whole: a large part that stays would hold it
+    plain = {"learning_rate": 2e-2, "mask": mask, "weight": weight}
+    wanted = by_the_book(generator, ws, handles, targets, 20, **plain)
+    config = DragConfig.official(learning_rate=2e-2, mask_weight=weight, max_steps=20)
+    states = list(drag_steps(generator, ws, handles, targets, mask=mask, config=config))
+    assert len(states) == len(wanted)
+    for state, (latent, tracked) in zip(states, wanted, strict=True):
+        assert state.handles.tolist() == tracked
+        assert (state.ws - latent).norm() <= 1e-6 * (latent - ws).norm()
+    assert np.abs(states[-1].handles - states[0].handles).max() >= 3, "the handles hardly move"
+    lighter = by_the_book(generator, ws, handles, targets, 20, **{**plain, "weight": 0.1})
+    least = min(len(wanted), len(lighter)) - 1
+    assert (wanted[least][0] - lighter[least][0]).norm() > 0.05 * (wanted[least][0] - ws).norm(), "the mask is idle"
+
+
 def test_official_returns_the_picture_and_latent_before_the_step_it_does_not_take():
     generator = generator_of(64)
     ws = generator.mapping(seed=3)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from draggan_widget import DragConfig
-from draggan_widget.dragging import add_point, init, move_handle, move_target, step
+from draggan_widget.dragging import add_point, init, move_handle, move_target, step, terminate, tolerance_of
 from draggan_widget.editing import feedback as module
 from draggan_widget.editing.feedback import Observer, Texture, warning_of
 from draggan_widget.editing.history import Record
@@ -231,3 +231,41 @@ def test_a_warning_goes_when_somebody_moves_the_target(generator):
     assert observer.observe(generator, moment_of(drag, records), "stalled").warning
     moved = move_target(drag, 1, (30, 25))
     assert observer.observe(generator, moment_of(moved, records), "stalled").warning == ""
+
+
+@pytest.mark.parametrize(
+    ("config", "points", "size", "within"),
+    [
+        (DragConfig.official(stall_steps=10), 1, 256, 2.0),
+        (DragConfig.official(stall_steps=10), 1, 1024, 4.0),
+        (DragConfig.paper(), 5, 512, 1.0),
+        (DragConfig.paper(), 6, 512, 2.0),
+    ],
+)
+def test_a_point_within_the_tolerance_of_its_method_has_arrived_and_is_not_warned_of(config, points, size, within):
+    def course(rests):  # one point rests so far from its target, the others at theirs
+        way = np.concatenate([np.linspace(80, 100 - rests, 8), np.full(40, 100 - rests)])
+        return records_of(way, *[np.full(48, 100.0)] * (points - 1))
+
+    def told(rests):
+        return warning_of(course(rests), config, "running", (size, size))
+
+    assert config.tolerance is None
+    assert told(within) == ""
+    assert "no nearer" in told(within + 0.1)
+
+
+@pytest.mark.parametrize("method", ["default", "paper", "official"])
+def test_an_edit_that_rests_where_its_method_says_arrived_is_not_warned_of_when_it_is_stopped(generator, method):
+    config = DragConfig(method=method, tolerance=None)
+    within = tolerance_of(config, 1, generator.resolution)
+    drag = init(generator, generator.mapping(seed=1), [(1, (30, 20), (30 + within, 20))], None, config)
+    assert terminate(drag) == "arrived"
+    records = tuple(
+        Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
+    )
+    assert Observer().observe(generator, moment_of(drag, records), "stopped").warning == ""
+    farther = move_target(drag, 1, (30 + within + 0.1, 20))
+    records = tuple(dataclasses.replace(record, targets=farther.targets) for record in records)
+    assert terminate(farther) is None
+    assert "no nearer" in Observer().observe(generator, moment_of(farther, records), "stopped").warning

@@ -13,6 +13,25 @@ from draggan_widget.widget import protocol
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "messages.json").read_text())
 SIZE = (64, 64)
+KINDS = {
+    **dict.fromkeys(("ready", "ping", "bye"), protocol.Sign),
+    "ack": protocol.Ack,
+    "point": protocol.Point,
+    "remove": protocol.Remove,
+    "settings": protocol.Settings,
+    "look": protocol.Look,
+    "branch": protocol.Branch,
+    "course": protocol.Course,
+    "thumbnails": protocol.Thumbnails,
+    "export": protocol.Export,
+    "new_image": protocol.NewImage,
+    "truncation": protocol.Truncation,
+    "label": protocol.Label,
+    "models": protocol.Models,
+    "load": protocol.Load,
+    "mask": protocol.Mask,
+}
+"""What messages are read as; all others are commands."""
 
 
 def buffers_of(entry):
@@ -24,12 +43,23 @@ def test_every_golden_message_of_the_page_is_read(entry):
     message = entry["message"]
     size = (message.get("height", 512), message.get("width", 512))
     read = protocol.read(message, buffers_of(entry), size)
-    fields = {field: getattr(read, field) for field in (f.name for f in dataclasses.fields(read))}
+    assert type(read) is KINDS.get(message["type"], protocol.Command)
+    fields = {field.name: getattr(read, field.name) for field in dataclasses.fields(read)}
+    if isinstance(read, (protocol.Sign, protocol.Command)):
+        assert fields.pop("kind" if isinstance(read, protocol.Sign) else "name") == message["type"]
+    if isinstance(read, protocol.Mask):
+        assert fields.keys() == {"mask"}
+        assert (read.mask is None) == (not entry["buffers"])
+        assert read.mask is None or (read.mask.shape == size and not read.mask.any())
+        return
+    assert message.keys() <= {"type", *fields}
     for name, value in fields.items():
         if name == "move" and value is not None:
             assert value == protocol.read(message["move"], [], size)
         elif name in message:
             assert (list(value) if isinstance(value, tuple) else value) == message[name]
+        else:
+            assert value in (None, False)  # what a message leaves out
 
 
 def test_the_golden_messages_cover_every_type_of_both_directions():
