@@ -35,6 +35,7 @@ from draggan_widget.editing.dragfile import read_source
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
+from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Progress
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
@@ -171,9 +172,13 @@ class DragGAN(EditTraits):
         self._need_points()
         self._session.step_once()
 
-    def reset(self) -> None:
-        """Back to the picture the edit began with; points stay. Undo brings the edit back."""
-        self._session.reset()
+    def reset(self, *, keep_points: bool = False) -> None:
+        """Back to the picture the edit began with; the mask stays. Undo brings the edit back.
+
+        :param keep_points: whether points stay too, their handles where they were put: ``start()`` then goes the same
+            way again, with other settings say. Else they go, and the next pull begins afresh.
+        """
+        self._session.reset(keep_points=keep_points)
 
     def undo(self) -> None:
         """Back by one gesture or one run."""
@@ -196,6 +201,27 @@ class DragGAN(EditTraits):
         :raises ValueError: if there are no points.
         """
         self._session.suggest_mask().result()
+
+    def load_mask(self, path: str | os.PathLike[str]) -> None:
+        """Take a mask from a picture of any format and size: white may move, black must stay. Undo takes it back.
+
+        Colours count by their brightness, what is transparent as black. Another size is scaled.
+
+        :raises FileNotFoundError: if there is no such file.
+        :raises ValueError: if it is no picture, of another shape than this one (4:3 for a square say), or all black.
+        """
+        self.mask = read_mask(path, self._resolution)
+
+    def save_mask(self, path: str | os.PathLike[str]) -> None:
+        """Write the mask as a grey PNG of the picture's size: white may move, black must stay.
+
+        :raises ValueError: if there is no mask, or for a name that does not end in ``.png``.
+        """
+        save_mask(path, self._session.now().mask)
+
+    def reset_settings(self) -> None:
+        """All settings of the drag back to the model's own, from the next step on."""
+        self._session.reset_settings().result()
 
     def code(self) -> str:
         """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
@@ -469,6 +495,8 @@ class DragGAN(EditTraits):
                 session.remove_points(numbers)
             case protocol.Command("start"):
                 session.start(by_view=True)
+            case protocol.Command("reset"):
+                session.reset(keep_points=False)
             case protocol.Command("before"):
                 answers.before(session, self._tell)
             case protocol.Command("cancel_export"):

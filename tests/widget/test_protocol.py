@@ -35,6 +35,7 @@ def test_every_golden_message_of_the_page_is_read(entry):
 def test_the_golden_messages_cover_every_type_of_both_directions():
     kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
     commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"}
+    commands.add("reset_settings")
     assert kinds["to_kernel"] == commands | {
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
         *("models", "load", "settings", "look", "branch", "course", "thumbnails", "export"),
@@ -54,9 +55,9 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
     written = [
         (protocol.state_message(session.latest), []),
         (protocol.state_message(session.latest, "a.pkl", feedback), []),
-        (protocol.course_message(-1, records), []),
-        (protocol.thumbnails_message([0, 1, 2]), [b"a", b"b", b"c"]),
-        (protocol.before_message("png", SIZE), [b"x"]),
+        (protocol.course_message(-1, records, 3), []),
+        (protocol.thumbnails_message([0, 1, 2], 3), [b"a", b"b", b"c"]),
+        (protocol.before_message("png", SIZE, 3), [b"x"]),
         (protocol.export_message("gif", "a.gif", "image/gif"), [b"x"]),
         (protocol.export_message("code", "a.py", "text/x-python", "1 + 1"), []),
         (protocol.exporting_message("gif", 0.5), []),
