@@ -144,7 +144,7 @@ def test_results_come_as_files_and_as_code(editor):
     with editor.page.expect_download() as download:
         editor.click("Film as GIF")
     assert download.value.suggested_filename == "edit.gif"
-    editor.click("Insert code")
+    editor.click("Show code")
     expect(editor.root.locator(".dg-code")).to_have_text('DragGAN("fake", seed=9)')
     editor.page.keyboard.press("Escape")
     expect(editor.root.locator(".dg-code")).to_be_hidden()
