@@ -20,7 +20,7 @@ const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   ["mp4", "film", "Film as MP4", MP4],
   ["drag", "file", "Edit as .drag file", "everything, to go on with later: DragGAN.load"],
   ["latent", "file", "Latent as .npz", "the numbers that make this picture: numpy.load"],
-  ["code", "code", "Show code", "the Python that makes this edit again; it is copied too"],
+  ["code", "code", "Show code", "the Python that makes this edit again, copied too"],
 ];
 
 export interface ResultsHost {

@@ -19,8 +19,8 @@ export class ShowingCard {
   });
   /** What opens it. */
   readonly button: HTMLButtonElement;
-  readonly #points = make("input", { type: "checkbox" });
-  readonly #mask = make("input", { type: "checkbox" });
+  readonly #points = make("input", { type: "checkbox", "aria-label": "Show points" });
+  readonly #mask = make("input", { type: "checkbox", "aria-label": "Show mask" });
   readonly #opacity = make("input", { type: "range", min: 0.1, max: 1, step: 0.05, "aria-label": "Mask opacity" });
   readonly #file = make("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Mask file" });
   readonly #close = button("Close", "close", "Close (Esc)");
@@ -64,5 +64,5 @@ export class ShowingCard {
 }
 
 function check(box: HTMLInputElement, words: string, key: string): HTMLElement {
-  return make("label", { class: "dg-field" }, box, words, make("kbd", {}, key));
+  return make("label", { class: "dg-field" }, box, words, make("kbd", { "aria-hidden": "true" }, key));
 }
