@@ -26,22 +26,25 @@ TELL_EVERY = 0.2
 class Beginnings(Timeline):
     """What begins an edit anew. Undo brings the one before back, but for another model."""
 
-    def reset(self) -> Future[None]:
-        """Back to the latent the edit began with; points keep their targets, handles go back to where they were."""
+    def reset(self, *, keep_points: bool = True) -> Future[None]:
+        """Back to the latent the edit began with; the mask stays.
+
+        Points go, or if ``keep_points`` keep their targets, and handles go back to where they were.
+        """
 
         def reset() -> None:
             self._stop()
             self._look = None
-            self._remember()
+            self._remember("reset")
             drag, mask = self._now.drag, self._now.mask
-            points = [(point.id, point.start, point.target) for point in drag.points]
+            points = [(point.id, point.start, point.target) for point in drag.points if keep_points]
             script = (
                 ("config", self._config),
                 *(() if mask is None else (("mask", mask),)),
                 *(("add", *point) for point in points),
             )
             self._change(drag=self._init(drag.w0, points, mask), records=())
-            self._now = dataclasses.replace(self._now, script=script)
+            self._go_to(dataclasses.replace(self._now, script=script))
             self._set_status("idle", "Back at the start; Undo brings the edit back.")
 
         return self._command(reset)
@@ -50,7 +53,7 @@ class Beginnings(Timeline):
         """Begin a new edit with the picture of ``seed``, of the same class; undo brings the old one back."""
 
         def new_image() -> None:
-            self._replace_edit(self._begin_at(seed, truncation, self._now.label))
+            self._replace_edit(self._begin_at(seed, truncation, self._now.label), f"new image (seed {seed})")
 
         return self._command(new_image)
 
@@ -59,7 +62,7 @@ class Beginnings(Timeline):
 
         def retruncate() -> None:
             seed = self._need_seed("truncation")
-            self._replace_edit(self._begin_at(seed, truncation, self._now.label))
+            self._replace_edit(self._begin_at(seed, truncation, self._now.label), f"truncation {truncation:g}")
 
         return self._command(retruncate)
 
@@ -69,7 +72,7 @@ class Beginnings(Timeline):
         def relabel() -> None:
             checked = check_label(label, self.generator.label_dim)
             seed = self._need_seed("class")
-            self._replace_edit(self._begin_at(seed, self._now.truncation, checked))
+            self._replace_edit(self._begin_at(seed, self._now.truncation, checked), f"class {checked}")
 
         return self._command(relabel)
 
@@ -78,7 +81,9 @@ class Beginnings(Timeline):
 
         def set_latent() -> None:
             drag = self._init(ws, [], None)
-            self._replace_edit(Moment(drag, None, None, self._now.truncation, (("config", self._config),)))
+            self._replace_edit(
+                Moment(drag, None, None, self._now.truncation, (("config", self._config),)), "new latent"
+            )
 
         return self._command(set_latent)
 
@@ -90,7 +95,7 @@ class Beginnings(Timeline):
 
         def restore() -> None:
             self._config = moment.drag.config
-            self._replace_edit(moment)
+            self._replace_edit(moment, "loading")
             self._past.clear()
             reason = dragging.terminate(moment.drag) if moment.drag.step else None
             if reason is None:
@@ -138,20 +143,21 @@ class Beginnings(Timeline):
             self._gesture = False
             self._look = None
             self._chores.close()  # what was to be made of the edit before is no longer wanted
-            self._model, self._config, self._now = model, config, moment
+            self._model, self._config = model, config
+            self._go_to(moment)
             self._past.clear()
             self._future.clear()
-            self._set_status("idle", f"{model.title} is loaded. Press on the picture and pull.")
+            self._set_status("idle", f"{model.title} is loaded.")
 
         return self._worker.submit(load)
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _replace_edit(self, moment: Moment) -> None:
+    def _replace_edit(self, moment: Moment, done: str) -> None:
         self._stop()
-        self._remember()
+        self._remember(done)
         self._look = None
-        self._now = moment
+        self._go_to(moment)
         self._set_status("stopped" if moment.drag.step else "idle", "")
 
     def _need_seed(self, what: str) -> int:

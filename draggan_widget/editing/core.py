@@ -61,6 +61,7 @@ class Core:
         self._past: list[Moment] = []
         self._future: list[Moment] = []
         self._look: Moment | None = None
+        self._edit = 0
         self._pulling = False
         self._gesture = False
         self._waiting: list[Future[DragResult]] = []
@@ -252,8 +253,14 @@ class Core:
         log.error("%s", what, exc_info=error)
         self._set_status("error", told(what, error), error)
 
-    def _remember(self, moment: Moment | None = None) -> None:
-        self._past.append(moment or self._now)
+    def _go_to(self, moment: Moment) -> None:
+        """Make another moment the present: what is known of the steps before is of another course."""
+        self._now = moment
+        self._edit += 1
+
+    def _remember(self, done: str, moment: Moment | None = None) -> None:
+        """Keep the present, or ``moment``, for undo; ``done`` is what is about to be done, as undo names it."""
+        self._past.append(dataclasses.replace(moment or self._now, done=done))
         del self._past[:-UNDO_DEPTH]
         self._future.clear()
         while len(self._past) > 1 and _bytes_of_records([*self._past, self._now]) > UNDO_BYTES:
@@ -336,6 +343,9 @@ class Core:
             speed=self._speed,
             resting=self._resting,
             held=self._gesture,
+            undo=self._past[-1].done if self._past else "",
+            redo=self._future[-1].done if self._future else "",
+            edit=self._edit,
         )
 
     def _to_go(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import io
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
@@ -30,6 +32,12 @@ FILES: dict[Kind, tuple[str, str]] = {
     "code": (".py", "text/x-python"),
 }
 """Kind → the ending of its files, and their media type."""
+
+
+@functools.cache
+def can_write_mp4() -> bool:
+    """Whether the package that writes MP4 films is here."""
+    return importlib.util.find_spec("av") is not None
 
 
 def png(image: Image.Image, *, provenance: Mapping[str, Any] | None) -> bytes:

@@ -96,6 +96,11 @@ def at_step(records: Sequence[Record], step: int) -> int:
     return max(0, bisect.bisect_right(records, step, key=lambda record: record.step) - 1)
 
 
+def later(records: tuple[Record, ...], step: int) -> tuple[Record, ...]:
+    """The records of steps after ``step``; -1 for all."""
+    return records if step < 0 or not records else records[at_step(records, step) + 1 :]
+
+
 def _at_once(job: Callable[[], T]) -> T:
     return job()
 

@@ -28,6 +28,8 @@ class Moment:
     records: tuple[Record, ...] = ()
     label: int | None = None
     """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
+    done: str = ""
+    """What was done on from here, or had led here, as undo and redo name it; only of meaning on their stacks."""
 
     @property
     def seconds(self) -> float:
@@ -64,6 +66,12 @@ class Snapshot:
     """Whether a pointer holds a point, so that somebody is about to pull or does."""
     trouble: str = ""
     """Why the model that was asked for last could not be loaded; empty once anything else has happened."""
+    undo: str = ""
+    """What undo would take back, such as "pull of point 2"; empty where it can take back nothing."""
+    redo: str = ""
+    """What redo would do again; likewise."""
+    edit: int = 0
+    """Number of the course that ``moment`` belongs to: while it stays, step n is the same picture."""
 
     @property
     def settled(self) -> bool:

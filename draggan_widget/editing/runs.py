@@ -47,7 +47,7 @@ class Runs(Core):
         def start() -> None:
             if self._look is not None:
                 self._need_points()
-                self._begin_edit()
+                self._begin_edit("run")
             if self._run is None and self._status == "paused":
                 self._resume()
             if self._run is not None:
@@ -55,7 +55,7 @@ class Runs(Core):
                 return
             self._need_points()
             if not self._gesture:
-                self._remember()
+                self._remember("run")
             self._change(drag=dragging.begin_run(self._now.drag))
             self._go(by_view=by_view)
             self._end_if_over()
@@ -79,7 +79,7 @@ class Runs(Core):
             before = self._now
             self._take_up(self._look)
             self._step()
-            self._remember(before)
+            self._remember("one step", before)
             self._set_status("stopped", f"One step: {self._to_go()}.")
 
         return self._command(step_once)
@@ -99,8 +99,8 @@ class Runs(Core):
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _begin_edit(self) -> None:
-        """Something is about to change: keep what is, for undo, and go on from what is shown."""
+    def _begin_edit(self, done: str) -> None:
+        """Something is about to be ``done``: keep what is, for undo, and go on from what is shown."""
         raise NotImplementedError
 
     def _take_up(self, shown: Any) -> None:

@@ -23,6 +23,8 @@ from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.beginnings import Beginnings
 from draggan_widget.editing.settings import SETTINGS, with_settings
 
+READY = "Ready. Press Start and the picture follows."
+
 
 class Session(Beginnings):
     """An edit of one generator's pictures. See the module's docstring for threads.
@@ -54,10 +56,11 @@ class Session(Beginnings):
             if not known and (handle is None or target is None):
                 raise ValueError(f"there is no point {number}; give its handle and its target")
             if not self._gesture:
-                self._begin_edit()
+                self._begin_edit(_move_named(number, handle, known=known))
             self._look = None
             self._gesture = self._pulling = pulling
             self._apply_point(number, handle, target, known=known)
+            self._say_ready()
             self._publish()
             self._end_if_over()
 
@@ -71,7 +74,7 @@ class Session(Beginnings):
             if not gone:
                 return
             self._gesture = False
-            self._begin_edit()
+            self._begin_edit(f"removal of {f'point {gone[0]}' if len(gone) == 1 else f'{len(gone)} points'}")
             self._pulling = False
             self._drop_points(gone)
             self._publish()
@@ -87,7 +90,7 @@ class Session(Beginnings):
             new = {point["id"]: point for point in after}
             if old == new:
                 return
-            self._begin_edit()
+            self._begin_edit("points")
             self._drop_points([number for number in self._now.drag.ids if number not in new])
             for number, point in new.items():
                 known = number in self._now.drag.ids
@@ -96,6 +99,7 @@ class Session(Beginnings):
                     None if point[part] == same.get(part) else tuple(point[part]) for part in ("handle", "target")
                 )
                 self._apply_point(number, handle, target, known=known)
+            self._say_ready()
             self._publish()
             self._end_if_over()
 
@@ -105,7 +109,7 @@ class Session(Beginnings):
 
     def set_mask(self, mask: np.ndarray | None) -> Future[None]:
         """Take a checked mask (H, W), 1 = may move; None = everything may."""
-        return self._command(lambda: self._take_mask(mask))
+        return self._command(lambda: self._take_mask(mask, "mask" if mask is not None else "clearing of the mask"))
 
     def suggest_mask(self) -> Future[None]:
         """Take the mask that the points suggest. See ``automask``."""
@@ -115,7 +119,7 @@ class Session(Beginnings):
             if not drag.ids:
                 raise ValueError("there are no points yet, so no mask can be suggested; set some first")
             starts = np.array([point.start for point in drag.points])
-            self._take_mask(suggest_mask(starts, drag.handles, drag.targets, drag.resolution))
+            self._take_mask(suggest_mask(starts, drag.handles, drag.targets, drag.resolution), "suggested mask")
 
         return self._command(suggest)
 
@@ -148,8 +152,8 @@ class Session(Beginnings):
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _take_mask(self, mask: np.ndarray | None) -> None:
-        self._begin_edit()
+    def _take_mask(self, mask: np.ndarray | None, done: str) -> None:
+        self._begin_edit(done)
         self._change(("mask", mask), drag=dragging.with_mask(self._now.drag, mask), mask=mask)
         self._publish()
 
@@ -175,8 +179,20 @@ class Session(Beginnings):
         if target is not None:
             self._change(("target", number, target), drag=dragging.move_target(drag, number, target))
 
+    def _say_ready(self) -> None:
+        """Points were set, and nothing runs: what a run before came to is no longer what matters."""
+        if self._now.drag.ids and not self._running() and self._status not in ("error", "paused"):
+            self._message = READY
+
     def _drop_points(self, numbers: Iterable[int]) -> None:
         for number in numbers:
             self._change(("remove", number), drag=dragging.remove_point(self.generator, self._now.drag, number))
         if not self._now.drag.ids:
             self._stop()
+
+
+def _move_named(number: int, handle: XY | None, *, known: bool) -> str:
+    """What a gesture does to a point, as undo names it."""
+    if not known:
+        return f"pull of point {number}"
+    return f"move of handle {number}" if handle is not None else f"move of target {number}"

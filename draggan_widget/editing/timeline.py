@@ -6,7 +6,7 @@ import dataclasses
 from concurrent.futures import Future
 
 from draggan_widget import dragging
-from draggan_widget.editing.history import Record, at_step
+from draggan_widget.editing.history import at_step
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.runs import Runs, count
 from draggan_widget.editing.script import until, written
@@ -58,7 +58,7 @@ class Timeline(Runs):
             self._gesture = False
             if step < self._now.drag.step:
                 moment = self._moment_at(step)
-                self._remember()
+                self._remember(f"going back to step {moment.drag.step}")
                 self._take_up(moment)
             self._look = None
             steps = self._now.drag.step
@@ -68,10 +68,12 @@ class Timeline(Runs):
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _begin_edit(self) -> None:
+    def _begin_edit(self, done: str) -> None:
         if self._look is not None and not self._gesture:
             self._stop()
-        self._remember()
+        self._remember(done)
+        if not self._running() and self._status not in ("error", "paused"):
+            self._message = ""  # it told of what was done before
         shown, self._look = self._look, None
         if not self._gesture:
             self._take_up(shown)
@@ -85,7 +87,7 @@ class Timeline(Runs):
         script = shown.script
         if shown.drag.config != self._config:
             script = written(script, ("config", self._config))
-        self._now = dataclasses.replace(shown, drag=dragging.begin_run(drag), script=script)
+        self._go_to(dataclasses.replace(shown, drag=dragging.begin_run(drag), script=script, done=""))
 
     def _moment_at(self, step: int) -> Moment:
         """The edit as it was after ``step``, or the nearest step before it that is kept."""
@@ -102,11 +104,8 @@ class Timeline(Runs):
             raise ValueError(f"there is nothing to {name}")
         self._stop()
         self._look = None
-        other.append(self._now)
-        self._take_up(source.pop())
-        self._set_status("stopped" if self._now.drag.step else "idle", "Undone." if name == "undo" else "Redone.")
-
-    def records_since(self, step: int) -> tuple[Record, ...]:
-        """The newest records of later steps, for any thread to read; -1 for all."""
-        records = self.latest.moment.records
-        return records if step < 0 or not records else records[at_step(records, step) + 1 :]
+        moment = source.pop()
+        other.append(dataclasses.replace(self._now, done=moment.done))
+        self._take_up(moment)
+        what = f"{'Undone' if name == 'undo' else 'Redone'}: {moment.done or 'the last change'}."
+        self._set_status("stopped" if self._now.drag.step else "idle", what)

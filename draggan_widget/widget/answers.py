@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from PIL import Image
 
-from draggan_widget.editing import Record, Session
+from draggan_widget.editing import Session, Snapshot
 from draggan_widget.editing.chores import Chore
-from draggan_widget.editing.history import at_step, thinned
+from draggan_widget.editing.history import at_step, later, thinned
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
 
@@ -22,33 +22,35 @@ MOST_ENTRIES = 300
 
 def course(session: Session, tell: Tell, since: int) -> None:
     """How the edit has gone after the step ``since``."""
-    records = session.records_since(since)
-    session.show(lambda: tell(protocol.course_message(since, thinned(records, MOST_ENTRIES)), []))
+    snapshot = session.latest
+    records = later(snapshot.moment.records, since)
+    message = protocol.course_message(since, thinned(records, MOST_ENTRIES), snapshot.edit)
+    session.show(lambda: tell(message, []))
 
 
 def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
     """Small pictures of steps, one after the other, so that the edit goes on between them."""
-    moment = session.latest.moment
-    session.chore(_thumbnails(session, tell, moment.records, steps))
+    session.chore(_thumbnails(session, tell, session.latest, steps))
 
 
-def _thumbnails(session: Session, tell: Tell, records: Sequence[Record], steps: Sequence[int]) -> Chore[None]:
+def _thumbnails(session: Session, tell: Tell, snapshot: Snapshot, steps: Sequence[int]) -> Chore[None]:
+    records = snapshot.moment.records
     done = []
     for number, step in enumerate(steps, start=1):
         if records:
             done.append((step, _jpeg(session.thumbnail(torch.from_numpy(records[at_step(records, step)].ws)))))
         yield number / len(steps)
     if done:
-        tell(protocol.thumbnails_message([step for step, _ in done]), [data for _, data in done])
+        tell(protocol.thumbnails_message([step for step, _ in done], snapshot.edit), [data for _, data in done])
 
 
 def before(session: Session, tell: Tell) -> None:
     """The picture that the edit began with, exact to the bit."""
 
     def answer() -> None:
-        picture = session.before()
+        picture, edit = session.before(), session.latest.edit
         encoding, data = encode(picture, lossless=True)
-        tell(protocol.before_message(encoding, picture.size), [data])
+        tell(protocol.before_message(encoding, picture.size, edit), [data])
 
     session.show(answer)
 

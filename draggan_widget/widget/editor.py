@@ -34,6 +34,7 @@ from draggan_widget.editing.dragfile import DragFile
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
+from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Progress
 from draggan_widget.editing.settings import SETTINGS, with_settings
 from draggan_widget.files import write_whole
@@ -177,9 +178,13 @@ class DragGAN(EditTraits):
         self._need_points()
         self._carry_out(self._session.step_once())
 
-    def reset(self) -> None:
-        """Back to the picture the edit began with; points stay. Undo brings the edit back."""
-        self._carry_out(self._session.reset())
+    def reset(self, *, keep_points: bool = False) -> None:
+        """Back to the picture the edit began with; the mask stays. Undo brings the edit back.
+
+        :param keep_points: whether points stay too, their handles where they were put: ``start()`` then goes the same
+            way again, with other settings say. Else they go, and the next pull begins afresh.
+        """
+        self._carry_out(self._session.reset(keep_points=keep_points))
 
     def undo(self) -> None:
         """Back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
@@ -206,6 +211,23 @@ class DragGAN(EditTraits):
     def reset_settings(self) -> None:
         """Take all settings as the model has them, ``speed`` included; the edit stays."""
         self._carry_out(self._session.reset_settings())
+
+    def load_mask(self, path: str | os.PathLike[str]) -> None:
+        """Take a mask from a picture of any format and size: white may move, black must stay. Undo takes it back.
+
+        Colours count by their brightness, what is transparent as black. Another size is scaled.
+
+        :raises FileNotFoundError: if there is no such file.
+        :raises ValueError: if it is no picture, of another shape than this one (4:3 for a square say), or all black.
+        """
+        self.mask = read_mask(path, self._resolution)
+
+    def save_mask(self, path: str | os.PathLike[str]) -> None:
+        """Write the mask as a grey PNG of the picture's size: white may move, black must stay.
+
+        :raises ValueError: if there is no mask, or for a name that does not end in ``.png``.
+        """
+        save_mask(path, self._session.now().mask)
 
     def code(self) -> str:
         """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
@@ -495,6 +517,8 @@ class DragGAN(EditTraits):
                 session.remove_points(numbers)
             case protocol.Command("start"):
                 session.start(by_view=True)
+            case protocol.Command("reset"):
+                session.reset(keep_points=False)
             case protocol.Command("before"):
                 answers.before(session, self._tell)
             case protocol.Command("cancel_export"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from draggan_widget.dragging import XY, check_xy
 from draggan_widget.editing import NO_FEEDBACK, Feedback, Model, Record, Snapshot
-from draggan_widget.editing.export import KINDS, Kind
+from draggan_widget.editing.export import KINDS, Kind, can_write_mp4
 from draggan_widget.editing.settings import SETTINGS, default_settings, limits_of, settings_of
 from draggan_widget.generators.base import check_seed
 from draggan_widget.settings import as_number, check_whole, shown
@@ -283,6 +283,10 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "trouble": snapshot.trouble,
         "can_undo": snapshot.can_undo,
         "can_redo": snapshot.can_redo,
+        "undo": snapshot.undo,
+        "redo": snapshot.redo,
+        "edit": snapshot.edit,
+        "mp4": can_write_mp4(),
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
         "warning": feedback.warning,
@@ -299,10 +303,11 @@ def schema_message(model: Model) -> dict[str, Any]:
     return {"type": "schema", "fields": [setting.schema(limits) for setting in SETTINGS.values()]}
 
 
-def course_message(since: int, records: Sequence[Record]) -> dict[str, Any]:
-    """The course of the edit after the step ``since``."""
+def course_message(since: int, records: Sequence[Record], edit: int) -> dict[str, Any]:
+    """The course of an edit after the step ``since``; ``edit`` is the number that its states have, in all answers."""
     return {
         "type": "course",
+        "edit": edit,
         "since": since,
         "steps": [record.step for record in records],
         "seconds": [round(record.seconds, 3) for record in records],
@@ -311,14 +316,14 @@ def course_message(since: int, records: Sequence[Record]) -> dict[str, Any]:
     }
 
 
-def thumbnails_message(steps: Sequence[int]) -> dict[str, Any]:
+def thumbnails_message(steps: Sequence[int], edit: int) -> dict[str, Any]:
     """The head of thumbnails, one JPEG a buffer."""
-    return {"type": "thumbnails", "steps": list(steps)}
+    return {"type": "thumbnails", "edit": edit, "steps": list(steps)}
 
 
-def before_message(encoding: str, size: tuple[int, int]) -> dict[str, Any]:
+def before_message(encoding: str, size: tuple[int, int], edit: int) -> dict[str, Any]:
     """The head of the picture the edit began with; ``size`` is (width, height)."""
-    return {"type": "before", "format": encoding, "width": size[0], "height": size[1]}
+    return {"type": "before", "edit": edit, "format": encoding, "width": size[0], "height": size[1]}
 
 
 def export_message(kind: str, name: str, mime: str, text: str = "") -> dict[str, Any]:

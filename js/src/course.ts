@@ -1,5 +1,6 @@
 /** The course of the edit as far as the page knows it, and what it has still to ask for. No DOM. */
 import type { CourseMessage } from "./protocol.ts";
+import type { Size } from "./zoom.ts";
 
 /** During a run the course is asked for so often at most, in milliseconds, and not before. */
 const EVERY = 1000;
@@ -12,6 +13,20 @@ export class Course {
   #distances: (readonly number[])[] = [];
   #asked: { since: number; at: number } | null = null;
   #askedAt = Number.NEGATIVE_INFINITY;
+  #edit = Number.NaN;
+
+  /** The number of the edit that this is the course of; answers of other numbers came too late or too early. */
+  get edit(): number {
+    return this.#edit;
+  }
+
+  /** The state is of this edit; true where that is another one than before, of which nothing is known yet. */
+  begin(edit: number): boolean {
+    if (edit === this.#edit) return false;
+    this.forget();
+    this.#edit = edit;
+    return true;
+  }
 
   get steps(): readonly number[] {
     return this.#steps;
@@ -58,7 +73,8 @@ export class Course {
     return this.last;
   }
 
-  receive({ since, steps, ids, distances }: CourseMessage): void {
+  receive({ edit, since, steps, ids, distances }: CourseMessage): void {
+    if (edit !== this.#edit) return;
     // The answer to a question from before it was forgotten has nothing to stand on.
     if (since !== this.last || since !== this.#asked?.since) return;
     this.#asked = null;
@@ -73,6 +89,47 @@ export function stations(newest: number, count: number): number[] {
   const most = Math.max(1, Math.min(count, newest + 1));
   const steps = Array.from({ length: most }, (_, n) => Math.round((n * newest) / Math.max(1, most - 1)));
   return [...new Set(steps)];
+}
+
+interface Place {
+  readonly left: number;
+  readonly top: number;
+}
+
+/**
+ * Where a label of that size stands clear of all lines, which go from left to right; null where they leave no room. The
+ * lower left is tried first, since ways begin high and fall.
+ */
+export function clearPlace(lines: readonly (readonly Place[])[], label: Size, area: Size): Place | null {
+  const TRIED = 8;
+  if (label.width > area.width) return null;
+  for (const top of [area.height - label.height, 0]) {
+    for (let n = 0; n <= TRIED; n++) {
+      const left = ((area.width - label.width) * n) / TRIED;
+      const clear = lines.every((line) => {
+        const [high, low] = reach(line, left, left + label.width);
+        return low < top || high > top + label.height;
+      });
+      if (clear) return { left, top };
+    }
+  }
+  return null;
+}
+
+/** Between which heights a line is there. */
+function reach(line: readonly Place[], from: number, to: number): readonly [number, number] {
+  const tops: number[] = [];
+  line.forEach((here, n) => {
+    if (here.left >= from && here.left <= to) tops.push(here.top);
+    const next = line[n + 1];
+    if (!next) return;
+    for (const edge of [from, to]) {
+      if (here.left < edge && next.left > edge) {
+        tops.push(here.top + ((next.top - here.top) * (edge - here.left)) / (next.left - here.left));
+      }
+    }
+  });
+  return [Math.min(...tops), Math.max(...tops)];
 }
 
 /** Of those that are there, the one nearest to a record. */

@@ -9,7 +9,7 @@ import { FIT, type Zoom } from "./zoom.ts";
 const PICTURE = ["width", "height", "seed", "truncation", "label", "generator", "model"] as const;
 
 /** A card lies over the picture, and there is one at a time. */
-export type Card = "help" | "results";
+export type Card = "help" | "results" | "showing";
 
 export interface BrushSettings {
   /** The diameter in css pixels: it is as big as it looks, whatever the resolution and zoom. */
@@ -18,6 +18,14 @@ export interface BrushSettings {
   readonly softness: number;
   /** Rectangle and lasso take away. */
   readonly takeAway: boolean;
+}
+
+/** What is laid over the picture. */
+export interface Showing {
+  readonly points: boolean;
+  readonly mask: boolean;
+  /** Of the mask's veil while a mask tool is in the hand, 0 … 1; with other tools it is much lighter. */
+  readonly opacity: number;
 }
 
 export class Desk {
@@ -31,6 +39,7 @@ export class Desk {
   selected: { readonly id: number; readonly part: Part } | null = null;
   zoom: Zoom = FIT;
   brush: BrushSettings = { size: 48, softness: 0, takeAway: false };
+  showing: Showing = { points: true, mask: true, opacity: 0.6 };
   /** What rectangle or lasso enclose so far, in picture pixels. */
   outline: readonly Xy[] | null = null;
   /** Where the keyboard's cross stands for the pointer, in picture pixels. */
@@ -75,6 +84,17 @@ export class Desk {
   /** Whether the picture from before the edit is to be seen. */
   get comparing(): boolean {
     return this.peeking || this.split !== null;
+  }
+
+  /** Whether the tool in the hand changes the mask. */
+  get masking(): boolean {
+    return this.tool !== "points" && this.tool !== "pan";
+  }
+
+  /** Nobody works on what they do not see. */
+  showWhatIsWorkedOn(): void {
+    if (this.tool === "points") this.showing = { ...this.showing, points: true };
+    else if (this.masking) this.showing = { ...this.showing, mask: true };
   }
 
   /** True where this state is of another picture than the last. */

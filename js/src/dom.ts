@@ -25,6 +25,14 @@ export function say(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** Marks a box that scrolls for as long as there is more of it below what is seen. */
+export function markMore(box: HTMLElement): void {
+  const look = () => box.toggleAttribute("data-more", box.scrollTop + box.clientHeight < box.scrollHeight - 8);
+  on(box, "scroll", look);
+  const sizes = new ResizeObserver(look);
+  for (const element of [box, ...box.children]) sizes.observe(element);
+}
+
 /** Sets an attribute only where it changes. */
 export function put(element: Element, name: string, value: string): void {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);

@@ -70,6 +70,13 @@ export class Drawer {
     }
   }
 
+  /** What was typed or chosen here holds no longer, only the kernel's next word does. */
+  believe(): void {
+    if (this.#typing) this.#done(this.#typing);
+    this.#wanted.clear();
+    this.show(!this.element.hidden, this.#state);
+  }
+
   /** A key in one of the controls. */
   typed(event: KeyboardEvent): void {
     const row = this.#rows.find(({ control }) => control === event.composedPath()[0]);

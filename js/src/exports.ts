@@ -3,7 +3,7 @@ import type { Desk } from "./desk.ts";
 import type { Frame } from "./frames.ts";
 import type { ExportingMessage, ExportMessage, Kind, PageMessage } from "./protocol.ts";
 import { blobOf, copyPicture, copyText, download } from "./save.ts";
-import { COPIED, fileName, NOT_COPIED } from "./status.ts";
+import { CODE_COPIED, CODE_NOT_COPIED, COPIED, fileName, NOT_COPIED, saved } from "./status.ts";
 
 export interface ExportHost {
   readonly desk: Desk;
@@ -57,19 +57,26 @@ export class Exports {
   }
 
   receive({ kind, name, mime, text }: ExportMessage, data: ArrayBufferView | undefined): void {
-    const { desk, code, update, within } = this.#host;
+    const { desk, code, update, within, aside } = this.#host;
     if (!this.#asked.delete(kind)) return;
     desk.exporting.delete(kind);
-    if (data) download(new Blob([data as ArrayBufferView<ArrayBuffer>], { type: mime }), name, within());
-    else {
+    if (data) {
+      download(new Blob([data as ArrayBufferView<ArrayBuffer>], { type: mime }), name, within());
+    } else {
       code(text);
-      void this.copyText(text);
+      void this.copyCode(text);
     }
     update();
+    if (data) aside(saved(name), 4000);
   }
 
   async copyPicture(): Promise<void> {
     this.#say(await copyPicture(this.#host.picture()));
+  }
+
+  async copyCode(text: string): Promise<void> {
+    const copied = await copyText(text, this.#host.within());
+    this.#host.aside(copied ? CODE_COPIED : CODE_NOT_COPIED, 4000);
   }
 
   async copyText(text: string): Promise<void> {

@@ -56,10 +56,10 @@ export class Pull {
     return this.#pulled;
   }
 
-  /** Whether the target was moved for a run that has still to be started. */
+  /** Whether the point was moved for a run that has still to be started. */
   get waits(): boolean {
     const { status, hold } = this.#scene();
-    return this.#pulled && this.part === "target" && !this.#started && !hold && status !== "running";
+    return this.#pulled && !this.#started && !hold && status !== "running";
   }
 
   move(at: Css): PageMessage[] {

@@ -26,11 +26,12 @@ export interface Surroundings extends Bench {
   full(): void;
   /** What was chosen and painted here holds no longer, only the kernel's next word does. */
   believe(): void;
-  /** To another time or picture: what is known of the course is out of date. */
-  forget(): void;
   look(step: number | null): void;
   takeSeed(): number | null | undefined;
   save(): void;
+  /** A mask out of a file that the person chooses, and into one. */
+  loadMask(): void;
+  saveMask(): void;
 }
 
 export class Hand implements PointerHost {
@@ -56,6 +57,7 @@ export class Hand implements PointerHost {
     Eraser: () => this.#take("eraser"),
     Rectangle: () => this.#take("rectangle"),
     Lasso: () => this.#take("lasso"),
+    Pan: () => this.#take(this.#desk.tool === "pan" ? "points" : "pan"),
     Undo: () => this.#travel({ type: "undo" }),
     Redo: () => this.#travel({ type: "redo" }),
     Reset: () => this.#travel({ type: "reset" }),
@@ -69,6 +71,9 @@ export class Hand implements PointerHost {
     "New image": () => this.newImage(this.#around.takeSeed()),
     "Previous seed": () => this.#otherSeed(-1),
     "Next seed": () => this.#otherSeed(1),
+    "Show and hide": () => this.#around.card(this.#desk.card === "showing" ? null : "showing"),
+    "Load mask": () => this.#around.loadMask(),
+    "Save mask": () => this.#around.saveMask(),
     "Clear mask": () => this.#around.masking.clear(),
     "Invert mask": () => this.#around.masking.invert(),
     "Suggest mask": () => this.#suggestMask(),
@@ -119,6 +124,9 @@ export class Hand implements PointerHost {
       case "tool":
         if (!busy()) this.#take(meaning.tool);
         break;
+      case "show":
+        this.show({ [meaning.what]: !this.#desk.showing[meaning.what] });
+        break;
       case "brush size":
         this.changeBrush({ size: this.#desk.brush.size * meaning.factor });
         break;
@@ -148,7 +156,10 @@ export class Hand implements PointerHost {
       this.#grasped = true;
       return panning(this.#around, press);
     }
-    return desk.live ? TOOLS[desk.tool](this.#around, press) : null;
+    desk.showWhatIsWorkedOn();
+    if (!desk.live && desk.tool !== "pan") return null;
+    // A pen turned round is an eraser, whatever is in the hand.
+    return TOOLS[press.rubber && desk.tool === "points" ? "eraser" : desk.tool](this.#around, press);
   }
 
   pinch(): Pinch {
@@ -176,7 +187,8 @@ export class Hand implements PointerHost {
   twice(at: Css): void {
     const { stage } = this.#around;
     const { zoom, tool, points } = this.#desk;
-    if (tool !== "points" || nearest(stage.scale, points.shown(), at, 14)) return;
+    const free = tool === "points" && !nearest(stage.scale, points.shown(), at, 14);
+    if (!free && tool !== "pan") return;
     this.#zoom(zoom.factor > 1 ? FIT : zoomed(zoom, stage.size, at, 2.5));
   }
 
@@ -184,6 +196,7 @@ export class Hand implements PointerHost {
     const { stage } = this.#around;
     const { tool, brush, points, grasping } = this.#desk;
     if (grasping) stage.cursor("grasp");
+    else if (tool === "pan") stage.cursor("grasp");
     else if (tool === "brush" || tool === "eraser") stage.ring(at, brush.size);
     else if (tool === "points" && at) stage.cursor(nearest(stage.scale, points.shown(), at, reach) ? "grab" : "free");
   }
@@ -211,9 +224,13 @@ export class Hand implements PointerHost {
     if (stage.ringAt) stage.ring(stage.ringAt, size);
   }
 
+  show(showing: Partial<Desk["showing"]>): void {
+    this.#set({ showing: { ...this.#desk.showing, ...showing } });
+  }
+
   select(id: number, part: Part = "handle"): void {
     this.#around.focusSelected();
-    this.#set({ selected: { id, part } });
+    this.#set({ selected: { id, part }, showing: { ...this.#desk.showing, points: true } });
     this.#reveal();
   }
 
@@ -236,7 +253,6 @@ export class Hand implements PointerHost {
     const { looking } = this.#desk;
     if (looking === null) return;
     this.#desk.sliding = null;
-    this.#around.forget();
     this.#send({ type: "branch", step: looking });
   }
 
@@ -252,7 +268,7 @@ export class Hand implements PointerHost {
     return this.#around.desk;
   }
 
-  #set(change: Partial<Pick<Desk, "hold" | "split" | "drawer" | "peeking" | "brush" | "selected">>): void {
+  #set(change: Partial<Pick<Desk, "hold" | "split" | "drawer" | "peeking" | "brush" | "selected" | "showing">>): void {
     Object.assign(this.#desk, change);
     this.#around.keepFocus(() => this.#around.update());
   }
@@ -311,7 +327,8 @@ export class Hand implements PointerHost {
       this.#around.update();
       return;
     }
-    const press = { at: toCss(stage.scale, desk.cross), reach: 8, alt: false, middle: false };
+    const press = { at: toCss(stage.scale, desk.cross), reach: 8, alt: false, middle: false, rubber: false };
+    desk.showWhatIsWorkedOn();
     // The focus stays on the picture, or the arrows would move the point that is being made.
     this.#byKeys = TOOLS[desk.tool]({ ...this.#around, focusSelected: () => {} }, press);
     this.#around.update();
@@ -381,7 +398,7 @@ export class Hand implements PointerHost {
 
   /** To another time or another picture: what was done here meanwhile holds no longer, only the kernel's word does. */
   #travel(message: PageMessage): void {
-    const { believe, cancel, update, forget, look } = this.#around;
+    const { believe, cancel, update, look } = this.#around;
     const desk = this.#desk;
     if (desk.live) {
       cancel();
@@ -390,7 +407,6 @@ export class Hand implements PointerHost {
       desk.points.restore();
       believe();
       if (desk.looking !== null) look(null);
-      forget();
       this.#send(message);
     }
     update();
@@ -401,6 +417,7 @@ export class Hand implements PointerHost {
     this.#endKeys();
     this.#desk.tool = tool;
     stage.tool(tool);
+    stage.cursor(tool === "pan" ? "grasp" : "free");
     keepFocus(update);
   }
 

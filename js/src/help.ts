@@ -1,5 +1,5 @@
 /** What can be done with the picture, on one small card over it. */
-import { make } from "./dom.ts";
+import { make, markMore } from "./dom.ts";
 import { button, CONTROL } from "./toolbar.ts";
 
 const LINES: readonly (readonly [string, string])[] = [
@@ -8,7 +8,9 @@ const LINES: readonly (readonly [string, string])[] = [
   ["Pull a dot", "move a handle, while stopped"],
   ["Space", "start, stop"],
   ["H", "hold: only set points, then start"],
-  ["P  B  E  R  L", "points, brush, eraser, rectangle, lasso"],
+  ["P  B  E  R  L  G", "points, brush, eraser, rectangle, lasso, pan"],
+  ["Pen", "pressed less it paints thinner; its other end erases"],
+  ["V  M", "show or hide points, mask"],
   ["[  ]", "smaller, larger brush"],
   ["+  -  0", "nearer, farther, all of the picture"],
   [`${CONTROL}wheel`, "nearer, farther; two fingers do too"],
@@ -39,6 +41,7 @@ export class Help {
     const list = make("dl", {});
     for (const [keys, words] of LINES) list.append(make("dt", {}, keys), make("dd", {}, words));
     this.element.append(make("header", {}, make("strong", {}, "Gestures and keys"), this.#close), list);
+    markMore(this.element);
     this.#close.addEventListener("click", close);
   }
 

@@ -12,8 +12,10 @@ import dice from "lucide-static/icons/dices.svg";
 import download from "lucide-static/icons/download.svg";
 import eraser from "lucide-static/icons/eraser.svg";
 import full from "lucide-static/icons/expand.svg";
+import showing from "lucide-static/icons/eye.svg";
 import file from "lucide-static/icons/file-down.svg";
 import film from "lucide-static/icons/film.svg";
+import open from "lucide-static/icons/folder-open.svg";
 import branch from "lucide-static/icons/git-branch.svg";
 import hand from "lucide-static/icons/hand.svg";
 import picture from "lucide-static/icons/image.svg";
@@ -21,6 +23,7 @@ import lasso from "lucide-static/icons/lasso.svg";
 import fit from "lucide-static/icons/maximize.svg";
 import minus from "lucide-static/icons/minus.svg";
 import points from "lucide-static/icons/move-up-right.svg";
+import pin from "lucide-static/icons/pin.svg";
 import play from "lucide-static/icons/play.svg";
 import plus from "lucide-static/icons/plus.svg";
 import redo from "lucide-static/icons/redo-2.svg";
@@ -47,11 +50,14 @@ const SHAPES = {
   invert,
   lasso,
   minus,
+  open,
   picture,
+  pin,
   plus,
   rectangle,
   results,
   settings,
+  showing,
   suggest,
   warning,
   brush,

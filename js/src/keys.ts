@@ -11,7 +11,7 @@ export interface Key {
 /** What has the focus: a point of the edit, a text input or list, a slider, a button, or the picture itself. */
 export type Focus = "point" | "input" | "slider" | "button" | "picture";
 
-export const TOOLS = ["points", "brush", "eraser", "rectangle", "lasso"] as const;
+export const TOOLS = ["points", "brush", "eraser", "rectangle", "lasso", "pan"] as const;
 export type Tool = (typeof TOOLS)[number];
 
 export type Meaning =
@@ -23,6 +23,7 @@ export type Meaning =
   | { readonly do: "brush size"; readonly factor: number }
   /** Run and peek are held: a run starts and stops at the release, unless the key held the picture meanwhile. */
   | { readonly do: "remove" | "run" | "peek" | "press" | "cancel" | "hold" | "undo" | "redo" | "full" | "help" }
+  | { readonly do: "show"; readonly what: "points" | "mask" }
   /** The browser does something with it here, so the notebook must not see it. */
   | { readonly do: "keep" };
 
@@ -39,6 +40,9 @@ const LETTERS: Record<string, Meaning> = {
   p: { do: "tool", tool: "points" },
   r: { do: "tool", tool: "rectangle" },
   l: { do: "tool", tool: "lasso" },
+  g: { do: "tool", tool: "pan" },
+  v: { do: "show", what: "points" },
+  m: { do: "show", what: "mask" },
   h: { do: "hold" },
   f: { do: "full" },
   o: { do: "peek" },

@@ -31,6 +31,16 @@ export class Masking {
     return this.#mask !== null;
   }
 
+  /** What is painted, or null for nothing. */
+  get mask(): Mask | null {
+    return this.#mask;
+  }
+
+  /** All of another mask. */
+  replace(mask: Mask): void {
+    this.#settle(mask, true);
+  }
+
   receive({ width, height }: MaskMessage, data: ArrayBufferView | undefined): void {
     const mask = data ? new Mask(width, height, data) : null;
     if (this.#sent && Date.now() - this.#sent.at < PATIENCE && !same(mask, this.#sent.mask)) return;

@@ -56,8 +56,8 @@ export class MaskRow {
     on(this.#softness, "input", () => change({ softness: Number(this.#softness.value) }));
   }
 
-  show({ tool, brush }: Desk): void {
-    this.element.hidden = tool === "points";
+  show({ tool, brush, masking }: Desk): void {
+    this.element.hidden = !masking;
     const area = tool === "rectangle" || tool === "lasso";
     this.#takeAway.hidden = !area;
     this.#size.value = String(brush.size);

@@ -16,6 +16,8 @@ export interface Press {
   readonly alt: boolean;
   /** The picture is taken hold of, not what is on it. */
   readonly middle: boolean;
+  /** With the other end of a pen, which erases. */
+  readonly rubber: boolean;
 }
 
 export type Pinch = (from: readonly [Css, Css], to: readonly [Css, Css]) => void;
@@ -36,6 +38,9 @@ export interface PointerHost {
 function reachOf(event: PointerEvent): number {
   return event.pointerType === "touch" ? 22 : 14;
 }
+
+/** The button that Pointer Events have for a pen's other end. */
+const RUBBER = 5;
 
 export class PointerInput {
   readonly #stage: Stage;
@@ -102,12 +107,13 @@ export class PointerInput {
         return;
       }
     }
-    if (this.#active || this.#pinch || event.button > 1) return;
+    if (this.#active || this.#pinch || ![0, 1, RUBBER].includes(event.button)) return;
     const gesture = this.#host.begin({
       at: this.#place(event),
       reach: reachOf(event),
       alt: event.altKey,
       middle: event.button === 1,
+      rubber: event.button === RUBBER,
     });
     if (!gesture) return;
     this.#active = { gesture, pointer: event.pointerId };

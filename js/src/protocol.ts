@@ -84,6 +84,13 @@ export interface StateMessage {
   readonly trouble: string;
   readonly can_undo: boolean;
   readonly can_redo: boolean;
+  /** What undo would take back, and redo do again, in words such as "pull of point 2"; empty for nothing. */
+  readonly undo: string;
+  readonly redo: string;
+  /** Number of the course that the steps belong to: while it stays, a step is the same picture. Answers carry it. */
+  readonly edit: number;
+  /** Whether the kernel has the package that writes MP4 films. */
+  readonly mp4: boolean;
   readonly edited: boolean;
   readonly rate: number | null;
   /** What goes wrong with the run and what to try, or nothing. */
@@ -135,6 +142,7 @@ export interface ModelsMessage {
 /** How far each point had to go after each step later than `since`; thinned evenly where there are many. */
 export interface CourseMessage {
   readonly type: "course";
+  readonly edit: number;
   readonly since: number;
   readonly steps: readonly number[];
   /** Spent optimising since the edit began. */
@@ -147,12 +155,14 @@ export interface CourseMessage {
 /** One JPEG of at most 64 px for each of these steps, which are some of those that were asked for. */
 export interface ThumbnailsMessage {
   readonly type: "thumbnails";
+  readonly edit: number;
   readonly steps: readonly number[];
 }
 
 /** The picture the edit began with. */
 export interface BeforeMessage {
   readonly type: "before";
+  readonly edit: number;
   readonly format: Format;
   readonly width: number;
   readonly height: number;
@@ -367,6 +377,10 @@ const MESSAGES: {
     trouble: text,
     can_undo: flag,
     can_redo: flag,
+    undo: text,
+    redo: text,
+    edit: integer,
+    mp4: flag,
     edited: flag,
     rate: orNull(number),
     warning: text,
@@ -379,9 +393,16 @@ const MESSAGES: {
   mask: SIZE,
   classes: { names: list(text) },
   models: { builtin: list(text), files: list(text) },
-  course: { since: integer, steps: numbers, seconds: numbers, ids: list(numbers), distances: list(numbers) },
-  thumbnails: { steps: numbers },
-  before: PICTURE,
+  course: {
+    edit: integer,
+    since: integer,
+    steps: numbers,
+    seconds: numbers,
+    ids: list(numbers),
+    distances: list(numbers),
+  },
+  thumbnails: { edit: integer, steps: numbers },
+  before: { edit: integer, ...PICTURE },
   schema: { fields: list(object(FIELD)) },
   export: { kind: oneOf(KINDS), name: text, mime: text, text },
   exporting: { kind: oneOf(KINDS), progress: orNull(number) },

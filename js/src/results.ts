@@ -1,9 +1,12 @@
 /** What comes out of an edit: files, the clipboard, and the Python call that makes it again. */
 import type { Desk } from "./desk.ts";
-import { isOff, make, on, setOff } from "./dom.ts";
+import { isOff, make, markMore, on, say, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Kind } from "./protocol.ts";
 import { button, wide } from "./toolbar.ts";
+
+const MP4 = "the same, smaller and finer";
+const NO_MP4 = "needs a package: pip install 'draggan_widget[video]', then restart the kernel";
 
 const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   [
@@ -14,23 +17,26 @@ const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   ],
   ["copy", "copy", "Copy picture", "to the clipboard"],
   ["gif", "film", "Film as GIF", "the course of the edit, for a page or a chat"],
-  ["mp4", "film", "Film as MP4", "the same, smaller and finer"],
+  ["mp4", "film", "Film as MP4", MP4],
   ["drag", "file", "Edit as .drag file", "everything, to go on with later: DragGAN.load"],
-  ["latent", "file", "Latent as .npy", "the numbers that make this picture"],
-  ["code", "code", "Insert code", "the Python call that makes this edit again"],
+  ["latent", "file", "Latent as .npz", "the numbers that make this picture: numpy.load"],
+  ["code", "code", "Show code", "the Python that makes this edit again, copied too"],
 ];
 
 export interface ResultsHost {
   export(kind: Kind, handles: boolean): void;
   cancel(): void;
   copyPicture(): void;
-  copyText(text: string): void;
+  copyCode(text: string): void;
   close(): void;
 }
 
 export class Results {
   readonly element = make("div", { class: "dg-card", role: "dialog", "aria-label": "Results", hidden: true });
-  readonly #buttons = new Map<Kind | "copy", { button: HTMLButtonElement; bar: HTMLProgressElement }>();
+  readonly #buttons = new Map<
+    Kind | "copy",
+    { button: HTMLButtonElement; bar: HTMLProgressElement; words: HTMLElement }
+  >();
   readonly #handles = make("input", { type: "checkbox" });
   readonly #close = button("Close", "close", "Close (Esc)");
   readonly #cancel = wide("Cancel");
@@ -52,23 +58,27 @@ export class Results {
       ),
       this.#shownCode,
     );
+    markMore(this.element);
     on(this.#close, "click", () => host.close());
     on(this.#cancel, "click", () => host.cancel());
-    on(this.#copyCode, "click", () => host.copyText(this.#code.textContent ?? ""));
+    on(this.#copyCode, "click", () => host.copyCode(this.#code.textContent ?? ""));
   }
 
-  show({ card, live, exporting, connected, newest }: Desk, picture: boolean): void {
+  show({ card, live, exporting, connected, newest, state }: Desk, picture: boolean): void {
     const opened = this.element.hidden && card === "results";
     this.element.hidden = card !== "results";
     for (const [kind, { button, bar }] of this.#buttons) {
       const busy = kind !== "copy" && exporting.has(kind);
       const film = kind === "gif" || kind === "mp4";
-      setOff(button, kind === "copy" ? !picture : !live || busy || (film && newest === 0));
+      const packed = kind !== "mp4" || state?.mp4 !== false;
+      setOff(button, kind === "copy" ? !picture : !live || busy || !packed || (film && newest === 0));
       bar.hidden = !busy;
       const progress = kind === "copy" ? null : (exporting.get(kind) ?? null);
       if (progress === null) bar.removeAttribute("value");
       else bar.value = progress;
     }
+    const mp4 = this.#buttons.get("mp4");
+    if (mp4) say(mp4.words, state?.mp4 === false ? NO_MP4 : MP4);
     this.#cancel.style.visibility = exporting.size > 0 ? "visible" : "hidden";
     if (!connected) this.#shownCode.hidden = true;
     if (opened) this.#close.focus({ preventScroll: true });
@@ -84,18 +94,19 @@ export class Results {
 
   #row(kind: Kind | "copy", picture: Icon, label: string, words: string, host: ResultsHost): HTMLElement {
     const bar = make("progress", { max: 1, "aria-label": `${label}: progress`, hidden: true });
+    const about = make("small", {}, words);
     const row = make(
       "button",
       { type: "button", class: "dg-result", "aria-label": label },
       icon(picture),
-      make("span", {}, make("b", {}, label), make("small", {}, words)),
+      make("span", {}, make("b", {}, label), about),
     );
     on(row, "click", () => {
       if (isOff(row)) return;
       if (kind === "copy") host.copyPicture();
       else host.export(kind, this.#handles.checked);
     });
-    this.#buttons.set(kind, { button: row, bar });
+    this.#buttons.set(kind, { button: row, bar, words: about });
     return make("div", {}, row, bar);
   }
 }

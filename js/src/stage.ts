@@ -6,11 +6,12 @@ import type { Box, Mask } from "./mask.ts";
 import { type Drawing, draw } from "./overlay.ts";
 import type { FrameMessage, StateMessage } from "./protocol.ts";
 import { LOADING } from "./status.ts";
+import type { Veil } from "./veil.ts";
 import { FIT, type Size, scaleOf, type Zoom } from "./zoom.ts";
 
 /** The veil over what must stay, and the fine stripes in it that show it on a dark picture too. */
-const VEIL = [14, 16, 28, 150] as const;
-const STRIPE = [92, 98, 122, 150] as const;
+const VEIL = [14, 16, 28] as const;
+const STRIPE = [92, 98, 122] as const;
 
 export class Stage {
   readonly element: HTMLElement;
@@ -22,6 +23,10 @@ export class Stage {
   /** As big as the stage, whatever the zoom: where the picture from before ends is a place on the stage. */
   readonly #curtain = make("div", { class: "dg-curtain", hidden: true }, this.#before);
   readonly #words = make("span", {});
+  #comparing = false;
+  #veil: Veil | null = null;
+  /** What the veil was last drawn of. */
+  #veiled: Mask | null = null;
   readonly #placeholder = make("div", { class: "dg-placeholder" }, make("i", { class: "dg-spinner" }), this.#words);
   #width = 256;
   #height = 256;
@@ -88,8 +93,23 @@ export class Stage {
   /** Shows the picture from before left of `split` (1: all of it), or nowhere. */
   compare(split: number | null): void {
     this.#curtain.hidden = split === null;
-    this.#mask.hidden = split !== null; // the veil would darken the one and not the other
+    this.#comparing = split !== null;
+    this.#showVeil();
     if (split !== null) this.#curtain.style.clipPath = `inset(0 ${(100 - 100 * split).toFixed(2)}% 0 0)`;
+  }
+
+  /** How what must stay is told from what may move; null: not at all. */
+  veil(veil: Veil | null): void {
+    const striped = veil && veil.striped !== this.#veil?.striped;
+    this.#veil = veil;
+    if (striped) this.drawMask(this.#veiled);
+    this.#showVeil();
+  }
+
+  #showVeil(): void {
+    // The veil would darken the one picture and not the other.
+    this.#mask.hidden = this.#comparing || this.#veil === null;
+    this.#mask.style.opacity = String(this.#veil?.opacity ?? 0);
   }
 
   toBlob(): Promise<Blob | null> {
@@ -128,6 +148,8 @@ export class Stage {
   drawMask(mask: Mask | null, box?: Box): void {
     const context = this.#mask.getContext("2d");
     if (!context) return;
+    this.#veiled = mask;
+    const stripes = this.#veil?.striped ?? true;
     if (!mask) {
       context.clearRect(0, 0, this.#mask.width, this.#mask.height);
       return;
@@ -141,9 +163,9 @@ export class Stage {
       for (let column = 0; column < width; column++) {
         const stays = 255 - (mask.data[(y + row) * mask.width + x + column] ?? 0);
         if (stays === 0) continue;
-        const striped = (x + column + y + row) % period < period / 6;
-        const [red, green, blue, alpha] = striped ? STRIPE : VEIL;
-        veil.data.set([red, green, blue, (alpha * stays) / 255], 4 * (row * width + column));
+        const striped = stripes && (x + column + y + row) % period < period / 6;
+        const [red, green, blue] = striped ? STRIPE : VEIL;
+        veil.data.set([red, green, blue, stays], 4 * (row * width + column));
       }
     }
     context.putImageData(veil, x, y);

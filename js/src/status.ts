@@ -1,5 +1,6 @@
 /** The words under the picture. */
-import type { StateMessage } from "./protocol.ts";
+import type { Tool } from "./keys.ts";
+import type { Kind, StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
@@ -11,12 +12,22 @@ export const MASK = "Painted may move; with nothing painted everything may move.
 export const NOTHING_PAINTED = "Nothing is painted, so there is nothing to take away: everything may move.";
 export const NO_FULL_SCREEN = "No full screen here: the editor fills the page. F or Esc leads back.";
 export const COPIED = "Copied.";
+export const CODE_COPIED = "The code is copied.";
+export const CODE_NOT_COPIED = "The browser does not let this page use the clipboard. Select the code and copy it.";
+export const saved = (name: string) => `${name} is saved.`;
+export const SETTINGS_RESET = "All settings are the model's own again.";
+export const NOT_SAVED = "The browser could not make that file.";
 export const NOT_COPIED = "The browser does not let this page use the clipboard. Save it as a file instead.";
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
 export const badClass = (classes: number) => `A class is a whole number from 0 to ${classes - 1}.`;
 
 /** What is going on, in a sentence: the kernel's own words where it has any. `looking` is the record looked at. */
-export function sentence(state: StateMessage | null, hold: boolean, looking: number | null = null): string {
+export function sentence(
+  state: StateMessage | null,
+  hold: boolean,
+  looking: number | null = null,
+  tool: Tool = "points",
+): string {
   if (!state) return LOADING;
   if (looking !== null && state.loading === null) return `Looking at step ${looking} of ${state.length - 1}.`;
   if (state.loading !== null) {
@@ -30,6 +41,7 @@ export function sentence(state: StateMessage | null, hold: boolean, looking: num
   const left = toGo === null ? "" : `, ${toGo.toFixed(1)} px to go`;
   switch (state.status) {
     case "idle":
+      if (tool !== "points") return WHAT_TO_DO[tool];
       if (state.points.length > 0) return "Ready. Press Start and the picture follows.";
       return hold ? "Press on the picture and pull to set points, then Start." : "Press on the picture and pull.";
     case "running": {
@@ -48,6 +60,32 @@ export function sentence(state: StateMessage | null, hold: boolean, looking: num
     case "error":
       return "Something went wrong in the kernel.";
   }
+}
+
+/** What a tool is for, while nothing else is to be said. */
+const WHAT_TO_DO: Readonly<Record<Exclude<Tool, "points">, string>> = {
+  brush: "Paint over what may move.",
+  eraser: "Rub out what was painted.",
+  rectangle: "Draw a box around what may move.",
+  lasso: "Draw around what may move.",
+  pan: "Pull the picture about. P leads back to the points.",
+};
+
+const MADE: Readonly<Record<Kind, string>> = {
+  png: "the picture",
+  gif: "the GIF",
+  mp4: "the MP4",
+  drag: "the .drag file",
+  latent: "the latent",
+  code: "the code",
+};
+
+/** What is being made for this view, and how much of it is done; empty where it is nothing. */
+export function making(exporting: ReadonlyMap<Kind, number | null>): string {
+  const [first] = exporting;
+  if (!first) return "";
+  const [kind, share] = first;
+  return `Making ${MADE[kind]}…${share ? ` ${Math.round(100 * share)} %` : ""}`;
 }
 
 /** What it is done to, and how fast. */
@@ -108,7 +146,7 @@ export class Announcer {
 
   tell(kind: string, text: string): void {
     const now = Date.now();
-    const progress = kind === "running" || kind === "loading";
+    const progress = ["running", "loading", "making"].includes(kind);
     if (kind === this.#kind && progress && now - this.#saidAt < this.#every) return;
     this.#kind = kind;
     this.#saidAt = now;

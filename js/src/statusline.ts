@@ -1,7 +1,10 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 import type { Desk } from "./desk.ts";
 import { make, say } from "./dom.ts";
-import { Announcer, about, DISCONNECTED, kind, sentence } from "./status.ts";
+import { Announcer, DISCONNECTED, kind, making, sentence, about as whatItIsDoneTo } from "./status.ts";
+
+/** What the kernel tells within so many milliseconds of something that was said belongs to the same thing. */
+const FRESH = 250;
 
 export class StatusLine {
   readonly element: HTMLElement;
@@ -12,7 +15,8 @@ export class StatusLine {
   readonly #announcer = new Announcer((text) => {
     this.#spoken.textContent = text;
   });
-  #aside: { text: string; timer: ReturnType<typeof setTimeout> } | null = null;
+  #aside: { text: string; at: number; timer: ReturnType<typeof setTimeout> } | null = null;
+  #saidOf = "";
   #text = "";
 
   /** `past` is what can be done while the past is looked at. */
@@ -29,30 +33,41 @@ export class StatusLine {
     );
   }
 
-  show({ state, connected, hold, looking }: Desk): void {
-    this.#text = connected ? sentence(state, hold, looking) : DISCONNECTED;
+  show({ state, connected, hold, looking, tool, exporting }: Desk): void {
+    const made = connected ? making(exporting) : "";
+    const said = connected ? sentence(state, hold, looking, tool) : DISCONNECTED;
+    this.#text = !made ? said : state?.status === "running" ? `${said} ${made}` : made;
+    // What was said for a moment is of something else by now.
+    const about = [connected, connected && kind(state), state?.message, looking, tool, made !== ""].join();
+    if (about !== this.#saidOf && this.#aside && Date.now() - this.#aside.at > FRESH) this.#drop();
+    this.#saidOf = about;
     this.#past.hidden = looking === null;
     this.#about.hidden = looking !== null;
-    say(this.#about, state ? about(state) : "");
+    say(this.#about, state ? whatItIsDoneTo(state) : "");
     this.#write();
     // The slider says itself where it is.
-    if (looking === null) this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
+    if (looking === null) this.#announcer.tell(!connected ? "disconnected" : made ? "making" : kind(state), this.#text);
   }
 
   /** Something worth a line for a moment; then the line says again what is going on. */
   aside(text: string, milliseconds: number): void {
     if (this.#aside) clearTimeout(this.#aside.timer);
     const timer = setTimeout(() => {
-      this.#aside = null;
+      this.#drop();
       this.#write();
     }, milliseconds);
-    this.#aside = { text, timer };
+    this.#aside = { text, at: Date.now(), timer };
     this.#announcer.tell("aside", text);
     this.#write();
   }
 
   close(): void {
+    this.#drop();
+  }
+
+  #drop(): void {
     if (this.#aside) clearTimeout(this.#aside.timer);
+    this.#aside = null;
   }
 
   #write(): void {

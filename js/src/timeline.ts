@@ -2,7 +2,7 @@
  * The edit as a film under the picture: small pictures of its course, the way that its points had to go drawn above
  * them, and a slider over both. Sliding shows the picture of that moment and changes nothing.
  */
-import { Course, nearestStep, stations } from "./course.ts";
+import { Course, clearPlace, nearestStep, stations } from "./course.ts";
 import type { Desk } from "./desk.ts";
 import { make, on, put } from "./dom.ts";
 import type { CourseMessage, PageMessage, ThumbnailsMessage } from "./protocol.ts";
@@ -44,9 +44,8 @@ export class Timeline {
   }
 
   /** What was known is of another time or another picture. */
-  forget(): void {
+  #forget(): void {
     this.#drawn = "";
-    this.#course.forget();
     for (const picture of this.#pictures.values()) picture.close();
     this.#pictures.clear();
     this.#asked.clear();
@@ -57,7 +56,8 @@ export class Timeline {
     this.#draw();
   }
 
-  async thumbnails({ steps }: ThumbnailsMessage, buffers: readonly ArrayBufferView[]): Promise<void> {
+  async thumbnails({ edit, steps }: ThumbnailsMessage, buffers: readonly ArrayBufferView[]): Promise<void> {
+    if (edit !== this.#course.edit) return;
     await Promise.all(
       steps.map(async (step, n) => {
         const data = buffers[n];
@@ -65,7 +65,9 @@ export class Timeline {
         if (!data || this.#pictures.has(step)) return;
         this.#asked.delete(step);
         const picture = await createImageBitmap(blobOf(data, "jpeg")).catch(() => null);
-        if (picture) this.#pictures.set(step, picture);
+        // Meanwhile it may have become one of another edit.
+        if (picture && edit === this.#course.edit && !this.#pictures.has(step)) this.#pictures.set(step, picture);
+        else picture?.close();
       }),
     );
     this.#draw();
@@ -74,6 +76,7 @@ export class Timeline {
   show(desk: Desk): void {
     this.#desk = desk;
     const { state, newest } = desk;
+    if (state && this.#course.begin(state.edit)) this.#forget();
     const step = desk.looking ?? newest;
     // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
     if (this.#slider.max !== String(newest)) this.#slider.max = String(newest);
@@ -81,7 +84,6 @@ export class Timeline {
     this.#slider.disabled = newest === 0 || !desk.live;
     put(this.#slider, "aria-valuetext", moment(step, newest));
     this.#empty.hidden = newest > 0;
-    if (newest < this.#course.last) this.forget();
     if (desk.live) this.#askForCourse(newest, state?.status === "running" ? undefined : 0);
     this.#restart(state !== null && state.status !== "running" && newest > 0 && desk.live);
     this.#draw();
@@ -89,7 +91,7 @@ export class Timeline {
 
   close(): void {
     this.#restart(false);
-    this.forget();
+    this.#forget();
   }
 
   #restart(on: boolean): void {
@@ -170,22 +172,34 @@ export class Timeline {
     if (!desk) return;
     const ways = this.#course.ways;
     const most = Math.max(1, ...[...ways.values()].flat().map(([, distance]) => distance));
+    const place = ([step, distance]: readonly [number, number]) => ({
+      left: (width * step) / desk.newest,
+      top: PLOT - 3 - (distance / most) * (PLOT - 7),
+    });
+    const lines: { left: number; top: number }[][] = [];
     context.fillStyle = style.textDecorationColor;
     context.fillRect(0, PLOT - 2, width, 1);
-    // Where lines that begin at the top and fall are not.
-    context.fillStyle = style.outlineColor;
-    context.font = `11px ${style.fontFamily}`;
-    if (ways.size > 0) context.fillText(`${most.toFixed(most < 10 ? 1 : 0)} px to go at most`, 4, PLOT - 7);
     context.lineJoin = "round";
     for (const [id, way] of ways) {
       const strong = ways.size === 1 || id === desk.selected?.id;
       const line = new Path2D();
-      for (const [step, distance] of way) {
-        line.lineTo((width * step) / desk.newest, PLOT - 3 - (distance / most) * (PLOT - 7));
-      }
+      const places = way.map(place);
+      for (const { left, top } of places) line.lineTo(left, top);
+      lines.push(places);
       context.strokeStyle = strong ? style.color : style.outlineColor;
       context.lineWidth = strong ? 2 : 1;
       context.stroke(line);
     }
+    if (lines.length === 0) return;
+    const text = `${most.toFixed(most < 10 ? 1 : 0)} px to go at most`;
+    context.font = `11px ${style.fontFamily}`;
+    const label = { width: context.measureText(text).width + 8, height: 15 };
+    const hand = (width * (desk.looking ?? desk.newest)) / desk.newest;
+    lines.push([0, PLOT].map((top) => ({ left: hand, top })));
+    const free = clearPlace(lines, label, { width, height: PLOT - 3 });
+    // Where lines go everywhere it is left out: the points say themselves how far they have to go.
+    if (!free) return;
+    context.fillStyle = style.outlineColor;
+    context.fillText(text, free.left + 4, free.top + 11.5);
   }
 }

@@ -6,12 +6,14 @@ import { NEAREST } from "./zoom.ts";
 
 export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
 
+const KEYS = { Undo: `${CONTROL}Z`, Redo: CONTROL === "⌘" ? "⇧⌘Z" : "Ctrl+Shift+Z" };
+
 const GROUPS = [
   [
     ["Start", "play", "Start: the picture follows its points (Space)"],
     ["Stop", "stop", "Stop (Space)"],
     ["Step once", "step", "One step only"],
-    ["Hold", "hand", "Hold: pulling only sets points, until Start (H)"],
+    ["Hold", "pin", "Hold: pulling only sets points, until Start (H)"],
   ],
   [
     ["Points", "points", "Pull points (P)"],
@@ -21,9 +23,9 @@ const GROUPS = [
     ["Lasso", "lasso", "Paint what you draw around, with Alt take it away (L)"],
   ],
   [
-    ["Undo", "undo", `Undo (${CONTROL}Z)`],
-    ["Redo", "redo", `Redo (${CONTROL === "⌘" ? "⇧⌘Z" : "Ctrl+Shift+Z"})`],
-    ["Reset", "reset", "Reset: back to the picture before the edit"],
+    ["Undo", "undo", `Undo (${KEYS.Undo})`],
+    ["Redo", "redo", `Redo (${KEYS.Redo})`],
+    ["Reset", "reset", "Reset: back to the picture before the edit, without points"],
   ],
   [
     ["Before and after", "compare", "Before and after, side by side (hold O to see what was before)"],
@@ -47,6 +49,10 @@ type Elsewhere =
   | "Remove all"
   | "Go on from here"
   | "Newest"
+  | "Show and hide"
+  | "Load mask"
+  | "Save mask"
+  | "Pan"
   | "Zoom in"
   | "Zoom out"
   | "Fit";
@@ -125,6 +131,10 @@ export class Toolbar {
       "Invert mask": live && painted,
       "Suggest mask": live && points,
       "Take away": true,
+      "Show and hide": true,
+      "Load mask": live,
+      "Save mask": painted,
+      Pan: true,
       "Go on from here": live && looking !== null,
       Newest: looking !== null,
       "Zoom in": zoom.factor < NEAREST,
@@ -134,6 +144,9 @@ export class Toolbar {
     for (const [name, element] of this.#buttons) setOff(element, !on[name]);
     this.#swap(running);
     this.#pressed("Hold", hold);
+    this.#title("Undo", state?.undo);
+    this.#title("Redo", state?.redo);
+    this.#pressed("Pan", tool === "pan");
     this.#pressed("Points", tool === "points");
     this.#pressed("Brush", tool === "brush");
     this.#pressed("Eraser", tool === "eraser");
@@ -145,6 +158,7 @@ export class Toolbar {
     this.#pressed("Full screen", desk.full);
     this.#put("Help", "aria-expanded", desk.card === "help");
     this.#put("Results", "aria-expanded", desk.card === "results");
+    this.#put("Show and hide", "aria-expanded", desk.card === "showing");
     this.#put("All settings", "aria-expanded", desk.drawer);
   }
 
@@ -158,6 +172,12 @@ export class Toolbar {
     shown.removeAttribute("data-away");
     if (focused) shown.focus({ preventScroll: true });
     other.toggleAttribute("data-away", true);
+  }
+
+  /** What would be undone is said before, not after. */
+  #title(name: "Undo" | "Redo", what: string | undefined): void {
+    const element = this.#buttons.get(name);
+    if (element) put(element, "title", what ? `${name}: ${what} (${KEYS[name]})` : `${name} (${KEYS[name]})`);
   }
 
   #pressed(name: ButtonName, pressed: boolean): void {

@@ -7,6 +7,7 @@ import { asPython, concern, type Remedy } from "./concerns.ts";
 import { type Card, Desk } from "./desk.ts";
 import { make, putStyle } from "./dom.ts";
 import { Drawer } from "./drawer.ts";
+import { DrawerHead } from "./drawerhead.ts";
 import { Exports } from "./exports.ts";
 import { Feedback } from "./feedback.ts";
 import { type Frame, FrameQueue } from "./frames.ts";
@@ -18,6 +19,7 @@ import { Help } from "./help.ts";
 import { listenToKeys } from "./keyboard.ts";
 import type { Focus } from "./keys.ts";
 import { Looker } from "./looking.ts";
+import { MaskFiles } from "./maskfile.ts";
 import { Masking } from "./masking.ts";
 import { MaskRow } from "./maskrow.ts";
 import { PointerInput } from "./pointer.ts";
@@ -25,13 +27,18 @@ import type { BeforeMessage, KernelMessage, PageMessage } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { blobOf } from "./save.ts";
 import { Settings } from "./settings.ts";
+import { ShowingCard } from "./showing.ts";
 import { Stage } from "./stage.ts";
-import { kind, NO_FULL_SCREEN, STILL } from "./status.ts";
+import { kind, NO_FULL_SCREEN, SETTINGS_RESET, STILL } from "./status.ts";
 import { StatusLine } from "./statusline.ts";
 import style from "./style.css";
 import { Timeline } from "./timeline.ts";
 import { button, Toolbar, wide } from "./toolbar.ts";
+import { veilOf } from "./veil.ts";
 import { ZoomChip } from "./zoomchip.ts";
+
+/** The buttons that open the cards. */
+const OPENS = { help: "Help", results: "Results", showing: "Show and hide" } as const;
 
 export class View {
   readonly element: HTMLElement;
@@ -52,6 +59,9 @@ export class View {
   readonly #feedback: Feedback;
   readonly #banner: Banner;
   readonly #drawer: Drawer;
+  readonly #drawerHead: DrawerHead;
+  readonly #showing: ShowingCard;
+  readonly #maskFiles: MaskFiles;
   readonly #results: Results;
   readonly #exports: Exports;
   readonly #hand: Hand;
@@ -64,8 +74,8 @@ export class View {
   /** Whether that picture is there. */
   #left = false;
   #drawn: Frame | null = null;
-  /** Whether the picture from before is there, was asked for, or neither. */
-  #before: "no" | "asked" | "there" = "no";
+  /** Whether the picture from before is there, and the edit of which it was asked for last. */
+  #before: { there: boolean; asked: number | null } = { there: false, asked: null };
   /** What was just selected has no button yet, and is to have the focus as soon as there is one. */
   #focusing = false;
   #painting = false;
@@ -137,9 +147,10 @@ export class View {
         this.#masking.believe();
         this.#settings.believe();
       },
-      forget: () => this.#timeline.forget(),
       takeSeed: () => this.#settings.takeSeed(),
       save: () => this.#exports.save(this.#drawn),
+      loadMask: () => this.#showing.choose(),
+      saveMask: () => void this.#maskFiles.save(),
     });
     this.#settings = new Settings(
       {
@@ -153,10 +164,24 @@ export class View {
       this.#toolbar,
     );
     this.#maskRow = new MaskRow((brush) => this.#hand.changeBrush(brush), this.#toolbar);
+    this.#maskFiles = new MaskFiles({ desk, masking: this.#masking, within: () => this.element, aside, update });
+    this.#showing = new ShowingCard(
+      {
+        change: (showing) => this.#hand.show(showing),
+        close: () => this.#card(null),
+        load: (file) => void this.#maskFiles.load(file),
+      },
+      this.#toolbar,
+    );
     this.#zoom = new ZoomChip(this.#toolbar);
     this.#compare = new Compare((split) => {
       desk.split = split;
       update();
+    });
+    this.#drawerHead = new DrawerHead(() => {
+      send({ type: "reset_settings" });
+      this.#drawer.believe();
+      aside(SETTINGS_RESET, 4000);
     });
     this.#drawer = new Drawer(send);
     this.#exports = new Exports({
@@ -172,7 +197,7 @@ export class View {
       export: (what, handles) => this.#exports.ask(what, handles),
       cancel: () => this.#exports.cancel(),
       copyPicture: () => void this.#exports.copyPicture(),
-      copyText: (text) => void this.#exports.copyText(text),
+      copyCode: (text) => void this.#exports.copyCode(text),
       close: () => this.#card(null),
     });
     this.#banner = new Banner(
@@ -206,12 +231,14 @@ export class View {
         this.#banner.element,
         this.#help.element,
         this.#results.element,
+        this.#showing.element,
       ),
       this.#status.element,
-      make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element),
+      make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element, this.#showing.button),
       this.#timeline.element,
       this.#settings.source,
       this.#settings.element,
+      this.#drawerHead.element,
       this.#drawer.element,
       this.#still,
     );
@@ -254,7 +281,7 @@ export class View {
         typed: (event) => {
           this.#settings.typed(event);
           this.#drawer.typed(event);
-          if (event.key === "Escape" && this.#results.element.contains(this.#active())) this.#card(null);
+          if (event.key === "Escape" && this.#cards.some((card) => card.contains(this.#active()))) this.#card(null);
         },
         busy: () => this.#pointer.active,
         full: () => this.#desk.full,
@@ -292,8 +319,7 @@ export class View {
         if (this.#desk.receive(message)) {
           this.#pointer.drop();
           this.#masking.believe();
-          this.#timeline.forget();
-          this.#before = "no";
+          this.#before = { there: false, asked: null };
         }
         this.#looker.shows(message.shown);
         this.#update();
@@ -365,9 +391,12 @@ export class View {
   async #receiveBefore(size: BeforeMessage, data: ArrayBufferView): Promise<void> {
     const picture = await createImageBitmap(blobOf(data, size.format)).catch(() => null);
     if (!picture) return;
-    this.#stage.drawBefore(picture, size);
+    // An answer that was long on its way may be of another picture.
+    if (size.edit === this.#desk.state?.edit) {
+      this.#stage.drawBefore(picture, size);
+      this.#before.there = true;
+    }
     picture.close();
-    this.#before = "there";
     this.#update();
   }
 
@@ -395,14 +424,17 @@ export class View {
     const was = this.#desk.card;
     if (card === was) return;
     const focused = this.#active();
-    const cards = [this.#help.element, this.#results.element];
-    const inside = cards.some((each) => each.contains(focused));
+    const inside = this.#cards.some((each) => each.contains(focused));
     if (!inside) this.#cardFrom = focused instanceof HTMLElement && this.element.contains(focused) ? focused : null;
     this.#desk.card = card;
     this.#update();
     if (card !== null || !inside) return;
     if (this.#cardFrom?.isConnected) this.#cardFrom.focus({ preventScroll: true });
-    else this.#toolbar.focus(was === "help" ? "Help" : "Results");
+    else this.#toolbar.focus(OPENS[was ?? "help"]);
+  }
+
+  get #cards(): readonly HTMLElement[] {
+    return [this.#help.element, this.#results.element, this.#showing.element];
   }
 
   /** Everything that a word or an attribute tells, at once; the drawing follows with the next frame. */
@@ -423,6 +455,8 @@ export class View {
     putStyle(this.element, "--dg-stage", `${width}px`);
     putStyle(this.element, "--dg-shape", String(width / height));
     this.#showBefore();
+    this.#stage.veil(veilOf(desk));
+    this.#buttons.element.hidden = !desk.showing.points;
     this.#status.show(desk);
     this.#settings.show(state);
     this.#maskRow.show(desk);
@@ -432,6 +466,8 @@ export class View {
     this.#banner.show(concern(desk));
     this.#zoom.show(desk);
     this.#compare.show(desk);
+    this.#drawerHead.show(desk);
+    this.#showing.show(desk);
     this.#drawer.show(desk.drawer, state);
     this.#help.show(card === "help");
     this.#results.show(desk, this.#drawn !== null);
@@ -441,13 +477,13 @@ export class View {
 
   /** The picture from before is asked for when somebody wants to see it, and shown when it is there. */
   #showBefore(): void {
-    const { comparing, peeking, split, live } = this.#desk;
-    if (comparing && this.#before === "no" && live) {
-      this.#before = "asked";
+    const { comparing, peeking, split, live, state } = this.#desk;
+    if (comparing && live && state && this.#before.asked !== state.edit) {
+      this.#before.asked = state.edit;
       this.#out.push({ type: "before" });
     }
-    if (!comparing && this.#before === "there") this.#before = "no"; // by the next time it may be another one
-    this.#stage.compare(comparing && this.#before === "there" ? (peeking ? 1 : split) : null);
+    if (!comparing) this.#before = { there: false, asked: null }; // by the next time it may be another one
+    this.#stage.compare(comparing && this.#before.there ? (peeking ? 1 : split) : null);
   }
 
   #paintSoon(): void {
@@ -460,7 +496,7 @@ export class View {
   }
 
   #paint(): void {
-    const { state, points, selected, outline, cross, peeking } = this.#desk;
+    const { state, points, selected, outline, cross, peeking, showing } = this.#desk;
     const scale = this.#stage.scale;
     const shown = points.shown();
     const focused = this.#buttons.of(this.#active());
@@ -477,15 +513,16 @@ export class View {
       return texture?.flat && texture.better && state?.status !== "running" ? toCss(scale, texture.better) : null;
     };
     this.#stage.drawOverlay({
-      marks: peeking
-        ? []
-        : shown.map(({ id, handle, target }) => ({
-            id,
-            handle: toCss(scale, handle),
-            target: toCss(scale, target),
-            selected: id === selected?.id,
-            better: better(id),
-          })),
+      marks:
+        peeking || !showing.points
+          ? []
+          : shown.map(({ id, handle, target }) => ({
+              id,
+              handle: toCss(scale, handle),
+              target: toCss(scale, target),
+              selected: id === selected?.id,
+              better: better(id),
+            })),
       outline: outline?.map((place) => toCss(scale, place)) ?? null,
       cross: cross && toCss(scale, cross),
     });

@@ -1,4 +1,4 @@
-/** How near the picture is looked at, in its corner; only there while that is nearer than all of it. */
+/** How near the picture is looked at, in its corner; only there while that is nearer than all of it, or to be moved. */
 import type { Desk } from "./desk.ts";
 import { make } from "./dom.ts";
 import { button, type Toolbar } from "./toolbar.ts";
@@ -14,12 +14,13 @@ export class ZoomChip {
       toolbar.add("Zoom out", button("Zoom out", "minus", "Farther (-)")),
       this.#value,
       toolbar.add("Zoom in", button("Zoom in", "plus", "Nearer (+)")),
+      toolbar.add("Pan", button("Pan", "hand", "Pan: pull the picture about (G, or Space held)")),
       toolbar.add("Fit", button("Fit", "fit", "All of the picture (0)")),
     );
   }
 
-  show({ zoom }: Desk): void {
-    this.element.hidden = zoom.factor === 1;
+  show({ zoom, tool }: Desk): void {
+    this.element.hidden = zoom.factor === 1 && tool !== "pan";
     this.#value.value = `${Math.round(100 * zoom.factor)} %`;
   }
 }

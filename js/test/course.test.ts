@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { Course, nearestStep, stations } from "../src/course.ts";
+import { Course, clearPlace, nearestStep, stations } from "../src/course.ts";
 import type { CourseMessage } from "../src/protocol.ts";
 
 let course: Course;
 const answer = (since: number, ...steps: number[]): CourseMessage => ({
   type: "course",
+  edit: 3,
   since,
   steps,
   seconds: steps,
@@ -14,6 +15,7 @@ const answer = (since: number, ...steps: number[]): CourseMessage => ({
 
 beforeEach(() => {
   course = new Course();
+  course.begin(3);
 });
 
 describe("the course of an edit", () => {
@@ -82,4 +84,44 @@ it.each([
 it("the nearest step that is there is shown until a nearer one comes", () => {
   expect(nearestStep([], 4)).toBeNull();
   expect(nearestStep([0, 10, 20], 14)).toBe(10);
+});
+
+describe("the course of another edit", () => {
+  it("does not mix in: an answer that comes late, or before its state, is dropped and asked for again", () => {
+    expect(course.wants(2, 0, 1000)).toBe(-1);
+    expect(course.begin(3)).toBe(false);
+    expect(course.begin(4)).toBe(true);
+    course.receive(answer(-1, 0, 1, 2)); // of the edit before
+    expect(course.steps).toEqual([]);
+    expect(course.wants(2, 0, 1100)).toBe(-1);
+    course.receive({ ...answer(-1, 0, 1, 2), edit: 5 }); // of an edit whose state is still to come
+    expect(course.steps).toEqual([]);
+    course.receive({ ...answer(-1, 0, 1, 2), edit: 4 });
+    expect(course.steps).toEqual([0, 1, 2]);
+  });
+});
+
+describe("the label of the course", () => {
+  const [label, area] = [
+    { width: 100, height: 15 },
+    { width: 400, height: 31 },
+  ];
+  const line = (...places: [number, number][]) => places.map(([left, top]) => ({ left, top }));
+
+  it("stands at the lower left under a way that begins high and falls", () => {
+    expect(clearPlace([line([0, 2], [200, 20], [400, 28])], label, area)).toEqual({ left: 0, top: 16 });
+  });
+
+  it("goes where no way strikes it through, though one begins low or comes back", () => {
+    const ways = [line([0, 30], [20, 2], [400, 29])];
+    const place = clearPlace(ways, label, area);
+    expect(place).toEqual({ left: 37.5, top: 16 });
+    expect(clearPlace([line([0, 30], [400, 30])], label, area)).toEqual({ left: 0, top: 0 });
+  });
+
+  it("is left out where ways go everywhere, or where it is wider than all", () => {
+    const saw = Array.from({ length: 41 }, (_, n): [number, number] => [10 * n, n % 2 ? 0 : 31]);
+    expect(clearPlace([line(...saw)], label, area)).toBeNull();
+    expect(clearPlace([], label, { width: 90, height: 31 })).toBeNull();
+  });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Announcer, about, fileName, kind, LOADING, sentence } from "../src/status.ts";
+import { Announcer, about, fileName, kind, LOADING, making, sentence } from "../src/status.ts";
 import { aPoint, aState } from "./states.ts";
 
 describe("the line under the picture", () => {
@@ -15,6 +15,21 @@ describe("the line under the picture", () => {
     ["the kernel's own words", aState({ status: "error", message: "Out of memory." }), "Out of memory."],
   ])("says %s", (_, state, words) => {
     expect(sentence(state, false)).toBe(words);
+  });
+
+  it("says what the tool in the hand is for, not what another one is", () => {
+    expect(sentence(aState(), false, null, "brush")).toBe("Paint over what may move.");
+    expect(sentence(aState({ points }), false, null, "lasso")).toBe("Draw around what may move.");
+    expect(sentence(aState(), false, null, "pan")).toContain("Pull the picture about.");
+    expect(sentence(aState({ status: "arrived", step: 23, points }), false, null, "brush")).toBe(
+      "Arrived after 23 steps.",
+    );
+  });
+
+  it("says what is being made, and how much of it is done", () => {
+    expect(making(new Map())).toBe("");
+    expect(making(new Map([["png", null]]))).toBe("Making the picture…");
+    expect(making(new Map([["gif", 0.416]]))).toBe("Making the GIF… 42 %");
   });
 
   it("says beside it what the picture is, and how fast it changes while it does", () => {

@@ -46,8 +46,8 @@ beforeEach(() => {
 });
 
 const css = (x: number, y: number): Place => toCss(bench.stage.scale, [x, y]);
-function use(tool: Tool, places: readonly Place[], alt = false) {
-  const gesture = TOOLS[tool](bench, { at: places[0] ?? css(0, 0), reach: 14, alt, middle: false });
+function use(tool: Tool, places: readonly Place[], alt = false, rubber = false) {
+  const gesture = TOOLS[tool](bench, { at: places[0] ?? css(0, 0), reach: 14, alt, middle: false, rubber });
   for (const place of places.slice(1)) gesture?.move([place]);
   return gesture;
 }
@@ -71,6 +71,20 @@ describe("the brush", () => {
     use("brush", [{ ...css(50, 50), pressure: 1 }])?.end();
     expect(light).toBeLessThan(area() / 3);
     expect(light).toBeGreaterThan(3);
+  });
+
+  it("ends as thin as it was where the pen is lifted, which then says nothing of its pressure", () => {
+    use("brush", [{ ...css(30, 50), pressure: 0.1 }, { ...css(60, 50), pressure: 0.1 }, css(60, 50)])?.end();
+    const wide = [...Array(100).keys()].filter((y) => at(60, y) > 127).length;
+    expect(wide).toBeGreaterThan(0);
+    expect(wide).toBeLessThan(7); // 12 where it is pressed
+  });
+
+  it("rubs out with the pen's other end", () => {
+    use("brush", [css(50, 50)])?.end();
+    expect(at(50, 50)).toBe(255);
+    use("brush", [css(50, 50)], false, true)?.end();
+    expect(at(50, 50)).toBe(0);
   });
 
   it("sends once, at the end, and nothing when it is cancelled", () => {
@@ -115,5 +129,18 @@ describe("rectangle and lasso", () => {
     expect(desk.outline).toBeNull();
     use("lasso", [css(20, 20)])?.end();
     expect(sent).toEqual([]);
+  });
+});
+
+describe("the pan tool", () => {
+  it("moves the picture that is near, and nothing of the edit", () => {
+    desk.zoom = zoomed(FIT, size, { left: 200, top: 200 }, 2);
+    const { left } = desk.zoom;
+    use("pan", [
+      { left: 200, top: 200 },
+      { left: 240, top: 200 },
+    ])?.end();
+    expect(desk.zoom.left - left).toBeCloseTo(0.1);
+    expect([sent, desk.points.shown()]).toEqual([[], []]);
   });
 });

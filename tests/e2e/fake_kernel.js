@@ -7,11 +7,12 @@ const settings = {
   tracking_radius: 12, space: "w_plus", speed: null,
 };
 const hear = new Set();
-const kernel = { sent: [], lag: 0, alive: true, shown: null };
+const kernel = { sent: [], lag: 0, alive: true, shown: null, late: null };
 const state = {
   type: "state", status: "stopped", message: "", step: 20, seed: 9, truncation: 0.7, label: null, classes: 0, width: 64,
   height: 64, channels: 3, generator: "fake", model: null, loading: null, progress: null, trouble: "", can_undo: true,
-  can_redo: false, edited: true, rate: null, warning: "", settings: { ...settings }, defaults: settings,
+  can_redo: false, undo: "pull of point 1", redo: "", edit: 1, mp4: true, edited: true, rate: null, warning: "",
+  settings: { ...settings }, defaults: settings,
   limits: { num_ws: 14, blocks: [1, 2, 3, 4, 5, 6] }, length: 21, shown: null,
   points: [{ id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.9, texture: null }],
 };
@@ -29,12 +30,18 @@ const answers = {
   ready: () => (emit(state), kernel.frame(20)),
   ping: () => emit({ type: "pong", sent: seq }),
   look: ({ step }) => (kernel.put({ shown: step }), kernel.frame(step ?? state.length - 1)),
-  branch: ({ step }) => (kernel.put({ shown: null, length: step + 1, step }), kernel.frame(step)),
-  before: () => emit({ type: "before", format: "png", width: 64, height: 64 }, [bytes(window.pictures[0])]),
+  branch: ({ step }) => (kernel.put({ shown: null, length: step + 1, step, edit: state.edit + 1 }), kernel.frame(step)),
+  before: () => {
+    const { edit } = state;
+    const answer = () => emit({ type: "before", edit, format: "png", width: 64, height: 64 }, [bytes(window.pictures[0])]);
+    if (kernel.late) kernel.late.push(answer);
+    else answer();
+  },
   settings: ({ values }) => {
     for (const [name, value] of Object.entries(values)) state.settings[name] = value ?? settings[name];
     emit(state);
   },
+  reset_settings: () => kernel.put({ settings: { ...settings } }),
   point: ({ id, handle, target }) =>
     kernel.put({
       points: state.points.map((each) =>
@@ -46,9 +53,16 @@ const answers = {
   course: ({ since }) => {
     const steps = Array.from({ length: state.length - since - 1 }, (_, n) => since + 1 + n);
     const ids = steps.map(() => [1]);
-    emit({ type: "course", since, steps, seconds: steps, ids, distances: steps.map((step) => [40 - step]) });
+    emit({ type: "course", edit: state.edit, since, steps, seconds: steps, ids, distances: steps.map((step) => [40 - step]) });
   },
-  thumbnails: ({ steps }) => emit({ type: "thumbnails", steps }, steps.map((step) => bytes(window.pictures[step]))),
+  // While `late` is a list, a test lets its answers go.
+  thumbnails: ({ steps }) => {
+    const { edit } = state;
+    const pictures = steps.map((step) => bytes(window.pictures[step]));
+    const answer = () => emit({ type: "thumbnails", edit, steps }, pictures);
+    if (kernel.late) kernel.late.push(answer);
+    else answer();
+  },
   export: ({ kind }) => {
     const text = kind === "code" ? 'DragGAN("fake", seed=9)' : "";
     emit({ type: "export", kind, name: `edit.${kind}`, mime: "image/png", text }, text ? [] : [bytes(window.pictures[0])]);
@@ -70,4 +84,4 @@ const model = {
 
 widget.initialize({ model });
 widget.render({ model, el: document.body.appendChild(document.createElement("div")) });
-window.kernel = kernel;
+window.kernel = Object.assign(kernel, { state });

@@ -289,7 +289,7 @@ def test_results_are_a_picture_with_its_provenance_films_and_the_code_that_makes
     film = Image.open(io.BytesIO(download.value.path().read_bytes()))
     assert film.format == "GIF"
     assert film.n_frames > 3
-    editor.click("Insert code")
+    editor.click("Show code")
     code = editor.root.locator(".dg-code")
     code.wait_for()
     assert "generator.mapping(seed=3" in code.inner_text()

@@ -57,6 +57,9 @@ def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
     editor.wait_for_exact_step(stopped_at)
     editor.click("Reset")
     editor.wait_for_status("idle")
+    expect(editor.button("Point 1 handle")).to_have_count(0)
+    editor.click("Undo")
+    editor.wait_for_exact_step(stopped_at)
     assert len(editor.points()) == 2
 
 

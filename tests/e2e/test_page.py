@@ -144,7 +144,7 @@ def test_results_come_as_files_and_as_code(editor):
     with editor.page.expect_download() as download:
         editor.click("Film as GIF")
     assert download.value.suggested_filename == "edit.gif"
-    editor.click("Insert code")
+    editor.click("Show code")
     expect(editor.root.locator(".dg-code")).to_have_text('DragGAN("fake", seed=9)')
     editor.page.keyboard.press("Escape")
     expect(editor.root.locator(".dg-code")).to_be_hidden()
@@ -317,3 +317,119 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_the_tools(editor):
         "New image",
         "Truncation",
     } <= reached
+
+
+def of_one_colour(colour):
+    data = io.BytesIO()
+    Image.new("RGB", (64, 64), colour).save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode()
+
+
+def another_edit(editor, number, seed, colour):
+    """The kernel goes on to another edit, whose pictures are all of one colour; its answers wait to be let go."""
+    picture = of_one_colour(colour)
+    editor.page.evaluate(
+        """([edit, seed, picture]) => {
+            window.pictures = window.pictures.map(() => picture);
+            kernel.late = [];
+            kernel.put({edit, seed});
+        }""",
+        [number, seed, picture],
+    )
+    editor.page.wait_for_function("kernel.late.length > 0")
+
+
+def film_is(editor, colour):
+    """Whether small pictures of that colour are in the middle of the timeline."""
+    return editor.page.evaluate(
+        """wanted => {
+            const film = document.querySelector('.dg-film');
+            const middle = [film.width / 2, film.height * 0.75, 1, 1].map(Math.floor);
+            const found = film.getContext('2d').getImageData(...middle).data;
+            return wanted.every((value, at) => Math.abs(found[at] - value) < 12);
+        }""",
+        colour,
+    )
+
+
+def test_small_pictures_of_an_edit_that_is_gone_do_not_come_into_the_timeline_of_another(editor):
+    red, blue = (200, 10, 10), (10, 10, 200)
+    another_edit(editor, 2, 3, red)
+    editor.page.evaluate("window.gone = kernel.late")
+    another_edit(editor, 3, 9, blue)
+    editor.page.evaluate("gone.splice(0).forEach(answer => answer())")
+    editor.page.wait_for_timeout(150)  # in which they would be decoded and drawn
+    assert not film_is(editor, red)
+    editor.page.evaluate("kernel.late.splice(0).forEach(answer => answer())")
+    editor.page.wait_for_timeout(150)
+    assert film_is(editor, blue)
+
+
+def test_the_picture_from_before_is_never_that_of_another_edit(editor):
+    curtain = editor.root.locator(".dg-curtain")
+    another_edit(editor, 2, 3, (200, 10, 10))
+    editor.click("Before and after")
+    editor.page.evaluate("window.gone = kernel.late")
+    another_edit(editor, 3, 9, (10, 10, 200))
+    editor.page.evaluate("gone.splice(0).forEach(answer => answer())")
+    editor.page.wait_for_timeout(150)
+    expect(curtain).to_be_hidden()
+    editor.page.evaluate("kernel.late.splice(0).forEach(answer => answer())")
+    expect(curtain).to_be_visible()
+    before = editor.root.locator("canvas[data-layer=before]")
+    pixel = before.evaluate("canvas => [...canvas.getContext('2d').getImageData(5, 5, 1, 1).data]")
+    assert pixel == [10, 10, 200, 255]
+
+
+def test_a_film_that_the_kernel_cannot_write_is_not_offered_but_says_what_it_needs(editor):
+    editor.page.evaluate("kernel.put({mp4: false})")
+    editor.click("Results")
+    film = editor.button("Film as MP4")
+    expect(film).to_have_attribute("aria-disabled", "true")
+    expect(film).to_contain_text("pip install 'draggan_widget[video]'")
+    expect(editor.button("Latent as .npz")).to_be_visible()
+    editor.page.evaluate("kernel.put({mp4: true})")
+    expect(film).to_have_attribute("aria-disabled", "false")
+
+
+def test_the_line_says_what_is_being_made_until_it_is_saved(editor):
+    editor.page.evaluate("kernel.lag = 400")
+    line = editor.root.locator(".dg-sentence")
+    with editor.page.expect_download():
+        editor.click("Save image")
+        expect(line).to_have_text("Making the picture…")
+    expect(line).to_have_text("edit.png is saved.")
+
+
+def test_what_was_said_for_a_moment_goes_when_something_else_is_done(editor):
+    line = editor.root.locator(".dg-sentence")
+    editor.page.mouse.click(*editor.at((50, 10)))
+    expect(line).to_have_text("Press and pull.")
+    editor.page.wait_for_timeout(300)
+    editor.page.evaluate("kernel.put({status: 'running'})")
+    expect(line).to_contain_text("Pulling…", timeout=1000)
+
+
+def test_help_says_that_it_goes_on_below_and_no_longer_at_its_end(editor):
+    editor.page.set_viewport_size({"width": 360, "height": 1000})
+    try:
+        editor.click("Help")
+        card = editor.root.get_by_role("dialog", name="Gestures and keys")
+        expect(card).to_have_attribute("data-more", "")
+        card.evaluate("card => card.scrollTo(0, card.scrollHeight)")
+        expect(card).not_to_have_attribute("data-more", "")
+        expect(card.get_by_label("Close")).to_be_in_viewport()
+    finally:
+        editor.page.set_viewport_size({"width": 640, "height": 1000})
+
+
+def test_all_settings_go_back_to_the_models_own_at_once(editor):
+    editor.click("All settings")
+    reset, rate = editor.button("Reset all settings"), editor.button("Learning rate")
+    expect(reset).to_have_attribute("aria-disabled", "true")
+    editor.page.evaluate("kernel.put({settings: {...kernel.state.settings, learning_rate: 0.03, mask_weight: 1}})")
+    expect(rate).to_have_value("0.03")
+    reset.click()
+    expect(rate).to_have_value("0.002")
+    assert len(sent(editor, "reset_settings")) == 1
+    expect(reset).to_have_attribute("aria-disabled", "true")

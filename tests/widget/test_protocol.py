@@ -85,9 +85,9 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
     written = [
         (protocol.state_message(session.latest), []),
         (protocol.state_message(session.latest, "a.pkl", feedback), []),
-        (protocol.course_message(-1, records), []),
-        (protocol.thumbnails_message([0, 1, 2]), [b"a", b"b", b"c"]),
-        (protocol.before_message("png", SIZE), [b"x"]),
+        (protocol.course_message(-1, records, 3), []),
+        (protocol.thumbnails_message([0, 1, 2], 3), [b"a", b"b", b"c"]),
+        (protocol.before_message("png", SIZE, 3), [b"x"]),
         (protocol.export_message("gif", "a.gif", "image/gif"), [b"x"]),
         (protocol.export_message("code", "a.py", "text/x-python", "1 + 1"), []),
         (protocol.exporting_message("gif", 0.5), []),

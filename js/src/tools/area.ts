@@ -9,11 +9,11 @@ const APART = 2;
 
 export function outlining(
   bench: Bench,
-  { at, alt }: Press,
+  { at, alt, rubber }: Press,
   outline: (path: readonly Place[]) => readonly Place[],
 ): Gesture | null {
   const { desk, stage, masking, update, aside } = bench;
-  const erase = alt || desk.brush.takeAway;
+  const erase = alt || rubber || desk.brush.takeAway;
   if (erase && !masking.painted) {
     aside(NOTHING_PAINTED, 4000);
     return null;

@@ -1,4 +1,4 @@
-/** Brush and eraser: strokes as wide as they look, thinner where a pen is pressed less. */
+/** Brush and eraser: strokes as wide as they look, thinner where a pen is pressed less, and so is their ring. */
 import { beyond, type Place } from "../geometry.ts";
 import type { Gesture, Press } from "../pointer.ts";
 import { NOTHING_PAINTED } from "../status.ts";
@@ -12,15 +12,17 @@ export function painting({ desk, stage, masking, aside }: Bench, { at }: Press, 
   const edit = masking.begin();
   const { size, softness } = desk.brush;
   let last = at;
-  const stroke = (place: Place) => {
+  const stroke = (to: Place) => {
     const scale = stage.scale;
+    // Where a pen is lifted it is not pressed at all, and is still the pen that was.
+    const place = to.pressure === undefined && last.pressure !== undefined ? { ...to, pressure: last.pressure } : to;
     const radius = ((size / 2) * scale.width * weight(place)) / scale.shownWidth;
     edit.show(edit.mask.stroke(beyond(scale, last), beyond(scale, place), radius, erase, softness * radius));
     last = place;
   };
   const move = (path: readonly Place[]) => {
     for (const place of path) stroke(place);
-    stage.ring(path.at(-1) ?? null, size);
+    stage.ring(last, size * weight(last));
   };
   move([at]);
   return { move, end: edit.end, cancel: edit.cancel };

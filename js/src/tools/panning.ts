@@ -1,4 +1,4 @@
-/** The picture is taken hold of and moved: with Space held, or by the middle button. */
+/** The picture is taken hold of and moved: by the pan tool, with Space held, or by the middle button. */
 import type { Gesture, Press } from "../pointer.ts";
 import { panned } from "../zoom.ts";
 import type { Bench } from "./tool.ts";
@@ -9,15 +9,16 @@ export function panning({ desk, stage, update }: Bench, { at }: Press): Gesture 
     desk.zoom = zoom;
     update();
   };
+  const after = () => (desk.tool === "pan" ? "grasp" : "free");
   stage.cursor("pulling");
   return {
     move: (path) => {
       const to = path.at(-1) ?? at;
       show(panned(before, stage.size, to.left - at.left, to.top - at.top));
     },
-    end: () => stage.cursor("free"),
+    end: () => stage.cursor(after()),
     cancel: () => {
-      stage.cursor("free");
+      stage.cursor(after());
       show(before);
     },
   };

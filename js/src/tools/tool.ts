@@ -8,6 +8,7 @@ import type { PageMessage } from "../protocol.ts";
 import type { Stage } from "../stage.ts";
 import { outlining } from "./area.ts";
 import { painting } from "./painting.ts";
+import { panning } from "./panning.ts";
 import { pulling } from "./pulling.ts";
 
 export interface Bench {
@@ -30,10 +31,11 @@ export type Kind = (bench: Bench, press: Press) => Gesture | null;
 
 export const TOOLS: Readonly<Record<Tool, Kind>> = {
   points: pulling,
-  brush: (bench, press) => painting(bench, press, false),
+  brush: (bench, press) => painting(bench, press, press.rubber),
   eraser: (bench, press) => painting(bench, press, true),
   rectangle: (bench, press) => outlining(bench, press, (path) => box(path[0], path.at(-1))),
   lasso: (bench, press) => outlining(bench, press, (path) => path),
+  pan: panning,
 };
 
 function box<P extends Place>(from: P | undefined, to: P | undefined): Place[] {
