@@ -1,7 +1,7 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 import type { Desk } from "./desk.ts";
-import { make, say } from "./dom.ts";
-import { Announcer, about, DISCONNECTED, kind, sentence } from "./status.ts";
+import { make, put, say } from "./dom.ts";
+import { Announcer, about, DISCONNECTED, kind, NO_ANSWER, sentence } from "./status.ts";
 
 export class StatusLine {
   readonly element: HTMLElement;
@@ -29,14 +29,14 @@ export class StatusLine {
     );
   }
 
-  show({ state, connected, hold, looking }: Desk): void {
-    this.#text = connected ? sentence(state, hold, looking) : DISCONNECTED;
+  show({ state, connected, late, hold, looking }: Desk): void {
+    this.#text = !connected ? DISCONNECTED : late ? NO_ANSWER : sentence(state, hold, looking);
     this.#past.hidden = looking === null;
     this.#about.hidden = looking !== null;
     say(this.#about, state ? about(state) : "");
     this.#write();
     // The slider says itself where it is.
-    if (looking === null) this.#announcer.tell(connected ? kind(state) : "disconnected", this.#text);
+    if (looking === null) this.#announcer.tell(!connected ? "disconnected" : late ? "late" : kind(state), this.#text);
   }
 
   /** Something worth a line for a moment; then the line says again what is going on. */
@@ -58,6 +58,7 @@ export class StatusLine {
   #write(): void {
     const text = this.#aside?.text ?? this.#text;
     say(this.#seen, text);
+    put(this.#seen, "title", text);
     this.element.toggleAttribute("data-aside", this.#aside !== null);
   }
 }
