@@ -98,7 +98,7 @@ const GAP = 20;
 /** How wide the controls beside the picture are. */
 const SIDE = { least: 320, most: 512 } as const;
 /** How much height the controls above and below the picture take: in few lines where there is width, in more if not. */
-const CONTROLS = { broad: 265, narrow: 340, from: 440 + RIM } as const;
+const CONTROLS = { broad: 283, narrow: 350, from: 440 + RIM } as const;
 /** The picture is no lower than this: in a room that is lower still, a person scrolls. */
 const LEAST = 320;
 

@@ -15,6 +15,8 @@ const LATE = 1200;
 const LATEST = 4000;
 /** So long a kernel that was said to be gone is waited for. */
 const GONE = 1000;
+/** Of a silence so much counts that was before the first question: at rest one hears nothing, and nothing is wrong. */
+const ASKED = 3000;
 
 export class Silence {
   #heardAt: number;
@@ -25,7 +27,7 @@ export class Silence {
   #pressedAt: number | null = null;
   #goneAt: number | null = null;
   #running = false;
-  /** The longest time without a word in this run. */
+  /** The longest time without a word in this run, the less the longer ago it was. */
   #gap = 0;
 
   constructor(now: number) {
@@ -34,13 +36,14 @@ export class Silence {
 
   /** Anything came from the kernel. */
   heard(now: number): void {
-    this.#gap = this.#running ? Math.max(this.#gap, now - this.#heardAt) : 0;
+    this.#gap = Math.max(0.9 * this.#gap, now - this.#heardAt);
     this.#heardAt = now;
     this.#askedAt = this.#pressedAt = this.#goneAt = null;
   }
 
   /** Whether a run is on. */
   runs(running: boolean): void {
+    if (running !== this.#running) this.#gap = 0;
     this.#running = running;
   }
 
@@ -68,15 +71,15 @@ export class Silence {
   /** Whether it is to be said that no answer comes. */
   late(now: number): boolean {
     if (this.#from === null || this.#askedAt === null) return false;
-    const patience = Math.min(LATEST, Math.max(LATE, 1.5 * this.#gap));
+    const patience = this.#running ? Math.min(LATEST, Math.max(LATE, 1.5 * this.#gap)) : LATE;
     return now - this.#askedAt >= ANSWER && now - this.#from >= patience;
   }
 
-  /** Whether the connection is lost: nothing came for so many milliseconds after it was asked for. */
+  /** Whether the connection is lost: nothing came for so many milliseconds, during which the kernel was asked. */
   lost(now: number, patience: number): boolean {
     if (this.#askedAt === null) return false;
     if (this.#goneAt !== null && now - Math.max(this.#goneAt, this.#askedAt) >= GONE) return true;
-    return now - this.#askedAt >= patience;
+    return now - Math.max(this.#heardAt, this.#askedAt - ASKED) >= patience;
   }
 
   /** Since when somebody waits for a word of the kernel; null: nobody does. */

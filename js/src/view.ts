@@ -215,9 +215,9 @@ export class View {
       ),
       this.#status.element,
       make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element),
-      make("div", { class: "dg-course" }, this.#timeline.element, this.#banner.element),
+      this.#timeline.element,
       this.#settings.source,
-      this.#settings.element,
+      make("div", { class: "dg-under" }, this.#settings.element, this.#banner.element),
       this.#drawer.element,
       this.#still,
     );
