@@ -45,7 +45,7 @@ def as_whole(value: Any) -> int | None:
     30.0 is a real number and no whole one, as in Python itself; a fraction whose denominator is 1 is one.
     """
     value = _plain(value)
-    return value.numerator if isinstance(value, numbers.Rational) and value.denominator == 1 else None
+    return int(value.numerator) if isinstance(value, numbers.Rational) and value.denominator == 1 else None
 
 
 def shown(value: Any) -> str:

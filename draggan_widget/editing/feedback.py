@@ -104,7 +104,7 @@ class Observer:
         self._begin(generator)
         state = moment.drag
         textures = {number: measured.texture for number, measured in self._known(state).items()}
-        return Feedback(dict(self._confidence(generator, state)), textures, _warning(moment, status))
+        return Feedback(dict(self._confidence(generator, state)), textures, _warning(generator, moment, status))
 
     def look(self, generator: Generator, moment: Moment) -> bool:
         """Measure the textures of points that were not seen before, where their handles are now.
@@ -145,11 +145,14 @@ class Observer:
         return found
 
 
-def _warning(moment: Moment, status: str) -> str:
+def _warning(generator: Generator, moment: Moment, status: str) -> str:
     """That of the records, as long as they are of the points that there are now."""
     drag, records = moment.drag, moment.records
     if not records or records[-1].ids != drag.ids:
         return ""
     last = records[-1]
     same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
-    return warning_of(records, drag.config, status, drag.resolution) if same else ""
+    if not same:
+        return ""
+    own, masked = generator.drag_config, moment.mask is not None
+    return warning_of(records, drag.config, status, drag.resolution, masked=masked, own=own, num_ws=generator.num_ws)

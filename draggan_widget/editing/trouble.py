@@ -36,12 +36,21 @@ LEFT = 2.0
 """In ``tolerance``: a handle that was at its target has left it when it is so far away."""
 LEAP = 3.0
 """In ``tracking_radius``: a handle that moved so far within a record was put there by somebody."""
+FAST = 2.0
+"""In the model's own learning rate: above that it is not said to be too low, and below one half not too high."""
 QUIET = ("arrived", "capped", "error")
 """Statuses that speak for themselves."""
 
 
 def warning_of(
-    records: Sequence[Record], config: DragConfig, status: str, resolution: tuple[int, int] = (512, 512)
+    records: Sequence[Record],
+    config: DragConfig,
+    status: str,
+    resolution: tuple[int, int] = (512, 512),
+    *,
+    masked: bool = True,
+    own: DragConfig | None = None,
+    num_ws: int | None = None,
 ) -> str:
     """What goes wrong and what to try, in a sentence or two; empty if nothing does.
 
@@ -51,6 +60,8 @@ def warning_of(
     :param records: of one edit, in order. :param config: whose ``stall_steps``, ``tracking_radius`` and ``tolerance``
         count. :param status: of the session; for those that speak for themselves there is no warning.
     :param resolution: (H, W) of the picture, on which the tolerance depends where the config leaves it to the method.
+    :param masked: whether there is a mask, which might be larger. :param own: the generator's own config, by which its
+        learning rate is high or low; None if that is not known. :param num_ws: rows of its latent; None likewise.
     """
     if status in QUIET or len(records) < 2:
         return ""
@@ -64,17 +75,25 @@ def warning_of(
     wandering = [n for n in astray if _wanders(steps, handles[:, n], distances[:, n])]
     stuck = [n for n in astray if n not in wandering and _is_stuck(steps, distances[:, n], patience)]
     ids = course[-1].ids
+    rate = config.learning_rate / (config if own is None else own).learning_rate
     if wandering:
-        return (
-            f"{_named([ids[n] for n in wandering], len(ids), 'goes', 'go')} back and forth. "
-            "Try a lower learning rate, a nearer target, or undo and grab a more distinct spot."
-        )
+        tries = ["a lower learning rate"] if rate >= 1 / FAST else []
+        tries += ["a nearer target"]
+        who, last = _named([ids[n] for n in wandering], len(ids), "goes", "go"), "undo and grab a more distinct spot"
+        return f"{who} back and forth. Try {_listed(tries, last)}."
     if stuck:
-        return (
-            f"{_named([ids[n] for n in stuck], len(ids), 'comes', 'come')} no nearer. "
-            "Try a nearer target, a larger mask, more rows, a higher learning rate, or undo."
-        )
+        rows = config.space == "w_plus" and (num_ws is None or config.edit_layers < num_ws)
+        speed = "a higher" if rate <= 1 else "a lower" if rate > FAST else ""
+        tries = ["a nearer target", "a larger mask" if masked else "", "more rows" if rows else ""]
+        tries += [f"{speed} learning rate" if speed else ""]
+        who = _named([ids[n] for n in stuck], len(ids), "comes", "come")
+        return f"{who} no nearer. Try {_listed([each for each in tries if each], 'undo')}."
     return ""
+
+
+def _listed(tries: Sequence[str], last: str) -> str:
+    """What to try, in the order in which to try it."""
+    return f"{', '.join(tries)}, or {last}"
 
 
 def _last_course(records: Sequence[Record], leap: float) -> Sequence[Record]:

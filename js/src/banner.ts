@@ -1,4 +1,4 @@
-/** A concern over the lower edge of the picture, where it takes no room away from anything else. */
+/** A concern, over the settings below the picture or beside it, where it moves nothing and covers nothing of the edit. */
 import type { Concern, Remedy } from "./concerns.ts";
 import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";

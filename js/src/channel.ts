@@ -3,12 +3,13 @@
  * one channel for a model (for every wrapper of it, where a host hands out several), and one `Connection` for a view.
  *
  * A view says `ready` until it is answered, then `ping`s. When pings go unanswered it knows itself disconnected, and
- * it recovers as soon as anything comes. Where what the kernel pushes does not come, it asks: see `pace.ts`.
+ * it recovers as soon as anything comes; see `silence.ts`. Where what the kernel pushes does not come, it asks: see `pace.ts`.
  */
 import type { AnyModel } from "@anywidget/types";
 import { Pace } from "./pace.ts";
 import { type FrameMessage, type KernelMessage, type PageMessage, type PointMessage, parse } from "./protocol.ts";
 import { Rest } from "./rest.ts";
+import { Silence } from "./silence.ts";
 
 const TICK = 500;
 /** How often a view that asks looks whether it is time to. */
@@ -25,6 +26,8 @@ export interface Listener {
   message(message: KernelMessage, buffers: readonly ArrayBufferView[]): void;
   /** Called when the connection is lost or found again. */
   connected(connected: boolean): void;
+  /** Called when an answer that somebody waits for does not come, and when anything comes again. */
+  late(late: boolean): void;
 }
 
 export class Channel {
@@ -60,7 +63,10 @@ export class Channel {
   /** A connection for one view, silent until the view opens it. */
   connect(listener: Listener): Connection {
     const connection: Connection = new Connection(this, listener, () => this.#forget(connection));
-    if (this.#connections.size === 0) this.#model.on("msg:custom", this.#receive);
+    if (this.#connections.size === 0) {
+      this.#model.on("msg:custom", this.#receive);
+      this.#model.on("comm_live_update", this.#replaced);
+    }
     this.#connections.add(connection);
     return connection;
   }
@@ -84,8 +90,15 @@ export class Channel {
 
   #forget(connection: Connection): void {
     this.#connections.delete(connection);
-    if (this.#connections.size === 0) this.#model.off("msg:custom", this.#receive);
+    if (this.#connections.size > 0) return;
+    this.#model.off("msg:custom", this.#receive);
+    this.#model.off("comm_live_update", this.#replaced);
   }
+
+  /** ipywidgets tells its own views so that the kernel of this model was started again; elsewhere nobody does. */
+  readonly #replaced = (): void => {
+    for (const connection of [...this.#connections]) connection.doubt();
+  };
 
   readonly #receive = (raw: unknown, buffers: readonly ArrayBufferView[] = []): void => {
     let message: KernelMessage | null;
@@ -109,7 +122,8 @@ export class Connection {
   readonly #timers: ReturnType<typeof setInterval>[] = [];
   #answered = false;
   #connected = true;
-  #heardAt = Date.now();
+  readonly #silence = new Silence(Date.now());
+  #late = false;
   #askedAt = 0;
   #readyAt = 0;
   #unanswered = 0;
@@ -133,7 +147,14 @@ export class Connection {
   /** Something that the person does. */
   send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
     this.#pace.lively(Date.now());
+    this.#silence.pressed(Date.now());
     this.#send(message, buffers);
+  }
+
+  /** The kernel may be gone: it is asked, and not waited for long. */
+  doubt(): void {
+    this.#silence.gone(Date.now());
+    this.#tick();
   }
 
   /** A frame was drawn. Where that is to be told, a pointer move that waits to be sent goes along. */
@@ -143,12 +164,17 @@ export class Connection {
   }
 
   hear(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
-    this.#heardAt = Date.now();
+    const now = Date.now();
+    this.#silence.heard(now);
     this.#unanswered = 0;
-    if (message.type === "state") this.#answered = true;
+    this.#say(false);
+    if (message.type === "state") {
+      this.#answered = true;
+      this.#silence.runs(message.status === "running");
+    }
     if (message.type === "frame") this.#pace.frame(message.seq);
     if (message.type === "pong") this.#pace.answer(message.sent);
-    else this.#pace.lively(this.#heardAt);
+    else this.#pace.lively(now);
     if (!this.#connected) {
       this.#connected = true;
       this.#listener.connected(true);
@@ -170,13 +196,16 @@ export class Connection {
     const now = Date.now();
     // Two questions, not one: a page that was asleep has not yet given the kernel a chance to answer.
     const silence = !this.#answered && this.#channel.still ? SHORT_SILENCE : SILENCE;
-    if (this.#connected && this.#unanswered >= 2 && now - this.#heardAt >= silence) {
+    if (this.#connected && this.#unanswered >= 2 && this.#silence.lost(now, silence)) {
+      this.#say(false);
+      this.#silence.runs(false);
       this.#connected = false;
       this.#answered = false;
       this.#listener.connected(false);
     }
+    if (this.#connected && this.#answered) this.#say(this.#silence.late(now));
     if (this.#answered) {
-      if (now - this.#askedAt >= PING_EVERY) this.#ask("ping");
+      if (now - this.#askedAt >= PING_EVERY || this.#silence.asks(now)) this.#ask("ping");
     } else if (now - this.#readyAt >= READY_EVERY) this.#ask("ready");
     else if (this.#unanswered < HURRY) this.#ask("ping");
   }
@@ -185,7 +214,14 @@ export class Connection {
     this.#askedAt = Date.now();
     if (type === "ready") this.#readyAt = this.#askedAt;
     this.#unanswered += 1;
+    this.#silence.asked(this.#askedAt);
     this.#send({ type, view: this.view });
+  }
+
+  #say(late: boolean): void {
+    if (late === this.#late) return;
+    this.#late = late;
+    this.#listener.late(late);
   }
 
   #pull(move: PointMessage | null = null): void {

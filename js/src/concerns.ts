@@ -1,6 +1,9 @@
 /** What a person should know before they go on, and what can be done about it: the most urgent of it, in words. */
 import type { Desk } from "./desk.ts";
-import type { PointState, Xy } from "./protocol.ts";
+import type { PointState, StateMessage, Xy } from "./protocol.ts";
+
+/** Pixels from its target within which nothing is left to be done for a point. */
+const THERE = 1;
 
 export type Remedy =
   | { readonly do: "move handle"; readonly id: number; readonly to: Xy }
@@ -25,8 +28,8 @@ export function concern(desk: Desk): Concern | null {
       key: null,
     };
   }
-  if (!state || state.loading !== null || desk.looking !== null) return null;
-  const found = [...(state.warning ? [told(state.warning)] : []), ...flat(state.points, state.status === "running")];
+  if (!state || state.loading !== null || desk.looking !== null || !advises(state)) return null;
+  const found = [...(state.warning ? [told(state.warning)] : []), ...flat(state)];
   return found.find(({ key }) => key === null || !dismissed.has(key)) ?? null;
 }
 
@@ -34,15 +37,28 @@ function told(warning: string): Concern {
   return { text: warning, remedies: [], key: warning };
 }
 
-function flat(points: readonly PointState[], running: boolean): Concern[] {
-  return points
-    .filter(({ texture }) => texture?.flat)
+/**
+ * Whether there is anything to say now. What looks bad in the middle of a run may be well at its end, so it is not said
+ * before; and where the points have arrived, or an error is to be read, no advice is wanted.
+ */
+function advises({ status }: StateMessage): boolean {
+  return !["running", "arrived", "error"].includes(status);
+}
+
+/** Whether it is worth saying that a point sits badly: it does, and it has still a way to go. */
+export function sitsBadly(state: StateMessage, { texture, distance }: PointState): boolean {
+  return advises(state) && texture?.flat === true && distance > THERE;
+}
+
+function flat(state: StateMessage): Concern[] {
+  return state.points
+    .filter((point) => sitsBadly(state, point))
     .map(({ id, handle, texture }) => {
       const to = texture?.better ?? null;
       const where = `Point ${id} sits where the picture is too even to be followed surely.`;
       return {
-        text: to && !running ? where : `${where} Set it where there is an edge or a corner.`,
-        remedies: to && !running ? [["Move it to a better spot", { do: "move handle", id, to }]] : [],
+        text: to ? where : `${where} Set it where there is an edge or a corner.`,
+        remedies: to ? [["Move it to a better spot", { do: "move handle", id, to }]] : [],
         key: `flat ${id} ${Math.round(handle[0] / 8)} ${Math.round(handle[1] / 8)}`,
       };
     });

@@ -32,6 +32,8 @@ export class Desk {
   readonly points = new Points();
   state: StateMessage | null = null;
   connected = true;
+  /** An answer that somebody waits for does not come. */
+  late = false;
   tool: Tool = "points";
   /** Pulling only sets points, until Start. */
   hold = false;

@@ -1,8 +1,10 @@
 /** One chip a point: how far it has to go, how surely it is followed, and whether it sits badly. */
+import { sitsBadly } from "./concerns.ts";
 import type { Desk } from "./desk.ts";
 import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";
 import type { PointState } from "./protocol.ts";
+import { Roving } from "./roving.ts";
 import { sureness } from "./status.ts";
 
 interface Chip {
@@ -22,6 +24,7 @@ export class Feedback {
   readonly #list = make("div", { class: "dg-chips", role: "group", "aria-label": "Points of the edit" });
   readonly #empty = make("span", { class: "dg-empty" }, "Points and the way they have to go appear here.");
   readonly #chips = new Map<number, Chip>();
+  readonly roving = new Roving(this.#list);
   readonly #host: FeedbackHost;
 
   constructor(host: FeedbackHost, removeAll: HTMLElement) {
@@ -44,15 +47,17 @@ export class Feedback {
       const way = `${Math.hypot(target[0] - handle[0], target[1] - handle[1]).toFixed(1)} px`;
       if (chip.way.textContent !== way) chip.way.textContent = way;
       chip.element.toggleAttribute("data-selected", id === selected?.id);
-      chip.element.toggleAttribute("data-flat", known?.texture?.flat === true);
-      this.#showSureness(chip, known, id, way);
+      const flat = state !== null && known !== undefined && sitsBadly(state, known);
+      chip.element.toggleAttribute("data-flat", flat);
+      this.#showSureness(chip, known, id, flat, way);
     }
+    this.roving.settle();
   }
 
-  #showSureness(chip: Chip, known: PointState | undefined, id: number, way: string): void {
+  #showSureness(chip: Chip, known: PointState | undefined, id: number, isFlat: boolean, way: string): void {
     const confidence = known?.confidence ?? null;
     const words = sureness(confidence);
-    const flat = known?.texture?.flat ? ", hard to follow here" : "";
+    const flat = isFlat ? ", hard to follow here" : "";
     const label = `Select point ${id}: ${way} to go${words && `, ${words}`}${flat}`;
     if (chip.select.getAttribute("aria-label") === label) return;
     chip.select.setAttribute("aria-label", label);
@@ -70,8 +75,7 @@ export class Feedback {
       { type: "button", class: "dg-chip" },
       make("b", {}, String(id)),
       way,
-      bar,
-      icon("warning"),
+      make("span", { class: "dg-mark" }, bar, icon("warning")),
     );
     const remove = make(
       "button",

@@ -78,12 +78,47 @@ export function nearest<P extends { readonly handle: Xy; readonly target: Xy }>(
   return null;
 }
 
+interface Extent {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Where the controls stand, and how big the picture is shown, in css pixels. */
+export interface Layout extends Extent {
+  /** The controls stand beside the picture, not above and below it. */
+  readonly wide: boolean;
+  /** How wide they are there. */
+  readonly side: number;
+}
+
+/** Padding and border of the widget, of both sides together. */
+const RIM = 22;
+/** Between the picture and the controls beside it. */
+const GAP = 20;
+/** How wide the controls beside the picture are. */
+const SIDE = { least: 320, most: 512 } as const;
+/** How much height the controls above and below the picture take: in few lines where there is width, in more if not. */
+const CONTROLS = { broad: 283, narrow: 350, from: 440 + RIM } as const;
+/** The picture is no lower than this: in a room that is lower still, a person scrolls. */
+const LEAST = 320;
+
 /**
- * The css size at which a picture is shown, before the notebook's width limits it. It is no higher than `tallest`, so
- * that a person need not scroll to pull from its top to its bottom.
+ * How the widget makes the best of its room: everything is in view at once, and the picture as big as it can be then,
+ * up to its usual size; with `full`, up to any size. Where both ways show it equally big, the controls are beside it.
+ *
+ * @param picture its size in pixels.
+ * @param room how wide the widget may be, and the height that is seen at once.
  */
-export function shownSize(width: number, height: number, tallest = 720): { width: number; height: number } {
-  const longest = Math.max(width, height);
-  const factor = Math.min(clamp(longest, 512, 720) / longest, tallest / height);
-  return { width: Math.round(width * factor), height: Math.round(height * factor) };
+export function arrange(picture: Extent, room: Extent, full = false): Layout {
+  const longest = Math.max(picture.width, picture.height);
+  const usual = full ? Number.POSITIVE_INFINITY : clamp(longest, 512, 720) / longest;
+  const within = (width: number, height: number) =>
+    Math.max(0, Math.min(usual, width / picture.width, Math.max(LEAST, height) / picture.height));
+  const controls = room.width < CONTROLS.from ? CONTROLS.narrow : CONTROLS.broad;
+  const below = within(Math.max(room.width - RIM, 1), room.height - controls);
+  const beside = within(room.width - RIM - GAP - SIDE.least, room.height - RIM - 4);
+  const wide = beside >= below;
+  const factor = wide ? beside : below;
+  const [width, height] = [Math.round(picture.width * factor), Math.round(picture.height * factor)];
+  return { wide, width, height, side: clamp(room.width - RIM - GAP - width, SIDE.least, SIDE.most) };
 }

@@ -2,7 +2,7 @@
  * Key presses inside the widget, before anybody else sees them. Notebooks listen in the capture phase of the document,
  * so that stopping an event where it happened would be too late: this listens at the window.
  */
-import { type Focus, type Meaning, meaning } from "./keys.ts";
+import { type Focus, type Meaning, meaning, type Way } from "./keys.ts";
 
 export interface KeyHost {
   focusOf(target: EventTarget | undefined): Focus;
@@ -10,6 +10,8 @@ export interface KeyHost {
   handle(meaning: Meaning): boolean;
   /** A key that means something for as long as it is held goes down or up; `lost` where its end was not seen. */
   hold(meaning: Meaning, down: boolean, lost: boolean): void;
+  /** From one of many buttons that are one stop of the Tab key to another. */
+  go(way: Way): void;
   /** A key in an input, which hears nothing of it otherwise. */
   typed(event: KeyboardEvent): void;
   /** Escape cancels a gesture wherever the focus is. */
@@ -46,6 +48,9 @@ export function listenToKeys(root: HTMLElement, host: KeyHost, signal: AbortSign
       if (event.repeat || held) return;
       held = { code: event.code, meaning: found };
       host.hold(found, true, false);
+    } else if (found.do === "go") {
+      keep(event);
+      host.go(found.way);
     } else if (host.handle(found)) {
       keep(event);
     }

@@ -8,8 +8,14 @@ export interface Key {
   readonly altKey: boolean;
 }
 
-/** What has the focus: a point of the edit, a text input or list, a slider, a button, or the picture itself. */
-export type Focus = "point" | "input" | "slider" | "button" | "picture";
+/**
+ * What has the focus: a point of the edit, a text input or list, a slider, a button, one of many that are one stop of
+ * the Tab key, or the picture itself.
+ */
+export type Focus = "point" | "input" | "slider" | "button" | "one of many" | "picture";
+
+/** From one of many buttons to another. */
+export type Way = "next" | "before" | "first" | "last";
 
 export const TOOLS = ["points", "brush", "eraser", "rectangle", "lasso", "pan"] as const;
 export type Tool = (typeof TOOLS)[number];
@@ -18,6 +24,7 @@ export type Meaning =
   /** A point moves, or the cross that stands for the pointer. */
   | { readonly do: "nudge" | "cross"; readonly dx: number; readonly dy: number }
   | { readonly do: "other point"; readonly by: 1 | -1 }
+  | { readonly do: "go"; readonly way: Way }
   | { readonly do: "zoom"; readonly to: "in" | "out" | "fit" }
   | { readonly do: "tool"; readonly tool: Tool }
   | { readonly do: "brush size"; readonly factor: number }
@@ -32,6 +39,15 @@ const ARROWS: Record<string, readonly [number, number]> = {
   ArrowRight: [1, 0],
   ArrowUp: [0, -1],
   ArrowDown: [0, 1],
+};
+
+const WAYS: Record<string, Way> = {
+  ArrowLeft: "before",
+  ArrowUp: "before",
+  ArrowRight: "next",
+  ArrowDown: "next",
+  Home: "first",
+  End: "last",
 };
 
 const LETTERS: Record<string, Meaning> = {
@@ -64,7 +80,9 @@ export function meaning(key: Key, focus: Focus): Meaning | null {
   if ((key.ctrlKey || key.metaKey) && !key.altKey) return history(key);
   if (key.altKey || key.ctrlKey || key.metaKey) return null;
   if (key.key === "Escape") return { do: "cancel" };
-  if (key.key === " ") return focus === "button" ? { do: "keep" } : { do: "run" };
+  const way = focus === "one of many" ? WAYS[key.key] : undefined;
+  if (way) return { do: "go", way };
+  if (key.key === " ") return focus === "button" || focus === "one of many" ? { do: "keep" } : { do: "run" };
   if (key.key === "Enter") {
     if (key.shiftKey) return null;
     return focus === "picture" ? { do: "press" } : { do: "keep" };

@@ -1,6 +1,6 @@
 /** The owner of the picture's DOM: three canvases on top of each other, what stands on them, and how big they are. */
 import { make, put, say } from "./dom.ts";
-import { type Css, type Scale, shownSize } from "./geometry.ts";
+import type { Css, Scale } from "./geometry.ts";
 import type { Tool } from "./keys.ts";
 import type { Box, Mask } from "./mask.ts";
 import { type Drawing, draw } from "./overlay.ts";
@@ -45,18 +45,24 @@ export class Stage {
     );
   }
 
-  get shownSize(): { width: number; height: number } {
-    return shownSize(this.#width, this.#height, tallest());
+  /** The size of the picture, in pixels of its own. */
+  get picture(): Size {
+    return { width: this.#width, height: this.#height };
   }
 
-  /** How big the stage is, in css pixels. */
+  /** How big the stage is, in css pixels of its own: a page that is scaled shows it larger or smaller. */
   get size(): Size {
-    const { width, height } = this.#overlay.getBoundingClientRect();
-    return { width: width || 1, height: height || 1 };
+    const { width, height } = getComputedStyle(this.#overlay);
+    return { width: Number.parseFloat(width) || 1, height: Number.parseFloat(height) || 1 };
+  }
+
+  /** How much larger it is on the screen, where the page or a part of it is scaled (slides, dashboards, `zoom`). */
+  get #magnified(): number {
+    return this.#overlay.getBoundingClientRect().width / this.size.width || 1;
   }
 
   get scale(): Scale {
-    return scaleOf(this.#zoom, { width: this.#width, height: this.#height }, this.size);
+    return scaleOf(this.#zoom, this.picture, this.size);
   }
 
   /** The part of the picture that is seen. The overlay stays as it is: what it shows has the same size at any zoom. */
@@ -73,7 +79,8 @@ export class Stage {
 
   locate(event: { clientX: number; clientY: number }): Css {
     const { left, top } = this.#overlay.getBoundingClientRect();
-    return { left: event.clientX - left, top: event.clientY - top };
+    const by = this.#magnified;
+    return { left: (event.clientX - left) / by, top: (event.clientY - top) / by };
   }
 
   drawPicture(picture: CanvasImageSource, { seq, step, format, width, height }: FrameMessage): void {
@@ -173,7 +180,7 @@ export class Stage {
 
   drawOverlay(drawing: Drawing): void {
     const { width, height } = this.size;
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = (window.devicePixelRatio || 1) * this.#magnified;
     sized(this.#overlay, Math.round(width * ratio), Math.round(height * ratio));
     draw(this.#overlay, drawing, ratio);
   }
@@ -189,12 +196,6 @@ export class Stage {
     this.#ring.style.width = this.#ring.style.height = `${size}px`;
     this.#ring.style.transform = `translate(${at.left - size / 2}px, ${at.top - size / 2}px)`;
   }
-}
-
-/** The css height that the picture may have. In a frame of its own, the host may make that as high as what is in it. */
-function tallest(): number {
-  const room = window.parent === window ? window.innerHeight : window.screen.availHeight;
-  return Math.max(320, 0.8 * room);
 }
 
 function copy(canvas: HTMLCanvasElement, picture: CanvasImageSource): void {

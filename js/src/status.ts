@@ -4,6 +4,7 @@ import type { Kind, StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
+export const NO_ANSWER = "The kernel does not answer: it is busy with another cell, or was started again.";
 export const STILL = "A still picture of the edit. Run its cell in a notebook to pull its points.";
 export const PRESS_AND_PULL = "Press and pull.";
 export const MOVED = "Moved. Press Start and the picture follows.";

@@ -1,7 +1,7 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 import type { Desk } from "./desk.ts";
-import { make, say } from "./dom.ts";
-import { Announcer, DISCONNECTED, kind, making, sentence, about as whatItIsDoneTo } from "./status.ts";
+import { make, put, say } from "./dom.ts";
+import { Announcer, DISCONNECTED, kind, making, NO_ANSWER, sentence, about as whatItIsDoneTo } from "./status.ts";
 
 /** What the kernel tells within so many milliseconds of something that was said belongs to the same thing. */
 const FRESH = 250;
@@ -33,12 +33,12 @@ export class StatusLine {
     );
   }
 
-  show({ state, connected, hold, looking, tool, exporting }: Desk): void {
-    const made = connected ? making(exporting) : "";
-    const said = connected ? sentence(state, hold, looking, tool) : DISCONNECTED;
+  show({ state, connected, late, hold, looking, tool, exporting }: Desk): void {
+    const made = connected && !late ? making(exporting) : "";
+    const said = !connected ? DISCONNECTED : late ? NO_ANSWER : sentence(state, hold, looking, tool);
     this.#text = !made ? said : state?.status === "running" ? `${said} ${made}` : made;
     // What was said for a moment is of something else by now.
-    const about = [connected, connected && kind(state), state?.message, looking, tool, made !== ""].join();
+    const about = [connected, late, connected && kind(state), state?.message, looking, tool, made !== ""].join();
     if (about !== this.#saidOf && this.#aside && Date.now() - this.#aside.at > FRESH) this.#drop();
     this.#saidOf = about;
     this.#past.hidden = looking === null;
@@ -46,7 +46,8 @@ export class StatusLine {
     say(this.#about, state ? whatItIsDoneTo(state) : "");
     this.#write();
     // The slider says itself where it is.
-    if (looking === null) this.#announcer.tell(!connected ? "disconnected" : made ? "making" : kind(state), this.#text);
+    const told = !connected ? "disconnected" : late ? "late" : made ? "making" : kind(state);
+    if (looking === null) this.#announcer.tell(told, this.#text);
   }
 
   /** Something worth a line for a moment; then the line says again what is going on. */
@@ -73,6 +74,7 @@ export class StatusLine {
   #write(): void {
     const text = this.#aside?.text ?? this.#text;
     say(this.#seen, text);
+    put(this.#seen, "title", text);
     this.element.toggleAttribute("data-aside", this.#aside !== null);
   }
 }

@@ -2,6 +2,7 @@
 import type { Desk } from "./desk.ts";
 import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
+import { Roving } from "./roving.ts";
 import { NEAREST } from "./zoom.ts";
 
 export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
@@ -73,6 +74,8 @@ export class Toolbar {
   readonly element = make("div", { class: "dg-toolbar", role: "toolbar", "aria-label": "Tools" });
   readonly #buttons = new Map<ButtonName, HTMLButtonElement>();
   readonly #press: (name: ButtonName) => void;
+  /** All of them are one stop of the Tab key, so that the picture is the next. */
+  readonly roving = new Roving(this.element);
 
   constructor(press: (name: ButtonName) => void) {
     this.#press = press;
@@ -143,6 +146,7 @@ export class Toolbar {
     };
     for (const [name, element] of this.#buttons) setOff(element, !on[name]);
     this.#swap(running);
+    this.roving.settle();
     this.#pressed("Hold", hold);
     this.#title("Undo", state?.undo);
     this.#title("Redo", state?.redo);

@@ -3,7 +3,7 @@ import { Banner } from "./banner.ts";
 import { type Channel, Coalescer, type Connection } from "./channel.ts";
 import { nextFrame } from "./clock.ts";
 import { Compare } from "./compare.ts";
-import { asPython, concern, type Remedy } from "./concerns.ts";
+import { asPython, concern, type Remedy, sitsBadly } from "./concerns.ts";
 import { type Card, Desk } from "./desk.ts";
 import { make, putStyle } from "./dom.ts";
 import { Drawer } from "./drawer.ts";
@@ -12,7 +12,7 @@ import { Exports } from "./exports.ts";
 import { Feedback } from "./feedback.ts";
 import { type Frame, FrameQueue } from "./frames.ts";
 import { FullScreen } from "./fullscreen.ts";
-import { type Part, toCss } from "./geometry.ts";
+import { arrange, type Part, toCss } from "./geometry.ts";
 import { Hand } from "./hand.ts";
 import { PointButtons } from "./handles.ts";
 import { Help } from "./help.ts";
@@ -25,6 +25,8 @@ import { MaskRow } from "./maskrow.ts";
 import { PointerInput } from "./pointer.ts";
 import type { BeforeMessage, KernelMessage, PageMessage } from "./protocol.ts";
 import { Results } from "./results.ts";
+import { Room } from "./room.ts";
+import type { Roving } from "./roving.ts";
 import { blobOf } from "./save.ts";
 import { Settings } from "./settings.ts";
 import { ShowingCard } from "./showing.ts";
@@ -67,6 +69,7 @@ export class View {
   readonly #hand: Hand;
   readonly #pointer: PointerInput;
   readonly #full: FullScreen;
+  readonly #room: Room;
   readonly #frames: FrameQueue<ImageBitmap>;
   readonly #connection: Connection;
   readonly #out: Coalescer;
@@ -96,6 +99,10 @@ export class View {
         update();
         const still = connected ? null : channel.still;
         if (still) void this.#showStill(still);
+      },
+      late: (late) => {
+        desk.late = late;
+        update();
       },
     });
     this.#out = new Coalescer((message) => this.#connection.send(message), nextFrame);
@@ -228,7 +235,6 @@ export class View {
         this.#stage.element,
         this.#compare.element,
         this.#zoom.element,
-        this.#banner.element,
         this.#help.element,
         this.#results.element,
         this.#showing.element,
@@ -237,7 +243,7 @@ export class View {
       make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element, this.#showing.button),
       this.#timeline.element,
       this.#settings.source,
-      this.#settings.element,
+      make("div", { class: "dg-under" }, this.#settings.element, this.#banner.element),
       this.#drawerHead.element,
       this.#drawer.element,
       this.#still,
@@ -253,6 +259,7 @@ export class View {
       () => aside(NO_FULL_SCREEN, 6000),
       signal,
     );
+    this.#room = new Room(this.element, update, signal);
     this.#listen(signal);
     update();
     this.#connection.open();
@@ -278,6 +285,7 @@ export class View {
         focusOf: (target) => this.#focusOf(target),
         handle: this.#hand.handle,
         hold: this.#hand.hold,
+        go: (way) => this.#rovings.some((each) => each.go(way, this.#active())),
         typed: (event) => {
           this.#settings.typed(event);
           this.#drawer.typed(event);
@@ -411,6 +419,10 @@ export class View {
     this.#update();
   }
 
+  get #rovings(): readonly Roving[] {
+    return [this.#toolbar.roving, this.#feedback.roving];
+  }
+
   #keepFocus(change: () => void): void {
     const focused = this.#active();
     change();
@@ -448,12 +460,11 @@ export class View {
     this.element.toggleAttribute("data-still", this.#left && !connected && state === null);
     this.element.toggleAttribute("data-loading", state?.loading != null);
     this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
+    this.element.toggleAttribute("data-late", desk.late);
     this.element.toggleAttribute("data-full", desk.full);
     this.#stage.show(state, connected);
+    this.#arrange();
     this.#stage.zoom(desk.zoom);
-    const { width, height } = this.#stage.shownSize;
-    putStyle(this.element, "--dg-stage", `${width}px`);
-    putStyle(this.element, "--dg-shape", String(width / height));
     this.#showBefore();
     this.#stage.veil(veilOf(desk));
     this.#buttons.element.hidden = !desk.showing.points;
@@ -473,6 +484,17 @@ export class View {
     this.#results.show(desk, this.#drawn !== null);
     this.#toolbar.show(desk, this.#masking.painted, this.#drawn !== null);
     this.#paintSoon();
+  }
+
+  /** Where the controls stand and how big the picture is, by the room there is. */
+  #arrange(): void {
+    const { full } = this.#desk;
+    const room = full ? { width: window.innerWidth, height: window.innerHeight } : this.#room.size;
+    const { wide, width, side } = arrange(this.#stage.picture, room, full);
+    this.element.toggleAttribute("data-wide", wide);
+    putStyle(this.element, "--dg-stage", `${width}px`);
+    putStyle(this.element, "--dg-side", `${side}px`);
+    putStyle(this.element, "--dg-room", `${Math.round(room.height)}px`);
   }
 
   /** The picture from before is asked for when somebody wants to see it, and shown when it is there. */
@@ -509,8 +531,9 @@ export class View {
     }
     this.#focusing = false;
     const better = (id: number) => {
-      const texture = state?.points.find((point) => point.id === id)?.texture;
-      return texture?.flat && texture.better && state?.status !== "running" ? toCss(scale, texture.better) : null;
+      const point = state?.points.find((each) => each.id === id);
+      const to = state && point && sitsBadly(state, point) ? point.texture?.better : null;
+      return to ? toCss(scale, to) : null;
     };
     this.#stage.drawOverlay({
       marks:
@@ -539,6 +562,8 @@ export class View {
     }
     if (target instanceof HTMLSelectElement || target instanceof HTMLPreElement) return "input";
     if (this.#buttons.of(target)) return "point";
-    return target === this.#stage.element ? "picture" : "button";
+    if (target === this.#stage.element) return "picture";
+    const many = target instanceof Node && this.#rovings.some(({ element }) => element.contains(target));
+    return many ? "one of many" : "button";
   }
 }

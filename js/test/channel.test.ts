@@ -9,14 +9,17 @@ type Handler = (message: unknown, buffers: readonly ArrayBufferView[]) => void;
 class FakeModel {
   readonly sent: { message: PageMessage; buffers: Uint8Array[] }[] = [];
   handlers: Handler[] = [];
+  replaced: (() => void)[] = [];
   broken = false;
 
-  on(_: string, handler: Handler) {
-    this.handlers.push(handler);
+  on(name: string, handler: Handler & (() => void)) {
+    if (name === "msg:custom") this.handlers.push(handler);
+    if (name === "comm_live_update") this.replaced.push(handler);
   }
 
   off(_: string, handler: Handler) {
     this.handlers = this.handlers.filter((each) => each !== handler);
+    this.replaced = this.replaced.filter((each) => each !== handler);
   }
 
   send(message: PageMessage, _: unknown, buffers: Uint8Array[]) {
@@ -57,12 +60,14 @@ let channel: Channel;
 function open() {
   const heard: KernelMessage[] = [];
   const links: boolean[] = [];
+  const lates: boolean[] = [];
   const connection: Connection = channel.connect({
     message: (message) => heard.push(message),
     connected: (connected) => links.push(connected),
+    late: (late) => lates.push(late),
   });
   connection.open();
-  return { connection, heard, links };
+  return { connection, heard, links, lates };
 }
 
 beforeEach(() => {
@@ -147,6 +152,61 @@ describe("a view", () => {
     model.say(pong(0));
     expect(links).toEqual([false, true]);
     expect(model.types()).toEqual(["ready"]);
+  });
+
+  it("says within two seconds of silence in a run that no answer comes, and takes that back when one does", () => {
+    for (const phase of [0, 120, 250, 380, 490]) {
+      const { connection, lates, links } = open();
+      vi.advanceTimersByTime(phase);
+      model.say(aState({ status: "running" }));
+      vi.advanceTimersByTime(1100);
+      expect(lates).toEqual([]);
+      vi.advanceTimersByTime(750);
+      expect(lates).toEqual([true]);
+      model.say(pong(0));
+      expect(lates).toEqual([true, false]);
+      expect(links).toEqual([]);
+      connection.close();
+    }
+  });
+
+  it("says so at the first press, and at rest asks no more for it", () => {
+    const { connection, lates } = open();
+    model.say(aState());
+    vi.advanceTimersByTime(2900);
+    expect(lates).toEqual([]);
+    connection.send({ type: "undo" });
+    vi.advanceTimersByTime(1900);
+    expect(lates).toEqual([true]);
+  });
+
+  it("is patient with a kernel whose answers take their time", () => {
+    const { lates } = open();
+    for (let n = 0; n < 10; n++) {
+      model.say(aState({ status: "running" }));
+      vi.advanceTimersByTime(1100);
+    }
+    vi.advanceTimersByTime(400);
+    expect(lates).toEqual([]);
+  });
+
+  it("is not waited for long when the host says that the kernel was started again", () => {
+    const { links } = open();
+    model.say(aState({ status: "running" }));
+    vi.advanceTimersByTime(300);
+    for (const each of model.replaced) each();
+    vi.advanceTimersByTime(1700);
+    expect(links).toEqual([false]);
+  });
+
+  it("stays connected where the host says so and the kernel answers all the same", () => {
+    const { links } = open();
+    model.say(aState());
+    for (const each of model.replaced) each();
+    expect(model.types()).toContain("ping");
+    model.say(pong(0));
+    vi.advanceTimersByTime(2900);
+    expect(links).toEqual([]);
   });
 
   it("stays connected as long as pings are answered", () => {

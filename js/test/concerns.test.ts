@@ -28,12 +28,27 @@ describe("what a person is told", () => {
     expect(concern(desk)?.remedies[0]?.[1]).toEqual({ do: "move handle", id: 2, to: [44, 51] });
   });
 
-  it.each([
-    ["there is no better spot", null, "idle"],
-    ["the handle is being pulled", [44, 51], "running"],
-  ] as const)("has no such way where %s", (_, better, status) => {
-    show({ points: [flat(better)], status });
+  it("has no such way where there is no better spot", () => {
+    show({ points: [flat(null)] });
+    expect(concern(desk)?.text).toMatch(/edge or a corner/);
     expect(concern(desk)?.remedies).toEqual([]);
+  });
+
+  it.each(["running", "arrived", "error"] as const)("is no advice while the status is %s", (status) => {
+    show({ status, warning: "It comes no closer.", points: [flat([44, 51])] });
+    expect(concern(desk)).toBeNull();
+  });
+
+  it.each(["stalled", "capped", "stopped"] as const)("is said once a run has ended as %s", (status) => {
+    show({ status: "running", warning: "It comes no closer.", points: [flat([44, 51])] });
+    show({ status, warning: "It comes no closer.", points: [flat([44, 51])] });
+    expect(concern(desk)?.text).toBe("It comes no closer.");
+  });
+
+  it("is nothing about a point that is where it should be", () => {
+    const there = { ...aPoint(2, [40, 50], [40.5, 50]), texture: { flat: true, better: [44, 51] as const } };
+    show({ status: "stopped", points: [there] });
+    expect(concern(desk)).toBeNull();
   });
 
   it("is first what the kernel warns of, and once waved away the next", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { nearest, type Scale, shownSize, toCss, toImage } from "../src/geometry.ts";
+import { arrange, nearest, type Scale, toCss, toImage } from "../src/geometry.ts";
 
 const scale: Scale = { width: 256, height: 128, shownWidth: 512, shownHeight: 256, left: 0, top: 0 };
 
@@ -73,27 +73,60 @@ describe("a press", () => {
 });
 
 describe("a picture is shown", () => {
+  // A room in which nothing but the picture's own size counts, too narrow for controls beside it.
+  const ample = { width: 850, height: 2000 };
+
   it.each([
     [128, 128, 512, 512],
     [256, 256, 512, 512],
     [512, 512, 512, 512],
     [640, 640, 640, 640],
     [1024, 1024, 720, 720],
-    [512, 320, 512, 320],
     [64, 128, 256, 512],
-    [64, 32, 512, 256],
     [1024, 512, 720, 360],
     [512, 1024, 360, 720],
   ])("%d × %d as %d × %d", (width, height, shownWidth, shownHeight) => {
-    expect(shownSize(width, height)).toEqual({ width: shownWidth, height: shownHeight });
+    expect(arrange({ width, height }, ample)).toMatchObject({ width: shownWidth, height: shownHeight });
   });
 
   it.each([
     [512, 1024, 300, 600],
     [1024, 1024, 600, 600],
-    [1024, 512, 720, 360],
+    [1024, 512, 618, 309],
     [32, 64, 256, 512],
-  ])("%d × %d no higher than a window of 600 lets it: %d × %d", (width, height, shownWidth, shownHeight) => {
-    expect(shownSize(width, height, 600)).toEqual({ width: shownWidth, height: shownHeight });
+  ])("%d × %d no higher than leaves the controls in view: %d × %d", (width, height, shownWidth, shownHeight) => {
+    const found = arrange({ width, height }, { width: 640, height: 883 });
+    expect(found).toMatchObject({ width: shownWidth, height: shownHeight });
+  });
+
+  it("no lower than 320, however low the room: then a person scrolls", () => {
+    expect(arrange({ width: 256, height: 256 }, { width: 600, height: 300 }).height).toBe(320);
+  });
+});
+
+describe("the controls", () => {
+  const face = { width: 256, height: 256 };
+
+  it("stand beside the picture in a notebook on a small screen, and all of it is in view", () => {
+    const { wide, width, height, side } = arrange(face, { width: 934, height: 646 });
+    expect({ wide, width, height, side }).toEqual({ wide: true, width: 512, height: 512, side: 380 });
+  });
+
+  it("stand beside it where that costs the picture nothing, and take no more width than they need", () => {
+    expect(arrange(face, { width: 1500, height: 950 })).toEqual({ wide: true, width: 512, height: 512, side: 512 });
+  });
+
+  it.each([300, 344, 400, 444, 534, 800])("stand above and below it in %d pixels where the room is high", (width) => {
+    expect(arrange(face, { width, height: 900 })).toMatchObject({ wide: false, width: Math.min(512, width - 22) });
+  });
+
+  it("are beside it in a room that is too low for both, as soon as the picture is bigger so", () => {
+    expect(arrange(face, { width: 800, height: 646 })).toMatchObject({ wide: true, width: 438 });
+    expect(arrange(face, { width: 640, height: 646 })).toMatchObject({ wide: false, width: 363 });
+  });
+
+  it("leave the picture all of the height of a full screen", () => {
+    expect(arrange(face, { width: 1920, height: 1080 }, true)).toMatchObject({ wide: true, height: 1054, side: 512 });
+    expect(arrange(face, { width: 640, height: 1000 }, true)).toMatchObject({ wide: false, width: 618 });
   });
 });

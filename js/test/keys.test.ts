@@ -21,6 +21,16 @@ describe("arrows", () => {
     expect(meaning(key("Enter"), "picture")).toEqual({ do: "press" });
   });
 
+  it.each([
+    ["ArrowRight", "next"],
+    ["ArrowLeft", "before"],
+    ["Home", "first"],
+    ["End", "last"],
+  ] as const)("lead from one of many buttons to another: %s to the %s one", (name, way) => {
+    expect(meaning(key(name), "one of many")).toEqual({ do: "go", way });
+    expect(meaning(key(name, { ctrlKey: true }), "one of many")).toBeNull();
+  });
+
   it("are the notebook's on a button, and a slider's own on a slider", () => {
     expect(meaning(key("ArrowUp"), "button")).toBeNull();
     for (const name of ["ArrowUp", "Home", "PageDown"]) expect(meaning(key(name), "slider")).toEqual({ do: "keep" });
@@ -33,8 +43,10 @@ describe("space", () => {
   });
 
   it("presses a button as always, without the notebook seeing it", () => {
-    expect(meaning(key(" "), "button")).toEqual({ do: "keep" });
-    expect(meaning(key("Enter"), "button")).toEqual({ do: "keep" });
+    for (const focus of ["button", "one of many"] as const) {
+      expect(meaning(key(" "), focus)).toEqual({ do: "keep" });
+      expect(meaning(key("Enter"), focus)).toEqual({ do: "keep" });
+    }
   });
 });
 

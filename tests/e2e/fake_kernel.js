@@ -74,7 +74,7 @@ const model = {
   get: () => undefined,
   set: () => {},
   save_changes: () => {},
-  on: (_, each) => hear.add(each),
+  on: (name, each) => name === "msg:custom" && hear.add(each),
   off: (_, each) => hear.delete(each),
   send: (message) => {
     kernel.sent.push(message);

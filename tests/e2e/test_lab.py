@@ -288,9 +288,25 @@ def test_two_views_of_one_editor_show_the_same(lab):
     lab.close_pages()
 
 
+RESTART = """root => new Promise(resolve => {
+    const {kernel} = jupyterapp.shell.currentWidget.sessionContext.session;
+    const sentence = root.querySelector('.dg-sentence');
+    let lastStep = performance.now();
+    new MutationObserver(() => {
+        if (/does not answer|Disconnected/.test(sentence.textContent)) resolve(performance.now() - lastStep);
+        else lastStep = performance.now();
+    }).observe(root, {subtree: true, childList: true, characterData: true, attributes: true});
+    void kernel.restart();
+})"""
+"""Restarts the kernel; the milliseconds from the last thing that moved to the word that it does not answer."""
+
+
 def test_a_restarted_kernel_is_noticed(notebook):
     editor = notebook.editor()
-    editor.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    notebook.execute("editor.config = endless")
+    editor.pull((30, 30), (44, 30))
+    editor.wait_for_step(3)
+    assert editor.root.evaluate(RESTART) < 2000
     editor.wait_for_status("disconnected", timeout=30)
     assert "run the cell again" in editor.status_line().lower()
     with editor.page.expect_download() as download:

@@ -54,6 +54,44 @@ def test_a_stall_is_told_before_the_run_ends_for_it_with_what_to_try():
     assert set(told[first:]) == {told[first]}
 
 
+@pytest.mark.parametrize(
+    ("facts", "change", "absent"),
+    [
+        ({"masked": False}, {}, "mask"),
+        ({"own": CONFIG}, {"learning_rate": 1.5 * CONFIG.learning_rate}, "learning rate"),
+        ({"own": CONFIG}, {"learning_rate": 1000.0}, "higher learning rate"),
+        ({"num_ws": CONFIG.edit_layers}, {}, "rows"),
+        ({}, {"space": "w"}, "rows"),
+    ],
+)
+def test_no_more_is_advised_than_the_facts_let(facts, change, absent):
+    told = warning_of(records_of(RESTING), CONFIG.replace(**change), "stalled", **facts)
+    assert "Try a nearer target" in told
+    assert absent not in told
+
+
+def test_a_learning_rate_is_said_to_be_too_high_where_it_is_and_not_where_it_is_low():
+    high = warning_of(records_of(RESTING), CONFIG.replace(learning_rate=1000.0), "stalled", own=CONFIG)
+    assert "a lower learning rate" in high
+    told = [
+        warning_of(records_of(TREMBLING), CONFIG.replace(learning_rate=rate), "stalled", own=CONFIG)
+        for rate in (CONFIG.learning_rate, CONFIG.learning_rate / 10)
+    ]
+    assert ["lower learning rate" in each for each in told] == [True, False]
+    assert all("back and forth" in each for each in told)
+
+
+def test_an_observer_knows_whether_there_is_a_mask(generator):
+    drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
+    records = tuple(
+        Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
+    )
+    without = moment_of(drag, records)
+    masked = dataclasses.replace(without, mask=np.ones((64, 64)))
+    told = [Observer().observe(generator, moment, "stalled").warning for moment in (without, masked)]
+    assert ["mask" in each for each in told] == [False, True]
+
+
 def test_more_patience_waits_longer():
     first = [
         next(n for n, each in enumerate(warnings_of(records_of(RESTING), CONFIG.replace(stall_steps=steps))) if each)
