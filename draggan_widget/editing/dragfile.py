@@ -208,6 +208,7 @@ class _Checker:
 
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
+        self._dtype = next(generator.parameters()).dtype
         self._seen: dict[int, Tensor] = {}
         self._references: dict[int, tuple[Tensor, DragState]] = {}
 
@@ -253,8 +254,8 @@ class _Checker:
                 raise ValueError("the features of a point are not those of this generator")
 
     def _numbers(self, tensor: Tensor) -> None:
-        if tensor.dtype != (wanted := next(self._generator.parameters()).dtype):
-            raise ValueError(f"it holds {tensor.dtype} where {wanted} is needed")
+        if tensor.dtype != self._dtype:
+            raise ValueError(f"it holds {tensor.dtype} where {self._dtype} is needed")
 
 
 def fingerprint(generator: Generator) -> str:

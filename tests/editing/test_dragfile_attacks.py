@@ -21,6 +21,7 @@ from draggan_widget.editing import DragFileError, Model, Session, container, dra
 from draggan_widget.editing.export import code
 
 KEY = "draggan_edit"
+NAN = float("nan")
 FILES = 5000
 MOST_SECONDS = 3.0
 """Of computing, for any of the files."""
@@ -115,7 +116,7 @@ def twice(values):
     [
         *(
             change(name, value)
-            for name in ("drag", "records", "script", "script_masks", "mask", "seed", "truncation", "label", "generator")
+            for name in dragfile.FIELDS[1:]
             for value in ("x", 2.5, [[]], {"a": 1}, -1)
         ),
         *(
@@ -126,7 +127,7 @@ def twice(values):
         *(
             change(f"drag/state/points/0/{name}", value)
             for name in ("id", "handle", "target", "start", "seen")
-            for value in (None, True, "12", 0, -1, 1.5, [1], [1, 2, 3], [1, "2"], [True, 1], [1, float("nan")], [999, 1])
+            for value in (None, True, "12", 0, -1, 1.5, [1], [1, 2, 3], [1, "2"], [True, 1], [1, NAN], [999, 1])
         ),
         *(
             change(f"drag/state/course/{name}", value)
@@ -201,7 +202,12 @@ def test_files_that_choose_their_own_time_and_memory_are_refused_soon(parts, gen
     path, before = tmp_path / "a.drag", peak()
     write(path, tensors, {**values, "records": values["records"][:1] * 22_500})
     assert "more than an edit keeps" in timed(generator, path)
-    for text in ("[" * 5_000_000, '{"a":' * 1_000_000, '{"format": ' + "9" * 5000 + "}", "[" + "{}," * 5_000_000 + "{}]"):
+    for text in (
+        "[" * 5_000_000,
+        '{"a":' * 1_000_000,
+        '{"format": ' + "9" * 5000 + "}",
+        "[" + "{}," * 5_000_000 + "{}]",
+    ):
         write(path, tensors, text, checksum=False)
         assert "incomplete or altered" in timed(generator, path)
     header = b'{"__metadata__":' + b"[" * 1_000_000

@@ -117,7 +117,9 @@ def test_paths_that_cannot_be_are_named_when_an_edit_is_saved_exported_and_loade
     assert len(os.listdir(tmp_path)) == len(SUFFIXES)
 
 
-def test_the_home_folder_is_meant_by_a_tilde_when_saving_exporting_and_loading(editor, generator, tmp_path, monkeypatch):
+def test_the_home_folder_is_meant_by_a_tilde_when_saving_exporting_and_loading(
+    editor, generator, tmp_path, monkeypatch
+):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     editor.save("~/smile.drag")
