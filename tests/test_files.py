@@ -24,6 +24,12 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def break_off(path, stop):
+    with written_whole(path) as partial:
+        partial.write_bytes(b"half")
+        raise stop
+
+
 def test_a_file_is_written_and_replaced_and_nothing_else_is_left(tmp_path):
     path = tmp_path / "a.txt"
     write_whole(path, b"one")
@@ -36,9 +42,8 @@ def test_what_breaks_a_write_off_leaves_the_old_file_and_no_partial_one(tmp_path
     path = tmp_path / "a.txt"
     write_whole(path, b"one")
     for stop in (KeyboardInterrupt(), ValueError("mine"), OSError(errno.EIO, "elsewhere", "/other/file")):
-        with pytest.raises(type(stop)) as raised, written_whole(path) as partial:
-            partial.write_bytes(b"half")
-            raise stop
+        with pytest.raises(type(stop)) as raised:
+            break_off(path, stop)
         assert raised.value is stop
         assert path.read_bytes() == b"one"
         assert os.listdir(tmp_path) == ["a.txt"]
@@ -46,15 +51,14 @@ def test_what_breaks_a_write_off_leaves_the_old_file_and_no_partial_one(tmp_path
 
 def test_a_full_disk_names_the_file_and_the_remedy_and_keeps_its_number(tmp_path):
     path = tmp_path / "a.txt"
-    with pytest.raises(OSError, match=r"a\.txt cannot be written: No space left on device; the disk is full") as raised:
-        with written_whole(path):
-            raise OSError(errno.ENOSPC, "No space left on device")
+    says = r"a\.txt cannot be written: No space left on device; the disk is full"
+    with pytest.raises(OSError, match=says) as raised:
+        break_off(path, OSError(errno.ENOSPC, "No space left on device"))
     assert raised.value.errno == errno.ENOSPC
     assert "before" not in str(raised.value)  # there was nothing
     write_whole(path, b"one")
     with pytest.raises(OSError, match="make room, or give another folder. What was there before is as it was"):
-        with written_whole(path):
-            raise OSError(errno.ENOSPC, "No space left on device")
+        break_off(path, OSError(errno.ENOSPC, "No space left on device"))
     assert path.read_bytes() == b"one"
 
 

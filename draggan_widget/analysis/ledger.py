@@ -34,6 +34,8 @@ class Ledger:
         self._known: dict[str, dict[str, Any]] = {}
         self._read = 0
         """Bytes of the file that are known."""
+        self._others: set[str] = set()
+        """What other processes have added meanwhile."""
         if self._path is not None and self._path.exists():
             with self._path.open("rb") as file, locked(file.fileno()):
                 _, bad, whole = self._take_all(file)
@@ -68,9 +70,11 @@ class Ledger:
         line = json.dumps({"asked": asked, "found": found}).encode() + b"\n"
         with self._path.open("a+b") as lines, locked(lines.fileno()):
             lines.seek(self._read)
-            added, _, _ = self._take_all(lines)
-            if key in added and not {"error", "again"} & self._known[key].keys():
-                return
+            self._others |= self._take_all(lines)[0]
+            if key in self._others:
+                self._others.remove(key)  # who asks for it once more means it
+                if not {"error", "again"} & self._known[key].keys():
+                    return
             self._known[key] = found
             if end := lines.seek(0, os.SEEK_END):
                 lines.seek(-1, os.SEEK_END)

@@ -189,7 +189,7 @@ class DragState:
 
         :raises ValueError: as ``from_tensors``.
         """
-        if description.get("version") != VERSION:
+        if isinstance(description.get("version"), bool) or description.get("version") != VERSION:
             raise ValueError(
                 f"this drag state has version {description.get('version')!r}; this program reads version {VERSION}"
             )

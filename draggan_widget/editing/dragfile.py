@@ -179,6 +179,12 @@ class DragFile:
         entries = values["records"]
         if not isinstance(entries, list) or len(entries) > history.MOST_RECORDS + 2:
             raise ValueError("its records are no list, or more than an edit keeps")
+        seed = None if values["seed"] is None else check_seed(values["seed"])
+        label = None if values["label"] is None else check_label(values["label"], generator.label_dim)
+        truncation = _number("truncation", values["truncation"], LARGEST_TRUNCATION)
+        script = from_json(
+            values["script"], [stored.array(number) for number in values["script_masks"]], generator.resolution
+        )
         drag = checked(stored.state(values["drag"]))
         records = tuple(
             Record.of(checked(stored.state(entry)), _number("seconds", entry["seconds"]), mask_of(entry["mask"]))
@@ -187,12 +193,7 @@ class DragFile:
         steps = [record.step for record in records]
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
-        seed = None if values["seed"] is None else check_seed(values["seed"])
-        label = None if values["label"] is None else check_label(values["label"], generator.label_dim)
-        script = from_json(
-            values["script"], [stored.array(number) for number in values["script_masks"]], generator.resolution
-        )
-        truncation = _number("truncation", values["truncation"], LARGEST_TRUNCATION)
+        checked.references()
         return Moment(drag, mask_of(values["mask"]), seed, truncation, script, records, label)
 
 
@@ -207,8 +208,9 @@ class _Checker:
 
     def __init__(self, generator: Generator) -> None:
         self._generator = generator
+        self._dtype = next(generator.parameters()).dtype
         self._seen: dict[int, Tensor] = {}
-        self._channels: dict[tuple[int, ...], int] = {}
+        self._references: dict[int, tuple[Tensor, DragState]] = {}
 
     def __call__(self, drag: DragState) -> DragState:
         """The state. :raises ValueError: if it is not one of this generator's."""
@@ -232,28 +234,28 @@ class _Checker:
             for part in ("handle", "target", "start", "seen"):
                 check_xy(f"the {part} of point {point.id}", getattr(point, part), drag.resolution)
             if point.reference is not None:
-                self._reference(point.reference, drag)
+                self._references.setdefault(id(point.reference), (point.reference, drag))
         for shared in (drag.w0, drag.anchor.latent, drag.mask):
             if shared is not None:
                 self._seen[id(shared)] = shared  # held, or another could come to have its id
         return drag
 
-    def _numbers(self, tensor: Tensor) -> None:
-        if tensor.dtype != (wanted := next(self._generator.parameters()).dtype):
-            raise ValueError(f"it holds {tensor.dtype} where {wanted} is needed")
+    def references(self) -> None:
+        """Check the features that the points of all states are known by. :raises ValueError: likewise."""
+        channels: dict[tuple[int, ...], int] = {}
+        for reference, drag in self._references.values():
+            self._numbers(reference)
+            blocks = blocks_of(self._generator, drag.config)
+            if blocks not in channels:
+                with torch.no_grad():
+                    read = self._generator.sample_features(drag.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
+                channels[blocks] = read.shape[1]
+            if tuple(reference.shape) != (channels[blocks],) or not torch.isfinite(reference).all():
+                raise ValueError("the features of a point are not those of this generator")
 
-    def _reference(self, reference: Tensor, drag: DragState) -> None:
-        if id(reference) in self._seen:
-            return
-        self._numbers(reference)
-        blocks = blocks_of(self._generator, drag.config)
-        if blocks not in self._channels:
-            with torch.no_grad():
-                read = self._generator.sample_features(drag.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
-            self._channels[blocks] = read.shape[1]
-        if tuple(reference.shape) != (self._channels[blocks],) or not torch.isfinite(reference).all():
-            raise ValueError("the features of a point are not those of this generator")
-        self._seen[id(reference)] = reference
+    def _numbers(self, tensor: Tensor) -> None:
+        if tensor.dtype != self._dtype:
+            raise ValueError(f"it holds {tensor.dtype} where {self._dtype} is needed")
 
 
 def fingerprint(generator: Generator) -> str:
