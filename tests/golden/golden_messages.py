@@ -18,6 +18,8 @@ from draggan_widget import DragGAN
 VIEW = "golden00"
 RESTS_AFTER = 0.25
 """Seconds without a step after which a run that a pointer holds has come to its target."""
+LOOKS = 10
+"""Looks at it in that time, at least."""
 PING_EVERY = 2.0
 """Seconds between signs of life while a machine takes its time."""
 NOTED = ("course", "thumbnails", "before", "export", "classes", "models", "notice")
@@ -30,11 +32,14 @@ TRAITS = (
 
 
 class Player:
-    """A page that draws when the edit rests, which leaves the processor to the steps, and keeps what it was told."""
+    """A page that keeps what it was told, and is too slow to have drawn any picture: they cost the steps little time.
+
+    Nor does the editor take it for a slow line then, on which it would tell its traits more seldom.
+    """
 
     def __init__(self, model, **settings):
         self.editor = DragGAN(model, models=FOLDER, device="cpu", **settings)
-        self.told, self.state, self.seq = [], {}, 0
+        self.told, self.state = [], {}
         self.editor.send = self._take
         self.say({"type": "ready", "view": VIEW})
         self._until(lambda: "models" in self.told and self.state)
@@ -43,8 +48,6 @@ class Player:
     def _take(self, content, buffers=None):
         if content["type"] == "state":
             self.state = content
-        elif content["type"] == "frame":
-            self.seq = content["seq"]
         elif content["type"] in NOTED:
             self.told.append(content["type"])
 
@@ -54,10 +57,8 @@ class Player:
 
     def play(self, message, buffers=()):
         """Say a message, wait for rest, and note what it led to."""
-        if message["type"] == "ack":
-            message = {**message, "seq": self.seq}
         before = len(self.told)
-        self.say({"type": "ack", "view": VIEW, "seq": self.seq, "pull": False})
+        self._ping()
         self.say(message, buffers)
         held = bool(message.get("pulling") or message.get("move", {}).get("pulling"))
         self.rest(held=held)
@@ -76,12 +77,13 @@ class Player:
             self.editor.latent  # noqa: B018 - waits for all commands before it
             self._until(lambda: self.editor.status == self.state.get("status") != "running")
             return
-        since, last = time.monotonic(), None
-        while time.monotonic() - since < RESTS_AFTER:
-            now = digest(self.editor.latent)
+        since, last, looks = time.monotonic(), None, 0
+        # Between two looks the worker is free to step; on a busy machine it may miss that once, but not so often.
+        while time.monotonic() - since < RESTS_AFTER or looks < LOOKS:
+            now, looks = digest(self.editor.latent), looks + 1
             history = self.editor.history
             if now != last or (history and history[-1].step != self.editor.step):
-                since, last = time.monotonic(), now
+                since, last, looks = time.monotonic(), now, 0
             time.sleep(0.02)
 
     async def _finished(self):
@@ -130,6 +132,7 @@ def pull(number, target):
     return {
         "type": "ack",
         "view": VIEW,
+        "seq": 0,
         "pull": True,
         "move": {"type": "point", "id": number, "target": target, "pulling": True},
     }
