@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame
+from draggan_widget.dragging.geometry import Frame, Grid
 from draggan_widget.dragging.paper import place, pulled_apart
-from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references
+from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,10 +36,8 @@ def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame
     The nearest whole pixel first, then the nearest quarter of a pixel within 1 px of it, then the lowest point of a
     parabola along each axis: the map is bilinear between its cells, so the squared distance is a parabola inside one.
     """
-    coarse = [_Grid.around(handle, frame.tracking, 1.0, frame) for handle in np.round(handles)]
-    distances = distances_to_references(read, [grid.positions() for grid in coarse], references, order=NORM)
-    pixels = [grid.nearest(found) for grid, found in zip(coarse, distances, strict=True)]
-    fine = [_Grid.around(pixel, 4, 0.25, frame) for pixel in pixels]
+    pixels = nearest_places(read, np.round(handles), frame.tracking, references, frame, order=NORM)
+    fine = [Grid.around(pixel, 4, 0.25, frame) for pixel in pixels]
     distances = distances_to_references(read, [grid.positions() for grid in fine], references, order=NORM)
     return np.stack([grid.lowest(found) for grid, found in zip(fine, distances, strict=True)])
 
@@ -69,44 +66,3 @@ def kept(mask: Tensor, size: tuple[int, int]) -> Kept:
 def tolerance(_points: int, _frame: Frame) -> float:
     """Pixels to go within which a handle has arrived."""
     return 1.0
-
-
-@dataclasses.dataclass(frozen=True)
-class _Grid:
-    """Positions in rows and columns, inside the picture."""
-
-    x: np.ndarray
-    y: np.ndarray
-
-    @classmethod
-    def around(cls, middle: np.ndarray, reach: int, spacing: float, frame: Frame) -> _Grid:
-        offsets = np.arange(-reach, reach + 1) * spacing
-        x, y = middle[0] + offsets, middle[1] + offsets
-        return cls(x[(x >= 0) & (x <= frame.width - 1)], y[(y >= 0) & (y <= frame.height - 1)])
-
-    def positions(self) -> np.ndarray:
-        """(rows · columns, 2), row by row."""
-        x, y = np.meshgrid(self.x, self.y)
-        return np.stack([x.ravel(), y.ravel()], axis=1)
-
-    def nearest(self, distances: np.ndarray) -> np.ndarray:
-        """The position (2,) of the least of ``distances`` (rows · columns,)."""
-        row, column = divmod(int(distances.argmin()), len(self.x))
-        return np.array([self.x[column], self.y[row]])
-
-    def lowest(self, distances: np.ndarray) -> np.ndarray:
-        """The same, moved by less than one spacing to the lowest point of a parabola along each axis."""
-        heights = distances.reshape(len(self.y), len(self.x)).astype(np.float64) ** 2
-        row, column = divmod(int(distances.argmin()), len(self.x))
-        return np.array([_valley(self.x, heights[row], column), _valley(self.y, heights[:, column], row)])
-
-
-def _valley(places: np.ndarray, heights: np.ndarray, lowest: int) -> float:
-    """The minimum of the parabola through ``heights`` at ``lowest`` and its neighbours, evenly spaced."""
-    if 0 < lowest < len(heights) - 1:
-        before, here, after = heights[lowest - 1 : lowest + 2]
-        curvature = before - 2 * here + after
-        if curvature > 0:
-            spacing = places[lowest + 1] - places[lowest]
-            return float(places[lowest] + spacing * (before - after) / (2 * curvature))
-    return float(places[lowest])

@@ -25,11 +25,11 @@ class Frame:
         """Scales radii given for 512 px (H counts) and rounds them.
 
         Both are at least 1: rounding to 0 at 64 px and below would leave nothing to pull, whose mean is NaN, and
-        nowhere to track to.
+        nowhere to track to. Neither is longer than the picture, beyond which there is nothing.
         """
         height, width = resolution
-        scale = height / 512
-        return cls(height, width, max(1, round(supervision_radius * scale)), max(1, round(tracking_radius * scale)))
+        radii = (round(radius * height / 512) for radius in (supervision_radius, tracking_radius))
+        return cls(height, width, *(max(1, min(radius, max(height, width))) for radius in radii))
 
     def clamp(self, xy: np.ndarray) -> np.ndarray:
         """Positions (…, 2) moved to the nearest pixel centre or point between pixel centres of the picture."""
@@ -40,28 +40,94 @@ class Frame:
         return np.asarray(((xy >= 0) & (xy <= [self.width - 1, self.height - 1])).all(axis=1))
 
 
-def square(radius: int) -> np.ndarray:
-    """Whole-pixel offsets (n, 2) with |x| and |y| up to ``radius``, row by row."""
-    side = np.arange(-radius, radius + 1, dtype=np.float64)
+@dataclasses.dataclass(frozen=True)
+class Grid:
+    """Positions in rows and columns, inside the picture."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def around(cls, middle: np.ndarray, reach: int, spacing: float, frame: Frame) -> Grid:
+        """Up to ``reach`` rows and columns each way from ``middle`` (2,), ``spacing`` pixels apart."""
+        offsets = np.arange(-reach, reach + 1) * spacing
+        x, y = middle[0] + offsets, middle[1] + offsets
+        return cls(x[(x >= 0) & (x <= frame.width - 1)], y[(y >= 0) & (y <= frame.height - 1)])
+
+    def within(self, middle: np.ndarray, reach: float) -> Grid:
+        """Those rows and columns that are no farther than ``reach`` from ``middle`` (2,)."""
+        return Grid(self.x[np.abs(self.x - middle[0]) <= reach], self.y[np.abs(self.y - middle[1]) <= reach])
+
+    def positions(self) -> np.ndarray:
+        """(rows · columns, 2), row by row."""
+        x, y = np.meshgrid(self.x, self.y)
+        return np.stack([x.ravel(), y.ravel()], axis=1)
+
+    def nearest(self, distances: np.ndarray) -> np.ndarray:
+        """The position (2,) of the least of ``distances`` (rows · columns,), of equal ones the first."""
+        row, column = divmod(int(distances.argmin()), len(self.x))
+        return np.array([self.x[column], self.y[row]])
+
+    def lowest(self, distances: np.ndarray) -> np.ndarray:
+        """The same, moved by less than one spacing to the lowest point of a parabola along each axis."""
+        heights = distances.reshape(len(self.y), len(self.x)).astype(np.float64) ** 2
+        row, column = divmod(int(distances.argmin()), len(self.x))
+        return np.array([_valley(self.x, heights[row], column), _valley(self.y, heights[:, column], row)])
+
+
+def _valley(places: np.ndarray, heights: np.ndarray, lowest: int) -> float:
+    """The minimum of the parabola through ``heights`` at ``lowest`` and its neighbours, evenly spaced."""
+    if 0 < lowest < len(heights) - 1:
+        before, here, after = heights[lowest - 1 : lowest + 2]
+        curvature = before - 2 * here + after
+        if curvature > 0:
+            spacing = places[lowest + 1] - places[lowest]
+            return float(places[lowest] + spacing * (before - after) / (2 * curvature))
+    return float(places[lowest])
+
+
+def square(radius: int, spacing: int = 1) -> np.ndarray:
+    """Whole-pixel offsets (n, 2) with |x| and |y| up to ``radius``, row by row; (0, 0) is always one of them."""
+    reach = radius // spacing
+    side = np.arange(-reach, reach + 1, dtype=np.float64) * spacing
     y, x = np.meshgrid(side, side, indexing="ij")
     return np.stack([x.ravel(), y.ravel()], axis=1)
 
 
-def disc(radius: int) -> np.ndarray:
+def disc(radius: int, spacing: int = 1) -> np.ndarray:
     """Whole-pixel offsets (n, 2) no longer than ``radius``, row by row; (0, 0) is always one of them."""
-    offsets = square(radius)
+    offsets = square(radius, spacing)
     return np.asarray(offsets[(offsets**2).sum(axis=1) <= radius**2])
 
 
-def surroundings(handles: np.ndarray, reach: float, spacing: float, frame: Frame) -> np.ndarray:
-    """Positions (n, 2) in the picture, in squares around all ``handles`` (N, 2) that reach ``reach`` pixels each way.
+def thinning(places: int, most: int) -> int:
+    """The pixels between neighbours, across and down, at which so many ``places`` are about ``most``; 1 for all."""
+    return max(1, int(np.ceil((places / most) ** 0.5)))
 
-    They are no further apart than ``spacing``, and include the squares' edges.
+
+def surroundings(handles: np.ndarray, reach: float, size: tuple[int, int], frame: Frame) -> np.ndarray:
+    """Positions (n, 2) around which everything lies that can be read of a map of ``size`` (h, w), bilinearly, in the
+    squares around all ``handles`` (N, 2) that reach ``reach`` pixels each way.
+
+    There is one for each cell at most, however many handles there are and however far they reach.
     """
-    count = max(2, int(np.ceil(2 * reach / spacing)) + 1)
-    side = np.linspace(-reach, reach, count)
-    y, x = np.meshgrid(side, side, indexing="ij")
-    return frame.clamp((handles[:, None] + np.stack([x.ravel(), y.ravel()], axis=1)).reshape(-1, 2))
+    (height, width), scale = size, np.array([size[1] / frame.width, size[0] / frame.height])
+    low, high = (
+        np.floor(np.clip((frame.clamp(handles + by) + 0.5) * scale - 0.5, 0, [width - 1, height - 1])).astype(int)
+        for by in (-reach, reach)
+    )
+    # Each square adds 1 from its first to its last cell, told by the differences at its four corners.
+    changes = np.zeros((height + 1, width + 1), dtype=int)
+    for columns, rows, change in (
+        (low[:, 0], low[:, 1], 1),
+        (high[:, 0] + 1, high[:, 1] + 1, 1),
+        (low[:, 0], high[:, 1] + 1, -1),
+        (high[:, 0] + 1, low[:, 1], -1),
+    ):
+        np.add.at(changes, (rows, columns), change)
+    rows, columns = np.nonzero(changes.cumsum(axis=0).cumsum(axis=1)[:height, :width])
+    # A little past the middle of a cell, so that it and the next ones are what is read there.
+    return np.stack([columns + 0.75, rows + 0.75], axis=1) / scale - 0.5
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:

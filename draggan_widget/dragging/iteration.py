@@ -123,12 +123,11 @@ def _kept(generator: Generator, state: DragState) -> tuple[int, Kept] | None:
 def _ahead(generator: Generator, state: DragState, middles: np.ndarray) -> dict[int, Tensor]:
     """Block → positions (n, 2): all that tracking from ``middles`` (N, 2), and supervision after it, may read."""
     frame, blocks = frame_of(state.config, state.resolution), blocks_of(generator, state.config)
-    height, width = generator.map_size(max(blocks))
-    spacing = min(frame.height / height, frame.width / width)
     reach = frame.tracking + frame.supervision + MARGIN
-    around = torch.from_numpy(surroundings(middles, reach, spacing, frame))
     keep = _kept(generator, state)
-    ahead = dict.fromkeys(blocks, around)
+    ahead = {
+        block: torch.from_numpy(surroundings(middles, reach, generator.map_size(block), frame)) for block in blocks
+    }
     if keep is not None and len(keep[1].numbers):
         block, positions = keep[0], torch.from_numpy(keep[1].positions)
         ahead[block] = torch.cat([ahead[block], positions]) if block in ahead else positions

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, lengths, square
-from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references, mean_per_disc
+from draggan_widget.dragging.geometry import Frame, lengths, square, thinning
+from draggan_widget.dragging.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,13 +32,15 @@ def place(handles: np.ndarray, frame: Frame) -> np.ndarray:
 def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
     """Σ_i mean over q of |F(q + d_i) - sg(F(q))|, d_i of unit length; None if no handle has more than 1 px to go.
 
-    ``q + d_i`` may stand outside the picture, where pixels read zero.
+    ``q + d_i`` may stand outside the picture, where pixels read zero. Of very many pixels some are left out, as in
+    ``paper.pulled_apart``.
     """
     discs, ahead = [], []
+    spacing = thinning(len(handles) * len(square(frame.supervision)), MOST_PULLED)
     for handle, to_go in zip(handles, targets - handles, strict=True):
         distance = np.hypot(*to_go)
         if distance > 1:
-            discs.append(_disc(handle, frame))
+            discs.append(_disc(handle, frame, spacing))
             ahead.append(discs[-1] + to_go / distance)
     if not discs:
         return None
@@ -56,10 +58,7 @@ def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame
 
     Of equally near ones the first, counting row by row.
     """
-    windows = [handle + square(frame.tracking) for handle in handles]
-    windows = [window[frame.contains(window)] for window in windows]
-    distances = distances_to_references(read, windows, references, order=2)
-    return np.stack([window[near.argmin()] for window, near in zip(windows, distances, strict=True)])
+    return nearest_places(read, handles, frame.tracking, references, frame, order=2)
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
@@ -95,9 +94,9 @@ def tolerance(_points: int, frame: Frame) -> float:
     return max(2.0, 2 / 512 * frame.height)
 
 
-def _disc(handle: np.ndarray, frame: Frame) -> np.ndarray:
+def _disc(handle: np.ndarray, frame: Frame, spacing: int) -> np.ndarray:
     """Pixels (n, 2) nearer than r1 to the handle when pixel j of n stands at j·n/(n - 1), up to 1 px too far on."""
-    pixels = np.round(handle) + square(frame.supervision + 1)
+    pixels = np.round(handle) + square(frame.supervision + 1, spacing)
     pixels = pixels[frame.contains(pixels)]
     size = np.array([frame.width, frame.height])
     return np.asarray(pixels[lengths(pixels * size / (size - 1) - handle) < frame.supervision])

@@ -8,8 +8,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, disc, square
-from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references, mean_per_disc
+from draggan_widget.dragging.geometry import Frame, disc, thinning
+from draggan_widget.dragging.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,11 +33,7 @@ def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: F
 
 def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
     """Equation 2: the nearest features in L1 among whole-pixel steps with |x| and |y| < r2 from each handle."""
-    offsets = square(max(1, frame.tracking - 1))
-    windows = [handle + offsets for handle in handles]
-    windows = [window[frame.contains(window)] for window in windows]
-    distances = distances_to_references(read, windows, references, order=1)
-    return np.stack([window[near.argmin()] for window, near in zip(windows, distances, strict=True)])
+    return nearest_places(read, handles, max(1, frame.tracking - 1), references, frame, order=1)
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
@@ -65,9 +61,11 @@ def pulled_apart(read: Reader, handles: np.ndarray, steps: np.ndarray, frame: Fr
     """Σ_i mean over the disc ``≤ r1`` around handle i of |F(q + step_i) - sg(F(q))|.
 
     Pixels of a disc that are outside the picture have no content to pull and do not count; ``q + step_i`` outside
-    reads the border.
+    reads the border. Of more pixels than ``MOST_PULLED`` in all discs every second is read, across and down, or every
+    third, and so on.
     """
     offsets = disc(frame.supervision)
+    offsets = disc(frame.supervision, thinning(len(handles) * len(offsets), MOST_PULLED))
     discs = [handle + offsets for handle in handles]
     discs = [pixels[frame.contains(pixels)] for pixels in discs]
     counts = [len(pixels) for pixels in discs]

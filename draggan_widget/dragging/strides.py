@@ -23,7 +23,7 @@ from draggan_widget.dragging.adam import BETA1, BETA2, EPSILON, Moments
 from draggan_widget.dragging.geometry import disc, square
 from draggan_widget.dragging.iteration import follow, step, terminate
 from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of
-from draggan_widget.dragging.sampling import DivergedError
+from draggan_widget.dragging.sampling import DivergedError, unthinned
 from draggan_widget.generators.base import sample_map
 from draggan_widget.generators.graphs import captured
 
@@ -41,11 +41,13 @@ def stride(generator: Generator, state: DragState, at_most: int | None = None) -
     """The next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
 
     None is as many as are worth it on the device.
-    On a processor, and for other methods than the default, that is one step: there, nothing is gained by more.
+    On a processor, and for other methods than the default, that is one step: there, nothing is gained by more. So it is
+    where there are so many points or such wide radii that not every pixel is looked at.
 
     :raises ValueError: without points. :raises DivergedError: if the very next step is not finite.
     """
     worth_it = state.latent.device.type != "cpu" and state.config.method == "default" and bool(state.points)
+    worth_it = worth_it and unthinned(len(state.points), frame_of(state.config, state.resolution))
     if at_most == 1 or not worth_it or any(point.reference is None for point in state.points):
         return [step(generator, state)]
     return walk(generator, state, at_most or AT_ONCE)

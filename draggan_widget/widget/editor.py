@@ -453,6 +453,11 @@ class DragGAN(EditTraits):
         if self._session.beside(lambda: self._observer.look(snapshot.model.generator, snapshot.seen)):
             self._observed_at = 0.0
             self._stream.retell()
+            if snapshot.settled:  # in a run the next step leads here again
+                self._session.show(weakly(self._look_again))
+
+    def _look_again(self) -> None:
+        self._look_closer(self._session.latest)
 
     def _entry_of(self, model: Model) -> str | None:
         return None if self._shelf is None else self._shelf.entry(model)

@@ -41,8 +41,10 @@ class Mirrored(traitlets.Any):
     :param check: makes the value of the trait out of an assigned one, or raises ``ValueError`` or ``TypeError``.
     """
 
+    allow_none = False  # it is for the check to say whether None is taken
+
     def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
-        super().__init__(default, help=help)  # it is for the check to say whether None is taken
+        super().__init__(default, help=help)
         self._check = check
         self.tag(sync=True)
 
