@@ -39,7 +39,7 @@ def state_dict(changes: dict, *, layers: int = 2) -> dict:
 
 def shared_entries(number: int, length: int, *, misaligned: bool) -> bytes:
     """A torch file whose directory has ``number`` storages, all of them the same bytes of the archive."""
-    tensors = [tensor(storage_id(str(key), length // 4), (length // 4,)) for key in range(number)]
+    tensors = [tensor(storage_id(str(key), length // 4), (1,)) for key in range(number)]
     written = [b"archive/data.pkl", b"archive/data/0" + b"0" * misaligned]
     contents = [dump(tensors, 2), bytes(length)]
     local, places = b"", []
