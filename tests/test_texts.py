@@ -44,7 +44,7 @@ def test_a_list_of_a_thousand_times_a_long_text_costs_nothing_to_show():
 
 
 def test_json_of_somebody_else_is_read_as_it_is():
-    value = {"a": [1, 2.5, None, True, "\\\"[{]}", {"b": {}}], 'quoted "': -3, "é\ud800": ""}
+    value = {"a": [1, 2.5, None, True, '\\"[{]}', {"b": {}}], 'quoted "': -3, "é\ud800": ""}
     assert read_json(json.dumps(value)) == value
     assert read_json(json.dumps(value).encode()) == value
     assert read_json("[" * 32 + "]" * 32) is not None

@@ -132,9 +132,7 @@ def write_greedy_files(folder: Path) -> None:
          for key in range(500)], {"0": (4 << 20, bytes(4 << 20))},
     )  # fmt: skip
     (folder / "500 parts of one storage").write_bytes(legacy)
-    ranges = {
-        str(key): {"dtype": "BOOL", "shape": [4 << 20], "data_offsets": [0, 4 << 20]} for key in range(400)
-    }
+    ranges = {str(key): {"dtype": "BOOL", "shape": [4 << 20], "data_offsets": [0, 4 << 20]} for key in range(400)}
     (folder / "400 tensors on one").write_bytes(raw_header(json.dumps(ranges).encode()) + bytes(4 << 20))
     for name, start in {
         "an endless line": b"(lp0\nS'",
@@ -146,18 +144,22 @@ def write_greedy_files(folder: Path) -> None:
         (folder / name).write_bytes(start)
         with (folder / name).open("r+b") as file:
             file.truncate(SPARSE)
-    (folder / "a header of 32 MB").write_bytes(raw_header(b'{"a":[' + b"[]," * ((32 << 20) // 3 - 10) + b"[]]}" + b" " * 9))
+    with (folder / "a directory of 8 GB").open("wb") as file:
+        file.write(zipped({"a": b""})[:30])
+        file.seek(SPARSE)
+        wide = struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, SPARSE - 100, 50)
+        file.write(b"PK\x06\x06" + wide + b"PK\x06\x07" + struct.pack("<IQI", 0, SPARSE, 1))
+        file.write(b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, 0, 0, 0))
+    (folder / "a header of 32 MB").write_bytes(
+        raw_header(b'{"a":[' + b"[]," * ((32 << 20) // 3 - 10) + b"[]]}" + b" " * 9)
+    )
     (folder / "a header of 4 MB").write_bytes(raw_header(b'{"a":[' + b"[]," * ((4 << 20) // 3 - 10) + b"[]]}"))
     (folder / "a deep header").write_bytes(raw_header(b'{"a":' + b"[" * 90_000 + b"]" * 90_000 + b"}"))
     settings = {"resolution": 8, "architecture": ["long" * 250_000] * 90_000}
     names = [("4x4/Conv/mod_weight", array(bytes(4), (1,)))]
     (folder / "a setting of texts").write_bytes(tensorflow(names, settings))
-    (folder / "a variable named by laughter").write_bytes(
-        tensorflow([(laughs(), 1), *names], {"resolution": 8})
-    )
-    (folder / "modules of endless names").write_bytes(
-        dump({"G_ema": tower("n" * 980, 11, 15_000)})
-    )
+    (folder / "a variable named by laughter").write_bytes(tensorflow([(laughs(), 1), *names], {"resolution": 8}))
+    (folder / "modules of endless names").write_bytes(dump({"G_ema": tower("n" * 980, 11, 15_000)}))
     grown = {
         "z_dim": 4, "c_dim": 0, "w_dim": 4, "img_resolution": 2048, "img_channels": 3, "num_layers": 2,
         "num_critical": 1, "first_cutoff": 1.0, "first_stopband": 1.5, "filter_size": 64, "lrelu_upsampling": 8,
@@ -169,7 +171,8 @@ def write_greedy_files(folder: Path) -> None:
     save_generator(folder / "maps of a gigabyte and more", wide, half=True)
     own_file(folder / "a name of 3 MB", {"format": 1, "family": "n" * 3_000_000, "config": {}})
     own_file(
-        folder / "an argument of 3 MB", {"format": 1, "family": "stylegan2", "config": {"channels": {}, "n" * 3_000_000: 1}}
+        folder / "an argument of 3 MB",
+        {"format": 1, "family": "stylegan2", "config": {"channels": {}, "n" * 3_000_000: 1}},
     )
     torch.save({"g_ema": {"input.input" + "\x1b[31m" * 4_000_000: torch.zeros(1)}}, folder / "a tensor's name of 20 MB")
     escapes = with_filters(state_dict({}))

@@ -59,8 +59,10 @@ def test_a_file_that_asks_for_much_memory_or_time_is_a_checkpoint_error(loaded):
         ("400 entries on one", "has bytes that are used over and over"),
         ("400 misaligned entries on one", "has bytes that are used over and over"),
         ("400 tensors on one", "has bytes that are used over and over"),
+        ("an endless line", "taken for an old pickle, it has bytes that are used over and over, or long"),
         ("a string of 2 GB", "long stretches that were never written"),
         ("bytes of 7 GB", "long stretches that were never written"),
+        ("a directory of 8 GB", "long stretches that were never written"),
         ("a header of 32 MB", "with a header of 33,5"),
         ("a header of 4 MB", "JSON of more than 200,000 values"),
         ("a deep header", "nested more than 32 deep"),
@@ -88,4 +90,6 @@ def changed(tmp_path_factory) -> dict:
 
 def test_a_file_that_is_cut_short_or_copied_over_while_it_is_read_is_an_error_and_the_process_lives(changed):
     assert len(changed) == 12
-    assert {name: says for name, says in changed.items() if "was changed while it was read; wait until" not in says} == {}
+    assert {
+        name: says for name, says in changed.items() if "was changed while it was read; wait until" not in says
+    } == {}
