@@ -89,7 +89,9 @@ class _Program:
         self._imports.add("load_generator")
         device = next(self._generator.parameters()).device
         where = "" if device.type == best_device().type else f", device={str(device)!r}"
-        return [f"generator = load_generator({json.dumps(source, ensure_ascii=False)}{where})"]
+        # In what is no text to show (a lone surrogate of an odd file name, say) everything odd is an escape.
+        literal = json.dumps(source, ensure_ascii=False) if source.isprintable() else repr(source)
+        return [f"generator = load_generator({literal}{where})"]
 
     def _first_latent(self) -> list[str]:
         moment = self._moment

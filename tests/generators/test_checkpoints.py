@@ -3,6 +3,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ import safetensors.torch
 import torch
 from random_stylegan2 import small_stylegan2
 
+from draggan_widget import cli
 from draggan_widget.config import DragConfig
 from draggan_widget.generators import CheckpointError, builtin_names, load_generator, save_generator
-from draggan_widget.generators.checkpoints import best_device
+from draggan_widget.generators.checkpoints import best_device, read_checkpoint
 
 
 def test_a_saved_generator_comes_back_the_same_with_its_drag_settings(tmp_path):
@@ -60,7 +63,7 @@ def test_a_broken_save_leaves_the_old_file_and_no_partial_one(tmp_path, generato
     assert os.listdir(tmp_path) == ["g.safetensors"]
 
 
-def rewrite(path, **changes):
+def rewrite(path, /, **changes):
     """The file with fields of its description changed."""
     with safetensors.safe_open(path, framework="pt") as file:
         description = json.loads(file.metadata()["draggan_widget"])
@@ -141,3 +144,94 @@ def test_without_a_device_the_best_one_is_taken_and_a_named_one_stays(monkeypatc
     assert {weight.device.type for weight in load_generator("faces").parameters()} == {"meta"}
     named = load_generator("faces", device="cpu")
     assert {(weight.device.type, weight.dtype) for weight in named.parameters()} == {("cpu", torch.float32)}
+
+
+@pytest.mark.parametrize("command", ["load_generator", "inspect", "convert"])
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("~nobody-of-that-name/model.pkl", "it is no path that a file can have"),
+        ("m" * 5000, "it is no path that a file can have (File name too long)"),
+        ("folders/" * 700, "it is no path that a file can have (File name too long)"),
+        ("nul\0.pkl", "neither a file nor a built-in name"),
+        ("surrogate\udc80.pkl", "no generator 'surrogate\\udc80.pkl'"),
+        ("\x1b[31m.pkl", "no generator '\\x1b[31m.pkl'"),
+        (".", "is a folder; give a checkpoint file in it"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_a_path_that_cannot_be_a_checkpoint_is_named_in_a_line(path, says, command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    if command == "load_generator":
+        with pytest.raises(FileNotFoundError) as caught:
+            load_generator(path)
+        told = str(caught.value)
+    else:
+        assert cli.main([command, path, *(["out.safetensors"] if command == "convert" else [])]) == 1
+        told = capsys.readouterr().err.removesuffix("\n")
+    assert says in told
+    assert told.isprintable()
+    assert len(told) < 600
+
+
+def test_what_is_no_regular_file_is_a_checkpoint_error(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("there are no named pipes here")
+    os.mkfifo(tmp_path / "pipe.pkl")
+    with pytest.raises(CheckpointError, match="pipe.pkl is no regular file"):
+        load_generator(tmp_path / "pipe.pkl")
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("~nobody-of-that-name/a.safetensors", "is no path that a file can have"),
+        ("m" * 5000 + ".safetensors", "is no path that a file can have (File name too long)"),
+        ("folder.safetensors", "is a folder; give the name of a file"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_convert_says_in_a_line_that_a_path_cannot_be_written(out, says, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.safetensors").mkdir()
+    assert cli.main(["convert", "--force", "faces", out]) == 1
+    told = capsys.readouterr().err
+    assert says in told
+    assert len(told) < 500
+
+
+FULL = """
+import resource, sys
+from draggan_widget import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(cli.main(["convert", "--force", "faces", sys.argv[1]]))
+"""
+
+
+def test_a_disk_that_is_full_in_convert_is_said_in_a_line_and_the_old_file_stays(tmp_path):
+    pytest.importorskip("resource")
+    (tmp_path / "out.safetensors").write_bytes(b"the old file")
+    out = str(tmp_path / "out.safetensors")
+    done = subprocess.run([sys.executable, "-c", FULL, out], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert done.stderr.removesuffix("\n").endswith("cannot be written (File too large): make room, or give another OUT")
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == ["out.safetensors"]
+    assert (tmp_path / "out.safetensors").read_bytes() == b"the old file"
+
+
+def test_notes_of_a_file_are_shown_shortened_and_escaped_and_can_be_converted(tmp_path, generator, capsys):
+    path, out = tmp_path / "g.safetensors", tmp_path / "out.safetensors"
+    save_generator(path, generator, licence="free")
+    strange = {"\x1b]0;owned\x07": "\x1b[2J", "n" * 100_000: "v" * 100_000, "path": "x", "half": "x", "generator": "x"}
+    rewrite(path, **strange, lone="\udc80", number=3, many=[["x"]])
+    assert cli.main(["inspect", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "\x1b" not in told
+    assert "\\x1b]0;owned\\x07" in told
+    assert len(told) < 8000
+    assert cli.main(["convert", str(path), str(out)]) == 0
+    notes = read_checkpoint(out).notes
+    assert notes == read_checkpoint(path).notes
+    assert (notes["licence"], notes["lone"], notes["number"]) == ("free", "\\udc80", "3")
+    assert not {"path", "half", "generator"} & notes.keys()

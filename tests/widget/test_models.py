@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
+import sys
 import threading
 import time
 import weakref
@@ -19,6 +21,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import Model
 from draggan_widget.generators import save_generator
+from draggan_widget.widget import protocol
 from draggan_widget.widget.shelf import Shelf
 
 NEVER = DragConfig(learning_rate=0.05, tolerance=0.0, stall_steps=None, max_steps=None)
@@ -386,3 +389,51 @@ def until(condition, timeout=10.0):
     while not condition():
         assert time.monotonic() < end, "it did not come"
         time.sleep(0.01)
+
+
+NAMED = "half\udc80 \x1b[31m.safetensors"
+"""A name that no message can carry as it is, and that a terminal would obey."""
+
+
+def sendable(editor):
+    """The whole state of an editor, as a host packs it to send it."""
+    state = json.dumps({**editor.get_state(), "layout": None}, default=str, ensure_ascii=False).encode()
+    return state + json.dumps(protocol.state_message(editor._session.latest), ensure_ascii=False).encode()
+
+
+@pytest.mark.skipif(os.name == "nt" or sys.platform == "darwin", reason="such names cannot be given there")
+def test_a_model_of_any_file_name_can_be_shown_saved_and_written_as_code(make, folder, tmp_path):
+    path = tmp_path / NAMED
+    path.write_bytes((folder / "cats.safetensors").read_bytes())
+    editor = make(str(path), models=tmp_path)
+    assert editor.model == "half\\udc80 \\x1b[31m.safetensors"
+    assert b"\x1b" not in sendable(editor)
+    scope = {}
+    exec(editor.code(), scope)
+    np.testing.assert_allclose(np.asarray(scope["ws"]), editor.latent, rtol=0, atol=1e-5)
+    with pytest.raises(ValueError):  # noqa: PT011 - a listed name could be told to the page; this one is not listed
+        Shelf(tmp_path).find(NAMED)
+    assert Shelf(tmp_path).entry(editor._session.latest.model) is None
+
+
+@pytest.mark.parametrize("letter", ["n", "\x1b", "\udc80"])
+def test_a_name_of_megabytes_in_a_file_that_cannot_be_loaded_is_no_burden_to_views(make, tmp_path, letter):
+    editor = make()
+    before = len(sendable(editor))
+    description = {"format": 1, "family": letter * 600_000, "config": {}}
+    header = {"__metadata__": {"draggan_widget": json.dumps(description)}}
+    text = json.dumps(header).encode()
+    (tmp_path / "named.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+    with pytest.raises(CheckpointError) as caught:
+        editor.load_model(str(tmp_path / "named.safetensors"))
+    assert str(caught.value).isprintable()
+    assert "was not loaded" in editor._session.latest.trouble
+    assert len(sendable(editor)) < before + 4000
+
+
+def test_names_of_classes_are_shortened_and_escaped_before_they_are_sent(make):
+    generator = small_stylegan2(32, seed=2, c_dim=3)
+    generator.class_names = ["n" * 20_000_000, "\x1b[2J\udc80", "cat"]
+    names = Model(generator).class_names
+    assert names == ["n" * 79 + "…", "\\x1b[2J\\udc80", "cat"]
+    assert len(json.dumps(protocol.classes_message(names), ensure_ascii=False).encode()) < 300

@@ -115,6 +115,7 @@ class Archive:
         if count > MOST_ENTRIES or start + size > len(self._data):
             raise Unreadable("is an archive with a damaged directory; get it again")
         self._budget.spend_steps(count)
+        self._budget.spend_copying(size)
         directory = bytes(self._data[start : start + size])
         entries = []
         at = 0

@@ -19,7 +19,7 @@ from draggan_widget.generators.reading.values import Unreadable
 
 WINDOW = 1 << 16
 """Bytes that are read at a time; pieces up to that size are views of it, and cannot be written to."""
-LARGE = 1 << 20
+LARGE = 1 << 18
 """Bytes of a piece that gets memory from the system, and does not wait among other things to be given back."""
 MOST_PIECES = 1000
 """Filled parts of a sparse file that are counted; what follows counts as filled."""

@@ -80,7 +80,8 @@ def _read(data: Data, budget: Budget, progress: Progress | None) -> Any:
         if head[0] == PROTOCOL:
             raise
         # Old pickles begin with letters, as texts and pictures do.
-        raise Unreadable(name_stranger(head, len(data)) or _unknown(head)) from error
+        told = f"{_unknown(head)}; taken for an old pickle, it {error}"
+        raise Unreadable(name_stranger(head, len(data)) or told) from error
 
 
 def _unknown(head: bytes) -> str:
