@@ -80,7 +80,9 @@ class Beginnings(Timeline):
 
         def set_latent() -> None:
             drag = self._init(ws, [], None)
-            self._replace_edit(Moment(drag, None, None, self._now.truncation, (("config", self._config),)), "new latent")
+            self._replace_edit(
+                Moment(drag, None, None, self._now.truncation, (("config", self._config),)), "new latent"
+            )
 
         return self._command(set_latent)
 

@@ -23,7 +23,6 @@ from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.beginnings import Beginnings
 from draggan_widget.editing.settings import NAMES, with_settings
 
-
 READY = "Ready. Press Start and the picture follows."
 
 

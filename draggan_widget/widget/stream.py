@@ -212,8 +212,8 @@ class FrameStream:
             return told is snapshot
         known, now = ([(point.id, point.handle) for point in each.moment.drag.points] for each in (told, snapshot))
         words = ("status", "message", "can_undo", "can_redo", "undo", "redo", "edit")
-        words += ("model", "loading", "trouble", "look", "speed")
-        return known == now and all(getattr(told, word) == getattr(snapshot, word) for word in words)
+        more = ("model", "loading", "trouble", "look", "speed")
+        return known == now and all(getattr(told, word) == getattr(snapshot, word) for word in (*words, *more))
 
 
 def _same_picture(one: Snapshot, other: Snapshot) -> bool:

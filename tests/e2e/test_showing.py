@@ -1,4 +1,4 @@
-"""What is laid over the picture, in JupyterLab: points and mask, shown, hidden, saved and loaded; undo in words; panning."""
+"""In JupyterLab: points and mask shown, hidden, saved and loaded; undo in words; the pan tool; pens."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def test_a_mask_is_a_light_tint_outside_its_tools_in_a_run_and_after_it(notebook
 def test_points_are_hidden_from_eye_and_pointer_and_shown_again_by_the_next_pull(notebook, editor):
     editor.click("Hold")
     editor.pull((20, 20), (30, 20))
-    inked = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(each => each > 0)"
+    inked = (
+        "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(each => each > 0)"
+    )
     overlay = editor.root.locator("canvas[data-layer=overlay]")
     editor.page.wait_for_function(inked, arg=overlay.element_handle())
     editor.page.keyboard.press("v")
