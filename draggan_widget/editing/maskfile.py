@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from draggan_widget.files import written_whole
 
@@ -22,17 +22,13 @@ def read_mask(path: str | os.PathLike[str], resolution: tuple[int, int]) -> np.n
     """
     path = Path(path).expanduser()
     height, width = resolution
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file)
-            if abs(picture.width * height / (picture.height * width) - 1) > SHAPES_DIFFER:
-                raise ValueError(
-                    f"{path} is {picture.width}×{picture.height} and the picture {width}×{height}, another shape: "
-                    "crop the mask to the same"
-                )
-            grey = _brightness(picture).resize((width, height), Image.Resampling.BILINEAR)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is no picture that a mask can be read from: {error}") from None
+    grey = _grey(path)
+    if abs(grey.width * height / (grey.height * width) - 1) > SHAPES_DIFFER:
+        raise ValueError(
+            f"{path} is {grey.width}×{grey.height} and the picture {width}×{height}, another shape: "
+            "crop the mask to the same"
+        )
+    grey = grey.resize((width, height), Image.Resampling.BILINEAR)
     mask = np.asarray(grey, np.float32) / 255
     if not (mask > 0.5).any():
         raise ValueError(f"{path} is white nowhere, so nothing could move; paint white what may move")
@@ -48,6 +44,16 @@ def save_mask(path: str | os.PathLike[str], mask: np.ndarray | None) -> None:
         raise ValueError(f"{path} ends in {path.suffix!r}; a mask is written as .png")
     with written_whole(path) as partial:
         Image.fromarray(np.round(np.asarray(mask) * 255).astype(np.uint8), "L").save(partial, "PNG")
+
+
+def _grey(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as picture:
+            return _brightness(ImageOps.exif_transpose(picture))
+    except (FileNotFoundError, IsADirectoryError, PermissionError):
+        raise
+    except Exception as error:  # decoders raise whatever they like for a file that is broken
+        raise ValueError(f"{path} is no picture that a mask can be read from: {error}") from error
 
 
 def _brightness(picture: Image.Image) -> Image.Image:

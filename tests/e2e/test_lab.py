@@ -11,6 +11,7 @@ import re
 import pytest
 from host import BUSY, SHOW
 from PIL import Image
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,4 @@
-"""What is laid over the picture, in JupyterLab: points and mask, shown, hidden, saved and loaded; undo in words; panning."""
+"""In JupyterLab: points and mask shown, hidden, saved and loaded; undo in words; the pan tool; pens."""
 
 from __future__ import annotations
 

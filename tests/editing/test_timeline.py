@@ -141,3 +141,92 @@ def test_editing_in_w_moves_all_rows_alike(session):
     change = latent(session) - before
     assert change.abs().max() > 0
     torch.testing.assert_close(change, change[:, :1].expand_as(change))
+
+
+def test_undo_and_redo_say_what_they_would_take_back_and_do_again(session):
+    names = lambda: (session.newest().undo, session.newest().redo)  # noqa: E731
+    assert names() == ("one step", "")
+    session.put_point(1, target=(30, 20))
+    assert names() == ("move of target 1", "")
+    session.put_point(2, handle=(5, 5), target=(9, 9), pulling=True)
+    session.put_point(2, target=(12, 9), pulling=True)
+    session.put_point(2)
+    assert names() == ("pull of point 2", "")
+    session.undo()
+    assert names() == ("move of target 1", "pull of point 2")
+    assert session.newest().message == "Undone: pull of point 2."
+    session.redo()
+    assert names() == ("pull of point 2", "")
+    assert session.newest().message == "Redone: pull of point 2."
+    session.remove_points([1, 2])
+    session.set_mask(np.ones((32, 48)))
+    session.set_mask(None)
+    session.branch(3)
+    session.new_image(seed=9, truncation=0.7)
+    session.reset()
+    session.newest()
+    said = []
+    while session.newest().can_undo:
+        said.append(session.newest().undo)
+        session.undo()
+    assert said[:6] == [
+        *("reset", "new image (seed 9)", "going back to step 3", "clearing of the mask", "mask", "removal of 2 points"),
+    ]
+    again = []
+    while session.newest().can_redo:
+        again.append(session.newest().redo)
+        session.redo()
+    assert again == said[::-1]
+
+
+def test_what_was_undone_is_no_longer_said_when_something_else_is_done(session):
+    session.undo()
+    session.put_point(1, target=(30, 20))
+    assert session.newest().message == "Ready. Press Start and the picture follows."
+    session.undo()
+    session.set_mask(np.ones((32, 48)))
+    assert session.newest().message == ""
+
+
+def test_the_edit_has_another_number_whenever_its_steps_are_other_pictures_and_else_the_same(session):
+    def number():
+        return session.newest().edit
+
+    first = number()
+    session.step_once()
+    session.put_point(1, target=(30, 20))
+    session.set_mask(np.ones((32, 48)))
+    session.look(2)
+    assert number() == first
+    session.look(None)
+    seen = [first]
+    for change in (
+        lambda: session.undo(),
+        lambda: session.redo(),
+        lambda: session.branch(2),
+        lambda: session.new_image(seed=9, truncation=0.7),
+        lambda: session.retruncate(0.5),
+        lambda: session.undo(),
+        lambda: session.set_latent(latent(session) + 0.1),
+        lambda: session.reset(),
+    ):
+        change()
+        assert number() not in seen
+        seen.append(number())
+
+
+def test_reset_keeps_points_or_takes_them_away_and_undo_brings_all_back(session):
+    session.set_mask(np.ones((32, 48)))
+    session.reset(keep_points=True)
+    assert (session.now().drag.ids, session.now().drag.step) == ((1,), 0)
+    session.undo()
+    session.reset(keep_points=False)
+    now = session.now()
+    assert (now.drag.ids, now.drag.step, now.mask is None) == ((), 0, False)
+    session.put_point(1, handle=(20, 15), target=(40, 20), pulling=True)
+    session.start()
+    assert session.newest().status == "running"
+    session.stop()
+    session.undo()
+    session.undo()
+    assert (session.now().drag.ids, session.now().drag.step) == ((1,), 6)

@@ -99,6 +99,38 @@ def test_the_picture_that_the_edit_began_with_is_sent_exactly(editor, page):
     first.close()
 
 
+def test_every_answer_says_of_which_edit_it_is(editor, page):
+    state = page.wait_for_state(step=5)
+    page.say("undo")
+    undone = page.wait_for_state(undo="one step", redo="one step")
+    assert undone["edit"] != state["edit"]
+    editor._session.new_image(seed=4, truncation=0.7)
+    page.say("undo")
+    again = page.wait_for_state(redo="new image (seed 4)")
+    for question, fields in (("course", {"since": -1}), ("thumbnails", {"steps": [0, 2]}), ("before", {})):
+        page.say(question, **fields)
+        page.wait_for(lambda p, kind=question: p.of(kind))
+        assert page.of(question)[-1]["edit"] == again["edit"]
+
+
+def test_all_settings_go_back_to_the_models_own_at_once(editor, page):
+    editor.learning_rate, editor.speed = 0.5, 20
+    page.wait_for(lambda p: p.of("state")[-1]["settings"]["speed"] == 20)
+    page.say("reset_settings")
+    page.wait_for(lambda p: p.of("state")[-1]["settings"] == p.of("state")[-1]["defaults"])
+    editor.learning_rate = 0.5
+    editor.reset_settings()
+    own = editor.generator.drag_config
+    assert (editor.config.learning_rate, editor.config.tolerance) == (own.learning_rate, ENDLESS.tolerance)
+
+
+def test_reset_in_the_page_takes_the_points_away(editor, page):
+    page.say("reset")
+    assert page.wait_for_state(step=0, redo="")["points"] == []
+    editor.undo()
+    assert len(page.wait_for_state(step=5)["points"]) == 1
+
+
 @pytest.mark.parametrize("kind", ["png", "gif", "latent", "drag", "code"])
 def test_the_page_gets_the_files_that_it_asks_for(page, kind):
     page.say("export", kind=kind, handles=True)

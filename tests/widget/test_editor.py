@@ -138,6 +138,38 @@ def test_undo_redo_reset_and_a_latent_of_ones_own(make):
             editor.latent = bad
 
 
+def test_a_mask_is_saved_and_loaded_again_and_a_bad_file_changes_nothing(make, tmp_path):
+    editor = make()
+    mask = np.zeros((64, 64), np.float32)
+    mask[10:20, 30:50] = 1
+    editor.mask = mask
+    editor.save_mask(tmp_path / "mask.png")
+    editor.mask = None
+    with pytest.raises(ValueError, match="there is no mask to save"):
+        editor.save_mask(tmp_path / "other.png")
+    editor.load_mask(tmp_path / "mask.png")
+    np.testing.assert_array_equal(editor.mask, mask)
+    Image.new("L", (64, 64)).save(tmp_path / "black.png")
+    with pytest.raises(ValueError, match="white nowhere"):
+        editor.load_mask(tmp_path / "black.png")
+    np.testing.assert_array_equal(editor.mask, mask)
+    editor.undo()
+    assert editor._session.now().mask is None
+
+
+def test_reset_begins_afresh_and_keeps_points_only_where_that_is_asked_for(make):
+    editor = make()
+    start = editor.latent
+    editor.points = [POINT]
+    editor.step_once()
+    editor.reset(keep_points=True)
+    assert editor._session.now().drag.ids == (1,)
+    editor.step_once()
+    editor.reset()
+    assert editor._session.now().drag.ids == ()
+    np.testing.assert_array_equal(editor.latent, start)
+
+
 def test_settings_change_in_mid_run_and_must_be_a_config(make):
     editor = make(config=NEVER)
     editor.points = [POINT]
