@@ -58,7 +58,7 @@ def warning_of(
     :param records: of one edit, in order. :param config: whose ``stall_steps``, ``tracking_radius`` and ``tolerance``
         count. :param status: of the session; for those that speak for themselves there is no warning.
     :param masked: whether there is a mask, which might be larger. :param own: the generator's own config, by which its
-        learning rate is high or low; None if that is not known. :param num_ws: rows of its latent; None if that is not known.
+        learning rate is high or low; None if that is not known. :param num_ws: rows of its latent, likewise.
     """
     if status in QUIET or len(records) < 2:
         return ""
