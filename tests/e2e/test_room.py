@@ -63,6 +63,10 @@ def test_nothing_lies_over_anything_else_at_any_width(editor, room):
             room(width)
             editor.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert editor.root.evaluate(CONTROLS) == [], width
+            assert boxes(editor, '[aria-label="Truncation"]')[0]["width"] >= 39
+            if width == 534:  # where seed and truncation have always stood in one line
+                seed, end = boxes(editor, ".dg-seed", ".dg-end")
+                assert end["y"] < seed["y"] + seed["height"]
 
 
 def test_on_a_small_screen_the_controls_stand_beside_the_picture_and_all_is_in_view(editor, room):
