@@ -61,7 +61,7 @@ def warning_of(
         count. :param status: of the session; for those that speak for themselves there is no warning.
     :param resolution: (H, W) of the picture, on which the tolerance depends where the config leaves it to the method.
     :param masked: whether there is a mask, which might be larger. :param own: the generator's own config, by which its
-        learning rate is high or low; None if that is not known. :param num_ws: rows of its latent; None likewise.
+        learning rate is high or low; None if that is not known. :param num_ws: rows of its latent, likewise.
     """
     if status in QUIET or len(records) < 2:
         return ""

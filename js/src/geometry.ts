@@ -99,8 +99,10 @@ const GAP = 20;
 const SIDE = { least: 320, most: 512 } as const;
 /** How much height the controls above and below the picture take: in few lines where there is width, in more if not. */
 const CONTROLS = { broad: 283, narrow: 350, from: 440 + RIM } as const;
-/** The picture is no lower than this: in a room that is lower still, a person scrolls. */
+/** A picture is no lower than this for the height of the room: in one that is lower still, a person scrolls. */
 const LEAST = 320;
+/** The longer side of a picture beside which controls may stand, at least. */
+const WORTH = 280;
 
 /**
  * How the widget makes the best of its room: everything is in view at once, and the picture as big as it can be then,
@@ -113,12 +115,12 @@ export function arrange(picture: Extent, room: Extent, full = false): Layout {
   const longest = Math.max(picture.width, picture.height);
   const usual = full ? Number.POSITIVE_INFINITY : clamp(longest, 512, 720) / longest;
   const within = (width: number, height: number) =>
-    Math.max(0, Math.min(usual, width / picture.width, Math.max(LEAST, height) / picture.height));
+    Math.max(0, Math.min(usual, width / picture.width, height / picture.height));
   const controls = room.width < CONTROLS.from ? CONTROLS.narrow : CONTROLS.broad;
-  const below = within(Math.max(room.width - RIM, 1), room.height - controls);
-  const beside = within(room.width - RIM - GAP - SIDE.least, room.height - RIM - 4);
-  const wide = beside >= below;
-  const factor = wide ? beside : below;
+  const below = (least: number) => within(room.width - RIM, Math.max(least, room.height - controls));
+  const beside = within(room.width - RIM - GAP - SIDE.least, Math.max(LEAST, room.height - RIM - 4));
+  const wide = beside >= below(0) && beside * longest >= WORTH;
+  const factor = wide ? beside : below(LEAST);
   const [width, height] = [Math.round(picture.width * factor), Math.round(picture.height * factor)];
   return { wide, width, height, side: clamp(room.width - RIM - GAP - width, SIDE.least, SIDE.most) };
 }

@@ -13,6 +13,8 @@ const ANSWER = 450;
 /** So long nothing came, while somebody waited, when that is said; longer where longer gaps were seen in this run. */
 const LATE = 1200;
 const LATEST = 4000;
+/** The same after a press at rest, where nothing has shown how quick this kernel is. */
+const PRESSED = 2000;
 /** So long a kernel that was said to be gone is waited for. */
 const GONE = 1000;
 /** Of a silence so much counts that was before the first question: at rest one hears nothing, and nothing is wrong. */
@@ -71,7 +73,7 @@ export class Silence {
   /** Whether it is to be said that no answer comes. */
   late(now: number): boolean {
     if (this.#from === null || this.#askedAt === null) return false;
-    const patience = this.#running ? Math.min(LATEST, Math.max(LATE, 1.5 * this.#gap)) : LATE;
+    const patience = this.#running ? Math.min(LATEST, Math.max(LATE, 1.5 * this.#gap)) : PRESSED;
     return now - this.#askedAt >= ANSWER && now - this.#from >= patience;
   }
 

@@ -123,6 +123,7 @@ describe("the controls", () => {
   it("are beside it in a room that is too low for both, as soon as the picture is bigger so", () => {
     expect(arrange(face, { width: 800, height: 646 })).toMatchObject({ wide: true, width: 438 });
     expect(arrange(face, { width: 640, height: 646 })).toMatchObject({ wide: false, width: 363 });
+    expect(arrange(face, { width: 668, height: 435 })).toMatchObject({ wide: true, width: 306 });
   });
 
   it("leave the picture all of the height of a full screen", () => {

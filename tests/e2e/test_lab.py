@@ -297,7 +297,7 @@ RESTART = """root => new Promise(resolve => {
         if (/does not answer|Disconnected/.test(sentence.textContent)) resolve(performance.now() - lastStep);
         else lastStep = performance.now();
     }).observe(root, {subtree: true, childList: true, characterData: true, attributes: true});
-    void kernel.restart();
+    window.restarted = kernel.restart();
 })"""
 """Restarts the kernel; the milliseconds from the last thing that moved to the word that it does not answer."""
 
@@ -308,6 +308,7 @@ def test_a_restarted_kernel_is_noticed(notebook):
     editor.pull((30, 30), (44, 30))
     editor.wait_for_step(3)
     assert editor.root.evaluate(RESTART) < 2000
+    editor.page.evaluate("window.restarted")
     editor.wait_for_status("disconnected", timeout=30)
     assert "run the cell again" in editor.status_line().lower()
     with editor.page.expect_download() as download:
