@@ -17,6 +17,7 @@ from draggan_widget.generators import precision
 from draggan_widget.generators.reading import (
     Unreadable,
     describe,
+    genforce,
     nvidia,
     read_file,
     rosinality,
@@ -35,7 +36,7 @@ HEADER = "draggan_widget"
 """The key of a safetensors header under which our description of the generator stands, as JSON."""
 FORMAT = 1
 FAMILIES: dict[str, type[StyleGAN2] | type[StyleGAN3]] = {"stylegan2": StyleGAN2, "stylegan3": StyleGAN3}
-TRANSLATORS = (nvidia.recognise, rosinality.recognise, tensorflow.recognise)
+TRANSLATORS = (nvidia.recognise, rosinality.recognise, genforce.recognise, tensorflow.recognise)
 READS = (
     "StyleGAN2-ADA and StyleGAN3 .pkl files, TensorFlow StyleGAN2 .pkl files, rosinality-style .pt files, "
     "state dicts of these, and .safetensors files written by draggan_widget"
