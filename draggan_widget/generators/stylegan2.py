@@ -182,7 +182,7 @@ class StyleGAN2(Generator):
     def map_latent(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
         """See ``Generator``."""
         network = cast("MappingNetwork", self.network["mapping"])
-        w = network.w_avg.lerp(network(z, labels), truncation)
+        w = network.truncated(z, labels, truncation)
         return w[:, None].repeat(1, self.num_ws, 1)
 
     def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
@@ -336,9 +336,10 @@ def _check_resolution(resolution: Any, channels: Mapping[int, int] | None) -> tu
         raise ValueError(f"channels are for {blocks} blocks; StyleGAN2 has 2 to {len(SIZES) + 1}")
     times = 1 << (blocks - 1)
     if any(side % times or not 1 <= side // times <= LARGEST_INPUT for side in pair) or max(pair) > LARGEST_SIDE:
+        quarter = "a quarter of its height, here " if channels is None else ""
         raise ValueError(
-            f"resolution is {resolution!r}; with {blocks} blocks each side, its width too, must be a multiple of "
-            f"{times}, up to {LARGEST_INPUT} times that and {LARGEST_SIDE} px"
+            f"resolution is {resolution!r}; its width must be a multiple of {quarter}{times}, its height too, "
+            f"up to {LARGEST_INPUT} times that and {LARGEST_SIDE} px"
         )
     return pair
 

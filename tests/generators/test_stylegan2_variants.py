@@ -139,7 +139,7 @@ def test_a_filter_may_be_given_as_a_square():
     ("settings", "says"),
     [
         ({"resolution": 4}, "resolution is 4; StyleGAN2 makes pictures of a height of 8, 16,"),
-        ({"resolution": 2048}, "resolution is 2048"),
+        ({"resolution": 4096}, "resolution is 4096"),
         ({"resolution": (64, 40)}, "width must be a multiple of a quarter of its height"),
         ({"resolution": (64,)}, "resolution"),
         ({"resolution": (64, 0)}, "resolution"),

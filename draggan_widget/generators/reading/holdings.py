@@ -87,12 +87,14 @@ def holdings(value: Any) -> list[Holding]:
     waiting: deque[tuple[tuple[str, ...], Any, tuple[Mapping[Any, Any], ...]]] = deque([((), value, ())])
     while waiting:
         path, part, around = waiting.popleft()
-        if id(part) in seen or len(path) > DEEPEST:
+        if len(path) > DEEPEST:
+            continue
+        if isinstance(part, Record) and is_module(part):
+            found.append(Holding(path, part, around))  # by each of its names, of which one may say more
+            continue
+        if id(part) in seen:
             continue
         seen.add(id(part))
-        if isinstance(part, Record) and is_module(part):
-            found.append(Holding(path, part, around))
-            continue
         content = _inside(part)
         if any(isinstance(entry, (Tensor, np.ndarray)) for entry in content.values()):
             found.append(Holding(path, dict(content), (content, *around)))
@@ -109,7 +111,8 @@ def _inside(part: Any) -> Mapping[Any, Any]:
     if isinstance(part, (list, tuple)):
         return dict(enumerate(part))
     if isinstance(part, Record):
-        return {**items(part.state), **part.items, **dict(enumerate(part.elements))}
+        elements = part.elements if isinstance(part.elements, list) else []
+        return {**items(part.state), **items(part), **dict(enumerate(elements))}
     return {}
 
 

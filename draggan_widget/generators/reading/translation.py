@@ -141,6 +141,7 @@ def likely_multiplier(config: Mapping[str, Any], tensors: Mapping[str, Tensor], 
     """
     if has_mean:
         recorded = tensors["mapping.w_avg"].float()
+        recorded = recorded.mean(dim=0) if recorded.ndim == 2 else recorded
         misses = {
             multiplier: float(
                 (mean_latent({**config, "mapping_lr_multiplier": multiplier}, tensors, FEW) - recorded).norm()
@@ -171,7 +172,7 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], sample
     joint = config.get("joint_normalisation", False)
     mapping = MappingNetwork(z_dim, c_dim, w_dim, layers, multiplier, hidden=wide, embedding=embedding, joint=joint)
     own = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("mapping.")}
-    mapping.load_state_dict({"w_avg": torch.zeros(w_dim), **own})
+    mapping.load_state_dict(own | {"w_avg": torch.zeros(w_dim)})  # of which nothing here depends
     random = torch.Generator().manual_seed(0)
     total = torch.zeros(w_dim)
     for _ in range(samples // BATCH):
