@@ -34,6 +34,14 @@ COUNTERS = re.compile(
 """Last names of single numbers that profilers and averaging wrappers keep among the weights."""
 CONSUMERS = re.compile(r"super_?res|render|nerf|volume|decoder|refine|upsampl|condition", re.IGNORECASE)
 """Names of parts that go on with what a generator next to them makes, or steer it."""
+STRANGERS = {
+    "a StyleGAN1": re.compile(r"(?:^|\.)progression\.\d+\."),
+    "a StyleGAN2 of lucidrains, whose layers are others": re.compile(r"(?:^|\.)(?:GE?|SE?)\.(?:net|blocks)\.\d+\."),
+    "a diffusion model": re.compile(r"model\.diffusion_model\.|(?:^|\.)down_blocks\.\d+\.(?:resnets|attentions)\."),
+}
+"""Networks of other kinds that people try, by names of their weights."""
+FEW = 5
+"""Tensors of which a table without a name for what it is need not be told."""
 PICTURES = (1, 3, 4)
 """Channels of a picture: grey, RGB, RGBA."""
 
@@ -191,3 +199,14 @@ def check_whole(holding: Holding, prefix: str, channels: int, *, kind: str) -> N
             f"holds {kind} as a part of another model, whose {', '.join(repr(name[:40]) for name in consumers[:4])} "
             "go on with what it makes; give a generator that makes pictures by itself"
         )
+
+
+def name_networks(value: Any) -> str:
+    """What networks a value holds, in words, where none of them can be read: the largest few; empty if there are none."""
+    told = []
+    for holding in sorted(holdings(value), key=lambda holding: -len(holding.tensors))[:3]:
+        names = list(holding.tensors)
+        if len(names) >= FEW:
+            kind = next((kind for kind, sign in STRANGERS.items() if any(map(sign.search, names))), "an unknown network")
+            told.append(f"{kind} of {len(names)} tensors in {holding.said()}, such as {names[0][:40]!r}")
+    return "; ".join(told)

@@ -66,6 +66,8 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
     if not recorded:
         config["mapping_lr_multiplier"], _ = likely_multiplier(config, fit, has_mean=not estimated)
         notes["settings"] = "not recorded; taken from the names and shapes of the weights, else the program's defaults"
+    if config["signals"] is not None:
+        notes["signals"] = "layers on top of a smaller network, as each of them records"
     if estimated:
         supply_mean_latent(config, fit, notes)
     return Translation("stylegan3", config, fit, notes)

@@ -93,7 +93,13 @@ def recorded_signals(module: Module) -> dict[str, Any]:
         if not all(is_number(value) for value in (rate, cutoff, half, channels, *sides)) or len(set(sides)) != 1:
             raise Unreadable(f"is {KIND} whose layers do not record their signals; give the pickle of its program")
         signals.append([int(rate), float(cutoff), float(half), (int(sides[0]) - int(rate)) // 2, int(channels)])
-    shared: dict[str, Any] = {"signals": signals, "num_layers": len(layers) - 1}
+    depth = sum(bool(re.fullmatch(r"fc\d+", name)) for name in module.part("mapping.").children)
+    rate = module.part("mapping.fc0.").attributes.get("bias_gain", 0.01)
+    shared: dict[str, Any] = {
+        "signals": signals,
+        "num_layers": len(layers) - 1,
+        "mapping_kwargs": {"num_layers": depth, "lr_multiplier": rate},
+    }
     inner = [attributes for index, attributes in layers.items() if index < len(layers) - 1]
     for name in ("conv_kernel", "filter_size", "lrelu_upsampling", "conv_clamp", "use_radial_filters"):
         values = [attributes[name] for attributes in inner if name in attributes]
