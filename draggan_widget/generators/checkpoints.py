@@ -40,8 +40,8 @@ FAMILIES: dict[str, type[StyleGAN2] | type[StyleGAN3]] = {"stylegan2": StyleGAN2
 TRANSLATORS = (nvidia.recognise, rosinality.recognise, genforce.recognise, tensorflow.recognise)
 READS = (
     "StyleGAN2-ADA, StyleGAN3 and StyleGAN-XL .pkl files, TensorFlow StyleGAN2 .pkl files, .pt files of StyleGAN2 as "
-    "rosinality, BasicSR, MMagic and GenForce write them, state dicts and whole modules of these, and .safetensors files "
-    "written by draggan_widget"
+    "rosinality, BasicSR, MMagic and GenForce write them, state dicts and whole modules of these, and .safetensors "
+    "files written by draggan_widget"
 )
 
 

@@ -75,7 +75,6 @@ class MappingNetwork(nn.Module):
             x = F.leaky_relu(self.get_submodule(f"fc{index}")(x), LEAKY_SLOPE) * LEAKY_GAIN
         return x  # (N, w_dim)
 
-
     def truncated(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
         """w (N, w_dim), ``truncation`` of the way from the mean latent, of the class where each has one, to itself."""
         mean = self.w_avg if labels is None or self.w_avg.ndim == 1 else labels @ self.w_avg

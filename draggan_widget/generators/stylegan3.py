@@ -286,7 +286,8 @@ def _check(config: Mapping[str, Any]) -> None:
     for name in ("use_radial_filters", "class_means"):
         if not isinstance(config[name], bool):
             raise refuse(name, "True or False")
-    if config["embed_features"] is not None and not 1 <= config["embed_features"] <= 1 << 16:
+    wide = config["embed_features"]
+    if wide is not None and (type(wide) is not int or not 1 <= wide <= 1 << 16):
         raise refuse("embed_features", f"None or a whole number from 1 to {1 << 16}")
     for name, (low, high) in WHOLE_NUMBERS.items():
         value = config[name]

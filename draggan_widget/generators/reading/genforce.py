@@ -44,6 +44,8 @@ SIGNS = re.compile(
     r"mapping\.dense0\.weight)$)"
 )
 """The part before a name that only such a generator has."""
+
+
 def recognise(value: Any) -> Translation | None:
     """The generator of such a file, or None if it is of another kind.
 

@@ -89,7 +89,7 @@ class Holding:
 
 
 def holdings(value: Any) -> list[Holding]:
-    """Everything in a file's value that may be a network: averages first, discriminators last, else as it lies there."""
+    """Everything in a file's value that may be a network: averages first, discriminators last."""
     found: list[Holding] = []
     seen: set[int] = set()
     waiting: deque[tuple[tuple[str, ...], Any, tuple[Mapping[Any, Any], ...]]] = deque([((), value, ())])
@@ -202,11 +202,13 @@ def check_whole(holding: Holding, prefix: str, channels: int, *, kind: str) -> N
 
 
 def name_networks(value: Any) -> str:
-    """What networks a value holds, in words, where none of them can be read: the largest few; empty if there are none."""
+    """The largest networks that a value holds, in words, where none of them can be read; empty if there are none."""
     told = []
     for holding in sorted(holdings(value), key=lambda holding: -len(holding.tensors))[:3]:
         names = list(holding.tensors)
         if len(names) >= FEW:
-            kind = next((kind for kind, sign in STRANGERS.items() if any(map(sign.search, names))), "an unknown network")
+            kind = next(
+                (kind for kind, sign in STRANGERS.items() if any(map(sign.search, names))), "an unknown network"
+            )
             told.append(f"{kind} of {len(names)} tensors in {holding.said()}, such as {names[0][:40]!r}")
     return "; ".join(told)

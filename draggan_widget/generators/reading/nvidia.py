@@ -39,9 +39,7 @@ def recognise(value: Any) -> Translation | None:
         prefixes = {match[0] for name in holding.tensors if (match := SIGNS.match(name))}
         if prefixes:
             prefix = best_prefix(prefixes)
-            tensors = {
-                name[len(prefix) :]: part for name, part in holding.tensors.items() if name.startswith(prefix)
-            }
+            tensors = {name[len(prefix) :]: part for name, part in holding.tensors.items() if name.startswith(prefix)}
             translation = _translate(holding.module.part(prefix), tensors, _notes(value, holding, prefix))
             check_whole(holding, prefix, translation.config["img_channels"], kind=KINDS[translation.family])
             return translation
@@ -61,7 +59,8 @@ def recognise(value: Any) -> Translation | None:
 
 def _translate(module: Module, tensors: dict[str, Any], notes: dict[str, str]) -> Translation:
     is_third = "synthesis.input.weight" in tensors or any(name.startswith("synthesis.L0_") for name in tensors)
-    return (nvidia_stylegan3 if is_third else nvidia_stylegan2).translate(module, tensors, notes)
+    translate = nvidia_stylegan3.translate if is_third else nvidia_stylegan2.translate
+    return translate(module, tensors, notes)
 
 
 def _notes(value: Any, holding: Holding, prefix: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -85,14 +86,7 @@ def recorded_signals(module: Module) -> dict[str, Any]:
             layers[int(match[1])] = layer.attributes
     if len(layers) < 3 or sorted(layers) != list(range(len(layers))):
         raise Unreadable(f"is {KIND} with {len(layers)} layers; give a whole checkpoint, as its program saved it")
-    signals = []
-    for _, attributes in sorted(layers.items()):
-        rate, cutoff, half = (attributes.get(f"out_{part}") for part in ("sampling_rate", "cutoff", "half_width"))
-        size, channels = attributes.get("out_size"), attributes.get("out_channels")
-        sides = [float(side) for side in size.flatten()] if hasattr(size, "flatten") and size.size <= 2 else [size]
-        if not all(is_number(value) for value in (rate, cutoff, half, channels, *sides)) or len(set(sides)) != 1:
-            raise Unreadable(f"is {KIND} whose layers do not record their signals; give the pickle of its program")
-        signals.append([int(rate), float(cutoff), float(half), (int(sides[0]) - int(rate)) // 2, int(channels)])
+    signals = [_signal(attributes) for _, attributes in sorted(layers.items())]
     depth = sum(bool(re.fullmatch(r"fc\d+", name)) for name in module.part("mapping.").children)
     rate = module.part("mapping.fc0.").attributes.get("bias_gain", 0.01)
     shared: dict[str, Any] = {
@@ -104,10 +98,24 @@ def recorded_signals(module: Module) -> dict[str, Any]:
     for name in ("conv_kernel", "filter_size", "lrelu_upsampling", "conv_clamp", "use_radial_filters"):
         values = [attributes[name] for attributes in inner if name in attributes]
         if any(value != values[0] for value in values):
-            raise Unreadable(f"is {KIND} whose layers have different {name}, which is not read; give another of its kind")
+            raise Unreadable(
+                f"is {KIND} whose layers have different {name}, which is not read; give another of its kind"
+            )
         if values:
             shared[name] = values[0]
     for name in ("output_scale", "num_critical"):
         if name in synthesis.attributes:
             shared[name] = synthesis.attributes[name]
     return shared
+
+
+def _signal(attributes: Mapping[Any, Any]) -> list[float]:
+    """(rate, cutoff, half width, margin, channels) of what a layer puts out."""
+    size = attributes.get("out_size")
+    sides = size.flatten().tolist() if isinstance(size, np.ndarray) and 1 <= size.size <= 2 else [size]
+    given = [attributes.get(f"out_{part}") for part in ("sampling_rate", "cutoff", "half_width", "channels")]
+    numbers = [value for value in (*given, *sides) if is_number(value)]
+    if len(numbers) != len(given) + len(sides) or len(set(sides)) != 1:
+        raise Unreadable(f"is {KIND} whose layers do not record their signals; give the pickle of its program")
+    rate, cutoff, half_width, channels, side = numbers[:5]
+    return [int(rate), float(cutoff), float(half_width), (int(side) - int(rate)) // 2, int(channels)]

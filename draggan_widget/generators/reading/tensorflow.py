@@ -27,7 +27,14 @@ from draggan_widget.generators.reading.renaming import (
     rows,
     translated,
 )
-from draggan_widget.generators.reading.translation import Translation, check_names, listed, numbers, picture_size, shape_of
+from draggan_widget.generators.reading.translation import (
+    Translation,
+    check_names,
+    listed,
+    numbers,
+    picture_size,
+    shape_of,
+)
 from draggan_widget.generators.reading.values import Record, Unreadable, plain
 from draggan_widget.generators.stylegan2 import SIZES
 from draggan_widget.generators.stylegan2_layers import ARCHITECTURES, FIR
@@ -180,7 +187,9 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
     sizes = [4 << step for step in range(MOST_BLOCKS) if heights and 4 << step <= heights[-1]]
     if len(sizes) < 2 or heights[-1] != sizes[-1] or not depths:
         height = heights[-1] if heights else 0
-        raise Unreadable(f"is {KIND} of {height} px with {len(depths)} mapping layers; give one of {SIZES[0]} to {SIZES[-1]} px")
+        raise Unreadable(
+            f"is {KIND} of {height} px with {len(depths)} mapping layers; give one of {SIZES[0]} to {SIZES[-1]} px"
+        )
     labels = any(name.startswith("mapping/LabelEmbed/") for name in found)
     use_noise = settings["use_noise"] == 1
     table = _table(sizes, depths[-1] + 1, settings["architecture"], use_noise, labels)

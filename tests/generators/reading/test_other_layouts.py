@@ -92,8 +92,10 @@ def test_of_a_file_of_genforce_the_smooth_generator_counts_and_draws_what_its_pr
 
 
 def test_a_generator_of_genforce_without_coarse_pictures_is_one_of_plain_stacks():
-    parts, state = genforce_state()
-    state = {name: part for name, part in state.items() if not name.startswith(("synthesis.output0", "synthesis.output1"))}
+    _, state = genforce_state()
+    state = {
+        name: part for name, part in state.items() if not name.startswith(("synthesis.output0", "synthesis.output1"))
+    }
     translation = genforce.recognise(state)
     assert translation.config["architecture"] == "orig"
     assert "synthesis.b4.torgb.weight" not in translation.tensors
@@ -247,7 +249,14 @@ def test_a_stylegan_xl_on_a_smaller_network_has_the_signals_that_its_layers_reco
             }  # fmt: skip
         return {"output_scale": 0.25, "num_critical": 2} if path == "synthesis." else usual
 
-    given = {"img_resolution": 32, "path_stem": "pokemon16.pkl", "head_layers": 3, "up_factor": 2, "c_dim": 0, "w_dim": 8}
+    given = {
+        "img_resolution": 32,
+        "path_stem": "pokemon16.pkl",
+        "head_layers": 3,
+        "up_factor": 2,
+        "c_dim": 0,
+        "w_dim": 8,
+    }
     state["mapping.embed.weight"] = torch.zeros(4, 12)
     path = tmp_path / "pokemon32.pkl"
     path.write_bytes(xl_file(state, {"c_dim": 0, **XL}, attributes))
@@ -294,5 +303,7 @@ def test_inspect_says_whose_layout_a_file_has(reference, prefix, layout, tmp_pat
 def test_a_file_of_no_known_layout_is_told_by_what_it_holds(tmp_path):
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": {f"model.diffusion_model.{k}.weight": torch.ones(2) for k in range(9)}}, path)
-    with pytest.raises(CheckpointError, match="no generator of a layout that is read .a diffusion model of 9 tensors in"):
+    with pytest.raises(
+        CheckpointError, match="no generator of a layout that is read .a diffusion model of 9 tensors in"
+    ):
         read_checkpoint(path)
