@@ -7,6 +7,7 @@ cast to): 16-bit layers are a way to train fast, and a recorded ``conv_clamp`` i
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -252,13 +253,17 @@ def _signals(config: Mapping[str, Any]) -> list[Signal]:
             raise ValueError(f"signals hold a map of {rate} cells with a margin of {margin} and {channels} channels")
         signals.append(Signal(rate, cutoff, half_width, (rate + 2 * margin,) * 2, (margin, margin), channels))
     rates = [signal.rate for signal in signals]
-    if rates != sorted(rates) or rates[-2:] != [height, height] or signals[-1].channels != config["img_channels"]:
-        raise ValueError(f"signals would have {rates} cells, which do not grow to the picture's {height}")
-    if signals[-1].margins != (0, 0):
-        raise ValueError("signals end with a map that is larger than the picture")
+    if any(after > MOST_GROWTH * before for before, after in itertools.pairwise(rates)):
+        raise ValueError(f"the layers would have {rates} cells, more than {MOST_GROWTH} times as many in one step")
+    if rates != sorted(rates) or rates[-2:] != [height, height]:
+        raise ValueError(f"signals have maps of {rates} cells, which do not grow to the picture's {height}")
+    if signals[-1].margins != (0, 0) or signals[-1].channels != config["img_channels"]:
+        raise ValueError("signals do not end with the picture")
     return signals
 
 
+MOST_GROWTH = 8
+"""How much finer one layer may be than the one before; filters and the work of a layer grow with the square of it."""
 WHOLE_NUMBERS = {
     "z_dim": (1, 1 << 16),
     "w_dim": (1, 1 << 16),

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from draggan_widget.generators.reading.holdings import best_prefix, check_whole, holdings
+from draggan_widget.generators.reading.holdings import best_prefix, check_pictures, holdings
 from draggan_widget.generators.reading.renaming import (
     MOST_BLOCKS,
     From,
@@ -68,7 +68,7 @@ def recognise(value: Any) -> Translation | None:
                 "of GenForce's models StyleGAN2 is read"
             )
         translation = _translate(found, {"layout": "GenForce", "weights": holding.said(prefix)})
-        check_whole(holding, prefix, translation.config["img_channels"], kind=KIND)
+        check_pictures(holding, prefix, translation.config["img_channels"], kind=KIND)
         return translation
     return None
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.generators.reading.nvidia_module import Module, is_module, items
+from draggan_widget.generators.reading.nvidia_module import MOST, Module, is_module, items
 from draggan_widget.generators.reading.values import Record, Unreadable
 
 DEEPEST = 12
@@ -42,6 +42,8 @@ STRANGERS = {
 """Networks of other kinds that people try, by names of their weights."""
 FEW = 5
 """Tensors of which a table without a name for what it is need not be told."""
+MOST_PARTS = 200_000
+"""Tensors and modules that all modules of a file together may be taken apart into; what they share counts each time."""
 PICTURES = (1, 3, 4)
 """Channels of a picture: grey, RGB, RGBA."""
 
@@ -56,6 +58,8 @@ class Holding:
     path: tuple[str, ...]
     content: dict[Any, Any] | Record
     around: tuple[Mapping[Any, Any], ...]
+    parts_left: list[int]
+    """Of ``MOST_PARTS``, one number for all holdings of a file."""
 
     @property
     def key(self) -> str | None:
@@ -71,11 +75,16 @@ class Holding:
         if not isinstance(self.content, Record):
             return Module.of_state_dict(table(self.content))
         try:
-            return Module.of(self.content) or Module.of_state_dict({})
+            if self.parts_left[0] < 0:
+                raise Unreadable("holds modules without end; give a file with nothing but the generator")
+            module = Module.of(self.content) or Module.of_state_dict({})
+            self.parts_left[0] -= sum(1 + len(part.own) for _, part in module.modules())
         except Unreadable:
+            self.parts_left[0] -= MOST
             if is_generators(self):
                 raise
             return Module.of_state_dict({})  # what else a file keeps need not be understood
+        return module
 
     @cached_property
     def tensors(self) -> dict[str, Any]:
@@ -84,28 +93,32 @@ class Holding:
 
     def said(self, prefix: str = "") -> str:
         """Where its weights are, in words."""
-        place = "the file itself" if self.key is None else f"'{self.key[:80]}'"
-        return f"{place}, names after '{prefix[:80]}'" if prefix else place
+        place = "the file itself" if self.key is None else repr(self.key[:80])
+        return f"{place}, names after {prefix[:80]!r}" if prefix else place
 
 
 def holdings(value: Any) -> list[Holding]:
     """Everything in a file's value that may be a network: averages first, discriminators last."""
     found: list[Holding] = []
-    seen: set[int] = set()
+    seen: set[object] = set()
+    parts_left = [MOST_PARTS]
     waiting: deque[tuple[tuple[str, ...], Any, tuple[Mapping[Any, Any], ...]]] = deque([((), value, ())])
     while waiting:
         path, part, around = waiting.popleft()
         if len(path) > DEEPEST:
             continue
-        if isinstance(part, Record) and is_module(part):
-            found.append(Holding(path, part, around))  # by each of its names, of which one may say more
+        is_whole = isinstance(part, Record) and is_module(part)
+        # The same module may have two names, one of which says more: "G" at the start of a training, and "G_ema".
+        mark = (id(part), _merit(".".join(path))) if is_whole else id(part)
+        if mark in seen:
             continue
-        if id(part) in seen:
+        seen.add(mark)
+        if is_whole:
+            found.append(Holding(path, part, around, parts_left))
             continue
-        seen.add(id(part))
         content = _inside(part)
         if any(isinstance(entry, (Tensor, np.ndarray)) for entry in content.values()):
-            found.append(Holding(path, dict(content), (content, *around)))
+            found.append(Holding(path, dict(content), (content, *around), parts_left))
         for name, entry in content.items():
             if isinstance(entry, (dict, list, tuple, Record)):
                 waiting.append(((*path, str(name)), entry, (content, *around)))
@@ -116,12 +129,16 @@ def _inside(part: Any) -> Mapping[Any, Any]:
     """What is in a container, by key, number or attribute."""
     if isinstance(part, dict):
         return part
-    if isinstance(part, (list, tuple)):
-        return dict(enumerate(part))
     if isinstance(part, Record):
-        elements = part.elements if isinstance(part.elements, list) else []
-        return {**items(part.state), **items(part), **dict(enumerate(elements))}
-    return {}
+        return {**items(part.state), **items(part), **_containers(part.elements)}
+    return _containers(part)
+
+
+def _containers(elements: Any) -> dict[int, Any]:
+    """The containers in a list, by number; tensors in it have no names, and tell nothing."""
+    if not isinstance(elements, (list, tuple)):
+        return {}
+    return {place: entry for place, entry in enumerate(elements) if isinstance(entry, (dict, list, tuple, Record))}
 
 
 def _merit(name: str) -> tuple[int, int]:
@@ -180,7 +197,7 @@ def neighbours(names: Iterable[str], prefix: str) -> list[str]:
     return [top for top in tops if top != own]
 
 
-def check_whole(holding: Holding, prefix: str, channels: int, *, kind: str) -> None:
+def check_pictures(holding: Holding, prefix: str, channels: int, *, kind: str) -> None:
     """That a generator found in a table makes pictures, and is no part of another model.
 
     :param prefix: with which its names begin. :param channels: of what it makes.

@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from draggan_widget.generators.reading import nvidia_stylegan2, nvidia_stylegan3
-from draggan_widget.generators.reading.holdings import Holding, best_prefix, check_whole, holdings, is_generators
+from draggan_widget.generators.reading.holdings import Holding, best_prefix, check_pictures, holdings, is_generators
 from draggan_widget.generators.reading.nvidia_module import Module, items
 from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.reading.values import Unreadable
@@ -41,7 +41,7 @@ def recognise(value: Any) -> Translation | None:
             prefix = best_prefix(prefixes)
             tensors = {name[len(prefix) :]: part for name, part in holding.tensors.items() if name.startswith(prefix)}
             translation = _translate(holding.module.part(prefix), tensors, _notes(value, holding, prefix))
-            check_whole(holding, prefix, translation.config["img_channels"], kind=KINDS[translation.family])
+            check_pictures(holding, prefix, translation.config["img_channels"], kind=KINDS[translation.family])
             return translation
     networks = [holding for holding in found if holding.module.is_persistent]
     for holding in networks:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from draggan_widget.generators.reading.holdings import Holding, as_tensor, best_prefix, check_whole, holdings
+from draggan_widget.generators.reading.holdings import Holding, as_tensor, best_prefix, check_pictures, holdings
 from draggan_widget.generators.reading.renaming import (
     MOST_BLOCKS,
     From,
@@ -98,7 +98,7 @@ def _taken(holding: Holding, layout: str, prefix: str, said: dict[str, Tensor]) 
     mean = next((mean for mean in means if mean is not None), None)
     notes = {"layout": layout, "weights": holding.said(prefix)}
     translation = _translate({name: part for name, part in found.items() if name not in MEANS}, mean, notes, kind)
-    check_whole(holding, prefix, translation.config["img_channels"], kind=kind)
+    check_pictures(holding, prefix, translation.config["img_channels"], kind=kind)
     if layout == "MMagic":
         notes["colours"] = "their order is not recorded; red, green, blue"
     return translation

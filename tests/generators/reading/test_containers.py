@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import types
 from collections import OrderedDict
 
@@ -17,7 +18,7 @@ from test_rosinality import parts
 
 from draggan_widget.generators import StyleGAN2
 from draggan_widget.generators.checkpoints import CheckpointError, load_generator, read_checkpoint
-from draggan_widget.generators.reading import Unreadable, nvidia, read_pickle, rosinality
+from draggan_widget.generators.reading import Record, Unreadable, nvidia, read_pickle, rosinality
 from draggan_widget.generators.reading.holdings import holdings
 
 MODULE = types.ModuleType("a_module_of_a_test")
@@ -159,6 +160,16 @@ def test_values_that_hold_themselves_end():
     value: dict = {"a": torch.zeros(3)}
     value["again"] = [value, {"more": value}]
     assert [holding.key for holding in holdings(value)] == [None]
+
+
+def test_one_module_of_many_names_and_modules_that_share_parts_cost_little():
+    big = Record("a", "B", state={"_modules": {}, "_parameters": {f"p{k}": torch.zeros(1) for k in range(15_000)}})
+    sharing = [Record("a", "S", state={"_modules": {"big": big}, "_parameters": {}}) for _ in range(2_000)]
+    value = {"all": [big] * 20_000, "sharing": sharing}
+    before = time.process_time()
+    for recognise in (nvidia.recognise, rosinality.recognise):
+        assert recognise(value) is None
+    assert time.process_time() - before < 5
 
 
 # --- parts of other models -------------------------------------------------------------------------------------------
