@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from draggan_widget.generators.reading.translation import Translation
 
 PACKAGE = Path(__file__).parent
-IN_WORDS = ("resolution", "z_dim", "w_dim", "c_dim", "img_channels")
+IN_WORDS = ("resolution", "z_dim", "w_dim", "c_dim", "img_channels", "signals")
 """What ``inspect`` says of a generator's arguments in its own words."""
 LONGEST_SHOWN = 300
 """Characters of an argument that ``inspect`` shows."""

@@ -17,12 +17,14 @@ from draggan_widget.generators import precision
 from draggan_widget.generators.reading import (
     Unreadable,
     describe,
+    genforce,
     nvidia,
     read_file,
     rosinality,
     safetensors_metadata,
     tensorflow,
 )
+from draggan_widget.generators.reading.holdings import name_networks
 from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.stylegan2 import StyleGAN2
 from draggan_widget.generators.stylegan3 import StyleGAN3
@@ -45,10 +47,11 @@ MOST_CELLS = 1 << 28
 CELLS_PER_WEIGHT = 64
 FEW_CELLS = 1 << 24
 """Numbers that a feature map may have however few weights there are."""
-TRANSLATORS = (nvidia.recognise, rosinality.recognise, tensorflow.recognise)
+TRANSLATORS = (nvidia.recognise, rosinality.recognise, genforce.recognise, tensorflow.recognise)
 READS = (
-    "StyleGAN2-ADA and StyleGAN3 .pkl files, TensorFlow StyleGAN2 .pkl files, rosinality-style .pt files, "
-    "state dicts of these, and .safetensors files written by draggan_widget"
+    "StyleGAN2-ADA, StyleGAN3 and StyleGAN-XL .pkl files, TensorFlow StyleGAN2 .pkl files, .pt files of StyleGAN2 as "
+    "rosinality, BasicSR, MMagic and GenForce write them, state dicts and whole modules of these, and .safetensors "
+    "files written by draggan_widget"
 )
 
 
@@ -72,7 +75,8 @@ def load_generator(
     set ``generator.operands = None`` to have float32 throughout.
 
     :param source: a name such as ``"faces"``, or the path of a file: NVIDIA's StyleGAN2-ADA and StyleGAN3 pickles,
-        TensorFlow StyleGAN2 pickles, rosinality-style ``.pt`` files, plain state dicts of these, and what
+        StyleGAN-XL's, TensorFlow StyleGAN2 pickles, ``.pt`` files of StyleGAN2 as rosinality, BasicSR, MMagic and
+        GenForce write them, plain state dicts and whole modules of these in whatever containers, and what
         ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run.
     :param device: where it computes; None picks the best there is (CUDA, then Apple's MPS, then the CPU).
     :param progress: called now and then with how much of the file is read, 0..1.
@@ -119,7 +123,9 @@ def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], No
             translation = recognise(value)
             if translation is not None:
                 return translation
-        raise Unreadable(f"holds {describe(value)}, and no generator; what can be read are {READS}")
+        networks = name_networks(value)
+        found = f"no generator of a layout that is read ({networks})" if networks else "no generator"
+        raise Unreadable(f"holds {describe(value)}, and {found}; what can be read are {READS}")
     except Unreadable as error:
         raise CheckpointError(f"{shown_path(path)} {one_line(error)}") from error
     except FileNotFoundError:

@@ -53,18 +53,26 @@ __all__ = [
 
 HALF_SCALE = 2.0**12
 """What gradients are multiplied by on their way through convolutions in float16, lest small ones vanish there."""
-SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+SIZES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+"""Heights of pictures whose first block is 4 rows high; blocks are called after these, whatever it is."""
+LARGEST_INPUT = 64
+"""Rows and columns of the constant input, at most."""
+LARGEST_SIDE = 4096
+"""Pixels of a picture's side, at most."""
 
 
 class StyleGAN2(Generator):
     """A StyleGAN2 generator with constant noise.
 
-    :param resolution: picture size in pixels, a power of two from 8 to 1024; or (H, W), H being such a number and W
-        any multiple of H / 4, as in StyleGAN-Human's (1024, 512).
+    :param resolution: picture size in pixels, a power of two from 8 to 2048; or (H, W). Its blocks double a learned
+        input of any shape up to 64 × 64, in (1024, 512) of StyleGAN-Human's one of 4 × 2, in (640, 384) one of 5 × 3
+        with ``channels`` for 8 blocks, 4 to 512.
     :param z_dim: width of the Gaussian input; 0 for a generator of classes alone. :param w_dim: width of a latent row.
     :param c_dim: number of classes, 0 for none.
     :param img_channels: 1 (grey), 3 (RGB), 4 (RGBA), or any other number of channels.
-    :param channels: width of the maps at each height, ``{4: 512, 8: 512, …}``; by default ``min(32768 / size, 512)``.
+    :param channels: width of the maps of each block, ``{4: 512, 8: 512, …}``; by default ``min(32768 / size, 512)``.
+        Blocks are called after the sizes of a square picture whose input is 4 × 4; their number says how often the
+        input doubles.
     :param mapping_layers: depth of the mapping network.
     :param mapping_lr_multiplier: the factor by which its stored weights are to be multiplied when used.
     :param layer_features: width between its layers, by default ``w_dim``.
@@ -99,13 +107,16 @@ class StyleGAN2(Generator):
         drag_config: DragConfig | None = None,
     ) -> None:
         super().__init__()
-        height, width = _check_resolution(resolution)
-        sizes = [2**power for power in range(2, height.bit_length())]
+        height, width = _check_resolution(resolution, channels)
+        # One number is a square whose input is 4 × 4; of two, the number of blocks says what the input is.
+        doubled = channels is None or isinstance(resolution, int)
+        sizes = [2**power for power in range(2, (height if doubled else 2 << len(channels or ())).bit_length())]
         widths = {size: min(32768 // size, 512) for size in sizes} if channels is None else dict(channels)
         if sorted(widths) != sizes:
             raise ValueError(f"channels must give a width for each of the sizes {sizes}; got {quoted(channels)}")
         for size, wide in widths.items():
             check_whole(f"the width of channels at {size}", wide, 1, 1 << 20)
+        times = sizes[-1] // 4
         if architecture not in ARCHITECTURES:
             raise ValueError(f"architecture is {quoted(architecture)}; it must be one of {', '.join(ARCHITECTURES)}")
         if conv_clamp is not None and not 0 < conv_clamp < math.inf:
@@ -126,7 +137,7 @@ class StyleGAN2(Generator):
         self.blocks = tuple(range(1, len(sizes) + 1))
         self.drag_config = drag_config or DragConfig()
         self.config: dict[str, Any] = {
-            "resolution": height if height == width else [height, width],
+            "resolution": height if height == width == sizes[-1] else [height, width],
             "z_dim": z_dim,
             "w_dim": w_dim,
             "c_dim": c_dim,
@@ -158,8 +169,8 @@ class StyleGAN2(Generator):
             f"b{size}": SynthesisBlock(
                 None if size == 4 else widths[size // 2],
                 widths[size],
-                (size, size * width // height),
-                size == height,
+                (height // times * size // 4, width // times * size // 4),
+                size == sizes[-1],
                 settings,
             )
             for size in sizes
@@ -179,7 +190,7 @@ class StyleGAN2(Generator):
     def map_latent(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
         """See ``Generator``."""
         network = cast("MappingNetwork", self.network["mapping"])
-        w = network.w_avg.lerp(network(z, labels), truncation)
+        w = network.truncated(z, labels, truncation)
         return w[:, None].repeat(1, self.num_ws, 1)
 
     def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
@@ -229,6 +240,11 @@ class StyleGAN2(Generator):
     def block_of_row(self, row: int) -> int:
         """See ``Generator``."""
         return min((row + 3) // 2, self.blocks[-1])
+
+    def default_block(self) -> int:
+        """See ``Generator``; of other maps than 128 × 128, the first of 128 rows and more."""
+        wanted = min(128, self.resolution[0] // 2)
+        return next(block for block in self.blocks if self.map_size(block)[0] >= wanted)
 
     def map_size(self, block: int) -> tuple[int, int]:
         """See ``Generator``."""
@@ -315,16 +331,29 @@ def _scaled(x: Tensor, factor: float) -> Tensor:
     return cast("Tensor", _Scale.apply(x, factor))  # type: ignore[no-untyped-call]
 
 
-def _check_resolution(resolution: Any) -> tuple[int, int]:
-    """(H, W), checked. The first block is 4 rows high, and each further one twice as high and wide."""
-    pair = (resolution, resolution) if isinstance(resolution, int) else tuple(resolution)
-    if len(pair) != 2 or pair[0] not in SIZES or not all(isinstance(side, int) for side in pair):
+def _check_resolution(resolution: Any, channels: Mapping[int, int] | None) -> tuple[int, int]:
+    """(H, W), checked. The first block is as large as the input, and each further one twice as high and wide."""
+    square = isinstance(resolution, int)
+    pair = (resolution, resolution) if square else tuple(resolution)
+    if len(pair) != 2 or not all(type(side) is int for side in pair):
+        raise ValueError(f"resolution is {quoted(resolution)}; it must be a number of pixels or two, (H, W)")
+    if (square or channels is None) and pair[0] not in SIZES:
         known = f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
-        raise ValueError(f"resolution is {quoted(resolution)}; StyleGAN2 makes pictures of a height of {known} px")
-    height, width = pair
-    if width % (height // 4) or not 1 <= width // (height // 4) <= 64:
-        raise ValueError(f"resolution is {quoted(resolution)}; its width must be a multiple of a quarter of its height")
-    return height, width
+        raise ValueError(
+            f"resolution is {quoted(resolution)}; StyleGAN2 makes pictures of a height of {known} px, "
+            "or of another one where it is (H, W) and channels say how many blocks there are"
+        )
+    blocks = pair[0].bit_length() - 2 if square or channels is None else len(channels)
+    if not 2 <= blocks <= len(SIZES) + 1:
+        raise ValueError(f"channels are for {blocks} blocks; StyleGAN2 has 2 to {len(SIZES) + 1}")
+    times = 1 << (blocks - 1)
+    if any(side % times or not 1 <= side // times <= LARGEST_INPUT for side in pair) or max(pair) > LARGEST_SIDE:
+        quarter = "a quarter of its height, here " if channels is None else ""
+        raise ValueError(
+            f"resolution is {quoted(resolution)}; its width must be a multiple of {quarter}{times}, its height too, "
+            f"up to {LARGEST_INPUT} times that and {LARGEST_SIDE} px"
+        )
+    return pair
 
 
 def _rows(block: int) -> slice:

@@ -38,7 +38,7 @@ class MappingNetwork(nn.Module):
 
     ``hidden`` is the width between the layers and ``embedding`` that of a class, both ``w_dim`` by default.
     With ``z_dim`` 0 the class alone is mapped. ``joint`` scales input and class to a mean square of 1 together, as the
-    first program of the paper did, and not each.
+    first program of the paper did, and not each. With ``means`` each class has a mean latent of its own.
     """
 
     w_avg: Tensor
@@ -54,6 +54,7 @@ class MappingNetwork(nn.Module):
         hidden: int | None = None,
         embedding: int | None = None,
         joint: bool = False,
+        means: bool = False,
     ) -> None:
         super().__init__()
         if isinstance(layers, bool) or not isinstance(layers, int) or not 1 <= layers <= 64:
@@ -75,7 +76,7 @@ class MappingNetwork(nn.Module):
         for index in range(layers):
             layer = FullyConnected(widths[index], widths[index + 1], lr_multiplier=lr_multiplier)
             self.add_module(f"fc{index}", layer)
-        self.register_buffer("w_avg", torch.zeros(w_dim))
+        self.register_buffer("w_avg", torch.zeros((c_dim, w_dim) if c_dim and means else w_dim))
 
     def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """``z`` (N, z_dim) and one-hot ``labels`` (N, c_dim) → w (N, w_dim)."""
@@ -87,6 +88,11 @@ class MappingNetwork(nn.Module):
         for index in range(self.layers):
             x = F.leaky_relu(self.get_submodule(f"fc{index}")(x), LEAKY_SLOPE) * LEAKY_GAIN
         return x  # (N, w_dim)
+
+    def truncated(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
+        """w (N, w_dim), ``truncation`` of the way from the mean latent, of the class where each has one, to itself."""
+        mean = self.w_avg if labels is None or self.w_avg.ndim == 1 else labels @ self.w_avg
+        return mean.lerp(self(z, labels), truncation)
 
 
 @dataclasses.dataclass(frozen=True)

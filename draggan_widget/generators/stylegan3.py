@@ -34,6 +34,8 @@ class StyleGAN3(Generator):
     :param c_dim: number of classes, 0 for none. :param img_channels: 1 (grey), 3 (RGB) or 4 (RGBA).
     :param mapping_layers: depth of the mapping network.
     :param mapping_lr_multiplier: the factor by which its stored weights are to be multiplied when used.
+    :param embed_features: width of an embedded class, by default ``w_dim``.
+    :param class_means: whether truncation goes towards a mean latent of the class, and not of all.
     :param channel_base: widths of the maps are ``channel_base / 2`` divided by their cutoff frequency …
     :param channel_max: … but at most this.
     :param num_layers: layers besides the input and the one to RGB.
@@ -47,6 +49,8 @@ class StyleGAN3(Generator):
     :param lrelu_upsampling: the rate of the leaky ReLUs as a multiple of their layer's.
     :param use_radial_filters: whether filters treat all directions alike, except in critically sampled layers.
     :param conv_clamp: the largest magnitude of a leaky ReLU's output; None: any.
+    :param signals: of networks that were put on a smaller one, as StyleGAN-XL's: (rate, cutoff, half width, margin,
+        channels) of the signal after each layer, instead of what follows from the settings above.
     :param drag_config: the settings it drags best with.
     :raises ValueError: for settings that make no network; the message names them.
     """
@@ -61,6 +65,8 @@ class StyleGAN3(Generator):
         img_channels: int = 3,
         mapping_layers: int = 2,
         mapping_lr_multiplier: float = 0.01,
+        embed_features: int | None = None,
+        class_means: bool = False,
         channel_base: int = 32768,
         channel_max: int = 512,
         num_layers: int = 14,
@@ -75,6 +81,7 @@ class StyleGAN3(Generator):
         lrelu_upsampling: int = 2,
         use_radial_filters: bool = False,
         conv_clamp: float | None = 256.0,
+        signals: Sequence[Sequence[float]] | None = None,
         drag_config: DragConfig | None = None,
     ) -> None:
         super().__init__()
@@ -87,6 +94,8 @@ class StyleGAN3(Generator):
             "img_channels": img_channels,
             "mapping_layers": mapping_layers,
             "mapping_lr_multiplier": mapping_lr_multiplier,
+            "embed_features": embed_features,
+            "class_means": class_means,
             "channel_base": channel_base,
             "channel_max": channel_max,
             "num_layers": num_layers,
@@ -101,10 +110,11 @@ class StyleGAN3(Generator):
             "lrelu_upsampling": lrelu_upsampling,
             "use_radial_filters": use_radial_filters,
             "conv_clamp": conv_clamp,
+            "signals": None if signals is None else [list(signal) for signal in signals],
         }
         """The constructor's arguments as JSON, for ``save_generator``."""
         _check(self.config)
-        self.signals = plan(**{name: self.config[name] for name in PLAN})
+        self.signals = _signals(self.config)
         self.output_scale = output_scale
         self.resolution = (height, width)
         self.channels = img_channels
@@ -125,7 +135,9 @@ class StyleGAN3(Generator):
                 radial = use_radial_filters and index < num_layers - num_critical
                 synthesis[name] = SynthesisLayer(before, after, settings, radial=radial)
             before = after
-        mapping = MappingNetwork(z_dim, c_dim, w_dim, mapping_layers, mapping_lr_multiplier)
+        mapping = MappingNetwork(
+            z_dim, c_dim, w_dim, mapping_layers, mapping_lr_multiplier, embedding=embed_features, means=class_means
+        )
         self.network = nn.ModuleDict({"mapping": mapping, "synthesis": nn.ModuleDict(synthesis)})
         """Its ``state_dict()`` has the names of the checkpoints people have."""
         self.freeze()
@@ -138,7 +150,7 @@ class StyleGAN3(Generator):
     def map_latent(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
         """See ``Generator``."""
         network = cast("MappingNetwork", self.network["mapping"])
-        w = network.w_avg.lerp(network(z, labels), truncation)
+        w = network.truncated(z, labels, truncation)
         return w[:, None].repeat(1, self.num_ws, 1)
 
     def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
@@ -231,6 +243,32 @@ def plan(
     return signals
 
 
+def _signals(config: Mapping[str, Any]) -> list[Signal]:
+    """The signals of a network as its settings say. :raises ValueError: for such as make no network."""
+    given = config["signals"]
+    if given is None:
+        return plan(**{name: config[name] for name in PLAN})
+    height, width = _check_resolution(config["resolution"])
+    if len(given) != config["num_layers"] + 1 or any(len(signal) != 5 for signal in given) or height != width:
+        raise ValueError("signals must be five numbers for each of num_layers + 1 layers of a square picture")
+    signals = []
+    for rate, cutoff, half_width, margin, channels in given:
+        whole = all(type(number) is int for number in (rate, margin, channels))
+        if not whole or not all(_is_number(number) and number > 0 for number in (cutoff, half_width)):
+            raise ValueError(f"signals hold {(rate, cutoff, half_width, margin, channels)}, which make no map")
+        if rate not in [2**power for power in range(2, 12)] or not 0 <= margin <= 256 or not 1 <= channels <= 1 << 16:
+            raise ValueError(f"signals hold a map of {rate} cells with a margin of {margin} and {channels} channels")
+        signals.append(Signal(rate, cutoff, half_width, (rate + 2 * margin,) * 2, (margin, margin), channels))
+    rates = [signal.rate for signal in signals]
+    if any(after > MOST_GROWTH * before for before, after in itertools.pairwise(rates)):
+        raise ValueError(f"the layers would have {rates} cells, more than {MOST_GROWTH} times as many in one step")
+    if rates != sorted(rates) or rates[-2:] != [height, height]:
+        raise ValueError(f"signals have maps of {rates} cells, which do not grow to the picture's {height}")
+    if signals[-1].margins != (0, 0) or signals[-1].channels != config["img_channels"]:
+        raise ValueError("signals do not end with the picture")
+    return signals
+
+
 MOST_GROWTH = 8
 """How much finer one layer may be than the one before; filters and the work of a layer grow with the square of it."""
 WHOLE_NUMBERS = {
@@ -257,8 +295,12 @@ def _check(config: Mapping[str, Any]) -> None:
     def refuse(name: str, wanted: str) -> ValueError:
         return ValueError(f"{name} is {quoted(config[name])}; it must be {wanted}")
 
-    if not isinstance(config["use_radial_filters"], bool):
-        raise refuse("use_radial_filters", "True or False")
+    for name in ("use_radial_filters", "class_means"):
+        if not isinstance(config[name], bool):
+            raise refuse(name, "True or False")
+    wide = config["embed_features"]
+    if wide is not None and (type(wide) is not int or not 1 <= wide <= 1 << 16):
+        raise refuse("embed_features", f"None or a whole number from 1 to {1 << 16}")
     for name, (low, high) in WHOLE_NUMBERS.items():
         value = config[name]
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -297,13 +339,17 @@ RECORDED = {"img_resolution": "resolution"} | {
     for name in (
         *("z_dim", "c_dim", "w_dim", "img_channels", "channel_base", "channel_max", "num_layers", "num_critical"),
         *("first_cutoff", "first_stopband", "last_stopband_rel", "margin_size", "output_scale", "conv_kernel"),
-        *("filter_size", "lrelu_upsampling", "use_radial_filters", "conv_clamp"),
+        *("filter_size", "lrelu_upsampling", "use_radial_filters", "conv_clamp", "signals"),
     )
 }
 """Settings of recorded networks, and what ``StyleGAN3`` calls them."""
 RECORDED_MAPPING = {"num_layers": "mapping_layers", "lr_multiplier": "mapping_lr_multiplier"}
-TRAINING_ONLY = ("magnitude_ema_beta", "w_avg_beta", "num_fp16_res")
-"""Recorded settings that change no picture: how averages were taken, and which layers a GPU computed in 16 bits."""
+TRAINING_ONLY = (
+    *("magnitude_ema_beta", "w_avg_beta", "num_fp16_res", "freeze_layers", "freeze_embed"),
+    *("class_name", "verbose"),
+)
+"""Recorded settings that change no picture: how averages were taken, which layers were trained, and which a GPU
+computed in 16 bits."""
 
 
 def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
@@ -316,6 +362,7 @@ def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
     :raises Unreadable: for a setting that is unknown, missing or makes no network; the message names it.
     """
     from draggan_widget.generators.reading import Unreadable
+    from draggan_widget.generators.reading.nvidia_module import is_off
 
     settings = dict(init_kwargs)
     square = settings.pop("square", True)
@@ -331,7 +378,7 @@ def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in given.items():
             if name in known:
                 config[known[name]] = value.item() if isinstance(value, np.generic) else value
-            elif name not in TRAINING_ONLY:
+            elif name not in TRAINING_ONLY and not is_off(value):  # an extension that is switched off draws nothing
                 raise Unreadable(
                     f"holds a StyleGAN3 with the setting {prefix}{printable(name)} = {quoted(value, 60)}, which this "
                     "version does not know and which may change its pictures; give a network of the published StyleGAN3"
@@ -345,7 +392,7 @@ def stylegan3_config(init_kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if not square:
             complete["resolution"] = [height, height // 2]
         _check(complete)
-        plan(**{name: complete[name] for name in PLAN})
+        _signals(complete)
     except ValueError as error:
         raise Unreadable(f"holds a StyleGAN3 whose settings make no network: {error}") from error
     return complete

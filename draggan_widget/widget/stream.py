@@ -211,7 +211,20 @@ class FrameStream:
         if told is snapshot or told is None or told.settled or not _same_picture(told, snapshot):
             return told is snapshot
         known, now = ([(point.id, point.handle) for point in each.moment.drag.points] for each in (told, snapshot))
-        words = "status message can_undo can_redo undo redo edit model loading trouble look speed".split()
+        words = [
+            "status",
+            "message",
+            "can_undo",
+            "can_redo",
+            "undo",
+            "redo",
+            "edit",
+            "model",
+            "loading",
+            "trouble",
+            "look",
+            "speed",
+        ]
         return known == now and all(getattr(told, word) == getattr(snapshot, word) for word in words)
 
 

@@ -9,7 +9,9 @@ import torch
 import torch.nn.functional as F
 from random_stylegan2 import small_stylegan2
 
+from draggan_widget import DragConfig, drag
 from draggan_widget.generators import StyleGAN2, load_generator, save_generator, stylegan2_layers
+from draggan_widget.generators.base import sample_map
 from draggan_widget.generators.stylegan2_layers import fir_kernel, low_pass, upsample
 
 VARIANTS = {
@@ -139,9 +141,13 @@ def test_a_filter_may_be_given_as_a_square():
     ("settings", "says"),
     [
         ({"resolution": 4}, "resolution is 4; StyleGAN2 makes pictures of a height of 8, 16,"),
-        ({"resolution": 2048}, "resolution is 2048"),
+        ({"resolution": 4096}, "resolution is 4096"),
         ({"resolution": (64, 40)}, "width must be a multiple of a quarter of its height"),
         ({"resolution": (64,)}, "resolution"),
+        ({"resolution": (66, 40), "channels": {4: 6, 8: 6, 16: 6}}, "must be a multiple of 4, its height too"),
+        ({"resolution": (512, 40), "channels": {4: 6, 8: 6}}, "up to 64 times that"),
+        ({"resolution": (64, 40), "channels": {4: 6}}, "channels are for 1 blocks; StyleGAN2 has 2 to 10"),
+        ({"resolution": (20, 12)}, "or of another one where it is .H, W. and channels say how many blocks"),
         ({"resolution": (64, 0)}, "resolution"),
         ({"resolution": (64, 64 * 1000)}, "resolution"),
         ({"architecture": "unet"}, "architecture is 'unet'; it must be one of skip, resnet, orig"),
@@ -159,3 +165,54 @@ def test_a_filter_may_be_given_as_a_square():
 def test_settings_that_make_no_network_are_named(settings, says):
     with pytest.raises(ValueError, match=says):
         StyleGAN2(**{"resolution": 32, "z_dim": 8, "w_dim": 8, **settings})
+
+
+def rectangle():
+    """A network whose input is of 5 × 3: pictures of 40 × 24, as forks with other first sizes make them."""
+    torch.manual_seed(4)
+    made = StyleGAN2((40, 24), z_dim=8, w_dim=8, channels={4: 6, 8: 6, 16: 4, 32: 4}, mapping_layers=2)
+    with torch.no_grad():
+        for name, parameter in made.named_parameters():
+            if name.endswith("noise_strength"):
+                parameter.fill_(0.3)
+    return made
+
+
+def test_a_network_whose_input_has_any_shape_doubles_it(tmp_path):
+    made = rectangle()
+    assert [made.map_size(block) for block in made.blocks] == [(5, 3), (10, 6), (20, 12), (40, 24)]
+    assert made.default_block() == 3
+    ws = made.mapping(seed=1)
+    picture = made.synthesize(ws)
+    assert picture.shape == (1, 3, 40, 24)
+    save_generator(tmp_path / "a.safetensors", made)
+    again = load_generator(tmp_path / "a.safetensors", device="cpu")
+    assert again.resolution == (40, 24)
+    assert torch.equal(again.synthesize(ws), picture)
+
+
+def test_features_of_single_positions_are_those_of_whole_maps_whatever_the_input_is():
+    made = rectangle().double()
+    ws = made.mapping(seed=1)
+    xy = torch.tensor([[3.2, 30.5], [23.0, 39.0], [0.0, 0.0], [11.5, 20.1]], dtype=torch.float64)
+    for block in made.blocks:
+        wanted = sample_map(made.feature_maps(ws, [block])[0], xy, made.resolution)
+        torch.testing.assert_close(made.sample_features(ws.clone(), block, xy), wanted)
+
+
+def test_a_picture_of_no_square_can_be_dragged():
+    made = rectangle()
+    config = DragConfig(max_steps=5, learning_rate=0.01, supervision_radius=2, tracking_radius=2)
+    result = drag(made, made.mapping(seed=1), [(12, 20)], [(15, 24)], config=config)
+    assert result.steps == 5
+    assert result.image.size == (24, 40)
+
+
+def test_a_large_input_that_doubles_but_twice_has_a_block_to_drag_with():
+    made = StyleGAN2((256, 192), z_dim=4, w_dim=4, channels={4: 2, 8: 2, 16: 2}, mapping_layers=1)
+    assert [made.map_size(block) for block in made.blocks] == [(64, 48), (128, 96), (256, 192)]
+    assert made.default_block() == 2
+    assert (
+        StyleGAN2(2048, z_dim=4, w_dim=4, channels={4 << k: 1 for k in range(10)}, mapping_layers=1).default_block()
+        == 6
+    )

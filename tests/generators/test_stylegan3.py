@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -308,6 +309,33 @@ def test_recorded_settings_become_arguments_and_those_of_training_are_left_out()
 def test_recorded_settings_that_cannot_be_followed_are_named(changes, says):
     with pytest.raises(Unreadable, match=says):
         stylegan3_config({**RECORDED, **changes})
+
+
+SIGNALS = [[16, 2.0, 6.0, 10, 4], [32, 6.0, 10.0, 10, 4], [64, 32.0, 7.0, 0, 4], [64, 32.0, 7.0, 0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("place", "signal", "says"),
+    [
+        (0, [4, 2.0, 6.0, 10, 4], None),
+        (0, [15, 2.0, 6.0, 10, 4], "a map of 15 cells"),
+        (0, [16, -2.0, 6.0, 10, 4], "which make no map"),
+        (0, [16, 2.0, 6.0, 1000, 4], "a margin of 1000"),
+        (1, [32, 6.0, 10.0], "five numbers for each"),
+        (1, [8, 6.0, 10.0, 10, 4], "do not grow to the picture's 64"),
+        (3, [64, 32.0, 7.0, 10, 3], "do not end with the picture"),
+        (3, [64, 32.0, 7.0, 0, 1], "do not end with the picture"),
+    ],
+)
+def test_signals_that_make_no_network_are_named(place, signal, says):
+    signals = [*SIGNALS[:place], signal, *SIGNALS[place + 1 :]]
+    with torch.device("meta"), pytest.raises(ValueError, match=says) if says else contextlib.nullcontext():
+        StyleGAN3(64, z_dim=4, w_dim=4, num_layers=3, signals=signals)
+
+
+def test_a_signal_that_is_far_finer_than_the_one_before_is_refused():
+    with torch.device("meta"), pytest.raises(ValueError, match="more than 8 times as many in one step"):
+        StyleGAN3(64, z_dim=4, w_dim=4, num_layers=3, signals=[[4, 1.0, 1.0, 10, 4], *SIGNALS[2:3] * 2, SIGNALS[3]])
 
 
 def test_missing_settings_are_named():

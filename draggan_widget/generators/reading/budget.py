@@ -7,7 +7,11 @@ import dataclasses
 from draggan_widget.generators.reading.values import Unreadable
 
 MOST_STEPS = 400_000
-"""Pickle opcodes and the like. The largest of the published networks take some 100 000."""
+"""Pickle opcodes and the like, of a small file. The largest of the published networks take some 100 000."""
+BYTES_A_STEP = 4
+"""Beyond that a file has a step for so many of its bytes: a discriminator of thousands of modules next to a generator
+takes one for each three."""
+MOST_STEPS_OF_ALL = 2_000_000
 SHARING = 4
 """How often over a file's bytes may be used: tensors may share a storage, and one text be encoded again."""
 COPYING = 6
@@ -35,7 +39,8 @@ class Budget:
     def of(cls, size: int) -> Budget:
         """The budget of a file in which ``size`` bytes are written; holes of a sparse file are none."""
         unpacking = min(MOST_UNPACKED, SHARING * size + SPARE_UNPACKED)
-        return cls(SHARING * size + SPARE, COPYING * size + SPARE, unpacking)
+        steps = min(MOST_STEPS + size // BYTES_A_STEP, MOST_STEPS_OF_ALL)
+        return cls(SHARING * size + SPARE, COPYING * size + SPARE, unpacking, steps)
 
     def spend_bytes(self, number: int, thing: str) -> None:
         """:raises Unreadable: if with these all the ``thing``s so far need more bytes than the file could fill."""
@@ -69,7 +74,7 @@ class Budget:
         """:raises Unreadable: if the file takes more steps than any model does."""
         self.steps_left -= number
         if self.steps_left < 0:
-            raise Unreadable(f"takes more than {MOST_STEPS:,} steps to read, far more than any model does")
+            raise Unreadable(f"takes more steps to read than any model of its size, at least {MOST_STEPS:,}")
 
     def enter(self) -> Budget:
         """Begin a file within the file; ``leave`` afterwards. :raises Unreadable: if they are too many deep."""

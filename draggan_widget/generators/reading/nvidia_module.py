@@ -55,6 +55,16 @@ class Module:
         for name, child in self.children.items():
             yield from child.modules(f"{path}{name}.")
 
+    def part(self, prefix: str) -> Module:
+        """The module that a prefix of names leads to, ``"decoder."``; ``""`` is this one."""
+        if not prefix:
+            return self
+        name, _, rest = prefix.partition(".")
+        if name in self.children:
+            return self.children[name].part(rest)
+        inside = {key[len(prefix) :]: tensor for key, tensor in self.own.items() if key.startswith(prefix)}
+        return Module(inside, {}, {})
+
     def settings(self) -> dict[str, Any]:
         """The named arguments that the network was made with; empty if none are recorded."""
         return {str(name): value for name, value in items(self.attributes.get("_init_kwargs")).items()}
@@ -63,6 +73,13 @@ class Module:
         """The unnamed arguments that the network was made with."""
         given = self.attributes.get("_init_args")
         return tuple(given) if isinstance(given, (tuple, list)) else ()
+
+
+def is_module(value: Any) -> bool:
+    """Whether a value records a torch module, or an object that NVIDIA's programs rebuild from source text."""
+    if not isinstance(value, Record):
+        return False
+    return value.name == REBUILT or bool({"_modules", "_parameters"} & items(value.state).keys())
 
 
 class _Count:
@@ -106,6 +123,13 @@ def items(value: Any) -> Mapping[Any, Any]:
     """The content of a dict or of a record of a dict's subclass; empty for anything else."""
     content = value.items if isinstance(value, Record) else value
     return content if isinstance(content, dict) else {}
+
+
+def is_off(value: Any) -> bool:
+    """Whether a setting is switched off: None, False, 0 or empty. An extension that is switched off draws nothing."""
+    if isinstance(value, (str, list, tuple, dict)):
+        return not value
+    return value is None or value is False or (is_number(value) and value == 0)
 
 
 def is_number(value: Any) -> TypeGuard[float]:

@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from draggan_widget.generators.reading.nvidia_module import Module, is_number, items
+from draggan_widget.generators.reading.nvidia_module import Module, is_number, is_off, items
 from draggan_widget.generators.reading.translation import (
     Translation,
     fitted,
     likely_multiplier,
     listed,
     numbers,
+    picture_size,
     shape_of,
     shapes_only,
     supply_mean_latent,
@@ -43,6 +44,7 @@ SHAPES = {
     "embed_features",
     "layer_features",
     "square",
+    "init_res",
 }
 """Settings that show in the shapes of the weights."""
 HARMLESS = {
@@ -54,6 +56,7 @@ HARMLESS = {
     "w_avg_beta",
     "class_name",
     "freeze_layers",
+    "freeze_embed",
     "verbose",
 }
 """Settings that say how fast or how trained, not what is drawn."""
@@ -105,10 +108,7 @@ def _config(module: Module, found: dict[str, Any]) -> dict[str, Any]:
         raise Unreadable(f"is {KIND}, but has {tops}; give a whole one of {SIZES[0]} to {SIZES[-1]} px")
     height, depth = sizes[-1], depths[-1] + 1
     wanted = [4 << step for step in range(height.bit_length() - 2)]
-    wide = _size(found, "synthesis.b4.const", 2, 3)
-    if _size(found, "synthesis.b4.const", 1, 3) != 4:
-        shape = tuple(found["synthesis.b4.const"].shape)
-        raise Unreadable(f"is {KIND}, but its constant input is of shape {shape}; give one whose input is 4 rows high")
+    _, rows, columns = shape_of(found, "synthesis.b4.const", 3, kind=KIND)
     first, last = "mapping.fc0.weight", f"mapping.fc{depth - 1}.weight"
     c_dim = _size(found, "mapping.embed.weight", 1, 2) if "mapping.embed.weight" in found else 0
     embedding = _size(found, "mapping.embed.weight", 0, 2) if c_dim else None
@@ -117,7 +117,7 @@ def _config(module: Module, found: dict[str, Any]) -> dict[str, Any]:
     else:
         architecture = "skip" if any(name.startswith("synthesis.b4.torgb.") for name in found) else "orig"
     return {
-        "resolution": height if wide == 4 else [height, wide * height // 4],
+        "resolution": picture_size(height, rows, columns),
         "z_dim": _size(found, first, 1, 2) - (embedding or 0),
         "w_dim": _size(found, last, 0, 2),
         "c_dim": c_dim,
@@ -183,7 +183,7 @@ def _check_settings(module: Module) -> None:
     settings = _settings(module)
     known = FOLLOWED | SHAPES | HARMLESS | {"lr_multiplier"}
     # An extension that is switched off draws nothing.
-    unknown = [name for name in settings if name not in known and not _is_off(settings[name])]
+    unknown = [name for name in settings if name not in known and not is_off(settings[name])]
     if unknown:
         raise Unreadable(
             f"is {KIND}, but made with settings unknown here ({listed(unknown)} set), which may change the picture; "
@@ -255,9 +255,3 @@ def _multiplier(module: Module) -> float | None:
 
 def _recorded(module: Module, name: str) -> Any:
     return _settings(module).get(name)
-
-
-def _is_off(value: Any) -> bool:
-    if isinstance(value, (str, list, tuple, dict)):
-        return not value
-    return value is None or value is False or (is_number(value) and value == 0)

@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from draggan_widget.generators.reading.nvidia_module import Module
+from draggan_widget.generators.reading.nvidia_module import Module, is_number
+from draggan_widget.generators.reading.nvidia_stylegan_xl import (
+    LAYOUT,
+    STACKED,
+    is_stacked,
+    recorded_signals,
+    with_plain_classes,
+    without_beginnings,
+)
 from draggan_widget.generators.reading.translation import (
     Translation,
     fitted,
@@ -37,13 +45,18 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
 
     found = dict(tensors)
     recorded = dict(zip(ARGUMENTS, module.arguments(), strict=False)) | module.settings()
-    settings = plain(recorded) if recorded else _settings_of_names(found)
+    c_dim = recorded.get("c_dim", module.attributes.get("c_dim"))
+    classes = with_plain_classes(found, c_dim if is_number(c_dim) else None, notes)
+    if notes["layout"] == LAYOUT:
+        recorded = without_beginnings(recorded)
+    settings = _settings(module, recorded, found)
     with shapes_only(KIND, "StyleGAN3"):
-        config = stylegan3_config(settings)
+        config = stylegan3_config(settings) | classes
         skeleton = StyleGAN3.from_config(config).network.state_dict()
     estimated = "mapping.w_avg" not in found
     if estimated:
         found["mapping.w_avg"] = torch.zeros(config["w_dim"])
+        config["class_means"] = False
     if not recorded and not skeleton.keys() <= found.keys():
         raise Unreadable(
             f"holds the bare weights of {KIND}, whose names fit no usual settings; "
@@ -53,9 +66,28 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
     if not recorded:
         config["mapping_lr_multiplier"], _ = likely_multiplier(config, fit, has_mean=not estimated)
         notes["settings"] = "not recorded; taken from the names and shapes of the weights, else the program's defaults"
+    if config["signals"] is not None:
+        notes["signals"] = "layers on top of a smaller network, as each of them records"
     if estimated:
         supply_mean_latent(config, fit, notes)
     return Translation("stylegan3", config, fit, notes)
+
+
+def _settings(module: Module, recorded: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that the network was made with: recorded ones, else those that names and shapes say."""
+    if is_stacked(recorded):
+        given = {name: value for name, value in plain(recorded).items() if name not in (*STACKED, "channel_base")}
+        known = set(given) & {"img_resolution", "img_channels"}
+        own = {name: given[name] for name in known} | recorded_signals(module)
+    else:
+        own = plain(recorded)
+    if all(name in own for name in ARGUMENTS[:5]):
+        return own
+    read = _settings_of_names(found)
+    if not recorded:
+        return read
+    rates = {"mapping_kwargs": own.get("mapping_kwargs", read["mapping_kwargs"])}
+    return {name: read[name] for name in ARGUMENTS[:5]} | rates | own
 
 
 def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from draggan_widget.generators.reading.translation import fitted, shapes_only
 from draggan_widget.generators.reading.values import Unreadable
-from draggan_widget.generators.stylegan2 import StyleGAN2
+from draggan_widget.generators.stylegan2 import SIZES, StyleGAN2
 from draggan_widget.texts import quoted
 
-MOST_BLOCKS = 9
-"""1024 px: the largest StyleGAN2 there is."""
+MOST_BLOCKS = len(SIZES) + 1
+"""Of 4 px to the largest size."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,21 +1,21 @@
 """Files of the layout of ``rosinality/stylegan2-pytorch`` and its many forks → StyleGAN2.
 
 Such a file is a dict with the averaged generator's state dict as ``g_ema`` and, with luck, the mean latent as
-``latent_avg``; forks have other keys, a prefix before all names, BasicSR's names, or nothing but the state dict. The
-mathematics is that of the paper, and weights are stored with unit variance as ours are, so only names and empty
-dimensions differ. Widths, depth and resolution are nowhere recorded; they follow from the shapes.
+``latent_avg``; forks have other keys, a prefix before all names, names of their own as BasicSR and MMagic, or nothing
+but the state dict. The mathematics is that of the paper, and weights are stored with unit variance as ours are, so only
+names and empty dimensions differ. Widths, depth and resolution are nowhere recorded; they follow from the shapes.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from draggan_widget.generators.reading.holdings import Holding, as_tensor, best_prefix, check_pictures, holdings
 from draggan_widget.generators.reading.renaming import (
     MOST_BLOCKS,
     From,
@@ -29,23 +29,20 @@ from draggan_widget.generators.reading.translation import (
     Translation,
     check_names,
     likely_multiplier,
+    low_pass_taps,
     numbers,
+    picture_size,
     shape_of,
     supply_mean_latent,
 )
 from draggan_widget.generators.reading.values import Unreadable
-from draggan_widget.generators.stylegan2 import FIR
+from draggan_widget.generators.stylegan2 import LARGEST_INPUT, SIZES
 from draggan_widget.generators.stylegan2_layers import WIDEST
-from draggan_widget.texts import printable
 
-KIND = "a StyleGAN2 of the rosinality layout"
 SIGNATURE = ("input.input", "conv1.conv.weight", "to_rgb1.conv.weight", "style.1.weight", "convs.0.conv.weight")
 """Names that such a state dict has. Three of them will do, so that a damaged file is still known for what it is."""
-AVERAGED = ("g_ema", "params_ema", "G_ema", "generator_ema", "ema", "model_ema")
-PLAIN = ("state_dict", "params", "g", "G", "generator", "model")
-"""Keys under which forks keep the generator; an averaged one is preferred, for its pictures are better."""
 MEANS = ("latent_avg", "mean_latent", "w_avg", "dlatent_avg")
-DIALECT = (
+BASICSR = (
     (r"constant_input\.weight", "input.input"),
     (r"style_mlp\.", "style."),
     (r"style_conv(s?)", r"conv\1"),
@@ -53,9 +50,25 @@ DIALECT = (
     (r"noises\.noise(?=\d)", "noises.noise_"),
     (r"((?:^|\.)(?:conv1|convs\.\d+))\.weight$", r"\1.noise.weight"),
 )
-"""BasicSR's names and what the same is called here, in the order in which they are to be replaced."""
-MOST_TAPS = 64 * 64
-"""Of a low-pass filter, which usually has 4 × 4."""
+MMAGIC = (
+    (r"constant_input\.input", "input.input"),
+    (r"style_mapping\.", "style."),
+    (r"style_modulation\.", "modulation."),
+    (r"linear\.weight_orig$", "weight"),
+    (r"weight_orig$", "weight"),
+    (r"injected_noise_(?=\d)", "noises.noise_"),
+    (r"noise_injector\.", "noise."),
+)
+DIALECTS = (
+    ("rosinality", re.compile(""), ()),
+    ("rosinality", re.compile(r"style_mlp|style_conv|constant_input\.weight|modulated_conv|noises\.noise\d"), BASICSR),
+    (
+        "MMagic",
+        re.compile(r"style_mapping|style_modulation|weight_orig|injected_noise_|noise_injector|constant_input\.input"),
+        MMAGIC,
+    ),
+)
+"""Layouts, signs of their names, and what these are in rosinality's, in the order of replacing."""
 
 
 def recognise(value: Any) -> Translation | None:
@@ -63,66 +76,61 @@ def recognise(value: Any) -> Translation | None:
 
     :raises Unreadable: if it is of this kind but has missing, unknown, misshapen or non-finite weights.
     """
-    chosen = _find(value)
-    if chosen is None:
-        return None
-    key, prefix, found = chosen
-    mean = next(
-        (place[name] for place in (value, found) for name in MEANS if isinstance(place.get(name), Tensor)), None
-    )
-    weights = f"'{key}'" if key else "the file itself"
-    notes = {"layout": "rosinality", "weights": f"{weights}, names after '{printable(prefix)}'" if prefix else weights}
-    return _translate({name: tensor for name, tensor in found.items() if name not in MEANS}, mean, notes)
-
-
-def _find(value: Any) -> tuple[str, str, dict[str, Tensor]] | None:
-    """Key, prefix of names, and tensors without that prefix of the best state dict of this layout in a file."""
-    for key, state in _states(value):
-        tensors = {_said(name): part for name, part in state.items() if isinstance(part, Tensor)}
-        prefixes = Counter(
-            name[: -len(sign)] for name in tensors for sign in SIGNATURE if f".{name}".endswith(f".{sign}")
-        )
-        known = [prefix for prefix, hits in prefixes.items() if hits >= 3]
-        if known:
-            prefix = min(known, key=lambda prefix: ("ema" not in prefix, len(prefix), prefix))
-            return key, prefix, {name[len(prefix) :]: part for name, part in tensors.items() if name.startswith(prefix)}
+    for holding in holdings(value):
+        tensors = {name: part for name, part in holding.tensors.items() if isinstance(part, Tensor)}
+        for layout, sign, changes in DIALECTS:
+            if not any(sign.search(name) for name in tensors):
+                continue
+            said = {_said(name, changes): part for name, part in tensors.items()}
+            hits = Counter(name[: -len(own)] for name in said for own in SIGNATURE if f".{name}".endswith(f".{own}"))
+            known = [prefix for prefix, number in hits.items() if number >= 3]
+            if known:
+                return _taken(holding, layout, best_prefix(known), said)
     return None
 
 
-def _states(value: Any) -> Iterator[tuple[str, dict[Any, Any]]]:
-    if isinstance(value, dict):
-        yield from ((key, value[key]) for key in (*AVERAGED, *PLAIN) if isinstance(value.get(key), dict))
-        yield "", value
+def _taken(holding: Holding, layout: str, prefix: str, said: dict[str, Tensor]) -> Translation:
+    """The generator whose names begin with ``prefix`` among tensors by rosinality's names."""
+    kind = f"a StyleGAN2 of the {layout} layout"
+    found = {name[len(prefix) :]: part for name, part in said.items() if name.startswith(prefix)}
+    means = (as_tensor(place[name]) for place in (*holding.around, said, found) for name in MEANS if name in place)
+    mean = next((mean for mean in means if mean is not None), None)
+    notes = {"layout": layout, "weights": holding.said(prefix)}
+    translation = _translate({name: part for name, part in found.items() if name not in MEANS}, mean, notes, kind)
+    check_pictures(holding, prefix, translation.config["img_channels"], kind=kind)
+    if layout == "MMagic":
+        notes["colours"] = "their order is not recorded; red, green, blue"
+    return translation
 
 
-def _said(name: Any) -> str:
-    said = str(name)
-    if "style_" in said or "constant_input" in said or "modulated_conv" in said or "noises.noise" in said:
-        for pattern, plain in DIALECT:
-            said = re.sub(pattern, plain, said)
-    return said
+def _said(name: str, changes: tuple[tuple[str, str], ...]) -> str:
+    for pattern, plain in changes:
+        name = re.sub(pattern, plain, name)
+    return name
 
 
-def _translate(found: dict[str, Tensor], mean: Tensor | None, notes: dict[str, str]) -> Translation:
+def _translate(found: dict[str, Tensor], mean: Tensor | None, notes: dict[str, str], kind: str) -> Translation:
     depths = numbers(found, r"style\.(\d{1,3})\.weight")
     convolutions = 1 + max(numbers(found, r"convs\.(\d{1,3})\..*"), default=-1)
     pairs = (convolutions + 1) // 2
     if not depths or not 1 <= pairs < MOST_BLOCKS:
         raise Unreadable(
-            f"is {KIND}, but with {len(depths)} mapping layers and {convolutions} convolutions above 4 px; "
-            "give a whole one of 8 to 1024 px"
+            f"is {kind}, but with {len(depths)} mapping layers and {convolutions} convolutions above 4 px; "
+            f"give a whole one of {SIZES[0]} to {SIZES[-1]} px"
         )
     sizes = [4 << step for step in range(pairs + 1)]
     if not any(name.startswith("noises.") for name in found):
         found = found | _noise(sizes, found.get("input.input"))
         notes["noise"] = "not recorded; normal numbers of seed 0 instead"
     table = _table(sizes, depths)
+    if "embed.weight" in found:
+        table |= rows("mapping.embed", {part: From(f"embed.{part}") for part in ("weight", "bias")})
     kernels = {name: kernel for name, kernel in found.items() if name.endswith(".kernel")}
-    check_names(found, names_in(table), kind=KIND, aside=kernels)
-    config = _config(found, sizes, depths) | {"resample_filter": _low_pass(list(kernels.values()))}
+    check_names(found, names_in(table), kind=kind, aside=kernels)
+    config = _config(found, sizes, depths, kind) | {"resample_filter": low_pass_taps(list(kernels.values()), kind=kind)}
     table["mapping.w_avg"] = From("latent_avg")
     found["latent_avg"] = torch.zeros(config["w_dim"]) if mean is None else _one_row(mean)
-    tensors = translated(found, table, config, kind=KIND)
+    tensors = translated(found, table, config, kind=kind)
     multiplier, told = likely_multiplier(config, tensors, has_mean=mean is not None)
     config["mapping_lr_multiplier"] = multiplier
     if multiplier != 0.01:
@@ -166,20 +174,21 @@ def _styled(layer: str, noise: int) -> dict[str, From]:
     }
 
 
-def _config(found: dict[str, Tensor], sizes: list[int], depths: list[int]) -> dict[str, Any]:
+def _config(found: dict[str, Tensor], sizes: list[int], depths: list[int], kind: str) -> dict[str, Any]:
     def long(name: str, dimension: int, ndim: int) -> int:
-        return shape_of(found, name, ndim, kind=KIND)[dimension]
+        return shape_of(found, name, ndim, kind=kind)[dimension]
 
     outputs = ["conv1.conv.weight", *(f"convs.{2 * step - 1}.conv.weight" for step in range(1, len(sizes)))]
     first, last = f"style.{depths[0]}.weight", f"style.{depths[-1]}.weight"
-    height, width = sizes[-1], long("input.input", 3, 4) * sizes[-1] // 4
     if long(first, 1, 2) > WIDEST:
-        raise Unreadable(f"is {KIND}, but {first} takes {found[first].shape[1]} numbers; give it unchanged")
+        raise Unreadable(f"is {kind}, but {first} takes {found[first].shape[1]} numbers; give it unchanged")
+    features, classes = shape_of(found, "embed.weight", 2, kind=kind) if "embed.weight" in found else (0, 0)
     return {
-        "resolution": height if width == height else [height, width],
-        "z_dim": long(first, 1, 2),
+        "resolution": picture_size(sizes[-1], long("input.input", 2, 4), long("input.input", 3, 4)),
+        "z_dim": long(first, 1, 2) - features,
         "w_dim": long(last, 0, 2),
-        "c_dim": 0,
+        "c_dim": classes,
+        "embed_features": features or None,
         "img_channels": long("to_rgb1.conv.weight", 1, 5),
         "channels": {str(size): long(name, 1, 5) for size, name in zip(sizes, outputs, strict=True)},
         "mapping_layers": len(depths),
@@ -187,26 +196,14 @@ def _config(found: dict[str, Tensor], sizes: list[int], depths: list[int]) -> di
     }
 
 
-def _low_pass(kernels: list[Tensor]) -> list[Any]:
-    """The taps of the file's low-pass filters, which it stores per layer and times 4, the gain of up-sampling."""
-    usual = torch.outer(torch.tensor(FIR), torch.tensor(FIR)) / 16
-    first = kernels[0].float() if kernels else usual
-    alike = all(kernel.shape == first.shape and torch.allclose(kernel.float(), first, atol=1e-3) for kernel in kernels)
-    if first.ndim != 2 or first.numel() > MOST_TAPS or not alike or abs(float(first.sum()) - 4) > 0.01:
-        raise Unreadable(f"is {KIND}, but with low-pass filters of different kinds; give an unchanged StyleGAN2")
-    if first.shape == usual.shape and torch.allclose(first, usual, atol=1e-3):
-        return list(FIR)
-    taps: list[Any] = (first / 4).tolist()
-    return taps
-
-
 def _noise(sizes: list[int], const: Tensor | None) -> dict[str, Tensor]:
     """Constant noise for files of the program's first days, which had none."""
-    wide = const.shape[-1] if const is not None and const.ndim == 4 and const.shape[-1] <= 64 else 4
+    small = const is not None and const.ndim == 4 and 1 <= min(const.shape[2:]) <= max(const.shape[2:]) <= LARGEST_INPUT
+    rows, columns = const.shape[2:] if const is not None and small else (4, 4)
     random = torch.Generator().manual_seed(0)
     heights = [4, *(size for size in sizes[1:] for _ in range(2))]
     return {
-        f"noises.noise_{index}": torch.randn(1, 1, height, height * wide // 4, generator=random)
+        f"noises.noise_{index}": torch.randn(1, 1, height * rows // 4, height * columns // 4, generator=random)
         for index, height in enumerate(heights)
     }
 

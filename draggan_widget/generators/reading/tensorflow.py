@@ -13,10 +13,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.generators.reading.holdings import as_tensor
+from draggan_widget.generators.reading.nvidia_module import is_off
 from draggan_widget.generators.reading.renaming import (
     MOST_BLOCKS,
     From,
@@ -26,8 +27,16 @@ from draggan_widget.generators.reading.renaming import (
     rows,
     translated,
 )
-from draggan_widget.generators.reading.translation import Translation, check_names, listed, numbers, shape_of
+from draggan_widget.generators.reading.translation import (
+    Translation,
+    check_names,
+    listed,
+    numbers,
+    picture_size,
+    shape_of,
+)
 from draggan_widget.generators.reading.values import Record, Unreadable, plain
+from draggan_widget.generators.stylegan2 import SIZES
 from draggan_widget.generators.stylegan2_layers import ARCHITECTURES, FIR
 from draggan_widget.texts import quoted
 
@@ -38,6 +47,7 @@ MOST_VARIABLES = 20_000
 """Of all networks within a network together."""
 LONGEST_NAME = 1000
 REMEDY = "of TensorFlow files only StyleGAN2 and StyleGAN2-ADA are read"
+CONSTANT = "synthesis/4x4/Const/const"
 GROWING = ("lod", "synthesis/lod")
 """Variables that say how far a network is from its full resolution: 0 is grown."""
 TRANSLATED: dict[str, Any] = {
@@ -46,6 +56,8 @@ TRANSLATED: dict[str, Any] = {
     "mapping_lrmul": 0.01,
     "resample_kernel": list(FIR),
     "resolution": None,
+    "resolution_h": None,
+    "resolution_w": None,
     "use_noise": True,
 }
 """Settings that ours follow from, and the values that are meant where they are not recorded."""
@@ -71,13 +83,30 @@ def recognise(value: Any) -> Translation | None:
     :raises Unreadable: if it holds TensorFlow networks of another family, unknown settings, or missing, unknown,
         misshapen or non-finite variables.
     """
-    networks = list(value) if isinstance(value, (tuple, list)) else [value]
-    states = [_state(network) for network in networks]
-    if not states or len(states) > 3 or states[-1] is None:
+    state = _averaged(value)
+    if state is None:
         return None
-    variables = _variables(states[-1])
-    _check_family(states[-1], variables)
-    return _translate(variables, _settings(states[-1]))
+    variables = _variables(state)
+    _check_family(state, variables)
+    return _translate(variables, _settings(state))
+
+
+def _averaged(value: Any, depth: int = 0) -> dict[Any, Any] | None:
+    """The state of the averaged generator: the last of a tuple of networks, or the one of that name in a dict."""
+    if isinstance(value, (tuple, list)):
+        states = [_state(network) for network in value[:4]]
+        if len(value) <= 3 and states and states[-1] is not None:
+            return states[-1]
+        inner = list(value[:1]) if len(value) == 1 else []
+    elif isinstance(value, dict):
+        # Whatever it is called: averages are "Gs", and a discriminator is no generator.
+        names = sorted(value, key=lambda name: (str(name) != "Gs", "ema" not in str(name).lower(), str(name) == "D"))
+        inner = [value[name] for name in names]
+    else:
+        return _state(value)
+    if depth > 3:
+        return None
+    return next((found for part in inner if (found := _averaged(part, depth + 1)) is not None), None)
 
 
 def _state(network: Any) -> dict[Any, Any] | None:
@@ -130,7 +159,9 @@ def _settings(state: Mapping[Any, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = plain(state["static_kwargs"])
     if not isinstance(settings, dict):
         raise Unreadable(f"is {KIND}, but has no settings; give it unchanged")
-    if unknown := sorted(settings.keys() - TRANSLATED.keys() - FIXED.keys() - SEEN - NEVER_MIND):
+    known = {*TRANSLATED, *FIXED, *SEEN, *NEVER_MIND}
+    # An extension that is switched off draws nothing.
+    if unknown := sorted(name for name, value in settings.items() if name not in known and not is_off(value)):
         raise Unreadable(f"is {KIND}, but {listed(unknown)} no known setting of it; give an unchanged StyleGAN2")
     for name, only in FIXED.items():
         if settings.get(name, only) != only:
@@ -169,11 +200,8 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
     sizes = [4 << step for step in range(MOST_BLOCKS) if heights and 4 << step <= heights[-1]]
     if len(sizes) < 2 or heights[-1] != sizes[-1] or not depths:
         height = heights[-1] if heights else 0
-        raise Unreadable(f"is {KIND} of {height} px with {len(depths)} mapping layers; give one of 8 to 1024 px")
-    if settings["resolution"] not in (None, sizes[-1]):
         raise Unreadable(
-            f"is {KIND} of {quoted(settings['resolution'], 20)} px, but has layers of 4 to {sizes[-1]} px; "
-            "give a whole checkpoint, as its program saved it"
+            f"is {KIND} of {height} px with {len(depths)} mapping layers; give one of {SIZES[0]} to {SIZES[-1]} px"
         )
     labels = any(name.startswith("mapping/LabelEmbed/") for name in found)
     use_noise = settings["use_noise"] == 1
@@ -187,7 +215,23 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
         "mapping_lr_multiplier": settings["mapping_lrmul"],
         "resample_filter": settings["resample_kernel"],
     }
+    _check_recorded_size(settings, sizes[-1], config["resolution"])
     return Translation("stylegan2", config, translated(found, table, config, kind=KIND), {"layout": "TensorFlow"})
+
+
+def _check_recorded_size(settings: Mapping[str, Any], nominal: int, resolution: int | list[int]) -> None:
+    """That the sizes that are recorded are those that the layers have."""
+    height, width = resolution if isinstance(resolution, list) else (resolution, resolution)
+    for name, sizes in (
+        ("resolution", (nominal, max(height, width))),
+        ("resolution_h", (height,)),
+        ("resolution_w", (width,)),
+    ):
+        if settings[name] not in (None, *sizes):
+            raise Unreadable(
+                f"is {KIND} of {str(settings[name])[:20]} px, but has layers of 4 to {sizes[-1]} px ({name} says so); "
+                "give a whole checkpoint, as its program saved it"
+            )
 
 
 def _fully_grown(found: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -270,7 +314,7 @@ def _config(found: dict[str, Tensor], sizes: list[int], layers: int, labels: boo
     w_dim = size(f"mapping/Dense{layers - 1}/weight", 1, 2)
     embedding = size("mapping/LabelEmbed/weight", 1, 2) if labels else 0
     return {
-        "resolution": sizes[-1],
+        "resolution": picture_size(sizes[-1], size(CONSTANT, 2, 4), size(CONSTANT, 3, 4)),
         "z_dim": size("mapping/Dense0/weight", 0, 2) - embedding,
         "w_dim": w_dim,
         "c_dim": size("mapping/LabelEmbed/weight", 0, 2) if labels else 0,
@@ -285,12 +329,7 @@ def _config(found: dict[str, Tensor], sizes: list[int], layers: int, labels: boo
 
 
 def _tensor(name: str, array: Any) -> Tensor:
-    if isinstance(array, Tensor):
-        return array
-    try:
-        # Arrays that torch takes as they are serve uncopied; others become so.
-        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
-    except (TypeError, ValueError) as error:
-        raise Unreadable(
-            f"is {KIND}, but its variable {quoted(name)} is no array of numbers; give it unchanged"
-        ) from error
+    tensor = as_tensor(array)
+    if tensor is None:
+        raise Unreadable(f"is {KIND}, but its variable {quoted(name)} is no array of numbers; give it unchanged")
+    return tensor

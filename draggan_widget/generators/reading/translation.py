@@ -14,7 +14,7 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.generators.reading.values import Unreadable
-from draggan_widget.generators.stylegan2_layers import MappingNetwork
+from draggan_widget.generators.stylegan2_layers import FIR, MappingNetwork
 from draggan_widget.texts import one_line, printable, quoted
 
 SAMPLES = 10_000
@@ -28,6 +28,8 @@ MOST_WORK = 10_000 << 23
 """Latents times weights: of a mapping network with more than eight million weights, fewer latents are drawn."""
 MULTIPLIERS = (0.01, 0.1, 1.0)
 """Learning rate multipliers of mapping networks, the usual one first."""
+MOST_TAPS = 64 * 64
+"""Of a low-pass filter, which usually has 4 × 4."""
 BRISK = re.compile(r"ffhq|face|celeb|portrait|(cat|car)s?(?![a-z])", re.IGNORECASE)
 """Names of data sets whose generators were dragged with the larger step in the paper: faces, cats and cars."""
 
@@ -146,6 +148,7 @@ def likely_multiplier(config: Mapping[str, Any], tensors: Mapping[str, Tensor], 
     """
     if has_mean:
         recorded = tensors["mapping.w_avg"].float()
+        recorded = recorded.mean(dim=0) if recorded.ndim == 2 else recorded
         misses = {
             multiplier: float(
                 (mean_latent({**config, "mapping_lr_multiplier": multiplier}, tensors, FEW) - recorded).norm()
@@ -180,7 +183,7 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], sample
     joint = config.get("joint_normalisation", False)
     mapping = MappingNetwork(z_dim, c_dim, w_dim, layers, multiplier, hidden=wide, embedding=embedding, joint=joint)
     own = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("mapping.")}
-    mapping.load_state_dict({"w_avg": torch.zeros(w_dim), **own})
+    mapping.load_state_dict(own | {"w_avg": torch.zeros(w_dim)})  # of which nothing here depends
     random = torch.Generator().manual_seed(0)
     total = torch.zeros(w_dim)
     samples = _affordable(samples, tensors)
@@ -195,6 +198,31 @@ def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], sample
 def _affordable(samples: int, tensors: Mapping[str, Tensor]) -> int:
     weights = sum(tensor.numel() for name, tensor in tensors.items() if name.startswith("mapping."))
     return max(1, min(samples, MOST_WORK // max(1, weights)))
+
+
+def picture_size(nominal: int, rows: int, columns: int) -> int | list[int]:
+    """The ``resolution`` of a StyleGAN2 by its last block's nominal size and the shape of its constant input.
+
+    Blocks are called after the sizes of a square picture, 4, 8, …, whatever the input that they double is.
+    """
+    height, width = nominal * rows // 4, nominal * columns // 4
+    return height if height == width == nominal else [height, width]
+
+
+def low_pass_taps(kernels: list[Tensor], *, kind: str) -> list[Any]:
+    """The taps of the file's low-pass filters, which it stores per layer and times 4, the gain of up-sampling.
+
+    :param kind: whose layout it should be, to go on after "is". :raises Unreadable: for filters of different kinds.
+    """
+    usual = torch.outer(torch.tensor(FIR), torch.tensor(FIR)) / 16
+    first = kernels[0].float() if kernels else usual
+    alike = all(kernel.shape == first.shape and torch.allclose(kernel.float(), first, atol=1e-3) for kernel in kernels)
+    if first.ndim != 2 or first.numel() > MOST_TAPS or not alike or abs(float(first.sum()) - 4) > 0.01:
+        raise Unreadable(f"is {kind}, but with low-pass filters of different kinds; give an unchanged StyleGAN2")
+    if first.shape == usual.shape and torch.allclose(first, usual, atol=1e-3):
+        return list(FIR)
+    taps: list[Any] = (first / 4).tolist()
+    return taps
 
 
 def numbers(names: Iterable[str], pattern: str) -> list[int]:

@@ -117,7 +117,8 @@ def test_settings_that_change_the_picture_and_are_unknown_here_are_named(attribu
 
 
 @pytest.mark.parametrize(
-    "more", [{"freeze_layers": 2}, {"attention": False}, {"extra": None}, {"fp16_channels_last": True}]
+    "more",
+    [{"freeze_layers": 2}, {"attention": False}, {"extra": None}, {"fp16_channels_last": True}, {"freeze_embed": True}],
 )
 def test_settings_without_effect_on_the_picture_are_ignored(more):
     translation = recognise(shallow(attributes=with_setting("synthesis_kwargs", **more)))
@@ -144,7 +145,7 @@ NAN = torch.full((16,), float("nan"))
         ({"synthesis.b64.torgb.bias": None}, "'synthesis.b64.torgb.bias' is missing"),
         ({"synthesis.b16.extra": torch.ones(3), "style.0": torch.ones(1)}, "'style.0' are too many"),
         ({"synthesis.b8.conv0.bias": torch.ones(17)}, r"shape \(synthesis.b8.conv0.bias has \(17,\) instead of \(16"),
-        ({"synthesis.b4.const": torch.ones(16, 6, 4)}, "input is 4 rows high"),
+        ({"synthesis.b4.const": torch.ones(16, 6, 4)}, r"wrong shape .synthesis.b4.conv1.noise_const has \(4, 4\)"),
         ({"synthesis.b4.const": torch.ones(16)}, r"shape \(16,\)"),
         ({"synthesis.b8.conv0.bias": NAN}, "'synthesis.b8.conv0.bias' is not made of finite numbers"),
         ({"synthesis.b8.conv0.bias": torch.ones(16, dtype=torch.int8)}, "not made of floats"),

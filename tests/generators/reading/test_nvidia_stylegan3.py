@@ -74,6 +74,25 @@ def test_a_plain_state_dict_of_an_unusual_stylegan3_asks_for_the_pickle():
 
 
 @pytest.mark.parametrize(
+    "frozen", [{"freeze_layers": 0, "freeze_embed": False}, {"freeze_layers": 2, "freeze_embed": True}]
+)
+def test_what_was_trained_of_a_stylegan3_and_what_is_switched_off_changes_nothing(frozen):
+    settings, state, arrays = stylegan3_reference("stylegan3_t_grey_64")
+    kwargs = settings["init_kwargs"]
+    kwargs = {**kwargs, "attention": False, "mapping_kwargs": {**kwargs.get("mapping_kwargs", {}), **frozen}}
+    translation = recognise(read_pickle(network_file(kwargs, state)))
+    assert_draws_the_stylegan3_reference(translation, settings, arrays)
+
+
+def test_widths_that_the_weights_tell_need_not_be_recorded():
+    settings, state, arrays = stylegan3_reference("stylegan3_t_grey_64")
+    kwargs = {name: value for name, value in settings["init_kwargs"].items() if name not in ("z_dim", "w_dim", "c_dim")}
+    translation = recognise(read_pickle(network_file(kwargs, state)))
+    assert translation.config == stylegan3_config(settings["init_kwargs"])
+    assert_draws_the_stylegan3_reference(translation, settings, arrays)
+
+
+@pytest.mark.parametrize(
     ("change", "says"),
     [
         (lambda kwargs, state: kwargs.update(attention=True), "attention = True"),

@@ -160,6 +160,8 @@ def test_other_families_are_refused_by_name(builder, variables, says):
         ({"resample_kernel": [1, -1]}, "resample_filter"),
         ({"resample_kernel": "box"}, "resample_kernel = 'box'"),
         ({"resolution": 128}, "of 128 px, but has layers of 4 to 64 px"),
+        ({"resolution_h": 128, "resolution_w": 64}, "of 128 px, but has layers of 4 to 64 px .resolution_h says so"),
+        ({"resolution_w": 32}, "of 32 px, but has layers of 4 to 64 px .resolution_w says so"),
         ({"use_noise": "no"}, "use_noise = 'no'"),
         ({"use_noise": Record("os", "system", ("echo",))}, "among its settings"),
     ],
@@ -199,6 +201,45 @@ def test_settings_that_make_another_network_are_named(settings, says):
 def test_missing_unknown_and_misshapen_variables_are_named(weights, says):
     with pytest.raises(Unreadable, match=f"is a TensorFlow StyleGAN2.*{says}"):
         recognise(of(Reference("tensorflow_resnet_64"), **weights))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"resolution_w": 64, "resolution_h": 64},
+        {"resolution": None, "resolution_w": 64, "resolution_h": 64},
+        {"use_attention": False, "verbose": 0, "extra": None, "tricks": []},
+    ],
+)
+def test_sizes_that_the_layers_have_and_settings_that_are_switched_off_do_no_harm(settings):
+    reference = Reference("tensorflow_resnet_64")
+    reference.check(recognise(of(reference, settings)))
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda networks: {"G": networks[0], "D": networks[1], "Gs": networks[2]},
+        lambda networks: {"D": networks[1], "G_ema": networks[2], "G": networks[0]},
+        lambda networks: {"networks": networks, "step": 3},
+        lambda networks: [networks],
+    ],
+)
+def test_the_averaged_network_is_found_in_other_containers_too(wrap):
+    reference = Reference("tensorflow_resnet_64")
+    reference.check(recognise(wrap(of(reference))))
+
+
+def test_a_picture_that_is_no_square_has_the_size_of_its_constant_input():
+    reference = Reference("tensorflow_resnet_64")
+    wide = {
+        name: np.concatenate([array, array], axis=-1)
+        for name, array in reference.weights.items()
+        if name.startswith("synthesis/noise") or name.endswith("Const/const")
+    }
+    settings = {"resolution": None, "resolution_h": 64, "resolution_w": 128}
+    translation = recognise(of(reference, settings, **{name.replace("/", "__"): array for name, array in wide.items()}))
+    assert translation.config["resolution"] == [64, 128]
 
 
 def test_a_network_that_still_grows_is_refused():
