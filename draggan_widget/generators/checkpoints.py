@@ -156,7 +156,7 @@ def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
             f"{shown} describes no generator this version knows ({reason}); convert it again, or update draggan_widget"
         ) from error
     try:
-        # Copies, since what was read may lie in the file itself, which may change or go.
+        # Copies, one at a time, so that nothing else of the file stays in memory with them.
         read, tensors = translation.tensors, {}
         for name in list(read):
             weight = read.pop(name)
