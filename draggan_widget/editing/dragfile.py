@@ -29,6 +29,7 @@ from draggan_widget.editing.storing import Storage, Stored
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
 from draggan_widget.generators.checkpoints import write_tensors
+from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
 FORMAT = 2
@@ -111,6 +112,8 @@ def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
         script = from_json(header["script"], [stored.array(number) for number in header["script_masks"]])
         truncation = float(header["truncation"])
         return Moment(drag, mask_of(header["mask"]), seed, truncation, script, records, label)
+    except SettingError as error:
+        raise DragFileError(f"{os.fspath(path)} has settings that cannot be dragged with: {error}") from error
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise DragFileError(f"{os.fspath(path)} is incomplete or altered ({error!r}); save the edit again") from error
 

@@ -26,6 +26,7 @@ from draggan_widget.generators.reading import (
 from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.stylegan2 import StyleGAN2
 from draggan_widget.generators.stylegan3 import StyleGAN3
+from draggan_widget.settings import SettingError
 
 if TYPE_CHECKING:
     from draggan_widget.generators.base import Generator
@@ -122,6 +123,8 @@ def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
     try:
         with torch.device("meta"):  # a description may claim any widths, which cost nothing there
             generator = FAMILIES[translation.family].from_config(translation.config, translation.drag_config())
+    except SettingError as error:
+        raise CheckpointError(f"{path} has settings that cannot be dragged with: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path} describes no generator this version knows ({error!r}); convert it again, or update draggan_widget"
