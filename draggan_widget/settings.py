@@ -253,5 +253,8 @@ def help_text(settings: Sequence[Setting], defaults: Mapping[str, Any], width: i
         default = defaults[setting.name]
         said = setting.none if default is None else default
         about = f"{setting.help} {setting.wanted[0].upper()}{setting.wanted[1:]}; {said} by default."
-        paragraphs += [f"  {setting.name}", textwrap.fill(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)]
+        paragraphs += [
+            f"  {setting.name}",
+            textwrap.fill(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6),
+        ]
     return "\n".join(paragraphs)

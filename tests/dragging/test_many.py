@@ -110,12 +110,11 @@ generator = small_stylegan2(64)
 places = np.random.RandomState(0).rand(1000, 4) * 63
 points = [(number, tuple(each[:2]), tuple(each[2:])) for number, each in enumerate(places.tolist(), start=1)]
 ws = generator.mapping(seed=9, truncation=0.7)
-for method in ("default", "paper", "official"):
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    config = DragConfig(supervision_radius=128, tracking_radius=128, method=method)
-    state = dragging.step(generator, dragging.init(generator, ws, points, None, config))
-    assert np.isfinite(state.handles).all()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+config = DragConfig(supervision_radius=128, tracking_radius=128)
+state = dragging.step(generator, dragging.init(generator, ws, points, None, config))
+assert np.isfinite(state.handles).all()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
@@ -130,6 +129,4 @@ def test_a_thousand_points_of_the_largest_radii_take_little_memory_and_time():
         check=True,
         env={**os.environ, "PYTHONPATH": path},
     )
-    grown = [int(line) for line in done.stdout.split()]
-    assert len(grown) == 3
-    assert sum(grown) < 400, "megabytes"
+    assert int(done.stdout) < 400, "megabytes"

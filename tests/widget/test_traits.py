@@ -43,7 +43,9 @@ def traits_of(editor):
     return {name: getattr(editor, name) for name in SETTINGS}
 
 
-@pytest.mark.parametrize("config", [None, ENDLESS.replace(mask_weight=3.0, block=(1, 2)), DragConfig.official(space="w")])
+@pytest.mark.parametrize(
+    "config", [None, ENDLESS.replace(mask_weight=3.0, block=(1, 2)), DragConfig.official(space="w")]
+)
 def test_a_new_editor_says_the_settings_that_its_session_uses(make, config):
     editor = make(config=config)
     assert traits_of(editor) == real(editor)
