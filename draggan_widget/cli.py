@@ -11,12 +11,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from draggan_widget import __version__, doctor
+from draggan_widget.config import config_help
 from draggan_widget.files import expanded, shown, target_of, write_whole
 from draggan_widget.texts import printable, shown_path
 
@@ -80,7 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from draggan_widget.analysis import bulk_command as bulk
     from draggan_widget.analysis.protocols import command as protocols
 
-    drag = commands.add_parser("drag", help="many drags, as a JSON file says", description=bulk.DESCRIPTION)
+    drag = commands.add_parser(
+        "drag",
+        help="many drags, as a JSON file says",
+        description=textwrap.fill(bulk.DESCRIPTION, 79),
+        epilog=f"The settings of a config, those left out being the generator's own:\n\n{config_help()}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     bulk.add_options(drag)
     drag.set_defaults(run=bulk.run_drag)
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from draggan_widget.settings import blocks, check_fields, choice, number, rows, whole
+from draggan_widget.settings import blocks, check_fields, choice, help_text, number, rows, settings_in, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,3 +132,8 @@ class DragConfig:
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"unknown drag settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return cls(**fields)
+
+
+def config_help() -> str:
+    """All settings as lines for a terminal."""
+    return help_text(list(settings_in(DragConfig).values()), DragConfig().to_dict())

@@ -274,6 +274,8 @@ def _telling(name: str) -> Iterator[None]:
         yield
     except (container.ForeignError, container.IncompleteError, OSError):
         raise
+    except SettingError as error:
+        raise DragFileError(f"{name} has settings that cannot be dragged with: {shown(error)}") from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
         reason = shown(f"{type(error).__name__}: {error}")
         raise DragFileError(f"{name} is incomplete or altered ({reason}); save the edit again") from error

@@ -28,6 +28,7 @@ from draggan_widget.generators.reading.holdings import name_networks
 from draggan_widget.generators.reading.translation import Translation
 from draggan_widget.generators.stylegan2 import StyleGAN2
 from draggan_widget.generators.stylegan3 import StyleGAN3
+from draggan_widget.settings import SettingError
 from draggan_widget.texts import one_line, printable, quoted, read_json, shown_path
 
 if TYPE_CHECKING:
@@ -150,6 +151,8 @@ def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
     try:
         with torch.device("meta"):  # a description may claim any widths, which cost nothing there
             generator = FAMILIES[translation.family].from_config(translation.config, translation.drag_config())
+    except SettingError as error:
+        raise CheckpointError(f"{shown} has settings that cannot be dragged with: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         reason = one_line(f"{type(error).__name__}: {error}", 300)
         raise CheckpointError(

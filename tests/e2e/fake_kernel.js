@@ -4,7 +4,7 @@ import widget from "./index.js";
 
 const settings = {
   edit_layers: 6, learning_rate: 0.002, max_steps: 300, mask_weight: 20, block: 6, supervision_radius: 3,
-  tracking_radius: 12, space: "w_plus", speed: null,
+  tracking_radius: 12, space: "w_plus", method: "default", tolerance: 1, stall_steps: 10, speed: null,
 };
 const hear = new Set();
 const kernel = { sent: [], lag: 0, alive: true, shown: null, late: null };
@@ -12,8 +12,7 @@ const state = {
   type: "state", status: "stopped", message: "", step: 20, seed: 9, truncation: 0.7, label: null, classes: 0, width: 64,
   height: 64, channels: 3, generator: "fake", model: null, loading: null, progress: null, trouble: "", can_undo: true,
   can_redo: false, undo: "pull of point 1", redo: "", edit: 1, mp4: true, edited: true, rate: null, warning: "",
-  settings: { ...settings }, defaults: settings,
-  limits: { num_ws: 14, blocks: [1, 2, 3, 4, 5, 6] }, length: 21, shown: null,
+  settings: { ...settings }, defaults: settings, length: 21, shown: null,
   points: [{ id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.9, texture: null }],
 };
 let seq = 0;
@@ -37,11 +36,12 @@ const answers = {
     if (kernel.late) kernel.late.push(answer);
     else answer();
   },
+  schema: () => emit({ type: "schema", fields: window.fields }),
+  reset_settings: () => kernel.put({ settings: { ...settings } }),
   settings: ({ values }) => {
     for (const [name, value] of Object.entries(values)) state.settings[name] = value ?? settings[name];
     emit(state);
   },
-  reset_settings: () => kernel.put({ settings: { ...settings } }),
   point: ({ id, handle, target }) =>
     kernel.put({
       points: state.points.map((each) =>

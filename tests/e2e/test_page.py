@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 import draggan_widget
+from draggan_widget.editing.settings import SETTINGS
+from draggan_widget.settings import Limits
 
 pytestmark = pytest.mark.browser
 
@@ -27,8 +30,9 @@ def picture(step):
     return base64.b64encode(data.getvalue()).decode()
 
 
+FIELDS = [setting.schema(Limits(14, (1, 2, 3, 4, 5, 6))) for setting in SETTINGS.values()]
 HTML = f"""<!doctype html><meta charset="utf-8"><body>
-<script>window.pictures = {[picture(step) for step in range(STEPS)]};</script>
+<script>window.pictures = {[picture(step) for step in range(STEPS)]}; window.fields = {json.dumps(FIELDS)};</script>
 <script type="module" src="fake_kernel.js"></script>"""
 
 
@@ -164,6 +168,43 @@ def test_a_setting_is_sent_refused_and_reset(editor):
     editor.click("Reset Learning rate")
     assert sent(editor, "settings")[-1]["values"] == {"learning_rate": None}
     expect(field).to_have_value("0.002")
+
+
+def test_an_error_in_the_drawer_stands_at_its_field_and_goes_when_the_value_is_right_again(editor):
+    editor.click("All settings")
+    field = editor.button("Learning rate")
+    wrong = editor.root.get_by_role("alert").filter(has_text="A number above 0 and up to 1, please.")
+    for bad in ("1000", "0", "1e99"):
+        field.fill(bad)
+        field.press("Enter")
+        expect(wrong).to_be_visible()
+        expect(field).to_have_attribute("aria-invalid", "true")
+        below = wrong.bounding_box()["y"] - field.bounding_box()["y"] - field.bounding_box()["height"]
+        assert 0 <= below <= 12
+        field.fill("0.5")  # not yet sent, but no error any more
+        expect(wrong).to_be_hidden()
+        assert field.get_attribute("aria-invalid") is None
+    field.fill("2")
+    field.press("Enter")
+    expect(wrong).to_be_visible()
+    editor.click("Reset Learning rate")
+    expect(wrong).to_be_hidden()
+    expect(field).to_have_value("0.002")
+    assert [message["values"] for message in sent(editor, "settings")] == [{"learning_rate": None}]
+    field.fill("2")
+    field.press("Enter")
+    field.press("Escape")
+    expect(wrong).to_be_hidden()
+
+
+def test_the_settings_for_people_who_know_the_method_are_folded_away(editor):
+    editor.click("All settings")
+    tolerance = editor.button("Arrived within")
+    expect(tolerance).to_be_hidden()
+    editor.root.get_by_text("More settings").click()
+    tolerance.fill("3")
+    tolerance.press("Enter")
+    assert sent(editor, "settings")[-1]["values"] == {"tolerance": 3}
 
 
 def test_a_kernel_that_falls_silent_is_noticed_and_what_can_be_kept_is_offered(editor):
