@@ -163,5 +163,5 @@ def _config(found: dict[str, Tensor], sizes: list[int], depth: int) -> dict[str,
         "channels": {str(size): long(f"synthesis.layer{2 * step}.weight", 0, 4) for step, size in enumerate(sizes)},
         "mapping_layers": depth,
         "layer_features": long("mapping.dense0.weight", 0, 2),
-        "embed_features": embedding or None,
+        **({"embed_features": embedding} if embedding else {}),
     }

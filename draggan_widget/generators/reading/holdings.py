@@ -36,7 +36,9 @@ CONSUMERS = re.compile(r"super_?res|render|nerf|volume|decoder|refine|upsampl|co
 """Names of parts that go on with what a generator next to them makes, or steer it."""
 STRANGERS = {
     "a StyleGAN1": re.compile(r"(?:^|\.)progression\.\d+\."),
-    "a StyleGAN2 of lucidrains, whose layers are others": re.compile(r"(?:^|\.)(?:GE?|SE?)\.(?:net|blocks)\.\d+\."),
+    "a network of lucidrains' StyleGAN2, whose layers are its own,": re.compile(
+        r"(?:^|\.)(?:GE?|SE?)\.(?:net|blocks)\.\d+\."
+    ),
     "a diffusion model": re.compile(r"model\.diffusion_model\.|(?:^|\.)down_blocks\.\d+\.(?:resnets|attentions)\."),
 }
 """Networks of other kinds that people try, by names of their weights."""
@@ -227,5 +229,5 @@ def name_networks(value: Any) -> str:
             kind = next(
                 (kind for kind, sign in STRANGERS.items() if any(map(sign.search, names))), "an unknown network"
             )
-            told.append(f"{kind} of {len(names)} tensors in {holding.said()}, such as {names[0][:40]!r}")
+            told.append(f"{kind} with {len(names)} tensors in {holding.said()}, such as {names[0][:40]!r}")
     return "; ".join(told)

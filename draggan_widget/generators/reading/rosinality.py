@@ -188,11 +188,11 @@ def _config(found: dict[str, Tensor], sizes: list[int], depths: list[int], kind:
         "z_dim": long(first, 1, 2) - features,
         "w_dim": long(last, 0, 2),
         "c_dim": classes,
-        "embed_features": features or None,
         "img_channels": long("to_rgb1.conv.weight", 1, 5),
         "channels": {str(size): long(name, 1, 5) for size, name in zip(sizes, outputs, strict=True)},
         "mapping_layers": len(depths),
         "layer_features": long(first, 0, 2),
+        **({"embed_features": features} if features else {}),
     }
 
 

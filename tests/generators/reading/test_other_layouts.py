@@ -304,6 +304,6 @@ def test_a_file_of_no_known_layout_is_told_by_what_it_holds(tmp_path):
     path = tmp_path / "a.ckpt"
     torch.save({"state_dict": {f"model.diffusion_model.{k}.weight": torch.ones(2) for k in range(9)}}, path)
     with pytest.raises(
-        CheckpointError, match="no generator of a layout that is read .a diffusion model of 9 tensors in"
+        CheckpointError, match="no generator of a layout that is read .a diffusion model with 9 tensors in"
     ):
         read_checkpoint(path)
