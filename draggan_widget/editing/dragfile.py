@@ -32,6 +32,7 @@ from draggan_widget.editing.storing import Storage, Stored
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
+from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
 FORMAT = 2
