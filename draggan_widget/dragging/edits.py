@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from draggan_widget.dragging.methods import blocks_of
 from draggan_widget.dragging.points import Point, check_xy, make_points, mask_tensor, place
 from draggan_widget.dragging.state import Anchor, Course, DragState
+from draggan_widget.generators.guard import guarded
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
@@ -84,6 +85,7 @@ def with_config(generator: Generator, state: DragState, config: DragConfig) -> D
     return begin_run(dataclasses.replace(_unread(state), config=config))
 
 
+@guarded
 def _unread(state: DragState) -> DragState:
     """With a copy of the latent, of which nothing was read: less of it will be read, and so to another rounding."""
     latent = state.latent.detach().clone().requires_grad_()

@@ -20,6 +20,7 @@ from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, 
 from draggan_widget.dragging.points import check_ws, make_points, mask_tensor
 from draggan_widget.dragging.sampling import DivergedError
 from draggan_widget.dragging.state import Anchor, Course, DragState
+from draggan_widget.generators.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ MARKED = 0.1
 """A handle has come nearer if it did so by as many pixels; less may be the noise of tracking."""
 
 
+@guarded
 def init(
     generator: Generator,
     ws: Tensor | np.ndarray,
@@ -67,6 +69,7 @@ def init(
         )
 
 
+@guarded
 def step(generator: Generator, state: DragState) -> DragState:
     """One step from ``state``, which stays as it is.
 

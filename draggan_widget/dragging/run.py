@@ -12,6 +12,7 @@ from torch import Tensor
 from draggan_widget.dragging.iteration import init, terminate
 from draggan_widget.dragging.points import check_pairs
 from draggan_widget.dragging.strides import stride
+from draggan_widget.generators.guard import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -89,7 +90,7 @@ class DragResult:
         return self._picture(self.state.w0)
 
     def _picture(self, ws: Tensor) -> Image.Image:
-        with torch.no_grad():
+        with plain_torch(), torch.no_grad():
             return to_image(self.generator.synthesize(ws))
 
 

@@ -26,6 +26,7 @@ from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, 
 from draggan_widget.dragging.sampling import DivergedError, unthinned
 from draggan_widget.generators.base import sample_map
 from draggan_widget.generators.graphs import captured
+from draggan_widget.generators.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ AT_ONCE = 10
 """Steps between two looks."""
 
 
+@guarded
 def stride(generator: Generator, state: DragState, at_most: int | None = None) -> list[DragState]:
     """The next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
 
@@ -53,6 +55,7 @@ def stride(generator: Generator, state: DragState, at_most: int | None = None) -
     return walk(generator, state, at_most or AT_ONCE)
 
 
+@guarded
 def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
     """``stride`` of the default method on any device. All points must have their references."""
     with torch.inference_mode(mode=False):

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import atexit
+import collections
 import logging
-import queue
+import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from draggan_widget.generators.guard import plain_torch
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 REST_AFTER = 10.0
 """Seconds without a job or work after which the thread ends; the next job starts a new one."""
 
+FORKED = (
+    "this editor was made by another process, of which this one is a forked copy; the thread that computes for it is not "
+    "here. Make a new editor here, or fork before you make one (multiprocessing: start method 'spawn')"
+)
+
 _alive: weakref.WeakSet[Worker] = weakref.WeakSet()
+
+
+class Job:
+    """A job that waits. One of a kind takes in what is asked for later, so that only the newest of a kind is done.
+
+    :param kind: (family, …): jobs of one family may change places; None: nothing passes this one.
+    """
+
+    def __init__(self, do: Callable[[], Any], kind: tuple[Hashable, ...] | None = None) -> None:
+        self.do = do
+        self.kind = kind
+        self.future: Future[Any] = Future()
 
 
 class Worker:
@@ -30,8 +50,10 @@ class Worker:
     def __init__(self, work: Callable[[], float | None], name: str) -> None:
         self._work = work
         self._name = name
-        self._jobs: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
+        self._jobs: collections.deque[Job] = collections.deque()
         self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        self._process = os.getpid()
         self._thread: threading.Thread | None = None
         self._closed = False
         _alive.add(self)
@@ -53,60 +75,96 @@ class Worker:
         with self._lock:
             return self._closed
 
-    def submit(self, job: Callable[[], T]) -> Future[T]:
-        """Run ``job`` in the thread, after those that wait already. Its result or exception comes by the future."""
-        future: Future[T] = Future()
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait."""
+        return len(self._jobs)
+
+    def submit(
+        self, job: Callable[[], T], *, kind: tuple[Hashable, ...] | None = None, first: bool = False
+    ) -> Future[T]:
+        """Run ``job`` in the thread, after those that wait already. Its result or exception comes by the future.
+
+        :param kind: (family, …). If a job of that kind waits, and behind it none but of the same family, this one takes
+            its place, and the futures of both are one. :param first: run it before all that wait.
+        :raises RuntimeError: if it is closed, or in a forked copy of the process that made it.
+        """
+        self._check_process()
         with self._lock:
             if self._closed:
                 raise RuntimeError("this editor is closed; make a new one")
-            self._jobs.put((job, future))
+            for waiting in reversed(self._jobs) if kind else ():
+                if waiting.kind is None or waiting.kind[0] != kind[0]:
+                    break
+                if waiting.kind == kind and not waiting.future.cancelled():
+                    waiting.do = job
+                    return waiting.future
+            new = Job(job, kind)
+            if first:
+                self._jobs.appendleft(new)
+            else:
+                self._jobs.append(new)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
-        return future
+            self._news.notify()
+        return new.future
+
+    def _check_process(self) -> None:
+        # Before the lock, which a thread that is not here may have held.
+        if os.getpid() != self._process:
+            raise RuntimeError(FORKED)
 
     def call(self, job: Callable[[], T]) -> T:
         """Run ``job`` in the thread and wait for its result; called from the thread itself, run it at once."""
+        self._check_process()
         if self.here:
             return job()
         return self.submit(job).result()
 
     def close(self, timeout: float | None = None) -> None:
         """End the thread after the piece of work in hand; jobs that wait are cancelled. May be called twice."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             self._closed = True
             thread = self._thread
-            self._jobs.put((lambda: None, Future()))  # wakes a thread that waits for a job
+            self._news.notify()
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
 
     def _run(self) -> None:
         pause: float | None = 0.0
         while True:
-            try:
-                job, future = self._jobs.get(block=pause != 0, timeout=REST_AFTER if pause is None else pause)
-            except queue.Empty:
-                if pause is None and self._may_rest():
+            job = self._next(REST_AFTER if pause is None else pause)
+            if job is None:
+                if (pause is None or self._closed) and self._may_rest():
                     return
                 pause = None if self._closed else self._do_work()
                 continue
             if self._closed:
-                future.cancel()
-                if self._may_rest():
-                    return
+                job.future.cancel()
                 continue
-            if future.set_running_or_notify_cancel():
+            if job.future.set_running_or_notify_cancel():
                 try:
-                    future.set_result(job())
+                    with plain_torch():
+                        job.future.set_result(job.do())
                 except BaseException as error:  # whoever waits for the job gets it, whatever it is
-                    future.set_exception(error)
-            # Neither may outlive the job: they would keep its widget alive while the thread waits for the next one.
-            del job, future
+                    job.future.set_exception(error)
+            # It may not outlive its turn: it would keep its widget alive while the thread waits for the next one.
+            del job
             pause = 0.0
+
+    def _next(self, patience: float) -> Job | None:
+        with self._news:
+            if not self._jobs and patience and not self._closed:
+                self._news.wait_for(lambda: self._jobs or self._closed, patience)
+            return self._jobs.popleft() if self._jobs else None
 
     def _do_work(self) -> float | None:
         try:
-            return self._work()
+            with plain_torch():
+                return self._work()
         except BaseException:  # a thread that died would leave everybody waiting for it for ever
             log.exception("the work between jobs failed")
             return None
@@ -114,7 +172,7 @@ class Worker:
     def _may_rest(self) -> bool:
         # Under the lock, so that no job can slip in between the last look at the queue and the end of the thread.
         with self._lock:
-            if not self._jobs.empty():
+            if self._jobs:
                 return False
             self._thread = None
             return True

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
+from draggan_widget.generators.guard import guarded
 from draggan_widget.settings import as_number, as_whole, shown
 
 LARGEST_SEED = 2**32 - 1
@@ -61,6 +62,7 @@ class Generator(nn.Module, abc.ABC):
     def map_latent(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
         """``z`` (N, z_dim) and one-hot ``labels`` (N, label_dim) or None → ``ws`` (N, num_ws, w_dim)."""
 
+    @guarded
     def mapping(
         self,
         z: Tensor | np.ndarray | None = None,

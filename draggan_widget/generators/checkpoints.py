@@ -14,6 +14,7 @@ from torch import Tensor
 
 from draggan_widget.files import readable, shown, write_whole
 from draggan_widget.generators import precision
+from draggan_widget.generators.guard import guarded
 from draggan_widget.generators.reading import (
     Unreadable,
     describe,
@@ -65,6 +66,7 @@ def builtin_names() -> list[str]:
     return sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
 
 
+@guarded
 def load_generator(
     source: str | os.PathLike[str],
     device: str | torch.device | None = None,
@@ -109,6 +111,7 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
         ) from error
 
 
+@guarded
 def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], None] | None = None) -> Translation:
     """What a checkpoint file holds, in the terms of our generators; nothing is built yet.
 
@@ -141,6 +144,7 @@ def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], No
         ) from error
 
 
+@guarded
 def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
     """The generator of what was read from ``path``, whose tensors it takes away, lest all be there twice.
 

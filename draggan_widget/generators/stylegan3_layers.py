@@ -69,7 +69,9 @@ class FourierFeatures(nn.Module):
             self.affine.weight.zero_()
             self.affine.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
         # Evenly from the disc of frequencies that pass.
-        random = torch.rand(3, signal.channels, device="cpu")  # see normal_numbers
+        # See normal_numbers. On the meta device none are drawn: loading a file uses up no random numbers.
+        drawn = torch.zeros if self.weight.is_meta else torch.rand
+        random = drawn(3, signal.channels, device="cpu", dtype=torch.float32)
         radii, angles = signal.cutoff * random[0].sqrt(), 2 * math.pi * random[1]
         self.register_buffer("transform", torch.eye(3, device="cpu"))
         self.register_buffer("freqs", torch.stack([radii * angles.cos(), radii * angles.sin()], dim=1))

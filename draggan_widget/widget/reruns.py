@@ -19,6 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets.widgets.widget as registry
 
+from draggan_widget.widget.stream import AWAY_AFTER
+from draggan_widget.widget.traits import weakly
+
 if TYPE_CHECKING:
     from draggan_widget.widget.editor import DragGAN
 
@@ -74,8 +77,26 @@ def _cell_ended(result: Any) -> None:
         _replaced.update(_of_cell.get(cell, ()))
         _of_cell[cell] = _made.copy()
         _made.clear()
-    for reference in [weakref.ref(editor) for editor in _replaced if not editor._attended()]:
-        _try_later(reference, DELAYS)
+    for reference, shown in [(weakref.ref(editor), editor._attended()) for editor in _replaced]:
+        if shown:
+            _ask(reference)
+        else:
+            _try_later(reference, DELAYS)
+
+
+def _ask(reference: weakref.ref[DragGAN]) -> None:
+    """Send the picture of an editor once more: a page that went without a word does not acknowledge it."""
+    editor = reference()
+    if editor is None or editor._loop is None or editor._loop.is_closed() or editor._session.closed:
+        return
+    editor._session.show(weakly(editor._welcome))
+
+    def look() -> None:
+        editor = reference()
+        if editor is not None and not editor._attended():
+            left(editor)
+
+    editor._loop.call_soon_threadsafe(editor._loop.call_later, AWAY_AFTER + 1, look)
 
 
 def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> None:

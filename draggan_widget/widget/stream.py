@@ -36,7 +36,9 @@ ON_TIME = 0.25
 ASK_EVERY = 0.4
 """Seconds between two acknowledgements that are asked for on such a line."""
 AWAY_AFTER = 10.0
-"""Seconds without a sign of life after which a view counts as gone."""
+"""Seconds for which a view may owe an answer; then it counts as gone, until it gives a sign of life."""
+MOST_VIEWS = 100
+"""Views that are remembered, those that count as gone included; those silent for longest are forgotten."""
 
 
 class FrameStream:
@@ -57,7 +59,9 @@ class FrameStream:
         self._describe = describe
         self._render = render
         self._lock = threading.Lock()
-        self._views: dict[str, float] = {}
+        self._views: dict[str, float | None] = {}
+        """View → since when it owes an answer; None: it owes none. Those that spoke last are last."""
+        self._busy = False
         self._newest: Snapshot | None = None
         self._told: Snapshot | None = None
         self._shown: Snapshot | None = None
@@ -81,20 +85,34 @@ class FrameStream:
         return self._seq
 
     def attended(self) -> bool:
-        """Whether a view has given a sign of life lately."""
+        """Whether there is a view, as far as is known."""
         return bool(self.views())
 
     def views(self) -> set[str]:
-        """The views that have given a sign of life lately."""
+        """The views that are there, as far as is known.
+
+        A page pings while a run or a load goes, and acknowledges what it is asked to. At rest it owes nothing and is
+        silent, so nobody's silence means that they have gone.
+        """
         with self._lock:
             limit = time.monotonic() - AWAY_AFTER
-            self._views = {view: seen for view, seen in self._views.items() if seen > limit}
-            return {*self._views}
+            return {view for view, owes in self._views.items() if owes is None or owes > limit}
 
     def seen(self, view: str) -> None:
         """A sign of life of a view."""
         with self._lock:
-            self._views[view] = time.monotonic()
+            self._spoke(view)
+
+    def _spoke(self, view: str) -> None:
+        self._views.pop(view, None)
+        self._views[view] = time.monotonic() if self._busy else None
+        for old in list(self._views)[:-MOST_VIEWS]:
+            del self._views[old]
+
+    def _owed(self) -> None:
+        """Views owe an answer from now on, if they do not already."""
+        now = time.monotonic()
+        self._views = {view: now if owes is None else owes for view, owes in self._views.items()}
 
     def left(self, view: str) -> None:
         """A view says it is gone."""
@@ -110,7 +128,7 @@ class FrameStream:
         """A view has drawn a frame; with ``pull`` it asks for the next one, and of those in between it sees none."""
         with self._lock:
             if view in self._views:  # what a view that has left still had under way does not bring it back
-                self._views[view] = time.monotonic()
+                self._spoke(view)
             sent_at = self._under_way.get(seq)
             if sent_at is not None:
                 self.way = time.monotonic() - sent_at
@@ -154,6 +172,15 @@ class FrameStream:
             with self._lock:
                 self._told = self._shown = None  # or they would keep the model before alive until somebody looks
         self._newest = snapshot
+        busy = not snapshot.settled or snapshot.loading is not None
+        if busy != self._busy:
+            with self._lock:
+                self._busy = busy
+                if busy:
+                    self._owed()
+                else:  # what pings were owed is no longer
+                    limit = time.monotonic() - AWAY_AFTER
+                    self._views = {v: None if owes and owes > limit else owes for v, owes in self._views.items()}
         self.pump()
 
     def pump(self) -> None:
@@ -193,6 +220,7 @@ class FrameStream:
             ask = snapshot.settled or not self._fast() or now - self._asked_at >= ASK_EVERY
             if ask:
                 self._asked, self._asked_at = self._seq, now
+                self._owed()
             self.bytes_sent += len(data)
         self._send(frame_message(self._seq, snapshot.seen.drag.step, encoding, picture.size, ask), [data])
         self.sent = self._seq

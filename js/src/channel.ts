@@ -2,8 +2,10 @@
  * The one owner of the model. Every message to and from the kernel passes here, whichever view it belongs to: there is
  * one channel for a model (for every wrapper of it, where a host hands out several), and one `Connection` for a view.
  *
- * A view says `ready` until it is answered, then `ping`s. When pings go unanswered it knows itself disconnected, and
- * it recovers as soon as anything comes; see `silence.ts`. Where what the kernel pushes does not come, it asks: see `pace.ts`.
+ * A view says `ready` until it is answered. From then on it `ping`s only while a run or a job goes, or while the person
+ * waits for something: an edit at rest is silent and has no timers, so that its kernel counts as idle. When pings go
+ * unanswered it knows itself disconnected, and it recovers as soon as anything comes; see `silence.ts`. Where what the
+ * kernel pushes does not come, it asks: see `pace.ts`.
  */
 import type { AnyModel } from "@anywidget/types";
 import { Pace } from "./pace.ts";
@@ -12,10 +14,15 @@ import { Rest } from "./rest.ts";
 import { Silence } from "./silence.ts";
 
 const TICK = 500;
-/** How often a view that asks looks whether it is time to. */
+/** A view that asks lets so much time go by first, in which more may happen that is worth asking after. */
 const TURN = 25;
 const READY_EVERY = 2000;
+/** A view that nobody answers asks ever more seldom, but no more seldom than this. */
+const READY_SELDOM = 30_000;
 const PING_EVERY = 3000;
+/** How long what the person did is asked after, and how often, where nothing comes of it but answers to questions. */
+const EXPECTED = 10_000;
+const EXPECTING_EVERY = 1000;
 const SILENCE = 8000;
 /** The same before the first answer, where there is a picture to show for want of one. */
 const SHORT_SILENCE = 3000;
@@ -119,7 +126,18 @@ export class Connection {
   readonly #channel: Channel;
   readonly #listener: Listener;
   readonly #forget: () => void;
-  readonly #timers: ReturnType<typeof setInterval>[] = [];
+  #ticking: ReturnType<typeof setInterval> | undefined;
+  #asking: ReturnType<typeof setTimeout> | undefined;
+  readonly #seen = (): void => {
+    // What came while nobody looked is here, unless the kernel took this view for gone.
+    if (!hidden()) this.#ask(this.#answered ? "ping" : "ready");
+    this.#plan();
+  };
+  /** Since when nobody has answered. */
+  #aloneSince = Date.now();
+  #pressedAt = Number.NEGATIVE_INFINITY;
+  #running = false;
+  readonly #jobs = new Set<string>();
   #answered = false;
   #connected = true;
   readonly #silence = new Silence(Date.now());
@@ -139,16 +157,19 @@ export class Connection {
 
   open(): void {
     this.#open = true;
+    this.#aloneSince = Date.now();
     this.#ask("ready");
-    this.#timers.push(setInterval(() => this.#tick(), TICK));
-    this.#timers.push(setInterval(() => this.#pace.due(Date.now()) && this.#pull(), TURN));
+    this.#plan();
+    if (typeof document !== "undefined") document.addEventListener("visibilitychange", this.#seen);
   }
 
   /** Something that the person does. */
   send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
     this.#pace.lively(Date.now());
     this.#silence.pressed(Date.now());
+    this.#pressedAt = Date.now();
     this.#send(message, buffers);
+    this.#plan();
   }
 
   /** The kernel may be gone: it is asked, and not waited for long. */
@@ -170,26 +191,71 @@ export class Connection {
     this.#say(false);
     if (message.type === "state") {
       this.#answered = true;
-      this.#silence.runs(message.status === "running");
+      this.#running = message.status === "running";
+      this.#silence.runs(this.#running);
+      if (message.loading === null) this.#jobs.delete("loading");
+      else this.#jobs.add("loading");
+    }
+    if (message.type === "exporting") {
+      if (message.progress === null) this.#jobs.delete(message.kind);
+      else this.#jobs.add(message.kind);
     }
     if (message.type === "frame") this.#pace.frame(message.seq);
     if (message.type === "pong") this.#pace.answer(message.sent);
-    else this.#pace.lively(now);
+    else {
+      this.#pace.lively(now);
+      this.#pressedAt = Number.NEGATIVE_INFINITY;
+    }
     if (!this.#connected) {
       this.#connected = true;
       this.#listener.connected(true);
       // What was said meanwhile is lost: ask for everything again.
-      if (message.type !== "state") this.#ask("ready");
+      if (message.type !== "state") {
+        this.#aloneSince = now;
+        this.#ask("ready");
+      }
     }
+    this.#plan();
     this.#listener.message(message, buffers);
   }
 
   close(): void {
     if (!this.#open) return;
-    for (const timer of this.#timers) clearInterval(timer);
+    if (typeof document !== "undefined") document.removeEventListener("visibilitychange", this.#seen);
     this.#send({ type: "bye", view: this.view });
     this.#open = false;
+    this.#plan();
     this.#forget();
+  }
+
+  /** Whether a run or a job goes, or this view knows nothing yet. */
+  get #busy(): boolean {
+    return this.#running || this.#jobs.size > 0 || (this.#connected && !this.#answered);
+  }
+
+  /** Whether the person did something of which nothing has come yet but that the kernel is there. */
+  get #expecting(): boolean {
+    return Date.now() - this.#pressedAt < EXPECTED;
+  }
+
+  /** Have timers only while there is something to wait for. */
+  #plan(): void {
+    clearTimeout(this.#asking);
+    const waits = this.#answered
+      ? this.#busy || this.#expecting || this.#silence.waits || this.#pace.doubts
+      : this.#connected || !hidden();
+    if (!waits || !this.#open) {
+      clearInterval(this.#ticking);
+      this.#ticking = undefined;
+    } else this.#ticking ??= setInterval(() => this.#tick(), TICK);
+    const next = this.#pace.next(this.#busy);
+    if (!this.#open || next === Number.POSITIVE_INFINITY || (hidden() && !this.#busy)) return;
+    this.#asking = setTimeout(() => this.#pull(), Math.max(TURN, next - Date.now()));
+  }
+
+  #readyEvery(now: number): number {
+    const alone = now - this.#aloneSince;
+    return alone < EXPECTED ? READY_EVERY : Math.min(alone / 2, READY_SELDOM);
   }
 
   #tick(): void {
@@ -199,15 +265,18 @@ export class Connection {
     if (this.#connected && this.#unanswered >= 2 && this.#silence.lost(now, silence)) {
       this.#say(false);
       this.#silence.runs(false);
-      this.#connected = false;
-      this.#answered = false;
+      this.#connected = this.#answered = this.#running = false;
+      this.#jobs.clear();
+      this.#aloneSince = now;
       this.#listener.connected(false);
     }
     if (this.#connected && this.#answered) this.#say(this.#silence.late(now));
     if (this.#answered) {
-      if (now - this.#askedAt >= PING_EVERY || this.#silence.asks(now)) this.#ask("ping");
-    } else if (now - this.#readyAt >= READY_EVERY) this.#ask("ready");
+      const every = this.#pace.doubts || this.#expecting ? EXPECTING_EVERY : PING_EVERY;
+      if (now - this.#askedAt >= every || this.#silence.asks(now)) this.#ask("ping");
+    } else if (now - this.#readyAt >= this.#readyEvery(now)) this.#ask("ready");
     else if (this.#unanswered < HURRY) this.#ask("ping");
+    this.#plan();
   }
 
   #ask(type: "ready" | "ping"): void {
@@ -227,6 +296,7 @@ export class Connection {
   #pull(move: PointMessage | null = null): void {
     this.#pace.asked(Date.now());
     this.#send({ type: "ack", view: this.view, seq: this.#acked, pull: this.#pace.pulls, ...(move && { move }) });
+    this.#plan();
   }
 
   #send(message: PageMessage, buffers: readonly ArrayBufferView[] = []): void {
@@ -317,6 +387,10 @@ export class Coalescer {
     this.#movedAt = Date.now();
     this.#send(message);
   }
+}
+
+function hidden(): boolean {
+  return typeof document !== "undefined" && document.hidden;
 }
 
 function randomId(): string {

@@ -4,12 +4,15 @@
  * Some hosts deliver, once a cell has ended, only what is sent while a message of the page is handled: answers come,
  * frames do not. An answer says which frame was sent last, and comes after it. Twice in a row with a frame of which
  * nothing was heard (once may be a host that changes the order) means that this is such a host: from then on the view
- * asks, often while something moves and now and then at rest.
+ * asks, often while something moves, and at rest ever more seldom, so that the kernel is left in peace.
  */
 const MISSES = 2;
 const LIVELY = 2000;
 const OFTEN = 100;
 const SELDOM = 1000;
+const SELDOMEST = 30_000;
+/** Of the time that nothing has come of it so much passes before it is asked again: after a minute, half a minute. */
+const SHARE = 0.5;
 
 export class Pace {
   /** Whether the view has to ask for what is new. */
@@ -38,9 +41,18 @@ export class Pace {
     this.#livelyUntil = now + LIVELY;
   }
 
-  /** Whether to ask at this moment. */
-  due(now: number): boolean {
-    return this.pulls && now - this.#askedAt >= (now < this.#livelyUntil ? OFTEN : SELDOM);
+  /** Whether a frame is missing, and it is not known yet what that means. */
+  get doubts(): boolean {
+    return !this.pulls && this.#misses > 0;
+  }
+
+  /** When to ask next. `busy`: whether a run or a job goes. */
+  next(busy: boolean): number {
+    if (!this.pulls) return Number.POSITIVE_INFINITY;
+    if (this.#askedAt === Number.NEGATIVE_INFINITY) return 0;
+    if (this.#askedAt < this.#livelyUntil) return this.#askedAt + OFTEN;
+    const quiet = busy ? 0 : SHARE * (this.#askedAt - this.#livelyUntil + LIVELY);
+    return this.#askedAt + Math.min(SELDOMEST, Math.max(SELDOM, quiet));
   }
 
   asked(now: number): void {

@@ -65,6 +65,11 @@ export class Silence {
     this.#goneAt ??= now;
   }
 
+  /** Whether an answer is outstanding, or somebody waits. */
+  get waits(): boolean {
+    return this.#askedAt !== null || this.#from !== null;
+  }
+
   /** Whether to ask now, because somebody waits. */
   asks(now: number): boolean {
     return this.#from !== null && now - Math.max(this.#from, this.#lastAskedAt) >= (this.#goneAt === null ? QUIET : 0);

@@ -83,12 +83,12 @@ afterEach(() => {
 });
 
 describe("a view", () => {
-  it("says ready every two seconds until a state answers, then pings every three", () => {
+  it("says ready every two seconds until a state answers, then pings every three while a job goes", () => {
     const { connection } = open();
     vi.advanceTimersByTime(4000);
     expect(model.types().filter((type) => type === "ready")).toHaveLength(3);
     expect(connection.view).toMatch(/^\w{6,}$/);
-    model.say(aState());
+    model.say(aState({ loading: "other" }));
     vi.advanceTimersByTime(3000);
     expect(model.types()).toEqual(["ping"]);
     model.say(pong(0));
@@ -113,7 +113,7 @@ describe("a view", () => {
 
   it("knows itself disconnected after eight seconds of silence", () => {
     const { links } = open();
-    model.say(aState());
+    model.say(aState({ status: "running" }));
     vi.advanceTimersByTime(7900);
     expect(links).toEqual([]);
     vi.advanceTimersByTime(600);
@@ -127,7 +127,7 @@ describe("a view", () => {
     expect(links).toEqual([]);
     vi.advanceTimersByTime(600);
     expect(links).toEqual([false]);
-    model.say(aState());
+    model.say(aState({ status: "running" }));
     vi.advanceTimersByTime(7900);
     expect(links).toEqual([false, true]);
   });
@@ -146,7 +146,7 @@ describe("a view", () => {
 
   it("recovers as soon as anything comes, and asks for what it missed", () => {
     const { links } = open();
-    model.say(aState());
+    model.say(aState({ status: "running" }));
     vi.advanceTimersByTime(20_000);
     model.types();
     model.say(pong(0));
@@ -211,7 +211,7 @@ describe("a view", () => {
 
   it("stays connected as long as pings are answered", () => {
     const { links } = open();
-    model.say(aState());
+    model.say(aState({ status: "running" }));
     for (let second = 0; second < 60; second++) {
       vi.advanceTimersByTime(1000);
       if (model.types().includes("ping")) model.say(pong(0));
@@ -248,6 +248,101 @@ describe("a view", () => {
     const move = point(1, { target: [4, 2] }, true);
     two.ack({ seq: 6, ack: true }, () => move);
     expect(model.sent).toEqual([{ message: { type: "ack", view: two.view, seq: 6, pull: false, move }, buffers: [] }]);
+  });
+});
+
+describe("an edit at rest", () => {
+  it("says nothing at all and has no timers, however long nobody touches it", () => {
+    const { links } = open();
+    model.say(aState());
+    model.say(pong(0));
+    model.types();
+    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(3_600_000);
+    expect([model.types(), links]).toEqual([[], []]);
+  });
+
+  it("pings again while a run, a loading or a file goes, and no longer", () => {
+    const pings = () => {
+      vi.advanceTimersByTime(3500);
+      const found = model.types().includes("ping");
+      model.say(pong(0));
+      return found;
+    };
+    open();
+    model.say(aState());
+    expect(pings()).toBe(false);
+    for (const [on, off] of [
+      [aState({ status: "running" }), aState({ status: "arrived" })],
+      [aState({ loading: "other" }), aState()],
+      [
+        { type: "exporting", kind: "gif", progress: 0.1 },
+        { type: "exporting", kind: "gif", progress: null },
+      ],
+    ]) {
+      model.say(on);
+      expect(pings()).toBe(true);
+      model.say(off);
+      vi.advanceTimersByTime(1000);
+      model.types();
+      expect(pings()).toBe(false);
+    }
+  });
+
+  it("asks after what the person did until something comes of it, for ten seconds at most", () => {
+    const { connection } = open();
+    model.say(aState());
+    model.types();
+    connection.send({ type: "stop" });
+    for (let n = 0; n < 30; n++) {
+      vi.advanceTimersByTime(500);
+      model.say(pong(0));
+    }
+    const asked = model.types().filter((type) => type === "ping").length;
+    expect(asked).toBeGreaterThan(4);
+    expect(asked).toBeLessThan(12);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("finds out with two answers that what is pushed does not come, and asks from then on", () => {
+    const { connection } = open();
+    model.say(aState());
+    model.say(pong(4));
+    connection.send({ type: "start" });
+    for (let n = 0; n < 6; n++) {
+      vi.advanceTimersByTime(500);
+      if (model.types().includes("ping")) model.say(pong(5 + n));
+    }
+    vi.advanceTimersByTime(200);
+    expect(model.types()).toContain("ack");
+  });
+
+  it("speaks again when its page is looked at, and not while it is hidden", () => {
+    const page = Object.assign(new EventTarget(), { hidden: false });
+    vi.stubGlobal("document", page);
+    open();
+    for (const sent of [0, 1, 2]) model.say(pong(sent)); // a view that asks
+    model.say(aState());
+    page.hidden = true;
+    vi.advanceTimersByTime(60_000);
+    page.dispatchEvent(new Event("visibilitychange"));
+    model.types();
+    vi.advanceTimersByTime(600_000);
+    expect(model.types()).toEqual([]);
+    page.hidden = false;
+    page.dispatchEvent(new Event("visibilitychange"));
+    vi.advanceTimersByTime(100);
+    expect(model.types().sort()).toEqual(["ack", "ping"]);
+  });
+});
+
+describe("a view that nobody answers", () => {
+  it("asks ever more seldom, after a minute at most twice in one", () => {
+    open();
+    vi.advanceTimersByTime(120_000);
+    model.types();
+    vi.advanceTimersByTime(600_000);
+    expect(model.types().length).toBeLessThanOrEqual(20);
   });
 });
 

@@ -52,23 +52,34 @@ describe("what the kernel pushes", () => {
 });
 
 describe("a view that asks", () => {
-  const asks = (from: number, to: number) => {
+  const asks = (from: number, to: number, busy = false) => {
     let count = 0;
     for (let now = from; now < to; now += 10) {
-      if (!pace.due(now)) continue;
+      if (pace.next(busy) > now) continue;
       pace.asked(now);
       count += 1;
     }
     return count;
   };
 
-  it("asks ten times a second while something moves, and once a second at rest", () => {
+  it("asks ten times a second while something moves, and once a second while something goes on", () => {
     for (const sent of [0, 1, 1]) pace.answer(sent);
     pace.lively(0);
     expect(asks(0, 2000)).toBe(20);
-    expect(asks(2000, 7000)).toBe(5);
+    expect(asks(2000, 7000, true)).toBe(5);
     pace.lively(7000);
     expect(asks(7000, 8000)).toBe(10);
+  });
+
+  it("asks ever more seldom at rest, after a minute at most every thirty seconds", () => {
+    for (const sent of [0, 1, 1]) pace.answer(sent);
+    pace.lively(0);
+    asks(0, 2000);
+    expect(asks(2000, 22_000)).toBeLessThanOrEqual(7);
+    expect(asks(22_000, 60_000)).toBe(3);
+    expect(asks(80_000, 680_000)).toBe(20);
+    pace.lively(680_000);
+    expect(asks(680_000, 681_000)).toBe(10);
   });
 
   it("does so only where it has to", () => {

@@ -431,7 +431,7 @@ def test_a_view_that_says_goodbye_pauses_its_run_and_one_that_comes_takes_it_up(
 
 def test_what_was_published_while_a_view_seemed_away_reaches_it_with_its_next_ping(make, monkeypatch):
     editor = make()
-    page = Page(editor)
+    page = Page(editor, acks=False)  # it owes an answer
     page.say("ready", view="page")
     page.wait_for(lambda p: p.of("mask"))
     page.told.clear()

@@ -219,12 +219,40 @@ def test_nothing_is_made_for_nobody_and_a_view_that_comes_gets_the_newest(stream
     assert frames(sent) == [7]
 
 
-def test_a_view_that_falls_silent_counts_as_gone(stream, clock):
+def test_a_view_that_falls_silent_in_a_run_counts_as_gone(stream, snapshots, clock):
+    stream.offer(snapshots[0])
     assert stream.attended()
     clock.now += 9
     assert stream.attended()
     clock.now += 2
     assert not stream.attended()
+
+
+def test_a_view_at_rest_owes_no_sign_of_life_and_is_there_though_it_is_silent_for_an_hour(stream, snapshots, clock):
+    stream.offer(snapshots[0])
+    stream.offer(settled(snapshots[1]))
+    stream.acknowledge("a", 2)
+    clock.now += 3600
+    assert stream.attended()
+    stream.offer(snapshots[2])  # a run begins: from now on it does
+    clock.now += 9
+    assert stream.attended()
+    clock.now += 2
+    assert not stream.attended()
+    stream.acknowledge("a", 3)
+    assert stream.attended()
+
+
+def test_a_view_that_does_not_acknowledge_a_picture_counts_as_gone(stream, snapshots, clock):
+    stream.offer(settled(snapshots[0]))
+    clock.now += 11
+    assert not stream.attended()
+
+
+def test_of_views_that_never_said_bye_only_the_newest_hundred_are_remembered(stream):
+    for number in range(300):
+        stream.seen(f"view {number}")
+    assert stream.views() == {f"view {number}" for number in range(200, 300)}
 
 
 def test_a_settled_picture_goes_once_more_without_loss_and_then_never_again(stream, sent, snapshots):
