@@ -20,8 +20,8 @@ REST_AFTER = 10.0
 """Seconds without a job or work after which the thread ends; the next job starts a new one."""
 
 FORKED = (
-    "this editor was made by another process, of which this one is a forked copy; the thread that computes for it is not "
-    "here. Make a new editor here, or fork before you make one (multiprocessing: start method 'spawn')"
+    "this editor was made by another process, of which this one is a forked copy; the thread that computes for it is "
+    "not here. Make a new editor here, or fork before you make one (multiprocessing: start method 'spawn')"
 )
 
 _alive: weakref.WeakSet[Worker] = weakref.WeakSet()
@@ -93,8 +93,8 @@ class Worker:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this editor is closed; make a new one")
-            for waiting in reversed(self._jobs) if kind else ():
-                if waiting.kind is None or waiting.kind[0] != kind[0]:
+            for waiting in reversed(self._jobs):
+                if kind is None or waiting.kind is None or waiting.kind[0] != kind[0]:
                     break
                 if waiting.kind == kind and not waiting.future.cancelled():
                     waiting.do = job

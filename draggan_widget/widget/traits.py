@@ -288,9 +288,9 @@ class EditTraits(anywidget.AnyWidget):
 
         :param assigning: whether somebody is about to assign a trait, which is then compared with what holds.
         """
-        if self._adopting is None and self._looped and threading.get_ident() == self._thread:
-            if self._adoption_due or (assigning and self._adopted is not self._session.latest):
-                self._adopt()
+        mine = self._adopting is None and self._looped and threading.get_ident() == self._thread
+        if mine and (self._adoption_due or (assigning and self._adopted is not self._session.latest)):
+            self._adopt()
 
     def _carry_out(self, command: Future[None]) -> None:
         """Wait until a command is carried out, and have its effect in the traits; raise what it raised.
