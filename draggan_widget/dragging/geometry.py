@@ -127,7 +127,7 @@ def surroundings(handles: np.ndarray, reach: float, size: tuple[int, int], frame
         np.add.at(changes, (rows, columns), change)
     rows, columns = np.nonzero(changes.cumsum(axis=0).cumsum(axis=1)[:height, :width])
     # A little past the middle of a cell, so that it and the next ones are what is read there.
-    return np.stack([columns + 0.75, rows + 0.75], axis=1) / scale - 0.5
+    return np.asarray(np.stack([columns + 0.75, rows + 0.75], axis=1) / scale - 0.5)
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class Mirrored(traitlets.Any):
 
     allow_none = False  # it is for the check to say whether None is taken
 
-    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
+    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:  # noqa: A002 - as in traitlets
         super().__init__(default, help=help)
         self._check = check
         self.tag(sync=True)
@@ -66,7 +66,7 @@ class Told(Mirrored):
     :param instead: what to do where one would like to assign it.
     """
 
-    def __init__(self, default: Any, instead: str, help: str) -> None:
+    def __init__(self, default: Any, instead: str, help: str) -> None:  # noqa: A002 - as in traitlets
         super().__init__(default, help=help)
         self._instead = instead
 
@@ -254,7 +254,7 @@ class EditTraits(anywidget.AnyWidget):
 
     # --- from the session to the user ------------------------------------------------------------------------------
 
-    def observe(self, handler: Callable[..., Any], names: Any = traitlets.All, type: Any = "change") -> None:
+    def observe(self, handler: Callable[..., Any], names: Any = traitlets.All, type: Any = "change") -> None:  # noqa: A002 - as in traitlets
         """Have ``handler`` called with changes of traits, as in traitlets. What it raises while the traits follow the
         session is logged: neither the run nor other observers suffer from it.
         """
@@ -288,9 +288,9 @@ class EditTraits(anywidget.AnyWidget):
 
         :param assigning: whether somebody is about to assign a trait, which is then compared with what holds.
         """
-        if self._adopting is None and self._looped and threading.get_ident() == self._thread:
-            if self._adoption_due or (assigning and self._adopted is not self._session.latest):
-                self._adopt()
+        mine = self._adopting is None and self._looped and threading.get_ident() == self._thread
+        if mine and (self._adoption_due or (assigning and self._adopted is not self._session.latest)):
+            self._adopt()
 
     def _carry_out(self, command: Future[None]) -> None:
         """Wait until a command is carried out, and have its effect in the traits; raise what it raised.
