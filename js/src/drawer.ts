@@ -64,7 +64,7 @@ export class Drawer {
       const text = this.#wanted.get(field.name)?.text ?? now;
       if (this.#typing !== row && row.wrong.hidden && control.value !== text) control.value = text;
       const own = written(field, state.defaults);
-      setOff(reset, text === own && this.#typing !== row && row.wrong.hidden);
+      setOff(reset, text === own && this.#typing !== row && !control.hasAttribute("aria-invalid"));
       const back = own === "" ? (field.none ?? "") : shownAs(row, own);
       put(reset, "title", `Back to the generator's own: ${back}`);
     }
