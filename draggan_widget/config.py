@@ -27,7 +27,7 @@ class DragConfig:
         "default",
         "Method",
         "Which reading of the paper's formulas is used.",
-        {"default": "this project's", "paper": "the paper's", "official": "the authors' program's"},
+        {"default": "default", "paper": "paper", "official": "official"},
         advanced=True,
     )
     """Which reading of the paper's formulas is used; see ``draggan_widget.dragging.methods``."""

@@ -95,7 +95,7 @@ class DragGAN(EditTraits):
     :param config: settings of the drag; None for the generator's own.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
-    :param layout: settings by name, such as ``learning_rate=0.003``, and further traits of a widget.
+    :param layout: settings by name, such as ``learning_rate=0.003``, and further traits, such as ``layout``.
     :raises FileNotFoundError: for a name that is no file and no built-in generator.
     :raises CheckpointError: for a file that cannot be taken.
     :raises ValueError: for a seed, truncation, label or setting out of its range, which the text names.

@@ -62,9 +62,9 @@ export class Drawer {
       const wanted = this.#wanted.get(field.name);
       if (wanted && (wanted.text === now || Date.now() - wanted.at > PATIENCE)) this.#wanted.delete(field.name);
       const text = this.#wanted.get(field.name)?.text ?? now;
-      if (this.#typing !== row && control.value !== text) control.value = text;
+      if (this.#typing !== row && row.wrong.hidden && control.value !== text) control.value = text;
       const own = written(field, state.defaults);
-      setOff(reset, text === own && this.#typing !== row);
+      setOff(reset, text === own && this.#typing !== row && !control.hasAttribute("aria-invalid"));
       const back = own === "" ? (field.none ?? "") : shownAs(row, own);
       put(reset, "title", `Back to the generator's own: ${back}`);
     }

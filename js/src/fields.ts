@@ -43,7 +43,7 @@ export function read(
   const enough = above ? number > least : number >= least;
   const fits = typed !== "" && Number.isFinite(number) && enough && (most === null || number <= most);
   if (fits && (!whole || Number.isInteger(number))) return { value: number };
-  return { wrong: `${whole ? "A whole number" : "A number"} ${range(field)}, please.` };
+  return { wrong: `${whole ? "A whole number" : "A number"} ${range(field)}.` };
 }
 
 function range({ least, most, above }: Field): string {

@@ -284,7 +284,7 @@ def test_an_observer_may_command_the_editor_wherever_it_runs(make):
         editor.start()
         return editor, editor._session.finished()
 
-    _editor, end = script()
+    _, end = script()
     assert end.result(20).reason == "stopped"
 
     async def cell():
