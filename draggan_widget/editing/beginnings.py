@@ -129,7 +129,8 @@ class Beginnings(Timeline):
             self._stop()
             self._gesture = False
             self._look = None
-            self._chores.close()  # what was to be made of the edit before is no longer wanted
+            # What was to be made of the edit before can be made of it no longer.
+            self._chores.close(f"{model.title} was loaded meanwhile; ask again, now for a file of its edit")
             self._model, self._config, self._now = model, config, moment
             self._past.clear()
             self._future.clear()

@@ -132,17 +132,25 @@ class Core:
         """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
         return job() if self._worker.closed else self._worker.call(job)
 
-    def show(self, job: Callable[[], None]) -> Future[None]:
-        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be carried out."""
+        return self._worker.waiting
 
-        def carry_out() -> None:
+    def show(self, job: Callable[[], None], what: str | None = None) -> Future[None]:
+        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published.
+
+        :param what: it shows: of jobs that wait and show the same the newest is done.
+        """
+
+        def carry_out(_: Any = None) -> None:
             try:
                 job()
             except Exception as error:
                 self._fail(error, "The picture could not be shown")
                 raise
 
-        return self._worker.submit(carry_out)
+        return self._worker.submit(carry_out, kind=None if what is None else ("show", what))
 
     def chore(self, chore: Chore[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
         """Have long work done in the worker's thread, in slices between which the edit goes on."""
@@ -179,7 +187,7 @@ class Core:
     def close(self) -> None:
         """Stop, and give the thread back. Nothing can be done with the session afterwards."""
         self._worker.close(timeout=5)
-        self._chores.close()
+        self._chores.close("the editor was closed")
         self._failure = RuntimeError("the editor was closed")
         self._settle_waiting()
 
@@ -207,16 +215,17 @@ class Core:
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _command(self, job: Callable[[], None]) -> Future[None]:
+    def _command(self, job: Callable[..., None], **order: Any) -> Future[None]:
+        """Have a command carried out. :param order: as ``Worker.submit`` takes it."""
         meant = self._model
 
-        def carry_out() -> None:
+        def carry_out(*value: Any) -> None:
             before = self._now, self._look, list(self._past), list(self._future)
             try:
                 if self._model is not meant:
                     raise ValueError(f"the picture is one of {self._model.title} by now; that was meant for another")
                 self._trouble = ""
-                job()
+                job(*value)
             except ValueError as error:
                 self._now, self._look, self._past[:], self._future[:] = before
                 self._on_notice(str(error))
@@ -226,7 +235,7 @@ class Core:
                 self._fail(error, "That failed and the edit is as it was before")
                 raise
 
-        return self._worker.submit(carry_out)
+        return self._worker.submit(carry_out, **order)
 
     def _fail(self, error: BaseException, what: str) -> None:
         self._cut()
