@@ -18,9 +18,8 @@ from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.chores import Chore, Chores
-from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model, check_label
-from draggan_widget.editing.moment import Moment, Snapshot
+from draggan_widget.editing.moment import Moment, Snapshot, fitting
 from draggan_widget.editing.pictures import Painter
 from draggan_widget.editing.script import Op, written
 from draggan_widget.editing.worker import Worker
@@ -30,7 +29,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 UNDO_DEPTH = 200
 UNDO_BYTES = 256 << 20
-"""Of the records that undo and redo hold: as many of the oldest moments are given up as it takes."""
+"""Of the arrays that undo holds, masks and records included: as many of the oldest moments are given up as it takes."""
 
 
 class Core:
@@ -246,8 +245,7 @@ class Core:
         self._past.append(moment or self._now)
         del self._past[:-UNDO_DEPTH]
         self._future.clear()
-        while len(self._past) > 1 and _bytes_of_records([*self._past, self._now]) > UNDO_BYTES:
-            del self._past[0]
+        del self._past[: -fitting(self._past, [self._now], UNDO_BYTES)]
 
     def _need_points(self) -> None:
         if not self._now.drag.ids:
@@ -344,13 +342,3 @@ def first_moment(generator: Generator, config: DragConfig, seed: int, truncation
 def told(what: str, error: BaseException) -> str:
     """A sentence about an error."""
     return f"{what}: {str(error) or type(error).__name__}"
-
-
-def _bytes_of_records(moments: Sequence[Moment]) -> int:
-    """Of all records that some moments hold: moments of one edit share theirs, of which the longest counts."""
-    longest: dict[int, tuple[Record, ...]] = {}
-    for moment in moments:
-        if moment.records:
-            first = id(moment.records[0])
-            longest[first] = max(longest.get(first, ()), moment.records, key=len)
-    return sum(2 * len(records) * records[0].ws.nbytes for records in longest.values())
