@@ -23,8 +23,12 @@ def finish(chore: Chore[T]) -> T:
             return result
 
 
+class GivenUp(RuntimeError):
+    """Work that was begun is not carried on; the text says why."""
+
+
 class Chores:
-    """Chores in the order they came. ``add`` and ``cancel`` may be called from any thread, ``advance`` from one."""
+    """Chores side by side, a slice of each in turn, so that a short one need not wait for a long one. ``add`` and ``cancel`` may be called from any thread, ``advance`` from one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -51,6 +55,9 @@ class Chores:
             if done.cancelled():
                 raise CancelledError
             progress(next(chore))
+            with self._lock:
+                if self._waiting and self._waiting[0][0] is chore:
+                    self._waiting.rotate(-1)
             return True
         except StopIteration as end:
             result = end.value
@@ -62,18 +69,18 @@ class Chores:
             self._settle(lambda: done.set_exception(told), chore, done)
         return bool(self._waiting)
 
-    def close(self) -> None:
-        """Cancel all."""
+    def close(self, reason: str) -> None:
+        """Give all up, for a reason that those hear who wait for them."""
         with self._lock:
             waiting, self._waiting = list(self._waiting), collections.deque()
         for chore, done, _ in waiting:
-            done.cancel()
             chore.close()
+            if done.set_running_or_notify_cancel():
+                done.set_exception(GivenUp(reason))
 
     def _settle(self, settle: Callable[[], None], chore: Chore[Any], done: Future[Any]) -> None:
         with self._lock:
-            if self._waiting and self._waiting[0][0] is chore:
-                self._waiting.popleft()
+            self._waiting = collections.deque(each for each in self._waiting if each[0] is not chore)
         chore.close()
         # Between the last slice and now somebody may have cancelled it, which then counts.
         if not done.cancelled() and done.set_running_or_notify_cancel():

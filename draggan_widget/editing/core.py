@@ -18,9 +18,8 @@ from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.chores import Chore, Chores
-from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model, check_label
-from draggan_widget.editing.moment import Moment, Snapshot
+from draggan_widget.editing.moment import Moment, Snapshot, fitting
 from draggan_widget.editing.pictures import Painter
 from draggan_widget.editing.script import Op, written
 from draggan_widget.editing.worker import Worker
@@ -31,7 +30,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 UNDO_DEPTH = 200
 UNDO_BYTES = 256 << 20
-"""Of the records that undo and redo hold: as many of the oldest moments are given up as it takes."""
+"""Of the arrays that undo holds, masks and records included: as many of the oldest moments are given up as it takes."""
 
 
 class Core:
@@ -135,6 +134,7 @@ class Core:
         """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
         return job() if self._worker.closed else self._worker.call(job)
 
+<<<<<<< HEAD
     def soon(self, job: Callable[[], None]) -> None:
         """Run a job in the worker's thread: at once if this is that thread, or after the commands given so far."""
         if self._worker.closed or self._worker.here:
@@ -154,15 +154,27 @@ class Core:
 
     def show(self, job: Callable[[], None]) -> Future[None]:
         """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
+=======
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be carried out."""
+        return self._worker.waiting
+>>>>>>> rest
 
-        def carry_out() -> None:
+    def show(self, job: Callable[[], None], what: str | None = None) -> Future[None]:
+        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published.
+
+        :param what: it shows: of jobs that wait and show the same the newest is done.
+        """
+
+        def carry_out(_: Any = None) -> None:
             try:
                 job()
             except BaseException as error:
                 self._fail(error, "The picture could not be shown")
                 raise
 
-        return self._worker.submit(carry_out)
+        return self._worker.submit(carry_out, kind=None if what is None else ("show", what))
 
     def chore(self, chore: Chore[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
         """Have long work done in the worker's thread, in slices between which the edit goes on."""
@@ -199,7 +211,7 @@ class Core:
     def close(self) -> None:
         """Stop, and give the thread back. Nothing can be done with the session afterwards."""
         self._worker.close(timeout=5)
-        self._chores.close()
+        self._chores.close("the editor was closed")
         self._failure = RuntimeError("the editor was closed")
         self._settle_waiting()
 
@@ -227,16 +239,17 @@ class Core:
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _command(self, job: Callable[[], None]) -> Future[None]:
+    def _command(self, job: Callable[..., None], **order: Any) -> Future[None]:
+        """Have a command carried out. :param order: as ``Worker.submit`` takes it."""
         meant = self._model
 
-        def carry_out() -> None:
+        def carry_out(*value: Any) -> None:
             before = self._now, self._look, list(self._past), list(self._future)
             try:
                 if self._model is not meant:
                     raise ValueError(f"the picture is one of {self._model.title} by now; that was meant for another")
                 self._trouble = ""
-                job()
+                job(*value)
             except ValueError as error:
                 self._now, self._look, self._past[:], self._future[:] = before
                 self._on_notice(one_line(error))
@@ -246,7 +259,7 @@ class Core:
                 self._fail(error, "That failed and the edit is as it was before")
                 raise
 
-        return self._worker.submit(carry_out)
+        return self._worker.submit(carry_out, **order)
 
     def _fail(self, error: BaseException, what: str) -> None:
         self._cut()
@@ -263,8 +276,7 @@ class Core:
         self._past.append(dataclasses.replace(moment or self._now, done=done))
         del self._past[:-UNDO_DEPTH]
         self._future.clear()
-        while len(self._past) > 1 and _bytes_of_records([*self._past, self._now]) > UNDO_BYTES:
-            del self._past[0]
+        del self._past[: -fitting(self._past, [self._now], UNDO_BYTES)]
 
     def _need_points(self) -> None:
         if not self._now.drag.ids:
@@ -363,6 +375,7 @@ def first_moment(generator: Generator, config: DragConfig, seed: int, truncation
 
 def told(what: str, error: BaseException) -> str:
     """A sentence about an error."""
+<<<<<<< HEAD
     return f"{what}: {one_line(error)}"
 
 
@@ -374,3 +387,6 @@ def _bytes_of_records(moments: Sequence[Moment]) -> int:
             first = id(moment.records[0])
             longest[first] = max(longest.get(first, ()), moment.records, key=len)
     return sum(2 * len(records) * records[0].ws.nbytes for records in longest.values())
+=======
+    return f"{what}: {str(error) or type(error).__name__}"
+>>>>>>> rest

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from draggan_widget.dragging import DragState
+from draggan_widget.dragging.state import Anchor
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Script
@@ -35,6 +38,47 @@ class Moment:
     def seconds(self) -> float:
         """Time spent optimising."""
         return self.records[-1].seconds if self.records else 0.0
+
+
+def fitting(past: Sequence[Moment], others: Iterable[Moment], most: int) -> int:
+    """How many of the newest of ``past``, one at least, hold no more than ``most`` bytes of arrays with ``others``.
+
+    Every array that a moment reaches counts, once however many moments and records share it.
+    """
+    seen: dict[int, Any] = {}  # the values are kept along, or another could come to have the id of one that has gone
+    total = sum(_new_bytes(moment, seen) for moment in others)
+    for number, moment in enumerate(reversed(past)):
+        total += _new_bytes(moment, seen)
+        if total > most and number > 0:
+            return number
+    return len(past)
+
+
+def _new_bytes(value: Any, seen: dict[int, Any]) -> int:
+    """Bytes of the arrays in a value that are not in ``seen`` yet."""
+    total, waiting = 0, [value]
+    while waiting:
+        each = waiting.pop()
+        if each is None or isinstance(each, (bool, int, float, str, Model)) or id(each) in seen:
+            continue
+        seen[id(each)] = each
+        if isinstance(each, torch.Tensor):
+            storage = each.untyped_storage()
+            if (address := storage.data_ptr()) not in seen:
+                seen[address] = each
+                total += storage.nbytes()
+        elif isinstance(each, np.ndarray):
+            if each.base is None:
+                total += each.nbytes
+            else:
+                waiting.append(each.base)
+        elif isinstance(each, (tuple, list)):
+            waiting.extend(each)
+        elif isinstance(each, Mapping):
+            waiting.extend(each.values())
+        elif isinstance(each, Anchor) or dataclasses.is_dataclass(each):
+            waiting.extend(vars(each).values() if hasattr(each, "__dict__") else ())
+    return total
 
 
 @dataclasses.dataclass(frozen=True)

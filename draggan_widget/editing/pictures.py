@@ -6,7 +6,9 @@ Then the picture of some first blocks is shown, blown up, while the edit moves, 
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 
 import torch
 from PIL import Image
@@ -32,7 +34,6 @@ class Painter:
         self.generator = generator
         """Whose pictures it makes."""
         self._threads = Threads()
-        self._replay: _Replay | None = None
         self._whole: float | None = None
         """Seconds that the newest whole picture took."""
 
@@ -73,13 +74,15 @@ class Painter:
         return picture.resize((max(1, round(width * THUMBNAIL / height)), THUMBNAIL), Image.Resampling.LANCZOS)
 
     def _synthesize(self, ws: Tensor) -> Tensor:
-        """The whole picture of ``ws``; the next one may overwrite it."""
+        """The whole picture of ``ws``."""
         generator = self.generator
         if ws.device.type != "cuda" or not isinstance(generator, StyleGAN2):
             return generator.synthesize(ws)
-        if self._replay is None or self._replay.operands is not generator.operands:
-            self._replay = _Replay(generator, ws)
-        return self._replay(ws)
+        with _lock:
+            replay = _replays.get(generator)
+            if replay is None or replay.made_for != _made_for(generator):
+                replay = _replays[generator] = _Replay(generator, ws)
+            return replay(ws)
 
     def _block(self, budget: float) -> int | None:
         """The finest block whose picture is in time; None for the whole picture."""
@@ -98,12 +101,28 @@ class _Replay:
     """Whole pictures on CUDA by a graph: some thousand small tasks, which otherwise wait for the processor."""
 
     def __init__(self, generator: StyleGAN2, ws: Tensor) -> None:
-        self.operands = generator.operands
-        """What the generator's convolutions multiplied in when it was captured."""
-        self._ws = ws.clone()
-        self._again, (self._picture,) = captured(lambda: (generator.synthesize(self._ws),))
+        self.made_for = _made_for(generator)
+        self._ws = latent = ws.clone()
+        alive = weakref.ref(generator)  # or what is remembered of a generator would keep it
+
+        def compute() -> tuple[Tensor, ...]:
+            generator = alive()
+            assert generator is not None
+            return (generator.synthesize(latent),)
+
+        self._again, (self._picture,) = captured(compute)
 
     def __call__(self, ws: Tensor) -> Tensor:
         self._ws.copy_(ws)
         self._again()
-        return self._picture
+        return self._picture.clone()  # the next one overwrites it
+
+
+_lock = threading.Lock()
+"""Editors and histories of one generator share its graph, each in a thread of its own."""
+_replays: weakref.WeakKeyDictionary[StyleGAN2, _Replay] = weakref.WeakKeyDictionary()
+
+
+def _made_for(generator: StyleGAN2) -> tuple[object, int]:
+    """What a graph holds only for: what the convolutions multiply in, and where the weights lie."""
+    return generator.operands, next(generator.parameters()).data_ptr()

@@ -38,13 +38,21 @@ class Runs(Core):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         self._run: _Run | None = None
+        self._stops = 0
         self._threads = Threads()
         super().__init__(*arguments, **settings)
 
     def start(self, *, by_view: bool = False) -> Future[None]:
         """Pull the handles to their targets until arrived, stalled, capped or stopped."""
 
+        stops = self._stops
+
         def start() -> None:
+            pull()
+            if self._stops != stops:
+                self._stop()  # it was asked for later, and came first
+
+        def pull() -> None:
             if self._look is not None:
                 self._need_points()
                 self._begin_edit("run")
@@ -63,8 +71,9 @@ class Runs(Core):
         return self._command(start)
 
     def stop(self) -> Future[None]:
-        """End the run after the step in hand."""
-        return self._command(self._stop)
+        """End the run after the step in hand, whatever else waits to be done: also one that was to start before."""
+        self._stops += 1
+        return self._command(self._stop, first=True)
 
     def resume(self) -> Future[None]:
         """Go on with a run that paused because nobody looked."""

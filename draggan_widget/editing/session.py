@@ -10,6 +10,7 @@ A session has its parts in files of their own, each built on the one before: ``c
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -24,6 +25,18 @@ from draggan_widget.editing.beginnings import Beginnings
 from draggan_widget.editing.settings import SETTINGS, with_settings
 
 READY = "Ready. Press Start and the picture follows."
+
+
+FLOOD = 64
+"""Waiting commands from which on also moves are taken together that are gestures of their own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Move:
+    number: int
+    handle: XY | None
+    target: XY | None
+    pulling: bool
 
 
 class Session(Beginnings):
@@ -50,7 +63,8 @@ class Session(Beginnings):
         the first one without it is one step of undo.
         """
 
-        def put_point() -> None:
+        def put_point(move: _Move) -> None:
+            number, handle, target, pulling = dataclasses.astuple(move)
             shown = self._now if self._look is None or self._gesture else self._look
             known = number in shown.drag.ids
             if not known and (handle is None or target is None):
@@ -64,7 +78,14 @@ class Session(Beginnings):
             self._publish()
             self._end_if_over()
 
-        return self._command(put_point)
+        given = _Move(number, handle, target, pulling)
+        return self._command(put_point, kind=("edit", number), value=given, join=self._joined)
+
+    def _joined(self, earlier: _Move, later: _Move) -> _Move | None:
+        """Two moves of a point as one, where they are of one gesture, or where far too many wait."""
+        if not earlier.pulling and (later.pulling or self._worker.waiting < FLOOD):
+            return None
+        return dataclasses.replace(later, handle=later.handle or earlier.handle, target=later.target or earlier.target)
 
     def remove_points(self, numbers: Iterable[int]) -> Future[None]:
         """Delete points; numbers that are not there are ignored."""
@@ -135,7 +156,7 @@ class Session(Beginnings):
     def set_settings(self, values: Mapping[str, Any]) -> Future[None]:
         """Some settings by name, from the next step on; None is the generator's own. See ``settings``."""
 
-        def set_settings() -> None:
+        def set_settings(values: Mapping[str, Any]) -> None:
             config, speed = with_settings(self.generator, self._config, self._speed, values)
             self._take_config(config)
             self._speed = speed
@@ -144,7 +165,9 @@ class Session(Beginnings):
                 self._run.ends.clear()
             self._publish()
 
-        return self._command(set_settings)
+        return self._command(
+            set_settings, kind=("edit", "settings"), value=values, join=lambda earlier, later: {**earlier, **later}
+        )
 
     def reset_settings(self) -> Future[None]:
         """All settings as the generator has them."""

@@ -45,7 +45,7 @@ class Timeline(Runs):
             self._look = shown
             self._publish()
 
-        return self._command(look)
+        return self._command(lambda _: look(), kind=("look",))
 
     def branch(self, to: int) -> Future[None]:
         """Go on from the moment after that step, 0 or more; what came after it stays reachable by undo."""

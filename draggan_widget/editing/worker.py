@@ -33,9 +33,10 @@ class Job:
     :param kind: (family, …): jobs of one family may change places; None: nothing passes this one.
     """
 
-    def __init__(self, do: Callable[[], Any], kind: tuple[Hashable, ...] | None = None) -> None:
+    def __init__(self, do: Callable[..., Any], kind: tuple[Hashable, ...] | None, value: Any) -> None:
         self.do = do
         self.kind = kind
+        self.value = value
         self.future: Future[Any] = Future()
 
 
@@ -81,12 +82,19 @@ class Worker:
         return len(self._jobs)
 
     def submit(
-        self, job: Callable[[], T], *, kind: tuple[Hashable, ...] | None = None, first: bool = False
+        self,
+        job: Callable[..., T],
+        *,
+        kind: tuple[Hashable, ...] | None = None,
+        value: Any = None,
+        join: Callable[[Any, Any], Any] = lambda earlier, later: later,
+        first: bool = False,
     ) -> Future[T]:
         """Run ``job`` in the thread, after those that wait already. Its result or exception comes by the future.
 
-        :param kind: (family, …). If a job of that kind waits, and behind it none but of the same family, this one takes
-            its place, and the futures of both are one. :param first: run it before all that wait.
+        :param kind: (family, …); the job is then called with ``value``. If one of that kind waits, and behind it none
+            but of the same family, it is called once for both, with what ``join`` makes of the two values, and they
+            have one future; unless that is None. :param first: run it before all that wait.
         :raises RuntimeError: if it is closed, or in a forked copy of the process that made it.
         """
         self._check_process()
@@ -96,10 +104,13 @@ class Worker:
             for waiting in reversed(self._jobs):
                 if kind is None or waiting.kind is None or waiting.kind[0] != kind[0]:
                     break
-                if waiting.kind == kind and not waiting.future.cancelled():
-                    waiting.do = job
+                if waiting.kind == kind:
+                    joined = join(waiting.value, value)
+                    if joined is None or waiting.future.cancelled():
+                        break
+                    waiting.do, waiting.value = job, joined
                     return waiting.future
-            new = Job(job, kind)
+            new = Job(job, kind, value)
             if first:
                 self._jobs.appendleft(new)
             else:
@@ -148,7 +159,7 @@ class Worker:
             if job.future.set_running_or_notify_cancel():
                 try:
                     with plain_torch():
-                        job.future.set_result(job.do())
+                        job.future.set_result(job.do() if job.kind is None else job.do(job.value))
                 except BaseException as error:  # whoever waits for the job gets it, whatever it is
                     job.future.set_exception(error)
             # It may not outlive its turn: it would keep its widget alive while the thread waits for the next one.

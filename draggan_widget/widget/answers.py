@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import collections
 import io
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from PIL import Image
 
+<<<<<<< HEAD
 from draggan_widget.editing import Session, Snapshot
+=======
+from draggan_widget.editing import Session
+>>>>>>> rest
 from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.history import at_step, later, thinned
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
 
 Tell = Callable[[dict[str, Any], list[bytes]], None]
+_lock = threading.Lock()
+_wanted: weakref.WeakKeyDictionary[Session, collections.deque[int]] = weakref.WeakKeyDictionary()
+"""Steps whose small pictures are still to be made."""
 MOST_ENTRIES = 300
 """Of a course in one message."""
 
 
 def course(session: Session, tell: Tell, since: int) -> None:
     """How the edit has gone after the step ``since``."""
+<<<<<<< HEAD
     snapshot = session.latest
     records = later(snapshot.moment.records, since)
     message = protocol.course_message(since, thinned(records, MOST_ENTRIES), snapshot.edit)
@@ -40,6 +51,51 @@ def _thumbnails(session: Session, tell: Tell, snapshot: Snapshot, steps: Sequenc
         if records:
             done.append((step, _jpeg(session.thumbnail(torch.from_numpy(records[at_step(records, step)].ws)))))
         yield number / len(steps)
+=======
+    records = session.records_since(since)
+    session.show(
+        lambda: tell(protocol.course_message(since, thinned(records, MOST_ENTRIES)), []), f"course since {since}"
+    )
+
+
+def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
+    """Small pictures of steps, one after the other, so that the edit goes on between them.
+
+    Of steps that are asked for while others are still made the newest are made: no more than one message may ask for.
+    """
+    with _lock:
+        wanted = _wanted.get(session)
+        begin = wanted is None
+        if wanted is None:
+            wanted = _wanted[session] = collections.deque(maxlen=protocol.MOST_THUMBNAILS)
+        wanted.extend(step for step in steps if step not in wanted)
+    if begin:
+        session.chore(_thumbnails(weakref.ref(session), tell, wanted)).add_done_callback(lambda _: _forget(session))
+
+
+def _forget(session: Session) -> None:
+    with _lock:
+        _wanted.pop(session, None)
+
+
+def _thumbnails(reference: weakref.ref[Session], tell: Tell, wanted: collections.deque[int]) -> Chore[None]:
+    made: dict[int, bytes] = {}
+    number = 0
+    while (session := reference()) is not None:
+        with _lock:
+            if not wanted:
+                _wanted.pop(session, None)
+                break
+            step = wanted.popleft()
+        records = session.latest.moment.records
+        if records and step not in made:
+            made[step] = _jpeg(session.thumbnail(torch.from_numpy(records[at_step(records, step)].ws)))
+        number += 1
+        share = number / (number + len(wanted))
+        del session
+        yield share
+    done = list(made.items())[-protocol.MOST_THUMBNAILS :]
+>>>>>>> rest
     if done:
         tell(protocol.thumbnails_message([step for step, _ in done], snapshot.edit), [data for _, data in done])
 
@@ -52,7 +108,7 @@ def before(session: Session, tell: Tell) -> None:
         encoding, data = encode(picture, lossless=True)
         tell(protocol.before_message(encoding, picture.size, edit), [data])
 
-    session.show(answer)
+    session.show(answer, "before")
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
@@ -29,8 +29,13 @@ from draggan_widget.editing import (
     Snapshot,
     save_drag,
 )
+<<<<<<< HEAD
 from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.dragfile import DragFile
+=======
+from draggan_widget.editing.chores import GivenUp
+from draggan_widget.editing.dragfile import read_source
+>>>>>>> rest
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
@@ -56,6 +61,12 @@ PREVIEW = 512
 """Longest side in pixels of a moving picture for views that ask, which are told everything over the network."""
 OBSERVE_EVERY = 0.5
 """Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
+MOST_WAITING = 1000
+"""Commands that may wait; what a page asks for beyond that is not done, but for Stop."""
+MOST_EXPORTS = 8
+"""Files that are made for pages at a time."""
+SAID_AGAIN_AFTER = 1.0
+"""Seconds after which the same notice is worth another message."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 
@@ -141,6 +152,7 @@ class DragGAN(EditTraits):
         self._stream = FrameStream(weakly(self._tell), weakly(self._describe), weakly(self._glimpse))
         self._post = Post(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
+        self._noticed = ("", 0.0)
         self._exports: list[Future[bytes]] = []
         self._listeners: list[Callable[[], Any]] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
@@ -231,7 +243,7 @@ class DragGAN(EditTraits):
 
     def code(self) -> str:
         """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
-        return self._session.chore(self._make("code")).result().decode()
+        return self._made("code").decode()
 
     def export(self, path: str | os.PathLike[str], *, handles: bool = False) -> None:
         """Write the edit as ``.png``, ``.gif``, ``.mp4``, ``.drag``, ``.npz`` or ``.npy`` (latent), or ``.py`` (code).
@@ -246,12 +258,26 @@ class DragGAN(EditTraits):
         :raises OSError: if the file cannot be written; the text says why, and what helps.
         :raises ModuleNotFoundError: for an MP4 without its extra.
         """
+<<<<<<< HEAD
         kind = exports.kind_of(path)  # before a film is made
         chore = self._make(kind, handles=handles, bare=Path(path).suffix.lower() == ".npy")
         write_whole(path, self._session.chore(chore).result())
+=======
+        path = Path(path)
+        data = self._made(exports.kind_of(path), handles=handles, bare=path.suffix.lower() == ".npy")
+        with written_whole(path) as partial:
+            partial.write_bytes(data)
+>>>>>>> rest
 
-    def _make(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> Chore[bytes]:
-        return exports.make(self._session, kind, handles=handles, provenance=self.provenance, bare=bare)
+    def _made(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> bytes:
+        while True:
+            session = self._session
+            chore = exports.make(session, kind, handles=handles, provenance=self.provenance, bare=bare)
+            try:
+                return session.chore(chore).result()
+            except GivenUp:  # another model was loaded meanwhile: as if that had been asked for first
+                if session.closed:
+                    raise
 
     async def finished(self) -> DragResult:
         """Wait until no run is on; needs no browser.
@@ -466,6 +492,10 @@ class DragGAN(EditTraits):
         return self._stream.attended()
 
     def _notify(self, text: str) -> None:
+        now = time.monotonic()
+        if self._noticed[0] == text and now - self._noticed[1] < SAID_AGAIN_AFTER:
+            return
+        self._noticed = text, now
         self._tell(protocol.notice_message(text))
 
     def _glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:
@@ -506,6 +536,9 @@ class DragGAN(EditTraits):
             self._notify(str(error))
             return
         session = self._session
+        if session.waiting >= MOST_WAITING and not isinstance(message, protocol.Sign | protocol.Ack | protocol.Command):
+            self._notify("Too much at once: what was asked for last is not done. Wait a moment, or stop.")
+            return
         match message:
             case protocol.Sign(kind, view):
                 self._sign(kind, view)
@@ -514,7 +547,7 @@ class DragGAN(EditTraits):
                     self._put_point(move)
                 self._stream.acknowledge(view, seq, pull=pull)
                 if pull and not self._post.collect(view):
-                    session.show(self._welcome)
+                    session.show(self._welcome, "welcome")
                 self._catch_up()
             case protocol.Point() as point:
                 self._put_point(point)
@@ -531,6 +564,9 @@ class DragGAN(EditTraits):
                     export.cancel()
             case protocol.Export():
                 self._exports = [export for export in self._exports if not export.done()]
+                if len(self._exports) >= MOST_EXPORTS:
+                    self._notify(f"{MOST_EXPORTS} files are being made already; wait for one, or cancel them")
+                    return
                 self._exports.append(exports.send(session, self._tell, message, provenance=self.provenance))
             case protocol.Command(name):
                 getattr(session, name)()
@@ -545,7 +581,7 @@ class DragGAN(EditTraits):
             case protocol.Thumbnails(steps):
                 answers.thumbnails(session, self._tell, steps)
             case protocol.NewImage(seed):
-                seed = random.randint(0, 99_999) if seed is None else seed
+                seed = secrets.randbelow(100_000) if seed is None else seed
                 session.new_image(seed=seed, truncation=session.latest.moment.truncation)
             case protocol.Truncation(value):
                 session.retruncate(value)
@@ -554,7 +590,7 @@ class DragGAN(EditTraits):
             case protocol.Schema():
                 self._send_schema()
             case protocol.Models():
-                session.show(self._send_models)
+                session.show(self._send_models, "models")
             case protocol.Load(name):
                 self._choose(name)
             case protocol.Mask(mask):
@@ -586,7 +622,7 @@ class DragGAN(EditTraits):
             self._session.resume()
         self._send_now(protocol.pong_message(self._stream.sent))
         if kind == "ready":
-            self._session.show(self._welcome)
+            self._session.show(self._welcome, "welcome")
         else:
             self._catch_up()
 
@@ -602,7 +638,7 @@ class DragGAN(EditTraits):
 
     def _catch_up(self) -> None:
         if self._stream.behind():
-            self._session.show(self._stream.pump)
+            self._session.show(self._stream.pump, "newest")
 
 
 def _read_model(
