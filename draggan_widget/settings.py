@@ -183,7 +183,7 @@ class Setting:
 def number(
     default: float | None,
     label: str,
-    help: str,  # noqa: A002 - as in Setting
+    help: str,
     *,
     least: float = 0,
     most: float,
@@ -198,7 +198,7 @@ def number(
 def whole(
     default: int | None,
     label: str,
-    help: str,  # noqa: A002 - as in Setting
+    help: str,
     *,
     least: int = 0,
     most: int,
@@ -209,22 +209,22 @@ def whole(
     return _field(default, "whole", label, help, least=least, most=most, none=none, advanced=advanced)
 
 
-def choice(default: str, label: str, help: str, choices: Mapping[str, str], *, advanced: bool = False) -> Any:  # noqa: A002 - as in Setting
+def choice(default: str, label: str, help: str, choices: Mapping[str, str], *, advanced: bool = False) -> Any:
     """A field for one of ``choices``, a text for each value."""
     return _field(default, "choice", label, help, choices=tuple(choices.items()), advanced=advanced)
 
 
-def rows(default: int, label: str, help: str, *, most: int, advanced: bool = False) -> Any:  # noqa: A002 - as in Setting
+def rows(default: int, label: str, help: str, *, most: int, advanced: bool = False) -> Any:
     """A field for a number of rows of the latent, from 1 on; more than a model has are refused for that model."""
     return _field(default, "rows", label, help, least=1, most=most, advanced=advanced)
 
 
-def blocks(default: int | tuple[int, ...] | None, label: str, help: str, *, advanced: bool = False) -> Any:  # noqa: A002 - as in Setting
+def blocks(default: int | tuple[int, ...] | None, label: str, help: str, *, advanced: bool = False) -> Any:
     """A field for one or several synthesis blocks, or None for those that suit a model."""
     return _field(default, "blocks", label, help, least=1, none="the model's own", advanced=advanced)
 
 
-def _field(default: Any, kind: Kind, label: str, help: str, **more: Any) -> Any:  # noqa: A002 - as in Setting
+def _field(default: Any, kind: Kind, label: str, help: str, **more: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting("", kind, label, help, **more)})
 
 

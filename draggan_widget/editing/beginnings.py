@@ -142,15 +142,10 @@ class Beginnings(Timeline):
             self._stop()
             self._gesture = False
             self._look = None
-<<<<<<< HEAD
-            self._chores.close()  # what was to be made of the edit before is no longer wanted
-            self._model, self._config = model, config
-            self._go_to(moment)
-=======
             # What was to be made of the edit before can be made of it no longer.
             self._chores.close(f"{model.title} was loaded meanwhile; ask again, now for a file of its edit")
-            self._model, self._config, self._now = model, config, moment
->>>>>>> rest
+            self._model, self._config = model, config
+            self._go_to(moment)
             self._past.clear()
             self._future.clear()
             self._set_status("idle", f"{model.title} is loaded.")

@@ -23,7 +23,7 @@ def finish(chore: Chore[T]) -> T:
             return result
 
 
-class GivenUp(RuntimeError):
+class GivenUpError(RuntimeError):
     """Work that was begun is not carried on; the text says why."""
 
 
@@ -76,7 +76,7 @@ class Chores:
         for chore, done, _ in waiting:
             chore.close()
             if done.set_running_or_notify_cancel():
-                done.set_exception(GivenUp(reason))
+                done.set_exception(GivenUpError(reason))
 
     def _settle(self, settle: Callable[[], None], chore: Chore[Any], done: Future[Any]) -> None:
         with self._lock:

@@ -134,7 +134,6 @@ class Core:
         """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
         return job() if self._worker.closed else self._worker.call(job)
 
-<<<<<<< HEAD
     def soon(self, job: Callable[[], None]) -> None:
         """Run a job in the worker's thread: at once if this is that thread, or after the commands given so far."""
         if self._worker.closed or self._worker.here:
@@ -152,14 +151,10 @@ class Core:
         command.result()
         return True
 
-    def show(self, job: Callable[[], None]) -> Future[None]:
-        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published."""
-=======
     @property
     def waiting(self) -> int:
         """How many commands wait to be carried out."""
         return self._worker.waiting
->>>>>>> rest
 
     def show(self, job: Callable[[], None], what: str | None = None) -> Future[None]:
         """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published.
@@ -375,18 +370,4 @@ def first_moment(generator: Generator, config: DragConfig, seed: int, truncation
 
 def told(what: str, error: BaseException) -> str:
     """A sentence about an error."""
-<<<<<<< HEAD
     return f"{what}: {one_line(error)}"
-
-
-def _bytes_of_records(moments: Sequence[Moment]) -> int:
-    """Of all records that some moments hold: moments of one edit share theirs, of which the longest counts."""
-    longest: dict[int, tuple[Record, ...]] = {}
-    for moment in moments:
-        if moment.records:
-            first = id(moment.records[0])
-            longest[first] = max(longest.get(first, ()), moment.records, key=len)
-    return sum(2 * len(records) * records[0].ws.nbytes for records in longest.values())
-=======
-    return f"{what}: {str(error) or type(error).__name__}"
->>>>>>> rest

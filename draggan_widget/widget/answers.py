@@ -12,11 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-<<<<<<< HEAD
 from draggan_widget.editing import Session, Snapshot
-=======
-from draggan_widget.editing import Session
->>>>>>> rest
 from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.history import at_step, later, thinned
 from draggan_widget.widget import protocol
@@ -24,38 +20,18 @@ from draggan_widget.widget.stream import encode
 
 Tell = Callable[[dict[str, Any], list[bytes]], None]
 _lock = threading.Lock()
-_wanted: weakref.WeakKeyDictionary[Session, collections.deque[int]] = weakref.WeakKeyDictionary()
-"""Steps whose small pictures are still to be made."""
+_wanted: weakref.WeakKeyDictionary[Session, collections.deque[tuple[Snapshot, int]]] = weakref.WeakKeyDictionary()
+"""Steps whose small pictures are still to be made, each of the edit that was there when they were asked for."""
 MOST_ENTRIES = 300
 """Of a course in one message."""
 
 
 def course(session: Session, tell: Tell, since: int) -> None:
     """How the edit has gone after the step ``since``."""
-<<<<<<< HEAD
     snapshot = session.latest
     records = later(snapshot.moment.records, since)
     message = protocol.course_message(since, thinned(records, MOST_ENTRIES), snapshot.edit)
-    session.show(lambda: tell(message, []))
-
-
-def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
-    """Small pictures of steps, one after the other, so that the edit goes on between them."""
-    session.chore(_thumbnails(session, tell, session.latest, steps))
-
-
-def _thumbnails(session: Session, tell: Tell, snapshot: Snapshot, steps: Sequence[int]) -> Chore[None]:
-    records = snapshot.moment.records
-    done = []
-    for number, step in enumerate(steps, start=1):
-        if records:
-            done.append((step, _jpeg(session.thumbnail(torch.from_numpy(records[at_step(records, step)].ws)))))
-        yield number / len(steps)
-=======
-    records = session.records_since(since)
-    session.show(
-        lambda: tell(protocol.course_message(since, thinned(records, MOST_ENTRIES)), []), f"course since {since}"
-    )
+    session.show(lambda: tell(message, []), f"course since {since}")
 
 
 def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
@@ -63,12 +39,14 @@ def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
 
     Of steps that are asked for while others are still made the newest are made: no more than one message may ask for.
     """
+    snapshot = session.latest
     with _lock:
         wanted = _wanted.get(session)
         begin = wanted is None
         if wanted is None:
             wanted = _wanted[session] = collections.deque(maxlen=protocol.MOST_THUMBNAILS)
-        wanted.extend(step for step in steps if step not in wanted)
+        known = {(each.edit, step) for each, step in wanted}
+        wanted.extend((snapshot, step) for step in steps if (snapshot.edit, step) not in known)
     if begin:
         session.chore(_thumbnails(weakref.ref(session), tell, wanted)).add_done_callback(lambda _: _forget(session))
 
@@ -78,26 +56,29 @@ def _forget(session: Session) -> None:
         _wanted.pop(session, None)
 
 
-def _thumbnails(reference: weakref.ref[Session], tell: Tell, wanted: collections.deque[int]) -> Chore[None]:
-    made: dict[int, bytes] = {}
+def _thumbnails(
+    reference: weakref.ref[Session], tell: Tell, wanted: collections.deque[tuple[Snapshot, int]]
+) -> Chore[None]:
+    made: dict[tuple[int, int], bytes] = {}
     number = 0
     while (session := reference()) is not None:
         with _lock:
             if not wanted:
                 _wanted.pop(session, None)
                 break
-            step = wanted.popleft()
-        records = session.latest.moment.records
-        if records and step not in made:
-            made[step] = _jpeg(session.thumbnail(torch.from_numpy(records[at_step(records, step)].ws)))
+            snapshot, step = wanted.popleft()
+        records = snapshot.moment.records
+        if records and (snapshot.edit, step) not in made:
+            latent = torch.from_numpy(records[at_step(records, step)].ws)
+            made[snapshot.edit, step] = _jpeg(session.thumbnail(latent))
         number += 1
         share = number / (number + len(wanted))
-        del session
+        del session, snapshot, records
         yield share
-    done = list(made.items())[-protocol.MOST_THUMBNAILS :]
->>>>>>> rest
-    if done:
-        tell(protocol.thumbnails_message([step for step, _ in done], snapshot.edit), [data for _, data in done])
+    newest = list(made.items())[-protocol.MOST_THUMBNAILS :]
+    for edit in dict.fromkeys(edit for (edit, _), _ in newest):
+        done = [(step, data) for (of, step), data in newest if of == edit]
+        tell(protocol.thumbnails_message([step for step, _ in done], edit), [data for _, data in done])
 
 
 def before(session: Session, tell: Tell) -> None:

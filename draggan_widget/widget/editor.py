@@ -29,13 +29,8 @@ from draggan_widget.editing import (
     Snapshot,
     save_drag,
 )
-<<<<<<< HEAD
-from draggan_widget.editing.chores import Chore
+from draggan_widget.editing.chores import GivenUpError
 from draggan_widget.editing.dragfile import DragFile
-=======
-from draggan_widget.editing.chores import GivenUp
-from draggan_widget.editing.dragfile import read_source
->>>>>>> rest
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
@@ -258,16 +253,8 @@ class DragGAN(EditTraits):
         :raises OSError: if the file cannot be written; the text says why, and what helps.
         :raises ModuleNotFoundError: for an MP4 without its extra.
         """
-<<<<<<< HEAD
         kind = exports.kind_of(path)  # before a film is made
-        chore = self._make(kind, handles=handles, bare=Path(path).suffix.lower() == ".npy")
-        write_whole(path, self._session.chore(chore).result())
-=======
-        path = Path(path)
-        data = self._made(exports.kind_of(path), handles=handles, bare=path.suffix.lower() == ".npy")
-        with written_whole(path) as partial:
-            partial.write_bytes(data)
->>>>>>> rest
+        write_whole(path, self._made(kind, handles=handles, bare=Path(path).suffix.lower() == ".npy"))
 
     def _made(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> bytes:
         while True:
@@ -275,7 +262,7 @@ class DragGAN(EditTraits):
             chore = exports.make(session, kind, handles=handles, provenance=self.provenance, bare=bare)
             try:
                 return session.chore(chore).result()
-            except GivenUp:  # another model was loaded meanwhile: as if that had been asked for first
+            except GivenUpError:  # another model was loaded meanwhile: as if that had been asked for first
                 if session.closed:
                     raise
 

@@ -43,7 +43,7 @@ class Mirrored(traitlets.Any):
 
     allow_none = False  # it is for the check to say whether None is taken
 
-    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:  # noqa: A002 - as in traitlets
+    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
         super().__init__(default, help=help)
         self._check = check
         self.tag(sync=True)
@@ -66,7 +66,7 @@ class Told(Mirrored):
     :param instead: what to do where one would like to assign it.
     """
 
-    def __init__(self, default: Any, instead: str, help: str) -> None:  # noqa: A002 - as in traitlets
+    def __init__(self, default: Any, instead: str, help: str) -> None:
         super().__init__(default, help=help)
         self._instead = instead
 
@@ -254,7 +254,7 @@ class EditTraits(anywidget.AnyWidget):
 
     # --- from the session to the user ------------------------------------------------------------------------------
 
-    def observe(self, handler: Callable[..., Any], names: Any = traitlets.All, type: Any = "change") -> None:  # noqa: A002 - as in traitlets
+    def observe(self, handler: Callable[..., Any], names: Any = traitlets.All, type: Any = "change") -> None:
         """Have ``handler`` called with changes of traits, as in traitlets. What it raises while the traits follow the
         session is logged: neither the run nor other observers suffer from it.
         """

@@ -147,14 +147,8 @@ def test_no_advice_is_given_in_a_run_and_none_moves_or_covers_anything(editor, r
         room(width)
         points = POINT.replace("PLACE", f"[{20 + n * 9}, 30]")
         flat = points.replace("TEXTURE", "{flat: true, better: [26, 33]}")
-<<<<<<< HEAD
         even = points.replace("TEXTURE", "null")
         editor.page.evaluate(f"kernel.put({{status: 'running', warning: '', points: {even}}})")
-=======
-        editor.page.evaluate(
-            f"kernel.put({{status: 'running', warning: '', points: {points.replace('TEXTURE', 'null')}}})"
-        )
->>>>>>> rest
         expect(editor.root).to_have_attribute("data-status", "running")
         before, chip = editor.root.evaluate(PLACES), editor.root.locator(".dg-both").bounding_box()
         size = editor.root.bounding_box()
