@@ -24,7 +24,6 @@ from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.beginnings import Beginnings
 from draggan_widget.editing.settings import with_settings
 
-
 FLOOD = 64
 """Waiting commands from which on also moves are taken together that are gestures of their own."""
 
