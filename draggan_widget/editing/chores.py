@@ -23,12 +23,15 @@ def finish(chore: Chore[T]) -> T:
             return result
 
 
-class GivenUp(RuntimeError):
+class GivenUpError(RuntimeError):
     """Work that was begun is not carried on; the text says why."""
 
 
 class Chores:
-    """Chores side by side, a slice of each in turn, so that a short one need not wait for a long one. ``add`` and ``cancel`` may be called from any thread, ``advance`` from one."""
+    """Chores side by side, a slice of each in turn, so that a short one need not wait for a long one.
+
+    ``add`` and ``cancel`` may be called from any thread, ``advance`` from one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -76,7 +79,7 @@ class Chores:
         for chore, done, _ in waiting:
             chore.close()
             if done.set_running_or_notify_cancel():
-                done.set_exception(GivenUp(reason))
+                done.set_exception(GivenUpError(reason))
 
     def _settle(self, settle: Callable[[], None], chore: Chore[Any], done: Future[Any]) -> None:
         with self._lock:

@@ -20,8 +20,8 @@ REST_AFTER = 10.0
 """Seconds without a job or work after which the thread ends; the next job starts a new one."""
 
 FORKED = (
-    "this editor was made by another process, of which this one is a forked copy; the thread that computes for it is not "
-    "here. Make a new editor here, or fork before you make one (multiprocessing: start method 'spawn')"
+    "this editor was made by another process, of which this one is a forked copy; the thread that computes for it is "
+    "not here. Make a new editor here, or fork before you make one (multiprocessing: start method 'spawn')"
 )
 
 _alive: weakref.WeakSet[Worker] = weakref.WeakSet()

@@ -30,7 +30,7 @@ from draggan_widget.editing import (
     load_drag,
     save_drag,
 )
-from draggan_widget.editing.chores import GivenUp
+from draggan_widget.editing.chores import GivenUpError
 from draggan_widget.editing.dragfile import read_source
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import Kind
@@ -225,7 +225,7 @@ class DragGAN(EditTraits):
             chore = exports.make(session, kind, handles=handles, provenance=self.provenance, bare=bare)
             try:
                 return session.chore(chore).result()
-            except GivenUp:  # another model was loaded meanwhile: as if that had been asked for first
+            except GivenUpError:  # another model was loaded meanwhile: as if that had been asked for first
                 if session.closed:
                     raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 
@@ -83,7 +84,6 @@ def test_two_hundred_masks_of_1024_pixels_stay_within_the_bound_of_undo(session)
     mask = np.ones((64, 64), np.float32)
     session.set_mask(mask).result()
     moment = session.now()
-    import dataclasses
 
     def painted():
         return dataclasses.replace(moment, mask=np.ones((1024, 1024), np.float32))
