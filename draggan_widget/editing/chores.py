@@ -28,7 +28,10 @@ class GivenUpError(RuntimeError):
 
 
 class Chores:
-    """Chores side by side, a slice of each in turn, so that a short one need not wait for a long one. ``add`` and ``cancel`` may be called from any thread, ``advance`` from one."""
+    """Chores side by side, a slice of each in turn, so that a short one need not wait for a long one.
+
+    ``add`` and ``cancel`` may be called from any thread, ``advance`` from one.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

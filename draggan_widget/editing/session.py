@@ -26,7 +26,6 @@ from draggan_widget.editing.settings import SETTINGS, with_settings
 
 READY = "Ready. Press Start and the picture follows."
 
-
 FLOOD = 64
 """Waiting commands from which on also moves are taken together that are gestures of their own."""
 
