@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
-    from draggan_widget.dragging import DragResult, drag, drag_steps
+    from draggan_widget.engines import DragResult, drag, drag_steps
     from draggan_widget.generators import CheckpointError, load_generator
     from draggan_widget.widget import DragGAN
 

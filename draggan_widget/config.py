@@ -30,7 +30,7 @@ class DragConfig:
         {"default": "default", "paper": "paper", "official": "official"},
         advanced=True,
     )
-    """Which reading of the paper's formulas is used; see ``draggan_widget.dragging.methods``."""
+    """Which reading of the paper's formulas is used; see ``draggan_widget.engines.draggan.methods``."""
     block: int | tuple[int, ...] | None = blocks(
         None, "Feature block", "Which features are followed: low blocks see large shapes, high ones fine detail."
     )

@@ -23,7 +23,7 @@ import torch
 
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import check_ws, drag
+from draggan_widget.engines import check_ws, drag
 from draggan_widget.files import parse_json, readable, shown
 from draggan_widget.generators import Generator, builtin_names, find_checkpoint, load_generator
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from draggan_widget.dragging import init
-from draggan_widget.dragging.texture import FLAT, distinctness
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.history import History, Record, thinned
+from draggan_widget.engines import State
+from draggan_widget.engines.draggan.texture import FLAT, distinctness
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,13 +104,13 @@ def feature_map(generator: Generator, ws: Tensor | np.ndarray, block: int | None
     :raises ValueError: for a block that the generator does not have.
     """
     config = generator.drag_config if block is None else generator.drag_config.replace(block=block)
-    state = init(generator, ws, config=config)
+    state = State.begin(generator, ws, config)
     height, width = generator.resolution
     spacing = max(height, width) / CELLS
     x = np.arange(spacing / 2, width, spacing) - 0.5
     y = np.arange(spacing / 2, height, spacing) - 0.5
     places = np.stack([each.ravel() for each in np.meshgrid(x, y)], axis=1)
-    found = distinctness(generator, state, places).reshape(len(y), len(x))
+    found = distinctness(generator, state.memory, places).reshape(len(y), len(x))
     picture = History([Record.of(state, 0.0, None)], generator).picture().convert("RGB")
     wide = max(width, 384)
     tall = round(height * wide / width)

@@ -1,22 +1,34 @@
-"""Points and mask → latent: the drag of Pan et al., *Drag Your GAN* (SIGGRAPH 2023), as an iterative method."""
+"""The old name of ``draggan_widget.engines``, kept for one release: what was here before is there now."""
 
-from draggan_widget.dragging.edits import (
+from draggan_widget.engines import (
+    XY,
+    DivergedError,
+    DragRecord,
+    DragResult,
+    check_mask,
+    check_ws,
+    check_xy,
+    drag,
+    drag_steps,
+    to_image,
+)
+from draggan_widget.engines.draggan import (
+    DragState,
+    Point,
     add_point,
     begin_run,
+    init,
     move_handle,
     move_target,
     remove_point,
+    step,
+    stride,
+    terminate,
+    tolerance_of,
     with_config,
+    with_handles,
     with_mask,
 )
-from draggan_widget.dragging.geometry import XY
-from draggan_widget.dragging.iteration import init, step, terminate, with_handles
-from draggan_widget.dragging.methods import tolerance_of
-from draggan_widget.dragging.points import Point, check_mask, check_ws, check_xy
-from draggan_widget.dragging.run import DragRecord, DragResult, drag, drag_steps, make_result, to_image
-from draggan_widget.dragging.sampling import DivergedError
-from draggan_widget.dragging.state import DragState
-from draggan_widget.dragging.strides import stride
 
 __all__ = [
     "XY",
@@ -33,7 +45,6 @@ __all__ = [
     "drag",
     "drag_steps",
     "init",
-    "make_result",
     "move_handle",
     "move_target",
     "remove_point",

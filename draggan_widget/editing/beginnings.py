@@ -7,15 +7,15 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 from torch import Tensor
 
-from draggan_widget import dragging
-from draggan_widget.config import DragConfig
 from draggan_widget.editing.core import first_moment, told
 from draggan_widget.editing.model import Model, Progress, check_label
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.timeline import Timeline
+from draggan_widget.engines import engine_of
 from draggan_widget.generators import Generator
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Beginnings(Timeline):
             self._config = moment.drag.config
             self._replace_edit(moment, "loading")
             self._past.clear()
-            reason = dragging.terminate(moment.drag) if moment.drag.step else None
+            reason = moment.drag.verdict if moment.drag.step else None
             if reason is None:
                 self._publish()
             else:
@@ -169,15 +169,18 @@ class Beginnings(Timeline):
     def _begin_at(self, seed: int, truncation: float, label: int | None) -> Moment:
         return first_moment(self.generator, self._config, seed, truncation, label)
 
-    def _moment_for(self, generator: Generator, config: DragConfig) -> Moment:
+    def _moment_for(self, generator: Generator, config: Any) -> Moment:
         """The beginning of an edit with another generator, as near to that of the present one as it has it."""
         now, classes = self._now, generator.label_dim
         label = now.label if now.label is not None and now.label < classes else None
         return first_moment(generator, config, now.seed or 0, now.truncation, label)
 
-    def _config_for(self, generator: Generator) -> DragConfig:
-        if self._config == self.generator.drag_config:
-            return generator.drag_config  # nobody chose: each has its own
-        asked = self._config.block
-        blocks = () if asked is None else (asked,) if isinstance(asked, int) else asked
-        return self._config if set(blocks) <= set(generator.blocks) else generator.drag_config
+    def _config_for(self, generator: Generator) -> Any:
+        engine = engine_of(self._config)
+        if self._config == engine.defaults(self.generator):
+            return engine.defaults(generator)  # nobody chose: each has its own
+        try:
+            engine.bind(generator, self._config)
+        except ValueError:
+            return engine.defaults(generator)
+        return self._config

@@ -14,15 +14,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget import dragging
-from draggan_widget.config import DragConfig
-from draggan_widget.dragging import XY, DragRecord, DragResult, DragState
 from draggan_widget.editing.chores import Chore, Chores
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.moment import Moment, Snapshot, fitting
 from draggan_widget.editing.pictures import Painter
 from draggan_widget.editing.script import Op, written
 from draggan_widget.editing.worker import Worker
+from draggan_widget.engines import XY, DragRecord, DragResult, State, begin_with, to_image
 from draggan_widget.generators import Generator
 from draggan_widget.texts import one_line
 
@@ -43,7 +41,7 @@ class Core:
         seed: int = 0,
         truncation: float = 0.7,
         label: int | None = None,
-        config: DragConfig | None = None,
+        config: Any = None,
         speed: float | None = None,
         on_change: Callable[[Snapshot], None] = lambda snapshot: None,
         on_notice: Callable[[str], None] = lambda text: None,
@@ -84,8 +82,8 @@ class Core:
         return self._model.generator
 
     @property
-    def config(self) -> DragConfig:
-        """The settings of the drag."""
+    def config(self) -> Any:
+        """The settings of the engine that pulls."""
         return self._config
 
     @property
@@ -284,8 +282,8 @@ class Core:
             script = written(script, op)
         self._now = dataclasses.replace(self._now, script=script, **changes)
 
-    def _init(self, ws: Tensor, points: Sequence[tuple[int, XY, XY]], mask: np.ndarray | None) -> DragState:
-        return dragging.init(self.generator, ws, points, mask, self._config)
+    def _init(self, ws: Tensor, points: Sequence[tuple[int, XY, XY]], mask: np.ndarray | None) -> State:
+        return begin_with(self.generator, ws, points, mask, self._config)
 
     def _painter_now(self) -> Painter:
         if self._painter is None or self._painter.generator is not self.generator:
@@ -294,7 +292,7 @@ class Core:
 
     def _picture(self, ws: Tensor) -> Image.Image:
         with torch.no_grad():
-            return dragging.to_image(self.generator.synthesize(ws))
+            return to_image(self.generator.synthesize(ws))
 
     # --- who is told -----------------------------------------------------------------------------------------------
 
@@ -316,7 +314,7 @@ class Core:
 
     def _result(self) -> DragResult:
         history = [DragRecord(r.step, r.handles, r.distances, r.loss) for r in self._now.records]
-        return dragging.make_result(self.generator, self._now.drag, self._status, history)
+        return DragResult(self.generator, self._now.drag, self._status, tuple(history))
 
     def _publish(self) -> None:
         """Tell everybody. Never raises: a listener that fails ends the run, which is told in turn."""
@@ -360,11 +358,11 @@ class Core:
         return f"{max(distances):.1f} px to go" if len(distances) else "no points"
 
 
-def first_moment(generator: Generator, config: DragConfig, seed: int, truncation: float, label: int | None) -> Moment:
+def first_moment(generator: Generator, config: Any, seed: int, truncation: float, label: int | None) -> Moment:
     """An edit of the picture of a seed before anything was done. :raises ValueError: if there is no such class."""
     label = check_label(label, generator.label_dim)
     ws = generator.mapping(seed=seed, label=label, truncation=truncation)
-    drag = dragging.init(generator, ws, [], None, config)
+    drag = State.begin(generator, ws, config)
     return Moment(drag, None, seed, truncation, (("config", config),), label=label)
 
 

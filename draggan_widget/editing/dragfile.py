@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import math
 import os
@@ -21,27 +20,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging import DragState, check_mask, check_ws, check_xy
-from draggan_widget.dragging.methods import blocks_of
 from draggan_widget.editing import container, history
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.model import check_label
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.storing import Storage, Stored
+from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
 from draggan_widget.generators import Generator
 from draggan_widget.generators.base import check_seed
 from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
-FORMAT = 2
-"""Files with and without a checksum are both of it: programs of before read the former as well."""
+FORMAT = 3
+"""Which names the engine, and keeps of its memory what it packs; so a further engine needs no new format."""
+OLD_FORMAT = 2
+"""Which knew DragGAN alone; it is read, with and without a checksum, and goes on exactly."""
 SUFFIX = ".drag"
-FIELDS = (
-    *("format", "generator", "seed", "truncation", "label"),
-    *("drag", "mask", "records", "script", "script_masks"),
-)
+FIELDS = {
+    FORMAT: {"format", "model", "origin", "state", "records", "script", "script_masks", "finish"},
+    OLD_FORMAT: {
+        *("format", "generator", "seed", "truncation", "label"),
+        *("drag", "mask", "records", "script", "script_masks"),
+    },
+}
+MADE_WITH = {
+    FORMAT: ("model", {"source", "fingerprint", "changes"}),
+    OLD_FORMAT: ("generator", {"source", "fingerprint"}),
+}
+"""Where a format says which model an edit was made with, and in which fields."""
 LARGEST_TRUNCATION = 2.0
 
 
@@ -84,30 +92,20 @@ def _parts(
     moment: Moment, records: Sequence[Record], generator: Generator, source: str | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     storage = Storage()
-
-    def mask_number(mask: np.ndarray | None) -> int | None:
-        return None if mask is None else storage.put(mask)
-
     told = [
-        {
-            **storage.put_state(record.kept.state(record.ws)),
-            "seconds": record.seconds,
-            "mask": mask_number(record.kept.mask),
-        }
+        {**storage.put_state(record.kept.state(generator, record.ws), record.kept.mask), "seconds": record.seconds}
         for record in records
     ]
     script, masks = to_json(moment.script)
     values = {
         "format": FORMAT,
-        "generator": {"source": source, "fingerprint": fingerprint(generator)},
-        "seed": moment.seed,
-        "truncation": moment.truncation,
-        "label": moment.label,
-        "drag": storage.put_state(moment.drag),
-        "mask": mask_number(moment.mask),
+        "model": {"source": source, "fingerprint": fingerprint(generator), "changes": None},
+        "origin": {"seed": moment.seed, "truncation": moment.truncation, "label": moment.label},
+        "state": storage.put_state(moment.drag, moment.mask),
         "records": told,
         "script": script,
         "script_masks": [storage.put(mask) for mask in masks],
+        "finish": [],
     }
     return storage.tensors, values
 
@@ -139,19 +137,23 @@ class DragFile:
         try:
             with _telling(name):
                 tensors, values = container.unpacked(found, HEADER)
-                version, made = values["format"], values["generator"]
-                source, _ = made["source"], made["fingerprint"]
-                if version == FORMAT and (set(values) != set(FIELDS) or set(made) != {"source", "fingerprint"}):
+                version = values["format"]
+                known = type(version) is int and version in FIELDS
+                made, fields = MADE_WITH.get(version if known else FORMAT, MADE_WITH[FORMAT])
+                if known and (set(values) != FIELDS[version] or set(values[made]) != fields):
                     raise ValueError("it has other fields than an edit")
+                source = values[made]["source"] if known else None
                 if not (source is None or isinstance(source, str)):
                     raise ValueError("the source of its generator is no text")
         except container.ForeignError as error:
             raise DragFileError(f"{name} holds no edit; give a file that editor.save() wrote") from error
         except (container.IncompleteError, OSError) as error:
             raise DragFileError(f"{name} cannot be read ({shown(error)}); give a {SUFFIX} file, whole") from error
-        if type(version) is not int or version != FORMAT:
+        if not known:
             said = shown(repr(version)) if isinstance(version, (int, str, float)) else "none"
-            raise DragFileError(f"{name} has format {said}, this version reads {FORMAT}; update draggan_widget")
+            older = type(version) is int and version < OLD_FORMAT
+            remedy = "draggan_widget 0.1 of before reads it" if older else "update draggan_widget"
+            raise DragFileError(f"{name} has format {said}, this version reads {OLD_FORMAT} and {FORMAT}; {remedy}")
         return cls(name, source, tensors, values)
 
     def moment(self, generator: Generator) -> Moment:
@@ -160,7 +162,7 @@ class DragFile:
         :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
         """
         values = self._values
-        if values["generator"]["fingerprint"] != fingerprint(generator):
+        if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(generator):
             raise DragFileError(
                 f"{self.name} was made with another generator ({shown(self.source)}); "
                 "load it with that one: DragGAN.load(path, model=…)"
@@ -170,93 +172,37 @@ class DragFile:
 
     def _moment(self, generator: Generator) -> Moment:
         values = self._values
-        stored = Stored(self._tensors.__getitem__, next(generator.parameters()).device)
-        checked = _Checker(generator)
-
-        @functools.cache
-        def mask_of(number: int | None) -> np.ndarray | None:
-            return None if number is None else check_mask(stored.array(number), generator.resolution)
-
+        old = values["format"] == OLD_FORMAT
+        if not old and (values["finish"] != [] or values["model"]["changes"] is not None):
+            raise ValueError("it has what only a newer version can do; update draggan_widget")
+        stored = Stored(self._tensors.__getitem__, generator)
+        read = stored.old_state if old else stored.state
         entries = values["records"]
         if not isinstance(entries, list) or len(entries) > history.MOST_RECORDS + 2:
             raise ValueError("its records are no list, or more than an edit keeps")
-        seed = None if values["seed"] is None else check_seed(values["seed"])
-        label = None if values["label"] is None else check_label(values["label"], generator.label_dim)
-        truncation = _number("truncation", values["truncation"], LARGEST_TRUNCATION)
+        origin = values if old else values["origin"]
+        seed = None if origin["seed"] is None else check_seed(origin["seed"])
+        label = None if origin["label"] is None else check_label(origin["label"], generator.label_dim)
+        truncation = _number("truncation", origin["truncation"], LARGEST_TRUNCATION)
         script = from_json(
             values["script"], [stored.array(number) for number in values["script_masks"]], generator.resolution
         )
-        drag = checked(stored.state(values["drag"]))
-        records = tuple(
-            Record.of(checked(stored.state(entry)), _number("seconds", entry["seconds"]), mask_of(entry["mask"]))
-            for entry in entries
-        )
+        drag, mask = read({**values["drag"], "mask": values["mask"]} if old else values["state"])
+        records = tuple(Record.of(*_dated(read(entry), entry["seconds"])) for entry in entries)
         steps = [record.step for record in records]
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
-        checked.references()
-        return Moment(drag, mask_of(values["mask"]), seed, truncation, script, records, label)
+        return Moment(drag, mask, seed, truncation, script, records, label)
+
+
+def _dated(read: tuple[State, np.ndarray | None], seconds: Any) -> tuple[State, float, np.ndarray | None]:
+    return read[0], _number("seconds", seconds), read[1]
 
 
 def _number(name: str, value: Any, most: float = math.inf) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most or value == math.inf:
         raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a number of at least 0")
     return float(value)
-
-
-class _Checker:
-    """Checks that states are a generator's. What they share is checked once."""
-
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
-        self._dtype = next(generator.parameters()).dtype
-        self._seen: dict[int, Tensor] = {}
-        self._references: dict[int, tuple[Tensor, DragState]] = {}
-
-    def __call__(self, drag: DragState) -> DragState:
-        """The state. :raises ValueError: if it is not one of this generator's."""
-        generator, moments = self._generator, drag.moments
-        if drag.resolution != generator.resolution:
-            raise ValueError(f"it is for pictures of {drag.resolution}, not {generator.resolution}")
-        for tensor in (drag.latent, drag.w0, drag.anchor.latent, moments.first, moments.second):
-            self._numbers(tensor)
-            if id(tensor) not in self._seen:
-                check_ws(generator, tensor)
-        if moments.second.min() < 0:
-            raise ValueError("a mean of squares is negative")
-        blocks_of(generator, drag.config)
-        if drag.mask is not None:
-            self._numbers(drag.mask)
-            if id(drag.mask) not in self._seen:
-                check_mask(drag.mask, drag.resolution)
-        if drag.course.nearest and len(drag.course.nearest) != len(drag.points):
-            raise ValueError("it has not one nearest distance for each point")
-        for point in drag.points:
-            for part in ("handle", "target", "start", "seen"):
-                check_xy(f"the {part} of point {point.id}", getattr(point, part), drag.resolution)
-            if point.reference is not None:
-                self._references.setdefault(id(point.reference), (point.reference, drag))
-        for shared in (drag.w0, drag.anchor.latent, drag.mask):
-            if shared is not None:
-                self._seen[id(shared)] = shared  # held, or another could come to have its id
-        return drag
-
-    def references(self) -> None:
-        """Check the features that the points of all states are known by. :raises ValueError: likewise."""
-        channels: dict[tuple[int, ...], int] = {}
-        for reference, drag in self._references.values():
-            self._numbers(reference)
-            blocks = blocks_of(self._generator, drag.config)
-            if blocks not in channels:
-                with torch.no_grad():
-                    read = self._generator.sample_features(drag.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
-                channels[blocks] = read.shape[1]
-            if tuple(reference.shape) != (channels[blocks],) or not torch.isfinite(reference).all():
-                raise ValueError("the features of a point are not those of this generator")
-
-    def _numbers(self, tensor: Tensor) -> None:
-        if tensor.dtype != self._dtype:
-            raise ValueError(f"it holds {tensor.dtype} where {self._dtype} is needed")
 
 
 def fingerprint(generator: Generator) -> str:

@@ -11,14 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging import XY
-from draggan_widget.dragging.texture import confidence, texture
+from draggan_widget.config import DragConfig
 from draggan_widget.editing.trouble import warning_of
+from draggan_widget.engines import XY
 
 if TYPE_CHECKING:
-    from draggan_widget.config import DragConfig
-    from draggan_widget.dragging import DragState, Point
     from draggan_widget.editing.moment import Moment
+    from draggan_widget.engines import EditPoint, State
     from draggan_widget.generators import Generator
 
 AT_ONCE = 4
@@ -65,25 +64,33 @@ NO_FEEDBACK = Feedback({}, {})
 class _Measured:
     """A texture, and what it was measured of."""
 
-    point: Point
-    config: DragConfig
+    point: EditPoint
+    content: object | None
+    """What the point is followed by; None if that is yet to be taken."""
+    config: Any
     w0: Tensor
     ws: Tensor
     texture: Texture
 
     @classmethod
-    def of(cls, point: Point, state: DragState, found: Texture) -> _Measured:
-        return cls(point, state.config, state.w0, state.ws, found)
+    def of(cls, point: EditPoint, state: State, found: Texture) -> _Measured:
+        return cls(point, state.content(point.id), state.config, state.w0, state.ws, found)
 
-    def serves(self, point: Point, state: DragState) -> bool:
+    def serves(self, point: EditPoint, state: State) -> bool:
         """Whether it is that of ``point``: the same place in the same picture, or the same content on its way."""
-        before, now = self.config, state.config
-        settings = (before.tracking_radius, before.block) == (now.tracking_radius, now.block)
-        if not settings or self.point.start != point.start or self.w0 is not state.w0:
+        if _read_by(self.config) != _read_by(state.config):
             return False
-        if self.point.reference is None and point.reference is None:
+        if self.point.start != point.start or self.w0 is not state.w0:
+            return False
+        content = state.content(point.id)
+        if self.content is None and content is None:
             return torch.equal(self.ws, state.ws)
-        return self.point.reference is None or self.point.reference is point.reference
+        return self.content is None or self.content is content
+
+
+def _read_by(config: Any) -> tuple[Any, ...]:
+    """The settings that say what is read around a handle."""
+    return type(config), getattr(config, "tracking_radius", None), getattr(config, "block", None)
 
 
 class Observer:
@@ -95,7 +102,7 @@ class Observer:
     def __init__(self) -> None:
         self._generator: weakref.ref[Generator] | None = None
         self._textures: dict[int, _Measured] = {}
-        self._found: tuple[DragState, dict[int, float]] | None = None
+        self._found: tuple[State, dict[int, float]] | None = None
 
     def observe(self, generator: Generator, moment: Moment, status: str) -> Feedback:
         """How the points of ``moment`` do, and what goes wrong; of their textures, what ``look`` has found.
@@ -108,7 +115,7 @@ class Observer:
         self._begin(generator)
         state = moment.drag
         textures = {number: measured.texture for number, measured in self._known(state).items()}
-        return Feedback(dict(self._confidence(generator, state)), textures, _warning(generator, moment, status))
+        return Feedback(dict(self._confidence(state)), textures, _warning(generator, moment, status))
 
     def look(self, generator: Generator, moment: Moment) -> bool:
         """Measure the textures of some points that were not seen before, where their handles are now.
@@ -121,31 +128,30 @@ class Observer:
         known = self._known(state)
         new = [point for point in state.points[:MOST] if point.id not in known][:AT_ONCE]
         for point in new:
-            known[point.id] = _Measured.of(point, state, Texture(*texture(generator, state, point.id)))
+            known[point.id] = _Measured.of(point, state, Texture(*state.texture(point.id)))
         return bool(new)
 
     def _begin(self, generator: Generator) -> None:
         if self._generator is None or self._generator() is not generator:
             self._generator, self._textures, self._found = weakref.ref(generator), {}, None
 
-    def _known(self, state: DragState) -> dict[int, _Measured]:
+    def _known(self, state: State) -> dict[int, _Measured]:
         kept: dict[int, _Measured] = {}
         for point in state.points:
             before = self._textures.get(point.id)
             if before is not None and before.serves(point, state):
                 # From the first step on, a point is known by its reference.
-                kept[point.id] = (
-                    _Measured.of(point, state, before.texture) if before.point.reference is None else before
-                )
+                kept[point.id] = _Measured.of(point, state, before.texture) if before.content is None else before
         self._textures = kept
         return kept
 
-    def _confidence(self, generator: Generator, state: DragState) -> dict[int, float]:
+    def _confidence(self, state: State) -> dict[int, float]:
         if self._found is not None:
             before, found = self._found
-            if before.latent is state.latent and before.points == state.points and before.config == state.config:
+            same = before.points == state.points and before.config == state.config
+            if same and before.ws is state.ws and before.memory is state.memory:
                 return found
-        found = confidence(generator, state)
+        found = state.confidence
         self._found = state, found
         return found
 
@@ -157,7 +163,9 @@ def _warning(generator: Generator, moment: Moment, status: str) -> str:
         return ""
     last = records[-1]
     same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
-    if not same:
-        return ""
+    if not same or not isinstance(drag.config, DragConfig):
+        return ""  # the advice is about the settings of DragGAN; other engines say what they have to by their verdict
     own, masked = generator.drag_config, moment.mask is not None
-    return warning_of(records, drag.config, status, drag.resolution, masked=masked, own=own, num_ws=generator.num_ws)
+    return warning_of(
+        records, drag.config, status, generator.resolution, masked=masked, own=own, num_ws=generator.num_ws
+    )

@@ -13,12 +13,12 @@ from typing import Any, Literal, Protocol
 import torch
 from PIL import Image, ImageColor
 
-from draggan_widget.dragging import to_image
 from draggan_widget.editing.chores import Chore
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
+from draggan_widget.engines import to_image
 from draggan_widget.generators import Generator
 
 MOST_FRAMES = 120

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 import torch
 
-from draggan_widget.dragging.texture import confidence
 from draggan_widget.editing.kept import Kept
 from draggan_widget.editing.pictures import Painter
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
-    from draggan_widget.dragging import DragState
+    from draggan_widget.engines import State
     from draggan_widget.generators import Generator
 
 T = TypeVar("T")
@@ -48,7 +47,7 @@ class Record:
     """What it takes besides to go on from here exactly."""
 
     @classmethod
-    def of(cls, drag: DragState, seconds: float, mask: np.ndarray | None) -> Record:
+    def of(cls, drag: State, seconds: float, mask: np.ndarray | None) -> Record:
         """That of a state. :param mask: (H, W) of the edit, or None, as it was given."""
         ws = drag.ws.cpu().numpy().copy()
         kept = Kept.of(drag, mask)
@@ -125,7 +124,7 @@ class History(Sequence[Record]):
         self._turn = turn
 
     @classmethod
-    def of(cls, generator: Generator, states: Iterable[DragState]) -> History:
+    def of(cls, generator: Generator, states: Iterable[State]) -> History:
         """The history of a drag without an editor: ``History.of(generator, drag_steps(generator, …))``."""
         records: tuple[Record, ...] = ()
         began = time.perf_counter()
@@ -197,14 +196,14 @@ class History(Sequence[Record]):
         return image
 
     def confidence(self) -> list[dict[int, float]]:
-        """For each record, per point, how surely its handle was found: 0 … 1; see ``dragging.texture.confidence``.
+        """For each record, per point, how surely its handle was found: 0 … 1; by the engine's own measure.
 
         Missing are points whose features were not taken yet.
         """
         generator = self.generator
 
         def job() -> list[dict[int, float]]:
-            return [confidence(generator, record.kept.state(record.ws)) for record in self._records]
+            return [record.kept.state(generator, record.ws).confidence for record in self._records]
 
         found: list[dict[int, float]] = self._turn(job)
         return found

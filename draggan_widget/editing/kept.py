@@ -1,50 +1,41 @@
-"""What a record keeps so that an edit can go on from it exactly: all of its drag state, in little memory.
-
-Points, references, mask, settings and the features of the anchor are values that states share; of a state's own there
-are only the latent, which the record has, and Adam's moments, of which the rows that were never edited are zero.
-"""
+"""What a record keeps so that an edit can go on from it exactly: all of its state but the latent, in little memory."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 
-from draggan_widget.dragging import DragState
-from draggan_widget.dragging.adam import Moments
+from draggan_widget.engines import Edit, State, engine_of
+from draggan_widget.generators import Generator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kept:
-    """A drag state without its latent, and the mask (H, W) of the edit, or None, as it was given."""
+    """A state without its latent, and the mask (H, W) of the edit, or None, as it was given."""
 
-    rest: DragState
-    first: np.ndarray
-    """Adam's running mean of the gradient, rows (1, edited, w_dim)."""
-    second: np.ndarray
-    """And of its square."""
+    settings: Any
+    """Of the engine, which they name."""
+    edit: Edit
+    """Its latent is empty; the record has it."""
+    memory: Any
+    """What the engine remembers, as its ``compact`` made it."""
+    loss: Mapping[str, float]
     mask: np.ndarray | None
 
     @classmethod
-    def of(cls, drag: DragState, mask: np.ndarray | None) -> Kept:
-        """What is to be kept of a state."""
-        first, second = drag.moments.first.cpu().numpy(), drag.moments.second.cpu().numpy()
-        edited = np.flatnonzero(second.any(axis=(0, 2)) | first.any(axis=(0, 2)))
-        rows = int(edited[-1]) + 1 if len(edited) else 0
-        nothing = torch.empty(0)
-        rest = dataclasses.replace(drag, latent=nothing, moments=Moments(nothing, nothing, drag.moments.count))
-        return cls(rest, first[:, :rows].copy(), second[:, :rows].copy(), mask)
+    def of(cls, drag: State, mask: np.ndarray | None) -> Kept:
+        """Return what is to be kept of a state."""
+        edit = dataclasses.replace(drag.edit, latent=torch.empty(0))
+        return cls(drag.config, edit, drag.bound.compact(drag.memory), drag.loss, mask)
 
-    def state(self, ws: np.ndarray) -> DragState:
-        """The state again, whose latent was ``ws`` (1, num_ws, w_dim)."""
-        anchor, w0 = self.rest.anchor, self.rest.w0
+    def state(self, model: Generator, ws: np.ndarray) -> State:
+        """Return the state again, whose latent was ``ws``. :param model: whose latent it is."""
+        bound = engine_of(self.settings).bind(model, self.settings)
         with torch.inference_mode(mode=False):
-            latent = torch.from_numpy(ws).to(device=w0.device, dtype=w0.dtype, copy=True).requires_grad_()
-            # At the start both are one tensor, so that the generator computes one map for them.
-            if torch.equal(anchor.latent, latent):
-                latent = anchor.latent
-            first, second = torch.zeros_like(w0), torch.zeros_like(w0)
-            for whole, rows in ((first, self.first), (second, self.second)):
-                whole[:, : rows.shape[1]] = torch.from_numpy(rows).to(whole)
-        return dataclasses.replace(self.rest, latent=latent, moments=Moments(first, second, self.rest.moments.count))
+            latent = torch.from_numpy(ws).to(self.edit.origin, copy=True)
+        edit = dataclasses.replace(self.edit, latent=latent)
+        return State(bound, edit, bound.expand(edit, self.memory), self.loss)

@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from draggan_widget.dragging import DragState
-from draggan_widget.dragging.state import Anchor
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Script
+from draggan_widget.engines import Bound, State
 
 
 @dataclasses.dataclass(frozen=True)
 class Moment:
     """Everything of an edit at one time, as an immutable value: what undo goes back to and a `.drag` file holds."""
 
-    drag: DragState
+    drag: State
     mask: np.ndarray | None
     """(H, W) floats 0 … 1, 1 = may move; None = everything may."""
     seed: int | None
@@ -76,8 +75,8 @@ def _new_bytes(value: Any, seen: dict[int, Any]) -> int:
             waiting.extend(each)
         elif isinstance(each, Mapping):
             waiting.extend(each.values())
-        elif isinstance(each, Anchor) or dataclasses.is_dataclass(each):
-            waiting.extend(vars(each).values() if hasattr(each, "__dict__") else ())
+        elif not isinstance(each, (Bound, torch.nn.Module)) and hasattr(each, "__dict__"):
+            waiting.extend(vars(each).values())
     return total
 
 

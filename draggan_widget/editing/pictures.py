@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.dragging import to_image
 from draggan_widget.editing.threads import Threads
+from draggan_widget.engines import to_image
 from draggan_widget.generators import Generator, StyleGAN2
 from draggan_widget.generators.graphs import captured
 

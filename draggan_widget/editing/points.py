@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from draggan_widget.dragging import check_xy
+from draggan_widget.engines import check_xy
 from draggan_widget.settings import as_whole, check_whole
 
 

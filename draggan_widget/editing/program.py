@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import tolerance_of
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.script import Script
+from draggan_widget.engines import engine_of
+from draggan_widget.engines.draggan import tolerance_of
 from draggan_widget.generators.checkpoints import best_device
 
 LATENT_FILE = "latent.npz"
 """What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
 STORED = f"# {LATENT_FILE} is the latent of this edit, as the editor saves it."
-LAST_LINE = "image = dragging.to_image(generator.synthesize(ws))"
+LAST_LINE = "image = engines.to_image(generator.synthesize(ws))"
 READ_MASK = '''\
 def read_mask(text, kind):
     """A mask (H, W) of numbers 0 to 1, 1 = may move."""
@@ -61,7 +62,7 @@ class _Program:
         beginning = self._beginning()
         self._edit(self._moment.script)
         beginning += self._first_latent()
-        self._imports.add("dragging")
+        self._imports.add("engines")
         body = [*beginning, *self._masks_text(), *self._lines, LAST_LINE]
         return "\n".join([*self._head(), "", *body]) + "\n"
 
@@ -128,6 +129,8 @@ class _Program:
         if len(rest) != 1 or rest[0][0] != "steps" or not start.points:
             return None
         steps, records = rest[0][1], self._moment.records
+        if not isinstance(start.config, DragConfig):
+            return None  # what ends a run of another engine is not known here
         if [record.step for record in records] != list(range(steps + 1)):
             return None
         within = tolerance_of(start.config, len(start.points), self._generator.resolution)
@@ -154,30 +157,31 @@ class _Program:
         points = ", ".join(f"({number}, {_xy(one)}, {_xy(other)})" for number, (one, other) in start.points.items())
         mask = "None" if start.mask is None else self._mask(start.mask)
         self._add(f"config = {self._config(start.config)}")
-        self._add(f"state = dragging.init(generator, ws, [{points}], {mask}, config)")
+        self._add(f"state = engines.begin_with(generator, ws, [{points}], {mask}, config)")
         for op in rest:
             match op:
                 case ("config", config):
                     self._add(f"config = {self._config(config)}")
-                    self._add("state = dragging.with_config(generator, state, config)")
+                    self._add("state = state.with_config(config)")
                 case ("mask", mask):
                     named = "None" if mask is None else self._mask(mask)
-                    self._add(f"state = dragging.with_mask(state, {named})")
+                    self._add(f"state = state.with_mask({named})")
                 case ("add", number, handle, target):
                     place = f"{number}, {_xy(handle)}, {_xy(target)}"
-                    self._add(f"state = dragging.add_point(generator, state, {place})")
+                    self._add(f"state = state.add_point({place})")
                 case ("handle", number, xy):
-                    self._add(f"state = dragging.move_handle(generator, state, {number}, {_xy(xy)})")
+                    self._add(f"state = state.move_handle({number}, {_xy(xy)})")
                 case ("target", number, xy):
-                    self._add(f"state = dragging.move_target(state, {number}, {_xy(xy)})")
+                    self._add(f"state = state.move_target({number}, {_xy(xy)})")
                 case ("remove", number):
-                    self._add(f"state = dragging.remove_point(generator, state, {number})")
+                    self._add(f"state = state.remove_point({number})")
                 case ("steps", count):
-                    self._add(f"for _ in range({count}):")
-                    self._add("    state = dragging.step(generator, state)")
+                    self._add(f"state = state.steps({count})")
         self._add("ws = state.ws")
 
-    def _config(self, config: DragConfig) -> str:
+    def _config(self, config: Any) -> str:
+        if not isinstance(config, DragConfig):
+            return self._settings(config)
         own = self._generator.drag_config
         changes = [
             f"{field.name}={getattr(config, field.name)!r}"
@@ -185,6 +189,11 @@ class _Program:
             if getattr(config, field.name) != getattr(own, field.name)
         ]
         return f"generator.drag_config.replace({', '.join(changes)})" if changes else "generator.drag_config"
+
+    def _settings(self, settings: Any) -> str:
+        name = engine_of(settings).name
+        values = ", ".join(f"{key}={value!r}" for key, value in settings.to_dict().items())
+        return f"engines.engine_named({name!r}).Settings({values})"
 
     def _mask(self, mask: np.ndarray) -> str:
         """The name of a variable that holds it."""
@@ -209,7 +218,7 @@ class _Program:
 class _Start:
     """What was set before the first step, whose order makes no difference."""
 
-    config: DragConfig
+    config: Any
     mask: np.ndarray | None
     points: dict[int, tuple[Any, Any]]
     """Id → handle and target."""
@@ -221,7 +230,7 @@ class _Start:
         for op in script[1:]:
             match op:
                 case ("config", config):
-                    if start.points and config.method != start.config.method:
+                    if start.points and getattr(config, "method", config) != getattr(start.config, "method", None):
                         return None  # each method puts handles where it wants them
                     start.config = config
                 case ("mask", mask):

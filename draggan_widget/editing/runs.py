@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from draggan_widget import dragging
 from draggan_widget.editing.core import Core, T
 from draggan_widget.editing.history import Record, appended
 from draggan_widget.editing.threads import Threads
@@ -64,7 +63,7 @@ class Runs(Core):
             self._need_points()
             if not self._gesture:
                 self._remember("run")
-            self._change(drag=dragging.begin_run(self._now.drag))
+            self._change(drag=self._now.drag.begin_run())
             self._go(by_view=by_view)
             self._end_if_over()
 
@@ -131,7 +130,7 @@ class Runs(Core):
                 self._run = None
                 self._gesture = self._pulling = False
                 self._set_status("paused", "Paused, because nobody was looking.")
-            elif dragging.terminate(self._now.drag) is not None:
+            elif self._now.drag.verdict is not None:
                 if not self._end_if_over():
                     # While the pointer is down, a run waits for it to move on.
                     if not self._resting and (early := run.rests_at - time.perf_counter()) > 0:
@@ -163,7 +162,7 @@ class Runs(Core):
         began = time.perf_counter()
         mask = self._now.mask
         records = self._now.records or (Record.of(self._now.drag, 0.0, mask),)
-        drags = self._threads(lambda: dragging.stride(self.generator, self._now.drag, at_most))
+        drags = self._threads(lambda: self._now.drag.advance(at_most))
         seconds, spent = self._now.seconds, time.perf_counter() - began
         for number, drag in enumerate(drags, start=1):
             records = appended(records, Record.of(drag, seconds + spent * number / len(drags), mask))
@@ -172,7 +171,7 @@ class Runs(Core):
 
     def _end_if_over(self) -> bool:
         """Settle the run if its state says so, unless a pointer still holds a target."""
-        reason = None if self._run is None or self._pulling else dragging.terminate(self._now.drag)
+        reason = None if self._run is None or self._pulling else self._now.drag.verdict
         if reason is None:
             return False
         self._run = None
@@ -181,10 +180,12 @@ class Runs(Core):
 
     def _set_ended(self, reason: str) -> None:
         steps = count(self._now.drag.step)
+        most = getattr(self._config, "max_steps", None) or "the most"
         sentences = {
             "arrived": f"Arrived after {steps}.",
+            "near": f"As near as it gets, after {steps}: {self._to_go()}.",
             "stalled": f"Stalled after {steps}, {self._to_go()}: try a nearer target.",
-            "capped": f"Reached {self._config.max_steps} steps, {self._to_go()}. Start goes on.",
+            "capped": f"Reached {most} steps, {self._to_go()}. Start goes on.",
         }
         self._set_status(reason, sentences[reason])
 

@@ -2,7 +2,7 @@
 
 A script is a tuple of ops, each a tuple that begins with its name:
 
-``("config", DragConfig)``, ``("mask", array (H, W) or None)``, ``("add", id, handle, target)``,
+``("config", settings of an engine)``, ``("mask", array (H, W) or None)``, ``("add", id, handle, target)``,
 ``("handle", id, xy)``, ``("target", id, xy)``, ``("remove", id)`` and ``("steps", n)``. What no step has seen is not
 kept: of a hundred moves of a target between two steps the last.
 """
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import XY, check_mask, check_xy
-from draggan_widget.dragging.state import LARGEST_WHOLE
+from draggan_widget.engines import XY, check_mask, check_xy, engine_named, engine_of
+from draggan_widget.engines.draggan.state import LARGEST_WHOLE
 
 Op = tuple[Any, ...]
 Script = tuple[Op, ...]
@@ -30,11 +30,18 @@ def written(script: Script, op: Op) -> Script:
         return (*script[:-1], ("steps", last[1] + op[1]))
     if name == "mask" and last[0] == "mask":
         return (*script[:-1], op)
-    if name == "config" and last[0] == "config" and (last[1].method, last[1].block) == (op[1].method, op[1].block):
+    if name == "config" and last[0] == "config" and _alike(last[1], op[1]):
         return (*script[:-1], op)
     if name in ("handle", "target"):
         return _moved(script, op)
     return (*script, op)
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether settings put handles at the same places and take the same features, so that only the later ones count."""
+    return type(one) is type(other) and all(
+        getattr(one, name, None) == getattr(other, name, None) for name in ("method", "block")
+    )
 
 
 def _moved(script: Script, op: Op) -> Script:
@@ -76,7 +83,7 @@ def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
     values: list[Any] = []
     for op in script:
         if op[0] == "config":
-            values.append(["config", op[1].to_dict()])
+            values.append(["config", engine_of(op[1]).name, op[1].to_dict()])
         elif op[0] == "mask" and op[1] is not None:
             values.append(["mask", len(masks)])
             masks.append(op[1])
@@ -108,8 +115,11 @@ def from_json(values: Any, masks: Sequence[np.ndarray], resolution: tuple[int, i
 
 def _op(value: Any, masks: Sequence[np.ndarray], resolution: tuple[int, int]) -> Op:
     match value:
-        case ["config", dict(fields)]:
+        case ["config", dict(fields)]:  # of format 2, which knew no other engine
             return "config", DragConfig.from_dict(fields)
+        case ["config", str(name), dict(fields)]:
+            settings: Any = engine_named(name).Settings
+            return "config", settings.from_dict(fields)
         case ["mask", None]:
             return "mask", None
         case ["mask", int(number)] if _whole(number, 0, len(masks) - 1):

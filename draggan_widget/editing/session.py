@@ -17,12 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from draggan_widget import dragging
-from draggan_widget.config import DragConfig
-from draggan_widget.dragging import XY
 from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.beginnings import Beginnings
-from draggan_widget.editing.settings import SETTINGS, with_settings
+from draggan_widget.editing.settings import settings_for, with_settings
+from draggan_widget.engines import XY, engine_of
 
 READY = "Ready. Press Start and the picture follows."
 
@@ -44,7 +42,7 @@ class Session(Beginnings):
     :param model: the generator whose latents are edited, or a ``Model``, which has a name; from now on only the worker
         uses it.
     :param seed: of the first picture. :param truncation: of the first picture. :param label: its class; None for the
-        first one, where there are classes. :param config: settings of the drag; None for the generator's own.
+        first one, where there are classes. :param config: settings of any engine; None for the generator's own.
     :param speed: largest number of steps a second; None for no limit.
     :param on_change: called in the worker thread with every new snapshot.
     :param on_notice: called in the worker thread with a sentence when a command could not be carried out.
@@ -139,12 +137,14 @@ class Session(Beginnings):
             if not drag.ids:
                 raise ValueError("there are no points yet, so no mask can be suggested; set some first")
             starts = np.array([point.start for point in drag.points])
-            self._take_mask(suggest_mask(starts, drag.handles, drag.targets, drag.resolution), "suggested mask")
+            self._take_mask(
+                suggest_mask(starts, drag.handles, drag.targets, self.generator.resolution), "suggested mask"
+            )
 
         return self._command(suggest)
 
-    def set_config(self, config: DragConfig) -> Future[None]:
-        """Other settings, from the next step on."""
+    def set_config(self, config: Any) -> Future[None]:
+        """Other settings, of this engine or another, from the next step on."""
 
         def set_config() -> None:
             self._take_config(config)
@@ -170,17 +170,21 @@ class Session(Beginnings):
 
     def reset_settings(self) -> Future[None]:
         """All settings as the generator has them."""
-        return self.set_settings(dict.fromkeys(SETTINGS))
+        return self.set_settings({name: None for name in settings_for(self._config) if name != "engine"})
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
     def _take_mask(self, mask: np.ndarray | None, done: str) -> None:
         self._begin_edit(done)
-        self._change(("mask", mask), drag=dragging.with_mask(self._now.drag, mask), mask=mask)
+        self._change(("mask", mask), drag=self._now.drag.with_mask(mask), mask=mask)
         self._publish()
 
-    def _take_config(self, config: DragConfig) -> None:
-        drag = dragging.with_config(self.generator, self._now.drag, config)
+    def _take_config(self, config: Any) -> None:
+        if engine_of(config) is not engine_of(self._config):
+            drag = self._now.drag.with_config(config)  # before anything is stopped, since it may refuse
+            self._stop()
+            self._begin_edit(f"engine {engine_of(config).name}")
+        drag = self._now.drag.with_config(config)
         if config != self._config or drag is not self._now.drag:
             self._change(("config", config), drag=drag)
         self._config = config
@@ -192,14 +196,14 @@ class Session(Beginnings):
             assert target is not None
             self._change(
                 ("add", number, handle, target),
-                drag=dragging.add_point(self.generator, drag, number, handle, target),
+                drag=drag.add_point(number, handle, target),
             )
             return
         if handle is not None:
-            drag = dragging.move_handle(self.generator, drag, number, handle)
+            drag = drag.move_handle(number, handle)
             self._change(("handle", number, handle), drag=drag)
         if target is not None:
-            self._change(("target", number, target), drag=dragging.move_target(drag, number, target))
+            self._change(("target", number, target), drag=drag.move_target(number, target))
 
     def _say_ready(self) -> None:
         """Points were set, and nothing runs: what a run before came to is no longer what matters."""
@@ -208,7 +212,7 @@ class Session(Beginnings):
 
     def _drop_points(self, numbers: Iterable[int]) -> None:
         for number in numbers:
-            self._change(("remove", number), drag=dragging.remove_point(self.generator, self._now.drag, number))
+            self._change(("remove", number), drag=self._now.drag.remove_point(number))
         if not self._now.drag.ids:
             self._stop()
 

@@ -1,4 +1,4 @@
-"""The settings of an edit that a person may change one by one, each back to the generator's own as well."""
+"""The settings of an edit that a person may change one by one: those of its engine, which engine, and the speed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from draggan_widget.config import DragConfig
+from draggan_widget.engines import DragConfig, engine_named, engine_names, engine_of
 from draggan_widget.generators import Generator
-from draggan_widget.settings import Limits, SettingError, number, settings_in
+from draggan_widget.settings import Limits, Setting, SettingError, number, settings_in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,23 +26,28 @@ class _Pace:
 
 
 SETTINGS = {**settings_in(DragConfig), **settings_in(_Pace)}
-"""All of them are fields of ``DragConfig`` but ``speed``, the largest number of steps a second, None for no limit."""
+"""Those of the engine ``draggan``, and ``speed``, the largest number of steps a second, None for no limit."""
 
 
-def settings_of(generator: Generator, config: DragConfig, speed: float | None = None) -> dict[str, Any]:
-    """What holds, by name, as values that JSON can hold: a block is named even where the config leaves it open."""
-    block = generator.default_block() if config.block is None else config.block
-    return {
-        **config.to_dict(),
-        "edit_layers": min(config.edit_layers, generator.num_ws),
-        "block": block if isinstance(block, int) else list(block),
-        "speed": speed,
-    }
+def settings_for(config: Any) -> dict[str, Setting]:
+    """The settings of the engine that ``config`` is of, by name: the engine, where there are several, comes first."""
+    names = engine_names()
+    texts = tuple((name, name) for name in names)
+    told = "; ".join(f"{name}: {engine_named(name).help}" for name in names) + "."
+    choice = {"engine": Setting("engine", "choice", "Engine", told, choices=texts)} if len(names) > 1 else {}
+    return {**choice, **settings_in(type(config)), **settings_in(_Pace)}
 
 
-def default_settings(generator: Generator) -> dict[str, Any]:
-    """The generator's own, by name."""
-    return settings_of(generator, generator.drag_config)
+def settings_of(generator: Generator, config: Any, speed: float | None = None) -> dict[str, Any]:
+    """What holds, by name, as values that JSON can hold."""
+    engine = engine_of(config)
+    choice = {"engine": engine.name} if len(engine_names()) > 1 else {}
+    return {**choice, **engine.values(generator, config), "speed": speed}
+
+
+def default_settings(generator: Generator, config: Any) -> dict[str, Any]:
+    """The model's own of the engine that ``config`` is of, by name."""
+    return settings_of(generator, engine_of(config).defaults(generator))
 
 
 def limits_of(generator: Generator) -> Limits:
@@ -51,18 +56,36 @@ def limits_of(generator: Generator) -> Limits:
 
 
 def with_settings(
-    generator: Generator, config: DragConfig, speed: float | None, values: Mapping[str, Any]
-) -> tuple[DragConfig, float | None]:
+    generator: Generator, config: Any, speed: float | None, values: Mapping[str, Any]
+) -> tuple[Any, float | None]:
     """The config and the speed with some settings changed; None means the generator's own again.
+
+    With another "engine" its settings are the model's own, but for those that are given along.
 
     :raises SettingError: naming the setting and what it can be, for one that cannot be taken; nothing is left out
         silently.
     """
-    own = {**{name: getattr(generator.drag_config, name) for name in settings_in(DragConfig)}, "speed": None}
+    values = dict(values)
+    chosen = values.pop("engine", None)
+    if chosen is not None and chosen != engine_of(config).name:
+        try:
+            config = engine_named(chosen).defaults(generator)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
+    engine, known = engine_of(config), settings_for(config)
+    own = {**engine.defaults(generator).to_dict(), "speed": None}
     changes: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in SETTINGS:
-            raise SettingError(f"there is no setting {name!r}; there are {', '.join(SETTINGS)}")
-        changes[name] = own[name] if value is None else SETTINGS[name].check(value, limits_of(generator))
+        if name not in known:
+            raise SettingError(_unknown(name, known, engine.name))
+        changes[name] = own[name] if value is None else known[name].check(value, limits_of(generator))
     speed = changes.pop("speed", speed)
     return config.replace(**changes), speed
+
+
+def _unknown(name: str, known: Mapping[str, Setting], engine: str) -> str:
+    owners = [other for other in engine_names() if name in settings_in(engine_named(other).Settings)]
+    if owners:
+        verb = "has" if len(owners) == 1 else "have"
+        return f"the engine {engine} has no setting {name!r}; {', '.join(owners)} {verb} it"
+    return f"there is no setting {name!r}; there are {', '.join(known)}"

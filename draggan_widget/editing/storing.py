@@ -17,11 +17,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging import DragState
-from draggan_widget.dragging.state import Anchor
+from draggan_widget.engines import (
+    Bound,
+    Edit,
+    EditPoint,
+    State,
+    check_mask,
+    check_ws,
+    check_xy,
+    engine_named,
+    engine_of,
+)
+from draggan_widget.engines.draggan import Anchor, BoundDragGAN, DragState, real_number, whole_number
+from draggan_widget.generators import Generator
 
 OWN = ("ws", "adam.first", "adam.second")
-"""Of the tensors of a state, those that it shares with no other; their rows (1, num_ws, w_dim) are those edited."""
+"""Of the tensors of a state in format 2, those that it shares with no other, of which the edited rows are stored."""
 
 
 class Storage:
@@ -46,41 +57,95 @@ class Storage:
             self._seen[id(value)] = value, self._numbers[key]
         return self._seen[id(value)][1]
 
-    def put_state(self, state: DragState) -> dict[str, Any]:
-        """A state as values that JSON can hold, which name tensors by their numbers."""
-        tensors, description = state.to_parts()
-        bases = {"ws": tensors["w0"]}
-        for name in OWN:
-            changed = tensors[name] != bases.get(name, 0)
-            edited = torch.nonzero(changed.any(dim=2).any(dim=0))
-            tensors[name] = tensors[name][:, : int(edited[-1]) + 1 if len(edited) else 0]
-        return {"state": description, "tensors": {name: self.put(tensor) for name, tensor in tensors.items()}}
+    def put_state(self, state: State, mask: np.ndarray | None) -> dict[str, Any]:
+        """A state as values that JSON can hold, which name tensors by their numbers.
+
+        :param mask: (H, W) of the edit, or None, as it was given.
+        """
+        edit = state.edit
+        tensors, memory = state.bound.pack(state.memory)
+        return {
+            "engine": engine_of(state.config).name,
+            "settings": state.config.to_dict(),
+            "points": [[point.id, list(point.handle), list(point.target), list(point.start)] for point in edit.points],
+            "step": edit.step,
+            "latent": self.put(_changed_rows(edit.latent, edit.origin)),
+            "origin": self.put(edit.origin),
+            "mask": None if mask is None else self.put(mask),
+            "held": None if edit.held is None else self.put(edit.held),
+            "wish": None if edit.wish is None else self.put(edit.wish),
+            "memory": memory,
+            "tensors": {name: self.put(tensor) for name, tensor in tensors.items()},
+            "loss": dict(state.loss),
+        }
+
+
+def _changed_rows(latent: Tensor, origin: Tensor) -> Tensor:
+    """The first rows (1, n, …) of a latent, up to the last that is not that of the origin."""
+    if latent.ndim < 3 or latent.shape != origin.shape:
+        return latent
+    changed = torch.nonzero((latent != origin).flatten(2).any(dim=2).any(dim=0))
+    return latent[:, : int(changed[-1]) + 1 if len(changed) else 0]
 
 
 class Stored:
     """What a ``Storage`` held, read again; states share what they shared.
 
-    :param tensor: the tensor of a name. :param device: of the generator that is to go on.
+    :param tensor: the tensor of a name. :param model: that is to go on.
     """
 
-    def __init__(self, tensor: Callable[[str], Tensor], device: torch.device) -> None:
-        self._read, self._device = tensor, device
+    def __init__(self, tensor: Callable[[str], Tensor], model: Generator) -> None:
+        self._read, self._model = tensor, model
+        self._like = next(model.parameters())
         self._tensors: dict[int, Tensor] = {}
-        self._arrays: dict[int, np.ndarray] = {}
+        self._masks: dict[int, np.ndarray | None] = {}
+        self._bounds: dict[str, Bound[Any]] = {}
         self._anchors: dict[int, Anchor] = {}
 
     def array(self, number: int) -> np.ndarray:
         """The array of that number. :raises LookupError: if there is none."""
-        if number not in self._arrays:
-            self._arrays[number] = self._read(_name(number)).numpy()
-        return self._arrays[number]
+        return self._read(_name(number)).numpy()
 
-    def state(self, entry: Mapping[str, Any]) -> DragState:
-        """The state that ``Storage.put_state`` described. :raises ValueError: if something of it is missing."""
-        numbers = entry["tensors"]
+    def mask(self, number: int | None) -> np.ndarray | None:
+        """The mask of that number; None for None. :raises ValueError: if it is none of the model's pictures."""
+        if number is None:
+            return None
+        if number not in self._masks:
+            self._masks[number] = check_mask(self.array(number), self._model.resolution)
+        return self._masks[number]
+
+    def state(self, entry: Mapping[str, Any]) -> tuple[State, np.ndarray | None]:
+        """The state that ``Storage.put_state`` described, and its mask.
+
+        :raises ValueError: if something of it is missing, or does not fit the model or its engine. :raises LookupError:
+            likewise.
+        """
+        bound = self._bound(entry["engine"], entry["settings"])
+        mask, origin = self.mask(entry["mask"]), self._shared(entry["origin"])
+        rows = self._read(_name(entry["latent"])).to(self._like.device)
+        latent = origin.clone()
+        whole = latent if rows.ndim < 3 else latent[:, : rows.shape[1]]
+        if origin.dtype != self._like.dtype or rows.dtype != origin.dtype or rows.shape != whole.shape:
+            raise ValueError(f"its latent has rows {tuple(rows.shape)} of {rows.dtype}")
+        whole.copy_(rows)
+        check_ws(self._model, origin)
+        check_ws(self._model, latent)
+        held, wish = (None if entry[name] is None else self.array(entry[name]) for name in ("held", "wish"))
+        points = tuple(self._point(point) for point in entry["points"])
+        if len({point.id for point in points}) < len(points):
+            raise ValueError("two points have one id")
+        edit = Edit(latent, origin, points, mask, whole_number("step", entry["step"]), held, wish)
+        tensors = {str(name): self._shared(number) for name, number in entry["tensors"].items()}
+        memory = bound.unpack(edit, tensors, entry["memory"])
+        loss = {str(name): real_number(f"loss {name}", value) for name, value in entry["loss"].items()}
+        return State(bound, edit, memory, loss), mask
+
+    def old_state(self, entry: Mapping[str, Any]) -> tuple[State, np.ndarray | None]:
+        """The same of a file of format 2, which knew DragGAN alone."""
+        numbers, mask = entry["tensors"], self.mask(entry["mask"])
         tensors = {name: self._shared(number) for name, number in numbers.items() if name not in OWN}
         for name in OWN:
-            rows = self._read(_name(numbers[name])).to(self._device)
+            rows = self._read(_name(numbers[name])).to(self._like.device)
             whole = tensors["w0"].clone() if name == "ws" else torch.zeros_like(tensors["w0"])
             if rows.dtype != whole.dtype or rows.shape != whole[:, : rows.shape[1]].shape:
                 raise ValueError(f"{name} has rows {tuple(rows.shape)} of {rows.dtype}")
@@ -90,11 +155,35 @@ class Stored:
         anchor = self._anchors.setdefault(numbers["anchor"], state.anchor)
         # At the start both are one tensor, so that the generator computes one map for them.
         latent = anchor.latent if torch.equal(anchor.latent, state.latent) else state.latent
-        return dataclasses.replace(state, anchor=anchor, latent=latent)
+        state = dataclasses.replace(state, anchor=anchor, latent=latent)
+        bound = self._bound("draggan", state.config.to_dict())
+        assert isinstance(bound, BoundDragGAN)
+        step = bound.adopt(bound.check(state), mask)
+        return State(bound, step.edit, step.memory, step.loss), mask
+
+    def _bound(self, name: Any, settings: Any) -> Bound[Any]:
+        key = f"{name} {settings}"
+        if key not in self._bounds:
+            engine = engine_named(name)
+            if not isinstance(settings, dict):
+                raise ValueError("the settings of its engine are no dict")
+            self._bounds[key] = engine.bind(self._model, engine.Settings.from_dict(settings))  # type: ignore[attr-defined]
+        return self._bounds[key]
+
+    def _point(self, values: Any) -> EditPoint:
+        number, *places = values
+        number = whole_number("the id of a point", number, 1)
+        handle, target, start = (
+            check_xy(
+                f"a place of point {number}", [real_number("a place", each) for each in place], self._model.resolution
+            )
+            for place in places
+        )
+        return EditPoint(number, handle, target, start)
 
     def _shared(self, number: int) -> Tensor:
         if number not in self._tensors:
-            self._tensors[number] = self._read(_name(number)).to(self._device)
+            self._tensors[number] = self._read(_name(number)).to(self._like.device)
         return self._tensors[number]
 
 

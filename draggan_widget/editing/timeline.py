@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from concurrent.futures import Future
 
-from draggan_widget import dragging
 from draggan_widget.editing.history import at_step
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.runs import Runs, count
@@ -83,11 +82,11 @@ class Timeline(Runs):
         self._look = None
         if shown is None or shown is self._now:
             return
-        drag = dragging.with_config(self.generator, shown.drag, self._config)
+        drag = shown.drag.with_config(self._config)
         script = shown.script
         if shown.drag.config != self._config:
             script = written(script, ("config", self._config))
-        self._go_to(dataclasses.replace(shown, drag=dragging.begin_run(drag), script=script, done=""))
+        self._go_to(dataclasses.replace(shown, drag=drag.begin_run(), script=script, done=""))
 
     def _moment_at(self, step: int) -> Moment:
         """The edit as it was after ``step``, or the nearest step before it that is kept."""
@@ -96,8 +95,10 @@ class Timeline(Runs):
             return now
         place = at_step(now.records, step)
         record, records = now.records[place], now.records[: place + 1]
-        drag, mask = record.kept.state(record.ws), record.kept.mask
-        return dataclasses.replace(now, drag=drag, mask=mask, records=records, script=until(now.script, record.step))
+        drag = record.kept.state(self.generator, record.ws)
+        return dataclasses.replace(
+            now, drag=drag, mask=drag.edit.mask, records=records, script=until(now.script, record.step)
+        )
 
     def _travel(self, source: list[Moment], other: list[Moment], name: str) -> None:
         if not source:

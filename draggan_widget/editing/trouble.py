@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from draggan_widget.dragging import tolerance_of
-from draggan_widget.dragging.iteration import MARKED
 from draggan_widget.editing.history import Record
+from draggan_widget.engines.draggan import tolerance_of
+from draggan_widget.engines.draggan.iteration import MARKED
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig

@@ -1,13 +1,19 @@
 """Points and mask → latent: every method of dragging is an engine.
 
-``engine_named("draggan").bind(model, settings)`` is a method on one model; ``register`` adds one of your own.
+``engine_named("draggan").bind(model, settings)`` is a method on one model; ``register`` adds one of your own,
+which then runs in the editor, its undo, timeline and files. A drag without an editor is ``drag``, ``drag_steps`` or, step by
+step, ``State``.
 """
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict
 from draggan_widget.engines.draggan.engine import DragGAN
+from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
+from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 from draggan_widget.engines.registry import engine_named, engine_names, engine_of, register, unregister
+from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps, to_image
+from draggan_widget.engines.state import State, begin_with
 
 register(DragGAN())
 
@@ -15,16 +21,27 @@ __all__ = [
     "VERDICTS",
     "XY",
     "Bound",
+    "DivergedError",
     "DragConfig",
     "DragGAN",
+    "DragRecord",
+    "DragResult",
     "Edit",
     "EditPoint",
     "Engine",
+    "State",
     "Step",
     "Verdict",
+    "begin_with",
+    "check_mask",
+    "check_ws",
+    "check_xy",
+    "drag",
+    "drag_steps",
     "engine_named",
     "engine_names",
     "engine_of",
     "register",
+    "to_image",
     "unregister",
 ]

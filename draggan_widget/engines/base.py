@@ -96,6 +96,17 @@ class Bound(abc.ABC, Generic[M]):
         memory: M = kept
         return memory
 
+    def texture(self, edit: Edit, memory: M, number: int) -> tuple[bool, XY | None]:  # noqa: ARG002
+        """Return whether the handle of a point sits where it cannot be told from its surroundings, and a better spot.
+
+        The spot is the nearest one that is clearly better; None where there is none, or none is needed.
+        """
+        return False, None
+
+    def content(self, edit: Edit, memory: M, number: int) -> object | None:  # noqa: ARG002
+        """Return what a point is followed by: the same object as long as it is the same content; None if not yet."""
+        return None
+
     def confidence(self, edit: Edit, memory: M) -> dict[int, float]:  # noqa: ARG002
         """Return how surely each point's content was found, 0 … 1, by id; nothing where that is not known."""
         return {}
@@ -117,6 +128,11 @@ class Engine(abc.ABC):
 
         :raises ValueError: in one sentence, if the model cannot serve it, or not with these settings.
         """
+
+    def values(self, model: Generator, settings: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Return the settings by name as they hold on a model, as values that JSON can hold."""
+        values: dict[str, Any] = settings.to_dict()
+        return values
 
     def defaults(self, model: Generator) -> Any:  # noqa: ARG002
         """Return the settings that suit a model best."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from draggan_widget.dragging.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.base import Bound, Verdict
+from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.edit import Edit, EditPoint
 from draggan_widget.engines.registry import engine_of
+from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
     from draggan_widget.generators import Generator
@@ -75,6 +76,15 @@ class State:
         return self.edit.points
 
     @property
+    def mask(self) -> np.ndarray | None:
+        """(H, W), 1 = may move; None: everything may."""
+        return self.edit.mask
+
+    def point(self, number: int) -> EditPoint:
+        """Return the point of that id. :raises ValueError: if there is none."""
+        return self.edit.point(number)
+
+    @property
     def ids(self) -> tuple[int, ...]:
         """The numbers of the points."""
         return self.edit.ids
@@ -104,6 +114,19 @@ class State:
         """Why the run is over: "arrived", "near", "stalled" or "capped"; None while it is not."""
         return self.bound.verdict(self.edit, self.memory) if self.edit.points else None
 
+    def texture(self, number: int) -> tuple[bool, tuple[float, float] | None]:
+        """Return whether that point's handle sits where it cannot be told from its surroundings, and a better spot."""
+        return self.bound.texture(self.edit, self.memory, number)
+
+    def content(self, number: int) -> object | None:
+        """Return what that point is followed by, the same object for the same content; None if not yet taken."""
+        return self.bound.content(self.edit, self.memory, number)
+
+    @property
+    def confidence(self) -> dict[int, float]:
+        """How surely each point's content was found, 0 … 1, by id; nothing where the engine does not say."""
+        return self.bound.confidence(self.edit, self.memory)
+
     # --- changing ----------------------------------------------------------------------------------------------------
 
     def add_point(self, number: int, handle: Any, target: Any) -> State:
@@ -111,13 +134,9 @@ class State:
 
         :raises ValueError: for an id that is taken or no whole number, or a position that is outside the picture.
         """
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise ValueError(f"the id of a point is {number!r}; it must be a whole number")
         if number in self.ids:
             raise ValueError(f"there is a point {number} already; give the new one another id")
-        start = self._placed(number, handle)
-        end = check_xy(f"the target of point {number}", target, self.model.resolution)
-        return self._changed(self.edit.with_point(EditPoint(number, start, end, start)))
+        return self._changed(self.edit.with_point(self.make_point(number, handle, target)))
 
     def move_handle(self, number: int, handle: Any) -> State:
         """Return the state with that point on other content. :raises ValueError: as ``add_point``."""
@@ -180,6 +199,17 @@ class State:
             (state,) = state.advance()
         return state
 
+    def make_point(self, number: Any, handle: Any, target: Any) -> EditPoint:
+        """Return a point, its handle where the engine can have it; the state has it not yet.
+
+        :raises ValueError: for an id that is no whole number, or a position that is outside the picture.
+        """
+        whole = as_whole(number)
+        if whole is None:
+            raise ValueError(f"the id of a point is {shown(number)}; it must be a whole number")
+        start = self._placed(whole, handle)
+        return EditPoint(whole, start, check_xy(f"the target of point {whole}", target, self.model.resolution), start)
+
     def _placed(self, number: int, handle: Any) -> tuple[float, float]:
         return self.bound.place(check_xy(f"the handle of point {number}", handle, self.model.resolution))
 
@@ -199,6 +229,11 @@ def begin_with(
     Takes and raises what ``State.begin``, ``add_point`` and ``with_mask`` do.
     """
     state = State.begin(model, latent, settings)
+    made: dict[int, EditPoint] = {}
     for number, handle, target in points:
-        state = state.add_point(number, handle, target)
-    return state if mask is None else state.with_mask(mask)
+        point = state.make_point(number, handle, target)
+        if point.id in made:
+            raise ValueError(f"two points have the id {point.id}; give each its own")
+        made[point.id] = point
+    edit = dataclasses.replace(state.edit, points=tuple(made.values()), mask=check_mask(mask, model.resolution))
+    return dataclasses.replace(state, edit=edit, memory=state.bound.begin(edit))

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from draggan_widget.config import DragConfig
-from draggan_widget.dragging import check_ws
 from draggan_widget.editing import (
     NO_FEEDBACK,
     History,
@@ -36,7 +34,8 @@ from draggan_widget.editing.export import Kind
 from draggan_widget.editing.feedback import Observer
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Progress
-from draggan_widget.editing.settings import SETTINGS, with_settings
+from draggan_widget.editing.settings import settings_for, with_settings
+from draggan_widget.engines import check_ws, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.generators import Generator, builtin_names
 from draggan_widget.generators.base import check_seed
@@ -49,7 +48,7 @@ from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 
 if TYPE_CHECKING:
-    from draggan_widget.dragging import DragResult
+    from draggan_widget.engines import DragResult
 
 log = logging.getLogger(__name__)
 PREVIEW = 512
@@ -121,7 +120,7 @@ class DragGAN(EditTraits):
         truncation: float = 0.7,
         label: int | None = None,
         models: str | os.PathLike[str] | None = None,
-        config: DragConfig | None = None,
+        config: Any = None,
         points: list[dict[str, Any]] | None = None,
         mask: Any = None,
         device: str | None = None,
@@ -131,7 +130,7 @@ class DragGAN(EditTraits):
         self._shelf = None if models is None else Shelf(models)
         model = _read_model(model, self._shelf, device)
         own = config or model.generator.drag_config
-        chosen = {name: layout.pop(name) for name in SETTINGS if name in layout}
+        chosen = {name: layout.pop(name) for name in settings_for(own) if name in layout}
         config, speed = with_settings(model.generator, own, None, chosen)
         self._session = Session(
             model,
@@ -154,6 +153,7 @@ class DragGAN(EditTraits):
         self._still_at = 0.0
         self._mask_on_page: np.ndarray | None = None
         self._model_on_page = self._session.latest.model
+        self._schema_on_page = type(self._session.latest.moment.drag.config)
         self._entry = self._entry_of(self._model_on_page)
         super().__init__(**layout)
         # ipykernel 7.4 answers on the shell a comm last sent from, which would queue Stop behind a blocking cell.
@@ -327,15 +327,14 @@ class DragGAN(EditTraits):
         return History(newest.moment.records, newest.model.generator, session.turn)
 
     @property
-    def config(self) -> DragConfig:
-        """The settings of the drag. Set them in mid-run and the next step obeys."""
+    def config(self) -> Any:
+        """The settings of the engine. Set them in mid-run and the next step obeys; those of another choose that one."""
         session = self._session
         return session.read(lambda: session.config)
 
     @config.setter
-    def config(self, config: DragConfig) -> None:
-        if not isinstance(config, DragConfig):
-            raise TypeError(f"config is {config!r}; give a DragConfig, such as editor.config.replace(learning_rate=…)")
+    def config(self, config: Any) -> None:
+        engine_of(config)
         self._carry_out(self._session.set_config(config))
 
     @property
@@ -438,6 +437,8 @@ class DragGAN(EditTraits):
                 self._entry = self._entry_of(snapshot.model)
                 self._send_classes()
                 self._send_schema()
+            elif type(snapshot.moment.drag.config) is not self._schema_on_page:
+                self._send_schema()
             self._stream.offer(snapshot)
             # After the state: what is being painted on a picture that is no more must be dropped before.
             if snapshot.moment.mask is not self._mask_on_page:
@@ -507,7 +508,9 @@ class DragGAN(EditTraits):
         self._tell(protocol.classes_message(self._model_on_page.class_names))
 
     def _send_schema(self) -> None:
-        self._tell(protocol.schema_message(self._model_on_page))
+        config = self._session.latest.moment.drag.config
+        self._schema_on_page = type(config)
+        self._tell(protocol.schema_message(self._model_on_page, config))
 
     def _send_models(self) -> None:
         if self._shelf is not None:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from draggan_widget.dragging import XY, check_xy
 from draggan_widget.editing import NO_FEEDBACK, Feedback, Model, Record, Snapshot
 from draggan_widget.editing.export import KINDS, Kind, can_write_mp4
-from draggan_widget.editing.settings import SETTINGS, default_settings, limits_of, settings_of
+from draggan_widget.editing.settings import default_settings, limits_of, settings_for, settings_of
+from draggan_widget.engines import XY, check_xy
 from draggan_widget.generators.base import check_seed
 from draggan_widget.settings import as_number, check_whole, shown
 from draggan_widget.texts import one_line
@@ -262,7 +262,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
     """Everything a page shows but pictures, masks and lists. ``entry`` is the model's name in the list of models."""
     moment, model = snapshot.moment, snapshot.model
     points = [{**point, **feedback.of(point["id"])} for point in snapshot.points(snapshot.seen)]
-    height, width = moment.drag.resolution
+    height, width = snapshot.model.generator.resolution
     return {
         "type": "state",
         "status": snapshot.status,
@@ -291,16 +291,19 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "rate": snapshot.rate,
         "warning": feedback.warning,
         "settings": settings_of(model.generator, moment.drag.config, snapshot.speed),
-        "defaults": default_settings(model.generator),
+        "defaults": default_settings(model.generator, moment.drag.config),
         "length": snapshot.length,
         "shown": snapshot.shown,
     }
 
 
-def schema_message(model: Model) -> dict[str, Any]:
-    """What settings there are for a model, each with all that its field in the drawer needs, in their order."""
+def schema_message(model: Model, config: Any) -> dict[str, Any]:
+    """What settings there are for a model and the engine that ``config`` is of, in their order.
+
+    Each has all that its field in the drawer needs.
+    """
     limits = limits_of(model.generator)
-    return {"type": "schema", "fields": [setting.schema(limits) for setting in SETTINGS.values()]}
+    return {"type": "schema", "fields": [setting.schema(limits) for setting in settings_for(config).values()]}
 
 
 def course_message(since: int, records: Sequence[Record], edit: int) -> dict[str, Any]:

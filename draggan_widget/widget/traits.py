@@ -20,9 +20,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from draggan_widget.dragging import check_mask
 from draggan_widget.editing import Session, Snapshot, check_label, check_points
 from draggan_widget.editing.settings import SETTINGS, settings_of, with_settings
+from draggan_widget.engines import check_mask, engine_named, engine_of
 from draggan_widget.generators.base import check_seed
 from draggan_widget.settings import Setting, as_whole
 from draggan_widget.settings import shown as in_short
@@ -113,6 +113,7 @@ class EditTraits(anywidget.AnyWidget):
     label = Mirrored(None, help="class of that picture; None without classes")
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
+    engine = Mirrored("draggan", lambda name: engine_named(name).name, "name of the method that pulls")
     vars().update({name: _trait_of(setting) for name, setting in SETTINGS.items()})
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
@@ -146,7 +147,7 @@ class EditTraits(anywidget.AnyWidget):
 
     @property
     def _resolution(self) -> tuple[int, int]:
-        return self._session.latest.moment.drag.resolution
+        return self._session.latest.model.generator.resolution
 
     # --- from the user to the session ------------------------------------------------------------------------------
 
@@ -198,6 +199,11 @@ class EditTraits(anywidget.AnyWidget):
                 # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
                 self._assign(self._session.set_settings({name: None}))
         return value
+
+    @traitlets.observe("engine")
+    def _take_engine(self, change: Any) -> None:
+        if self._by_user("engine"):
+            self._assign(self._session.set_settings({"engine": change["new"]}))
 
     @traitlets.observe(*SETTINGS)
     def _take_setting(self, change: Any) -> None:
@@ -372,8 +378,13 @@ def _told(snapshot: Snapshot) -> dict[str, Any]:
         "step": snapshot.step,
         "shown": snapshot.shown,
         "status": snapshot.status,
-        **settings_of(snapshot.model.generator, moment.drag.config, snapshot.speed),
+        **{name: value for name, value in _settings_told(snapshot).items() if name in SETTINGS},
+        "engine": engine_of(moment.drag.config).name,
     }
+
+
+def _settings_told(snapshot: Snapshot) -> dict[str, Any]:
+    return settings_of(snapshot.model.generator, snapshot.moment.drag.config, snapshot.speed)
 
 
 def _check_step(value: Any) -> int:

@@ -20,7 +20,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis import Job, drag_many
 from draggan_widget.analysis.bulk import read_jobs
-from draggan_widget.dragging import to_image
+from draggan_widget.engines import to_image
 from draggan_widget.generators import save_generator
 
 STEPS = 12

@@ -7,7 +7,7 @@ from random_stylegan2 import generator_of, small_stylegan2
 
 from draggan_widget.analysis.benchmarks.original import OriginalDrag, synthesize
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import init, step
+from draggan_widget.engines.draggan import init, step
 
 STEPS = 50
 

@@ -18,7 +18,7 @@ from draggan_widget.analysis.protocols import distances, evaluation, learned, tr
 from draggan_widget.analysis.protocols.evaluation import Interrupted, evaluate
 from draggan_widget.analysis.protocols.experiments import Bench, Landmarks, Reconstruction, RoundTrip, block_experiment
 from draggan_widget.analysis.protocols.ways import Way, block_ways, drag_tracked, standard_ways
-from draggan_widget.dragging import init, step, with_handles
+from draggan_widget.engines.draggan import init, step, with_handles
 
 
 class Textured(Planted):

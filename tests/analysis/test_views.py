@@ -14,8 +14,8 @@ from PIL import Image
 from planted import Planted
 
 from draggan_widget.analysis import compare, contact_sheet, feature_map, replay, trajectories
-from draggan_widget.dragging import drag_steps
 from draggan_widget.editing import History, Record
+from draggan_widget.engines import drag_steps
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 

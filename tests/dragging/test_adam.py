@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from draggan_widget.dragging.adam import Moments, adam_step
+from draggan_widget.engines.draggan.adam import Moments, adam_step
 
 
 def test_adam_is_that_of_torch_also_when_its_learning_rate_changes():

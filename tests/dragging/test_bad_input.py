@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import drag, drag_steps, init, with_config, with_mask
+from draggan_widget.engines import drag, drag_steps
+from draggan_widget.engines.draggan import init, with_config, with_mask
 
 GOOD = {"handles": [(3, 3)], "targets": [(9, 9)]}
 

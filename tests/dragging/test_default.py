@@ -7,8 +7,9 @@ from naive_drag import default as by_the_book
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import default, drag_steps
-from draggan_widget.dragging.geometry import Frame
+from draggan_widget.engines import drag_steps
+from draggan_widget.engines.draggan import default
+from draggan_widget.engines.draggan.geometry import Frame
 from draggan_widget.generators import sample_map
 
 FRAME = Frame.of((512, 512), 3, 12)

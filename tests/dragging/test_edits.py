@@ -6,7 +6,7 @@ import torch
 from readings import CONFIGS
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import (
+from draggan_widget.engines.draggan import (
     add_point,
     begin_run,
     init,

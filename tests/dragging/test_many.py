@@ -13,9 +13,9 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import init, sampling, step
-from draggan_widget.dragging.geometry import Frame, disc, surroundings
-from draggan_widget.dragging.sampling import LARGEST_READ, nearest_places
+from draggan_widget.engines.draggan import init, sampling, step
+from draggan_widget.engines.draggan.geometry import Frame, disc, surroundings
+from draggan_widget.engines.draggan.sampling import LARGEST_READ, nearest_places
 from draggan_widget.generators.cells import corners
 
 FRAME = Frame.of((64, 64), 3 * 8, 12 * 8)
@@ -92,7 +92,7 @@ def test_a_disc_that_is_thinned_keeps_its_middle_and_its_extent():
 def test_points_and_radii_that_are_thinned_still_pull_to_their_targets(method, monkeypatch):
     monkeypatch.setattr(sampling, "MOST_TRACKED", 200)
     for module in ("paper", "official"):
-        monkeypatch.setattr(f"draggan_widget.dragging.{module}.MOST_PULLED", 60)
+        monkeypatch.setattr(f"draggan_widget.engines.draggan.{module}.MOST_PULLED", 60)
     config = DragConfig(method=method, learning_rate=2e-2, supervision_radius=40, tracking_radius=60)
     medium = generator_of(64)
     state = init(medium, medium.mapping(seed=3), [(1, (20, 20), (28, 24))], None, config)

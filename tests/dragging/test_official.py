@@ -7,8 +7,9 @@ from naive_drag import official as by_the_book
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import drag, drag_steps, init, official, step, terminate
-from draggan_widget.dragging.geometry import Frame
+from draggan_widget.engines import drag, drag_steps
+from draggan_widget.engines.draggan import init, official, step, terminate
+from draggan_widget.engines.draggan.geometry import Frame
 
 
 def half_mask(size: int) -> torch.Tensor:
@@ -169,7 +170,7 @@ def test_official_reads_zeros_outside_the_picture():
 
 
 def test_official_rebases_all_references_and_the_kept_features_when_the_number_of_points_changes(small):
-    from draggan_widget.dragging import add_point
+    from draggan_widget.engines.draggan import add_point
 
     ws = small.mapping(seed=3)
     config = DragConfig.official(learning_rate=5e-3)

@@ -9,7 +9,8 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import DivergedError, drag, drag_steps, init, step, terminate
+from draggan_widget.engines import DivergedError, drag, drag_steps
+from draggan_widget.engines.draggan import init, step, terminate
 from draggan_widget.generators import StyleGAN2
 from draggan_widget.generators.windows import Windows
 

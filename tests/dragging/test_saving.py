@@ -8,7 +8,7 @@ import safetensors.torch
 import torch
 from readings import CONFIGS
 
-from draggan_widget.dragging import DragState, add_point, init, move_target, step
+from draggan_widget.engines.draggan import DragState, add_point, init, move_target, step
 
 
 def through_a_file(state: DragState) -> DragState:

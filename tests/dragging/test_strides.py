@@ -10,8 +10,9 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import DivergedError, begin_run, init, step, terminate
-from draggan_widget.dragging.strides import stride, walk
+from draggan_widget.engines import DivergedError
+from draggan_widget.engines.draggan import begin_run, init, step, terminate
+from draggan_widget.engines.draggan.strides import stride, walk
 
 POINTS = [(1, (20.3, 31.7), (29.5, 26.5)), (2, (62.5, 0.25), (55, 12)), (3, (0, 63), (4, 60))]
 
@@ -105,7 +106,7 @@ def test_nothing_is_read_back_within_a_cycle(monkeypatch):
     reads.clear()
     walk(generator, state, 6)
     assert len(reads) - few <= 5 * 12, "more steps read only what goes into their states"
-    from draggan_widget.dragging import strides as module
+    from draggan_widget.engines.draggan import strides as module
 
     (_, cycles) = module._remembered[generator]
     reads.clear()

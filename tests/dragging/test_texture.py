@@ -10,8 +10,8 @@ import torch
 from planted import Planted
 
 from draggan_widget import load_generator
-from draggan_widget.dragging import init, step
-from draggan_widget.dragging.texture import CLEAR, FLAT, confidence, distinctness, texture
+from draggan_widget.engines.draggan import init, step
+from draggan_widget.engines.draggan.texture import CLEAR, FLAT, confidence, distinctness, texture
 
 TRUTH = json.loads((Path(__file__).parents[1] / "data" / "heads" / "heads.json").read_text())
 FRAMES = [head["frames"][0] for head in TRUTH["heads"]]

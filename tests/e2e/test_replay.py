@@ -20,7 +20,7 @@ import sys
 sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 from planted import Planted
 from draggan_widget.analysis import compare, replay
-from draggan_widget.dragging import drag_steps
+from draggan_widget.engines import drag_steps
 from draggan_widget.editing import History
 
 planted = Planted((96, 96))

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from draggan_widget import drag, load_generator
-from draggan_widget.dragging import to_image
 from draggan_widget.editing.automask import suggest_mask
+from draggan_widget.engines import to_image
 
 TRUTH = json.loads((Path(__file__).parents[1] / "data" / "heads" / "heads.json").read_text())
 FRAME = TRUTH["heads"][0]["frames"][0]

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from draggan_widget import DragConfig
-from draggan_widget.dragging import add_point, init, move_handle, move_target, step, terminate, tolerance_of
 from draggan_widget.editing import feedback as module
 from draggan_widget.editing.feedback import Observer, Texture, warning_of
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.moment import Moment
+from draggan_widget.engines.draggan import add_point, init, move_handle, move_target, step, terminate, tolerance_of
 
 CONFIG = DragConfig()
 

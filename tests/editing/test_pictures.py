@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from random_stylegan2 import generator_of
 
-from draggan_widget.dragging import to_image
 from draggan_widget.editing import pictures, threads
 from draggan_widget.editing.pictures import LIVELY, Painter
+from draggan_widget.engines import to_image
 
 
 class Slow:

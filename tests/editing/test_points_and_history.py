@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from planted import Planted
 
-from draggan_widget.dragging import check_mask, drag_steps
 from draggan_widget.editing import History, Record, check_points, history
+from draggan_widget.engines import check_mask, drag_steps
 
 SIZE = (64, 48)
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from draggan_widget import load_generator
-from draggan_widget.dragging.methods import METHODS, blocks_of, frame_of
+from draggan_widget.engines.draggan.methods import METHODS, blocks_of, frame_of
 
 FOLDER = Path(__file__).parents[1] / "data" / "heads"
 TRUTH = json.loads((FOLDER / "heads.json").read_text())

@@ -10,7 +10,7 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget import DragConfig
-from draggan_widget.dragging import drag_steps
+from draggan_widget.engines import drag_steps
 from draggan_widget.generators.cells import corners
 from draggan_widget.generators.stylegan2 import StyleGAN2
 from draggan_widget.generators.windows import Windows

@@ -20,8 +20,8 @@ from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
-from draggan_widget.dragging import strides
 from draggan_widget.editing import DragFileError
+from draggan_widget.engines.draggan import strides
 from draggan_widget.generators import save_generator
 from draggan_widget.widget import stream
 

@@ -32,7 +32,7 @@ from draggan_widget.analysis.protocols.experiments import (
 from draggan_widget.analysis.protocols.trackers import make, opencv
 from draggan_widget.analysis.protocols.ways import NO_EDIT, Way, standard_ways
 from draggan_widget.analysis.tables import MISSING, lay_out
-from draggan_widget.dragging import DivergedError
+from draggan_widget.engines import DivergedError
 from draggan_widget.generators import Generator, load_generator
 
 COLUMNS: dict[str, tuple[str, int]] = {

@@ -18,8 +18,9 @@ from torch import Tensor
 from draggan_widget.analysis.protocols import distances
 from draggan_widget.analysis.protocols.trackers import Tracker, dense_flow, sampled
 from draggan_widget.analysis.protocols.ways import Way
-from draggan_widget.dragging import init, to_image
-from draggan_widget.dragging.texture import distinctness
+from draggan_widget.engines import to_image
+from draggan_widget.engines.draggan import init
+from draggan_widget.engines.draggan.texture import distinctness
 from draggan_widget.generators import Generator
 
 Detector = Callable[[np.ndarray], "np.ndarray | None"]

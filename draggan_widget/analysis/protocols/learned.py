@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.analysis.protocols.trackers import picture, sampled
-from draggan_widget.dragging import DragState
+from draggan_widget.engines.draggan import DragState
 from draggan_widget.generators import Generator
 
 MULTIPLE = 8

@@ -13,8 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from draggan_widget.dragging import DragState, to_image
-from draggan_widget.dragging.methods import frame_of, method_of
+from draggan_widget.engines import to_image
+from draggan_widget.engines.draggan import DragState
+from draggan_widget.engines.draggan.methods import frame_of, method_of
 from draggan_widget.generators import Generator
 
 

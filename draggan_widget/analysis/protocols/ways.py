@@ -10,7 +10,8 @@ from torch import Tensor
 
 from draggan_widget.analysis.protocols.trackers import Tracker, make
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import DragRecord, DragResult, drag, init, make_result, step, terminate, with_handles
+from draggan_widget.engines import DragRecord, DragResult, State, drag
+from draggan_widget.engines.draggan import BoundDragGAN, DragState, init, step, terminate, with_handles
 from draggan_widget.generators import Generator
 
 NO_EDIT = "no edit"
@@ -63,12 +64,18 @@ def drag_tracked(
     points = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
     state = init(generator, ws, points, None, config)
     tracker.begin(generator, state)
-    history = [DragRecord.of(state)]
+    history = [_record(state)]
     while (reason := terminate(state)) is None:
         after = step(generator, state)
         state = with_handles(state, after, np.asarray(tracker.track(generator, after)))
-        history.append(DragRecord.of(state))
-    return make_result(generator, state, reason, history)
+        history.append(_record(state))
+    bound = BoundDragGAN(generator, config)
+    last = bound.adopt(state, None)
+    return DragResult(generator, State(bound, last.edit, last.memory, last.loss), reason, tuple(history))
+
+
+def _record(state: DragState) -> DragRecord:
+    return DragRecord(state.step, state.handles, state.distances, dict(state.loss))
 
 
 def standard_ways(generator: Generator) -> list[Way]:

@@ -1,1 +1,43 @@
 """DragGAN (Pan et al., SIGGRAPH 2023) in three readings: ``default``, ``paper`` and ``official``."""
+
+from draggan_widget.engines.draggan.edits import (
+    add_point,
+    begin_run,
+    move_handle,
+    move_target,
+    remove_point,
+    with_config,
+    with_mask,
+)
+from draggan_widget.engines.draggan.engine import BoundDragGAN, DragGAN
+from draggan_widget.engines.draggan.iteration import init, step, terminate, with_handles
+from draggan_widget.engines.draggan.methods import frame_of, method_of, tolerance_of
+from draggan_widget.engines.draggan.points import Point
+from draggan_widget.engines.draggan.state import LARGEST_WHOLE, Anchor, DragState, real_number, whole_number
+from draggan_widget.engines.draggan.strides import stride
+
+__all__ = [
+    "LARGEST_WHOLE",
+    "Anchor",
+    "BoundDragGAN",
+    "DragGAN",
+    "DragState",
+    "Point",
+    "add_point",
+    "begin_run",
+    "frame_of",
+    "init",
+    "method_of",
+    "move_handle",
+    "move_target",
+    "real_number",
+    "remove_point",
+    "step",
+    "stride",
+    "terminate",
+    "tolerance_of",
+    "whole_number",
+    "with_config",
+    "with_handles",
+    "with_mask",
+]

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging import DragState
-from draggan_widget.dragging.adam import Moments
+from draggan_widget.engines.draggan.adam import Moments
+from draggan_widget.engines.draggan.state import DragState
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,36 +10,36 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging import (
-    DragState,
+from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.draggan.compact import Compact
+from draggan_widget.engines.draggan.edits import (
     add_point,
     begin_run,
-    init,
     move_handle,
     move_target,
     remove_point,
-    stride,
-    terminate,
     with_config,
     with_mask,
 )
-from draggan_widget.dragging.methods import blocks_of
-from draggan_widget.dragging.points import place
-from draggan_widget.dragging.state import Anchor, Course
-from draggan_widget.dragging.texture import confidence
-from draggan_widget.engines.base import Bound, Engine, Step, Verdict
-from draggan_widget.engines.draggan.compact import Compact
+from draggan_widget.engines.draggan.iteration import init, terminate
+from draggan_widget.engines.draggan.methods import blocks_of
+from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy, place
+from draggan_widget.engines.draggan.state import VERSION, Anchor, Course, DragState
+from draggan_widget.engines.draggan.strides import stride
+from draggan_widget.engines.draggan.texture import confidence, texture
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 
 if TYPE_CHECKING:
     from draggan_widget.generators import Generator
 
-OF_THE_EDIT = ("ws", "w0", "mask")
-"""Tensors of a ``DragState`` that the edit has as well."""
+MOMENTS = ("adam.first", "adam.second")
+MASKS = 8
+"""Masks that are remembered as tensors, so that the states of one edit share them."""
 
 
 class BoundDragGAN(Bound[DragState]):
@@ -47,6 +47,14 @@ class BoundDragGAN(Bound[DragState]):
 
     model: Generator
     settings: DragConfig
+
+    def __init__(self, model: Generator, settings: DragConfig) -> None:
+        super().__init__(model, settings)
+        self._masks: dict[int, tuple[np.ndarray, Tensor]] = {}
+        self._checked: dict[int, Tensor] = {}
+        self._channels: int | None = None
+
+    # --- what an engine does -----------------------------------------------------------------------------------------
 
     def begin(self, edit: Edit) -> DragState:
         """Return the memory at the first step from ``edit``: references, moments and the anchor are yet to be taken.
@@ -84,39 +92,60 @@ class BoundDragGAN(Bound[DragState]):
         if after.latent is not before.latent or after.origin is not before.origin:
             return self.begin(after)
         state = with_config(self.model, memory, self.settings)
-        for number in [number for number in before.ids if number not in after.ids]:
+        if after is before:
+            return begin_run(state)
+        old = {point.id: point for point in before.points}
+        new = {point.id for point in after.points}
+        for number in [number for number in old if number not in new]:
             state = remove_point(self.model, state, number)
         for point in after.points:
-            if point.id not in before.ids:
+            was = old.get(point.id)
+            if was is None:
                 state = add_point(self.model, state, point.id, point.handle, point.target)
                 continue
-            old = before.point(point.id)
-            if point is old:
+            if point is was:
                 continue
             # A handle that was put where it is already is on other content all the same: the content moved on.
-            if point.handle != old.handle or point.target == old.target:
+            if point.handle != was.handle or point.target == was.target:
                 state = move_handle(self.model, state, point.id, point.handle)
-            if point.target != old.target:
+            if point.target != was.target:
                 state = move_target(state, point.id, point.target)
-        if after.mask is not before.mask:
-            state = with_mask(state, after.mask)
-        return begin_run(state) if after is before else state
+        return state if after.mask is before.mask else with_mask(state, after.mask)
+
+    # --- what files and histories keep -------------------------------------------------------------------------------
 
     def pack(self, memory: DragState) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return references, anchor and moments as tensors, and the course of the run."""
-        tensors, values = memory.to_parts()
-        return {name: tensor for name, tensor in tensors.items() if name not in OF_THE_EDIT}, values
+        """Return anchor, references, the edited rows of Adam's moments, and the course of the run."""
+        parts, values = memory.to_parts()
+        tensors = {name: parts[name] for name in parts if name == "anchor" or name.startswith("reference.")}
+        for name in MOMENTS:
+            edited = torch.nonzero((parts[name] != 0).any(dim=2).any(dim=0))
+            tensors[name] = parts[name][:, : int(edited[-1]) + 1 if len(edited) else 0]
+        seen = [point["seen"] for point in values["points"]]
+        return tensors, {"seen": seen, "adam_steps": values["adam_steps"], "course": values["course"]}
 
     def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> DragState:
-        """Return the memory again. :raises ValueError: if something is missing or does not fit."""
-        like = edit.latent
-        mask = {} if edit.mask is None else {"mask": torch.as_tensor(edit.mask).to(like)}
-        parts = {**tensors, "ws": edit.latent.detach().clone(), "w0": edit.origin, **mask}
-        state = DragState.from_parts(parts, values)
-        if state.config != self.settings or state.ids != edit.ids or state.step != edit.step:
+        """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
+        if not isinstance(values.get("seen"), list) or len(values["seen"]) != len(edit.points):
             raise ValueError("what the engine remembers is of another edit")
-        blocks_of(self.model, state.config)
-        return state
+        parts = {**tensors, "anchor": tensors["anchor"].detach(), "ws": edit.latent.detach().clone(), "w0": edit.origin}
+        for name in MOMENTS:
+            parts[name] = self._whole(name, tensors, edit.origin)
+        if edit.mask is not None:
+            parts["mask"] = self._mask(edit.mask, edit.origin)
+        description = {
+            **values,
+            "version": VERSION,
+            "config": self.settings.to_dict(),
+            "resolution": list(self.model.resolution),
+            "points": [
+                {"id": p.id, "handle": list(p.handle), "target": list(p.target), "start": list(p.start), "seen": seen}
+                for p, seen in zip(edit.points, values["seen"], strict=True)
+            ],
+            "step": edit.step,
+            "loss": {},
+        }
+        return self.check(DragState.from_parts(parts, description))
 
     def compact(self, memory: DragState) -> Compact:
         """Return the memory without its latent, and of the moments those rows that were edited."""
@@ -126,14 +155,94 @@ class BoundDragGAN(Bound[DragState]):
         """Return the memory again."""
         return kept.state(edit.latent)
 
+    def check(self, state: DragState) -> DragState:
+        """Return a state out of a file. What states share is checked once.
+
+        :raises ValueError: if it is not one of this generator's.
+        """
+        if state.resolution != tuple(self.model.resolution):
+            raise ValueError(f"it is for pictures of {state.resolution}, not {tuple(self.model.resolution)}")
+        moments = state.moments
+        for tensor in (state.latent, state.w0, state.anchor.latent, moments.first, moments.second):
+            self._check_kind(tensor)
+            if id(tensor) not in self._checked:
+                check_ws(self.model, tensor)
+        if moments.second.min() < 0:
+            raise ValueError("a mean of squares is negative")
+        if state.mask is not None:
+            self._check_kind(state.mask)
+            if id(state.mask) not in self._checked:
+                check_mask(state.mask, state.resolution)
+        if state.course.nearest and len(state.course.nearest) != len(state.points):
+            raise ValueError("it has not one nearest distance for each point")
+        for point in state.points:
+            for part in ("handle", "target", "start", "seen"):
+                check_xy(f"the {part} of point {point.id}", getattr(point, part), state.resolution)
+            if point.reference is not None and id(point.reference) not in self._checked:
+                self._check_reference(point.reference, state)
+        for shared in (state.w0, state.anchor.latent, state.mask, *(point.reference for point in state.points)):
+            if shared is not None:
+                self._checked[id(shared)] = shared  # held, or another could come to have its id
+        return state
+
+    # --- what is known of points -------------------------------------------------------------------------------------
+
     def confidence(self, edit: Edit, memory: DragState) -> dict[int, float]:  # noqa: ARG002
         """Return how near in features each handle's content is to what is looked for; see ``texture.confidence``."""
         return confidence(self.model, memory)
+
+    def texture(self, edit: Edit, memory: DragState, number: int) -> tuple[bool, XY | None]:  # noqa: ARG002
+        """Return whether a handle sits where features are too even, and the nearest spot that is better."""
+        return texture(self.model, memory, number)
+
+    def content(self, edit: Edit, memory: DragState, number: int) -> Tensor | None:  # noqa: ARG002
+        """Return the features (C,) that a point is followed by; None until they are taken."""
+        return memory.point(number).reference
+
+    def adopt(self, state: DragState, mask: np.ndarray | None) -> Step[DragState]:
+        """Return a state of DragGAN's own as an edit and its memory. :param mask: (H, W) as it was given."""
+        edit = Edit(state.ws, state.w0, (), mask)
+        return self._step(edit, state)
+
+    # --- in parts ----------------------------------------------------------------------------------------------------
 
     def _step(self, edit: Edit, state: DragState) -> Step[DragState]:
         points = tuple(EditPoint(point.id, point.handle, point.target, point.start) for point in state.points)
         moved = dataclasses.replace(edit, latent=state.ws, points=points, step=state.step)
         return Step(moved, state, dict(state.loss))
+
+    def _mask(self, mask: np.ndarray, like: Tensor) -> Tensor:
+        known = self._masks.get(id(mask))
+        if known is None or known[0] is not mask:
+            known = mask, torch.tensor(mask, dtype=like.dtype, device=like.device)
+            self._masks[id(mask)] = known
+            while len(self._masks) > MASKS:
+                del self._masks[next(iter(self._masks))]
+        return known[1]
+
+    def _whole(self, name: str, tensors: Mapping[str, Tensor], like: Tensor) -> Tensor:
+        """Return all rows of a moment, of which the first ones are stored."""
+        rows = tensors[name]
+        whole = torch.zeros_like(like)
+        if rows.ndim != 3 or rows.dtype != whole.dtype or rows.shape != whole[:, : rows.shape[1]].shape:
+            raise ValueError(f"{name} has rows {tuple(rows.shape)} of {rows.dtype}")
+        whole[:, : rows.shape[1]] = rows
+        return whole
+
+    def _check_kind(self, tensor: Tensor) -> None:
+        wanted = next(self.model.parameters()).dtype
+        if tensor.dtype != wanted:
+            raise ValueError(f"it holds {tensor.dtype} where {wanted} is needed")
+
+    def _check_reference(self, reference: Tensor, state: DragState) -> None:
+        self._check_kind(reference)
+        if self._channels is None:
+            with torch.no_grad():
+                blocks = blocks_of(self.model, self.settings)
+                read = self.model.sample_features(state.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
+            self._channels = read.shape[1]
+        if tuple(reference.shape) != (self._channels,) or not torch.isfinite(reference).all():
+            raise ValueError("the features of a point are not those of this generator")
 
 
 class DragGAN(Engine):
@@ -146,10 +255,17 @@ class DragGAN(Engine):
     def bind(self, model: Generator, settings: DragConfig) -> BoundDragGAN:
         """Return DragGAN on a generator.
 
-        :raises ValueError: if the generator lacks one of the blocks or rows that the settings name.
+        :raises ValueError: if the generator lacks one of the blocks that the settings name.
         """
         blocks_of(model, settings)
         return BoundDragGAN(model, settings)
+
+    def values(self, model: Generator, settings: DragConfig) -> dict[str, Any]:
+        """Return the settings as they hold: a block is named even where the settings leave it open."""
+        block = model.default_block() if settings.block is None else settings.block
+        rows = min(settings.edit_layers, model.num_ws)
+        named = block if isinstance(block, int) else list(block)
+        return {**settings.to_dict(), "edit_layers": rows, "block": named}
 
     def defaults(self, model: Generator) -> DragConfig:
         """Return the settings that the generator carries."""

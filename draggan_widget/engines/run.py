@@ -9,9 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.dragging.iteration import init, terminate
-from draggan_widget.dragging.points import check_pairs
-from draggan_widget.dragging.strides import stride
+from draggan_widget.engines.draggan.points import check_pairs
+from draggan_widget.engines.state import State, begin_with
 from draggan_widget.generators.guard import plain_torch
 
 if TYPE_CHECKING:
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from draggan_widget.config import DragConfig
-    from draggan_widget.dragging.state import DragState
     from draggan_widget.generators import Generator
 
 
@@ -37,7 +34,7 @@ class DragRecord:
     """The terms whose gradient led here; empty at the start."""
 
     @classmethod
-    def of(cls, state: DragState) -> DragRecord:
+    def of(cls, state: State) -> DragRecord:
         """The record of a state."""
         return cls(state.step, state.handles, state.distances, dict(state.loss))
 
@@ -47,7 +44,7 @@ class DragResult:
     """Where a drag ended."""
 
     generator: Generator = dataclasses.field(repr=False)
-    state: DragState = dataclasses.field(repr=False)
+    state: State = dataclasses.field(repr=False)
     """From which it can go on."""
     reason: str
     """"arrived", "stalled", "capped", or what the callback gave for a reason."""
@@ -76,7 +73,7 @@ class DragResult:
 
     @property
     def steps(self) -> int:
-        """Adam steps done."""
+        """Steps done."""
         return self.state.step
 
     @property
@@ -100,27 +97,28 @@ def drag(
     handles: Sequence[Any] | np.ndarray,
     targets: Sequence[Any] | np.ndarray,
     mask: Any = None,
-    config: DragConfig | None = None,
-    callback: Callable[[DragState], str | None] | None = None,
+    config: Any = None,
+    callback: Callable[[State], str | None] | None = None,
 ) -> DragResult:
     """Pull the content at ``handles`` to ``targets``.
 
     :param ws: (1, num_ws, w_dim), from ``generator.mapping``. :param handles: (N, 2), (x, y) in picture pixels, x to
         the right and y down, pixel centres at integers. :param targets: (N, 2), one for each handle.
     :param mask: (H, W) bools or numbers 0 … 1, 1 = may move, 0 = must stay; None: everything may move.
-    :param config: None for the generator's own. With neither ``max_steps`` nor ``stall_steps``, as in
+    :param config: settings of any engine, which choose it; None for the
+        generator's own. With neither ``max_steps`` nor ``stall_steps``, as in
         ``DragConfig.official()``, the drag goes on until it arrives.
     :param callback: called with every state, the start included; a string it returns ends the drag, as its reason.
     :raises ValueError: for no points, positions outside the picture, or anything else that cannot be worked with.
     :raises DivergedError: if the optimisation leaves the finite numbers.
     """
     history = []
-    for state in _states(generator, _begin(generator, ws, handles, targets, mask, config)):
+    for state in _states(_begin(generator, ws, handles, targets, mask, config)):
         history.append(DragRecord.of(state))
         asked = callback(state) if callback is not None else None
         if isinstance(asked, str):
-            return make_result(generator, state, asked, history)
-    return make_result(generator, state, terminate(state) or "", history)
+            return DragResult(generator, state, asked, tuple(history))
+    return DragResult(generator, state, state.verdict or "", tuple(history))
 
 
 def drag_steps(
@@ -129,18 +127,13 @@ def drag_steps(
     handles: Sequence[Any] | np.ndarray,
     targets: Sequence[Any] | np.ndarray,
     mask: Any = None,
-    config: DragConfig | None = None,
-) -> Iterator[DragState]:
+    config: Any = None,
+) -> Iterator[State]:
     """The states of a drag one after the other, from the start to the one at which it is over.
 
     Takes and raises what ``drag`` does; what it is given is checked at once, not with the first state.
     """
-    return _states(generator, _begin(generator, ws, handles, targets, mask, config))
-
-
-def make_result(generator: Generator, state: DragState, reason: str, history: Sequence[DragRecord] = ()) -> DragResult:
-    """The result of a drag that ended at ``state`` for ``reason``."""
-    return DragResult(generator, state, reason, tuple(history))
+    return _states(_begin(generator, ws, handles, targets, mask, config))
 
 
 def to_image(picture: Tensor) -> Image.Image:
@@ -150,17 +143,15 @@ def to_image(picture: Tensor) -> Image.Image:
     return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
-def _begin(
-    generator: Generator, ws: Any, handles: Any, targets: Any, mask: Any, config: DragConfig | None
-) -> DragState:
+def _begin(generator: Generator, ws: Any, handles: Any, targets: Any, mask: Any, config: Any) -> State:
     points = check_pairs(handles, targets)
     if not points:
         raise ValueError("there are no points to drag; give at least one handle and its target")
-    return init(generator, ws, points, mask, config)
+    return begin_with(generator, ws, points, mask, config)
 
 
-def _states(generator: Generator, state: DragState) -> Iterator[DragState]:
+def _states(state: State) -> Iterator[State]:
     yield state
-    while terminate(state) is None:
-        for state in stride(generator, state):  # noqa: B020 - the last of them is the next to begin from
+    while state.verdict is None:
+        for state in state.advance(None):  # noqa: B020 - the last of them is the next to begin from
             yield state

@@ -8,8 +8,8 @@ import numpy as np
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, disc, thinning
-from draggan_widget.dragging.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
+from draggan_widget.engines.draggan.geometry import Frame, disc, thinning
+from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

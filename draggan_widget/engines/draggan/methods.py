@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
-from draggan_widget.dragging import default, official, paper
-from draggan_widget.dragging.geometry import Frame
+from draggan_widget.engines.draggan import default, official, paper
+from draggan_widget.engines.draggan.geometry import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from draggan_widget.config import DragConfig
-    from draggan_widget.dragging.sampling import Kept, Reader
+    from draggan_widget.engines.draggan.sampling import Kept, Reader
     from draggan_widget.generators import Generator
 
 

@@ -14,20 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging.adam import Moments, adam_step
-from draggan_widget.dragging.geometry import surroundings
-from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
-from draggan_widget.dragging.points import check_ws, make_points, mask_tensor
-from draggan_widget.dragging.sampling import DivergedError
-from draggan_widget.dragging.state import Anchor, Course, DragState
+from draggan_widget.engines.draggan.adam import Moments, adam_step
+from draggan_widget.engines.draggan.geometry import surroundings
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
+from draggan_widget.engines.draggan.points import check_ws, make_points, mask_tensor
+from draggan_widget.engines.draggan.sampling import DivergedError
+from draggan_widget.engines.draggan.state import Anchor, Course, DragState
 from draggan_widget.generators.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from draggan_widget.config import DragConfig
-    from draggan_widget.dragging.methods import Method
-    from draggan_widget.dragging.sampling import Kept, Reader
+    from draggan_widget.engines.draggan.methods import Method
+    from draggan_widget.engines.draggan.sampling import Kept, Reader
     from draggan_widget.generators import Generator
 
 MARGIN = 3

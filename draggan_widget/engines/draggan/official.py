@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, lengths, square, thinning
-from draggan_widget.dragging.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
+from draggan_widget.engines.draggan.geometry import Frame, lengths, square, thinning
+from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging.methods import blocks_of, frame_of
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of
 
 if TYPE_CHECKING:
-    from draggan_widget.dragging.geometry import XY, Frame
-    from draggan_widget.dragging.state import DragState
+    from draggan_widget.engines.draggan.geometry import XY, Frame
+    from draggan_widget.engines.draggan.state import DragState
     from draggan_widget.generators import Generator
 
 FLAT = 0.09

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, Grid
-from draggan_widget.dragging.paper import place, pulled_apart
-from draggan_widget.dragging.sampling import Kept, Reader, distances_to_references, nearest_places
+from draggan_widget.engines.draggan.geometry import Frame, Grid
+from draggan_widget.engines.draggan.paper import place, pulled_apart
+from draggan_widget.engines.draggan.sampling import Kept, Reader, distances_to_references, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,11 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging.adam import BETA1, BETA2, EPSILON, Moments
-from draggan_widget.dragging.geometry import disc, square
-from draggan_widget.dragging.iteration import follow, step, terminate
-from draggan_widget.dragging.methods import blocks_of, frame_of, mask_block_of, method_of
-from draggan_widget.dragging.sampling import DivergedError, unthinned
+from draggan_widget.engines.draggan.adam import BETA1, BETA2, EPSILON, Moments
+from draggan_widget.engines.draggan.geometry import disc, square
+from draggan_widget.engines.draggan.iteration import follow, step, terminate
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
+from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
 from draggan_widget.generators.base import sample_map
 from draggan_widget.generators.graphs import captured
 from draggan_widget.generators.guard import guarded
@@ -31,7 +31,7 @@ from draggan_widget.generators.guard import guarded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from draggan_widget.dragging.state import DragState
+    from draggan_widget.engines.draggan.state import DragState
     from draggan_widget.generators import Generator
 
 AT_ONCE = 10

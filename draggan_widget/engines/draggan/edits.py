@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.dragging.methods import blocks_of
-from draggan_widget.dragging.points import Point, check_xy, make_points, mask_tensor, place
-from draggan_widget.dragging.state import Anchor, Course, DragState
+from draggan_widget.engines.draggan.methods import blocks_of
+from draggan_widget.engines.draggan.points import Point, check_xy, make_points, mask_tensor, place
+from draggan_widget.engines.draggan.state import Anchor, Course, DragState
 from draggan_widget.generators.guard import guarded
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging.methods import frame_of, method_of
+from draggan_widget.engines.draggan.methods import frame_of, method_of
 from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
-    from draggan_widget.dragging.geometry import XY
+    from draggan_widget.engines.draggan.geometry import XY
     from draggan_widget.generators import Generator
 
 

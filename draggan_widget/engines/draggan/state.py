@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.dragging.adam import Moments
-from draggan_widget.dragging.geometry import XY, lengths
-from draggan_widget.dragging.points import Point
+from draggan_widget.engines.draggan.adam import Moments
+from draggan_widget.engines.draggan.geometry import XY, lengths
+from draggan_widget.engines.draggan.points import Point
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from draggan_widget.dragging.sampling import Kept
+    from draggan_widget.engines.draggan.sampling import Kept
     from draggan_widget.generators import Generator
 
 VERSION = 1
@@ -198,21 +198,21 @@ class DragState:
             # At the start both are one tensor, so that the generator computes one map for them.
             same = torch.equal(tensors["anchor"], latent)
             height, width = description["resolution"]
-            step = _whole("step", description["step"])
+            step = whole_number("step", description["step"])
             return cls(
                 config=DragConfig.from_dict(description["config"]),
-                resolution=(_whole("height", height, 1), _whole("width", width, 1)),
+                resolution=(whole_number("height", height, 1), whole_number("width", width, 1)),
                 points=_points(description["points"], tensors),
                 mask=tensors.get("mask"),
                 latent=latent,
                 w0=tensors["w0"],
                 anchor=Anchor(latent if same else tensors["anchor"].requires_grad_()),
                 moments=Moments(
-                    tensors["adam.first"], tensors["adam.second"], _whole("adam_steps", description["adam_steps"])
+                    tensors["adam.first"], tensors["adam.second"], whole_number("adam_steps", description["adam_steps"])
                 ),
                 step=step,
                 course=_course(description["course"], step),
-                loss={str(name): _real(f"loss {name}", value) for name, value in description["loss"].items()},
+                loss={str(name): real_number(f"loss {name}", value) for name, value in description["loss"].items()},
             )
         except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
             raise ValueError(f"this is no complete drag state: {reprlib.repr(error)}") from error
@@ -221,7 +221,7 @@ class DragState:
 def _points(described: Any, tensors: Mapping[str, Tensor]) -> tuple[Point, ...]:
     points = tuple(
         Point(
-            id=_whole("the id of a point", point["id"], 1),
+            id=whole_number("the id of a point", point["id"], 1),
             handle=_pair("a handle", point["handle"]),
             target=_pair("a target", point["target"]),
             start=_pair("a start", point["start"]),
@@ -236,19 +236,23 @@ def _points(described: Any, tensors: Mapping[str, Tensor]) -> tuple[Point, ...]:
 
 
 def _course(described: Any, step: int) -> Course:
-    nearest = tuple(_real("the nearest distance", each) for each in described["nearest"])
+    nearest = tuple(real_number("the nearest distance", each) for each in described["nearest"])
     return Course(
-        _whole("the first step", described["first_step"], most=step), nearest, _whole("idle", described["idle"])
+        whole_number("the first step", described["first_step"], most=step),
+        nearest,
+        whole_number("idle", described["idle"]),
     )
 
 
-def _whole(name: str, value: Any, least: int = 0, most: int = LARGEST_WHOLE) -> int:
+def whole_number(name: str, value: Any, least: int = 0, most: int = LARGEST_WHOLE) -> int:
+    """Return a whole number out of a file. :raises ValueError: if it is none, or out of its range."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a whole number from {least} to {most}")
     return value
 
 
-def _real(name: str, value: Any) -> float:
+def real_number(name: str, value: Any) -> float:
+    """Return a number out of a file. :raises ValueError: if it is none."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a number")
     return float(value)
@@ -256,4 +260,4 @@ def _real(name: str, value: Any) -> float:
 
 def _pair(name: str, values: Any) -> XY:
     x, y = values
-    return _real(name, x), _real(name, y)
+    return real_number(name, x), real_number(name, y)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.dragging.geometry import Frame, Grid, thinning
+from draggan_widget.engines.draggan.geometry import Frame, Grid, thinning
 
 Reader = Callable[[np.ndarray], Tensor]
 """Picture positions (P, 2) → features (P, C) there, as if the map were upsampled to the picture, differentiable."""
