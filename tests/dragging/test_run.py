@@ -10,7 +10,7 @@ from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import DivergedError, drag, drag_steps
-from draggan_widget.engines.draggan import init, step, terminate
+from draggan_widget.engines.draggan import init, step
 from draggan_widget.generators import StyleGAN2
 from draggan_widget.generators.windows import Windows
 
@@ -71,8 +71,8 @@ def test_the_steps_of_a_drag_are_those_of_its_result(medium):
     assert [state.step for state in states] == list(range(result.steps + 1))
     assert torch.equal(states[0].ws, ws)
     assert torch.equal(states[-1].ws, result.ws)
-    assert terminate(states[-1]) == result.reason
-    assert all(terminate(state) is None for state in states[:-1])
+    assert states[-1].verdict == result.reason
+    assert all(state.verdict is None for state in states[:-1])
 
 
 def test_a_callback_sees_every_state_and_may_end_the_drag_with_its_reason(medium):

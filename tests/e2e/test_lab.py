@@ -173,7 +173,7 @@ def test_bad_input_in_a_cell_is_an_error_there_and_one_in_the_page_a_line_in_the
 
 def test_an_exception_in_the_worker_is_seen_in_the_page_and_by_finished(notebook):
     editor = notebook.editor()
-    notebook.execute("import draggan_widget.dragging as dragging; dragging.stride = None")
+    notebook.execute("from draggan_widget.engines.draggan import engine; engine.stride = None")
     editor.pull((30, 30), (40, 30))
     editor.wait_for_status("error")
     assert "failed" in editor.status_line()

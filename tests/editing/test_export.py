@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Session, load_drag
 from draggan_widget.editing.chores import Chores
 from draggan_widget.editing.export import FILES, KINDS, code, drag, film, latent, png
 from draggan_widget.editing.film import MOST_FRAMES, _even, _palette
 from draggan_widget.editing.provenance import SOURCE_TYPE, provenance_of
+from draggan_widget.engines import to_image
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
 
@@ -139,7 +139,7 @@ def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, genera
             shown = np.asarray(read.convert("RGB"), dtype=float)
             with torch.no_grad():
                 ws = torch.from_numpy(moment.records[number].ws)
-                meant = np.asarray(dragging.to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
+                meant = np.asarray(to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
             assert np.abs(shown - meant).mean() < 6
             colours |= {tuple(colour) for colour in shown.reshape(-1, 3)}
         assert len(colours) <= 256
@@ -195,7 +195,7 @@ def test_an_mp4_plays_every_step_and_holds_the_last(make, generator):
     for number in (0, 5):
         with torch.no_grad():
             ws = torch.from_numpy(moment.records[number].ws)
-            meant = np.asarray(dragging.to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
+            meant = np.asarray(to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
         assert frames[number].shape == meant.shape
         grey = np.array([0.299, 0.587, 0.114])
         assert np.abs((frames[number] - meant) @ grey).mean() < 5  # colours are stored for 2 by 2 pixels only
@@ -336,7 +336,7 @@ def assert_makes_again(session, generator, short=False):
     assert torch.equal(left["ws"], moment.drag.ws), text
     assert left["image"].tobytes() == session.picture().tobytes()
     assert ("drag(\n" in text) is short, text
-    assert "dragging.init" not in text if short else "drag(\n" not in text
+    assert "begin_with" not in text if short else "drag(\n" not in text
     return text
 
 
@@ -394,9 +394,9 @@ def test_a_target_moved_on_the_way_is_told_step_by_step(make, generator):
     session.put_point(1, target=(30, 38))
     step(session, 4)
     text = assert_makes_again(session, generator)
-    assert "range(3)" in text
-    assert "dragging.move_target(state, 1, (30, 38))" in text
-    assert "range(4)" in text
+    assert "steps(3)" in text
+    assert "state.move_target(1, (30, 38))" in text
+    assert "steps(4)" in text
 
 
 def test_points_that_come_move_and_go_on_the_way_are_told(make, generator):
@@ -410,7 +410,7 @@ def test_points_that_come_move_and_go_on_the_way_are_told(make, generator):
     step(session, 2)
     text = assert_makes_again(session, generator)
     for name in ("add_point", "move_handle", "remove_point"):
-        assert f"dragging.{name}(" in text
+        assert f"state.{name}(" in text
 
 
 @pytest.mark.parametrize("soft", ["bytes", "floats"])
@@ -427,7 +427,7 @@ def test_masks_painted_and_taken_away_on_the_way_are_in_the_code(make, generator
     step(session, 2)
     text = assert_makes_again(session, generator)
     assert text.count("= read_mask(") == 1
-    assert "with_mask(state, None)" in text
+    assert "with_mask(None)" in text
 
 
 def test_settings_changed_on_the_way_are_told(make, generator):
@@ -456,7 +456,7 @@ def test_a_branch_is_made_again_without_what_was_given_up(make, generator):
     session.put_point(1, target=(30, 36))
     step(session, 2)
     text = assert_makes_again(session, generator)
-    assert "range(2)" in text
+    assert "steps(2)" in text
     assert "range(5)" not in text
 
 
@@ -490,7 +490,7 @@ def test_an_edit_of_a_latent_reads_it_from_its_file(make, generator, tmp_path, m
 def test_a_model_of_a_name_is_loaded_by_the_code(make, generator):
     text = code(make().now(), Model(generator, "faces"))
     assert "load_generator('faces'" in text or 'load_generator("faces"' in text
-    assert "from draggan_widget import dragging, load_generator" in text
+    assert "from draggan_widget import engines, load_generator" in text
 
 
 def test_the_class_of_the_first_picture_is_named():

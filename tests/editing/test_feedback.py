@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from draggan_widget import DragConfig
-from draggan_widget.editing import feedback as module
 from draggan_widget.editing.feedback import Observer, Texture, warning_of
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.moment import Moment
-from draggan_widget.engines.draggan import add_point, init, move_handle, move_target, step, terminate, tolerance_of
+from draggan_widget.engines import begin_with
+from draggan_widget.engines.draggan import BoundDragGAN, tolerance_of
 
 CONFIG = DragConfig()
 
@@ -82,7 +82,7 @@ def test_a_learning_rate_is_said_to_be_too_high_where_it_is_and_not_where_it_is_
 
 
 def test_an_observer_knows_whether_there_is_a_mask(generator):
-    drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
     records = tuple(
         Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
     )
@@ -198,18 +198,18 @@ def counted(monkeypatch):
         calls["texture"] += 1
         return True, (3.0, 4.0)
 
-    def confidence(_generator, state):
+    def confidence(_bound, edit, _memory):
         calls["confidence"] += 1
-        return dict.fromkeys(state.ids, 0.5)
+        return dict.fromkeys(edit.ids, 0.5)
 
-    monkeypatch.setattr(module, "texture", texture)
-    monkeypatch.setattr(module, "confidence", confidence)
+    monkeypatch.setattr(BoundDragGAN, "texture", texture)
+    monkeypatch.setattr(BoundDragGAN, "confidence", confidence)
     return calls
 
 
 def test_what_was_measured_is_not_measured_again_while_the_points_are_pulled(generator, counted):
     observer = Observer()
-    drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30)), (2, (40, 40), (20, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30)), (2, (40, 40), (20, 30))])
     assert observer.observe(generator, moment_of(drag), "idle").texture == {}
     assert [observer.look(generator, moment_of(drag)) for _ in range(3)] == [True, False, False]
     for _ in range(3):
@@ -217,7 +217,7 @@ def test_what_was_measured_is_not_measured_again_while_the_points_are_pulled(gen
     assert found.texture == {1: Texture(True, (3.0, 4.0)), 2: Texture(True, (3.0, 4.0))}
     assert counted == {"texture": 2, "confidence": 1}
     for _ in range(3):
-        drag = step(generator, drag)
+        drag = drag.steps(1)
         observer.observe(generator, moment_of(drag), "running")
         observer.observe(generator, moment_of(drag), "running")
         assert not observer.look(generator, moment_of(drag))
@@ -226,15 +226,15 @@ def test_what_was_measured_is_not_measured_again_while_the_points_are_pulled(gen
 
 def test_a_moved_target_costs_no_texture_and_a_moved_handle_or_a_new_point_one(generator, counted):
     observer = Observer()
-    drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
     observer.look(generator, moment_of(drag))
-    drag = move_target(drag, 1, (50, 50))
+    drag = drag.move_target(1, (50, 50))
     observer.look(generator, moment_of(drag))
     assert counted["texture"] == 1
-    drag = move_handle(generator, drag, 1, (22, 20))
+    drag = drag.move_handle(1, (22, 20))
     observer.look(generator, moment_of(drag))
     assert counted["texture"] == 2
-    drag = add_point(generator, drag, 2, (40, 40), (50, 40))
+    drag = drag.add_point(2, (40, 40), (50, 40))
     observer.look(generator, moment_of(drag))
     assert set(observer.observe(generator, moment_of(drag), "idle").texture) == {1, 2}
     assert counted["texture"] == 3
@@ -243,31 +243,31 @@ def test_a_moved_target_costs_no_texture_and_a_moved_handle_or_a_new_point_one(g
 def test_another_picture_is_measured_anew(generator, counted):
     observer = Observer()
     for seed in (1, 2):
-        drag = init(generator, generator.mapping(seed=seed), [(1, (20, 20), (40, 30))])
+        drag = begin_with(generator, generator.mapping(seed=seed), [(1, (20, 20), (40, 30))])
         observer.look(generator, moment_of(drag))
     assert counted["texture"] == 2
 
 
 def test_an_observer_tells_of_a_real_drag(generator):
     observer = Observer()
-    drag = init(generator, generator.mapping(seed=1), [(4, (20, 20), (40, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(4, (20, 20), (40, 30))])
     observer.look(generator, moment_of(drag))
     before = observer.observe(generator, moment_of(drag), "idle")
     assert before.confidence == {}
     assert before.of(4)["confidence"] is None
     assert isinstance(before.of(4)["texture"]["flat"], bool)
-    drag = step(generator, drag)
+    drag = drag.steps(1)
     assert 0 <= observer.observe(generator, moment_of(drag), "running").confidence[4] <= 1
 
 
 def test_a_warning_goes_when_somebody_moves_the_target(generator):
-    drag = init(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
     records = tuple(
         Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
     )
     observer = Observer()
     assert observer.observe(generator, moment_of(drag, records), "stalled").warning
-    moved = move_target(drag, 1, (30, 25))
+    moved = drag.move_target(1, (30, 25))
     assert observer.observe(generator, moment_of(moved, records), "stalled").warning == ""
 
 
@@ -297,13 +297,13 @@ def test_a_point_within_the_tolerance_of_its_method_has_arrived_and_is_not_warne
 def test_an_edit_that_rests_where_its_method_says_arrived_is_not_warned_of_when_it_is_stopped(generator, method):
     config = DragConfig(method=method, tolerance=None)
     within = tolerance_of(config, 1, generator.resolution)
-    drag = init(generator, generator.mapping(seed=1), [(1, (30, 20), (30 + within, 20))], None, config)
-    assert terminate(drag) == "arrived"
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (30, 20), (30 + within, 20))], None, config)
+    assert drag.verdict == "arrived"
     records = tuple(
         Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
     )
     assert Observer().observe(generator, moment_of(drag, records), "stopped").warning == ""
-    farther = move_target(drag, 1, (30 + within + 0.1, 20))
+    farther = drag.move_target(1, (30 + within + 0.1, 20))
     records = tuple(dataclasses.replace(record, targets=farther.targets) for record in records)
-    assert terminate(farther) is None
+    assert farther.verdict is None
     assert "no nearer" in Observer().observe(generator, moment_of(farther, records), "stopped").warning

@@ -204,11 +204,11 @@ def test_points_are_added_moved_and_removed_in_mid_run_and_others_keep_their_ref
     pull(session)
     session.start()
     log.wait_for(lambda s: s.step >= 2)
-    reference = session.now().drag.point(1).reference
+    reference = session.now().drag.content(1)
     pull(session, 2, (20, 40), (20, 44))
     log.wait_for(lambda s: s.step >= 4 and len(s.points()) == 2)
     session.put_point(2, target=(24, 40))
-    assert torch.equal(session.now().drag.point(1).reference, reference)
+    assert torch.equal(session.now().drag.content(1), reference)
     assert session.now().drag.point(2).target == (24, 40)
     session.remove_points([2, 99])
     assert session.now().drag.ids == (1,)
@@ -222,12 +222,12 @@ def test_set_points_applies_differences_only(make):
     before = [{"id": 1, "handle": [30.0, 30.0], "target": [36.0, 30.0]}]
     session.set_points([], before)
     session.step_once()
-    tracked = session.now().drag.point(1)
+    tracked, reference = session.now().drag.point(1), session.now().drag.content(1)
     after = [{"id": 1, "handle": [30.0, 30.0], "target": [30.0, 36.0]}, {"id": 4, "handle": [9, 9], "target": [9, 12]}]
     session.set_points(before, after)
     point = session.now().drag.point(1)
     assert (point.handle, point.target) == (tracked.handle, (30, 36))
-    assert torch.equal(point.reference, tracked.reference)
+    assert torch.equal(session.now().drag.content(1), reference)
     assert session.now().drag.ids == (1, 4)
 
 

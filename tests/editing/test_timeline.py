@@ -10,10 +10,11 @@ import pytest
 import torch
 from planted import Planted
 
-from draggan_widget import DragConfig, dragging
+from draggan_widget import DragConfig
 from draggan_widget.editing import Record, Session
 from draggan_widget.editing.history import MOST_RECORDS, appended, at_step
 from draggan_widget.editing.settings import with_settings
+from draggan_widget.engines.draggan import engine
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 
@@ -88,7 +89,7 @@ def test_a_run_of_thousands_of_steps_keeps_no_more_than_it_says_and_every_kept_o
         latent = (drag.ws + 1e-4).requires_grad_()
         return [dataclasses.replace(drag, latent=latent, step=drag.step + 1)]
 
-    monkeypatch.setattr(dragging, "stride", walk)
+    monkeypatch.setattr(engine, "stride", walk)
     others = [each for each in gc.get_objects() if isinstance(each, Record)]
     session = Session(Planted((32, 48)), seed=1, config=ENDLESS.replace(max_steps=5000))
     try:

@@ -131,7 +131,7 @@ def test_states_raise_what_ended_the_run(editor, monkeypatch):
     def fail(*_arguments, **_settings):
         raise FloatingPointError("the features are not finite")
 
-    monkeypatch.setattr("draggan_widget.editing.runs.dragging.stride", fail)
+    monkeypatch.setattr("draggan_widget.engines.draggan.engine.stride", fail)
     editor.start()
     with pytest.raises(FloatingPointError, match="not finite"):
         asyncio.run(collected(editor))

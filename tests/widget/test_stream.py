@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Moment, Snapshot
+from draggan_widget.engines import begin_with
 from draggan_widget.widget import stream as stream_module
 from draggan_widget.widget.stream import ASK_EVERY, LOST_AFTER, ON_TIME, SLOW_CLOCK, WINDOW, FrameStream, encode
 
@@ -57,11 +57,11 @@ def snapshots():
     generator = small_stylegan2(32)
     model = Model(generator)
     config = DragConfig(learning_rate=0.05)
-    state = dragging.init(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
+    state = begin_with(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
     found = []
     for _ in range(8):
         found.append(Snapshot("running", "", Moment(state, None, 0, 0.7, ()), True, False, None, model))
-        state = dragging.step(generator, state)
+        state = state.steps(1)
     return found
 
 
@@ -284,7 +284,7 @@ def test_an_acknowledgement_does_not_bring_back_a_view_that_has_left(stream):
 def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
     first = settled(snapshots[0])
     stream.offer(first)
-    moved = dragging.move_target(first.moment.drag, 1, (11, 11))
+    moved = first.moment.drag.move_target(1, (11, 11))
     stream.offer(dataclasses.replace(first, moment=Moment(moved, None, 0, 0.7, ())))
     assert len(rendered) == 1
 
@@ -352,7 +352,7 @@ def test_a_run_that_begins_does_not_show_again_what_was_shown_without_loss(strea
 
 
 def pulled(snapshot, target):
-    drag = dragging.move_target(snapshot.moment.drag, 1, target)
+    drag = snapshot.moment.drag.move_target(1, target)
     return dataclasses.replace(snapshot, moment=dataclasses.replace(snapshot.moment, drag=drag))
 
 
@@ -376,10 +376,10 @@ def test_what_else_changes_in_a_run_is_told_at_once(stream, sent, snapshots):
         stream.offer(dataclasses.replace(snapshots[0], **change))
         assert [m["type"] for m, _ in sent[before:]] == ["state"]
     before = len(sent)
-    drag = dragging.init(
+    drag = begin_with(
         snapshots[0].model.generator, snapshots[0].moment.drag.ws, [(1, (9, 9), (20, 20)), (2, (3, 3), (5, 5))]
     )
-    drag = dataclasses.replace(drag, latent=snapshots[0].moment.drag.latent)
+    drag = dataclasses.replace(drag, edit=dataclasses.replace(drag.edit, latent=snapshots[0].moment.drag.ws))
     stream.offer(dataclasses.replace(snapshots[0], moment=dataclasses.replace(snapshots[0].moment, drag=drag)))
     assert [m["type"] for m, _ in sent[before:]] == ["state"]
 
