@@ -13,7 +13,7 @@ import hashlib
 import math
 import os
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.model import check_label
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.script import from_json, to_json
-from draggan_widget.editing.storing import Storage, Stored
+from draggan_widget.editing.storing import EngineError, Storage, Stored
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
 from draggan_widget.generators import Generator
@@ -50,6 +50,7 @@ MADE_WITH = {
     OLD_FORMAT: ("generator", {"source", "fingerprint"}),
 }
 """Where a format says which model an edit was made with, and in which fields."""
+ORIGIN = {"seed", "truncation", "label"}
 LARGEST_TRUNCATION = 2.0
 
 
@@ -167,36 +168,48 @@ class DragFile:
                 f"{self.name} was made with another generator ({shown(self.source)}); "
                 "load it with that one: DragGAN.load(path, model=…)"
             )
+        if self._newer():
+            raise DragFileError(f"{self.name} has what only a newer version can do; update draggan_widget")
         with _telling(self.name):
             return self._moment(generator)
+
+    def _newer(self) -> bool:
+        """Whether it has what this version knows by its place alone: a finish, or changes of the model."""
+        if self._values["format"] == OLD_FORMAT:
+            return False
+        finish, changes = self._values["finish"], self._values["model"]["changes"]
+        return (isinstance(finish, list) and bool(finish)) or isinstance(changes, dict)
 
     def _moment(self, generator: Generator) -> Moment:
         values = self._values
         old = values["format"] == OLD_FORMAT
         if not old and (values["finish"] != [] or values["model"]["changes"] is not None):
-            raise ValueError("it has what only a newer version can do; update draggan_widget")
+            raise ValueError("its finish is no list, or the changes of its model no dict")
         stored = Stored(self._tensors.__getitem__, generator)
         read = stored.old_state if old else stored.state
         entries = values["records"]
         if not isinstance(entries, list) or len(entries) > history.MOST_RECORDS + 2:
             raise ValueError("its records are no list, or more than an edit keeps")
         origin = values if old else values["origin"]
+        if not old and set(origin) != ORIGIN:
+            raise ValueError("it has other fields of its origin than an edit")
         seed = None if origin["seed"] is None else check_seed(origin["seed"])
         label = None if origin["label"] is None else check_label(origin["label"], generator.label_dim)
         truncation = _number("truncation", origin["truncation"], LARGEST_TRUNCATION)
-        script = from_json(
-            values["script"], [stored.array(number) for number in values["script_masks"]], generator.resolution
-        )
+        script = from_json(values["script"], stored.masks(values["script_masks"]), generator.resolution)
         drag, mask = read({**values["drag"], "mask": values["mask"]} if old else values["state"])
-        records = tuple(Record.of(*_dated(read(entry), entry["seconds"])) for entry in entries)
+        records = tuple(_record(read, entry) for entry in entries)
         steps = [record.step for record in records]
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
         return Moment(drag, mask, seed, truncation, script, records, label)
 
 
-def _dated(read: tuple[State, np.ndarray | None], seconds: Any) -> tuple[State, float, np.ndarray | None]:
-    return read[0], _number("seconds", seconds), read[1]
+def _record(read: Callable[[dict[str, Any]], tuple[State, np.ndarray | None]], entry: Mapping[str, Any]) -> Record:
+    rest = {**entry}
+    seconds = _number("seconds", rest.pop("seconds"))
+    drag, mask = read(rest)
+    return Record.of(drag, seconds, mask)
 
 
 def _number(name: str, value: Any, most: float = math.inf) -> float:
@@ -223,6 +236,8 @@ def _telling(name: str) -> Iterator[None]:
         raise
     except SettingError as error:
         raise DragFileError(f"{name} has settings that cannot be dragged with: {shown(error)}") from error
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
+    except EngineError as error:
+        raise DragFileError(f"{name} cannot go on here: {shown(error)}") from error
+    except Exception as error:  # a file may hold anything, and an engine of somebody else raise anything
         reason = shown(f"{type(error).__name__}: {error}")
         raise DragFileError(f"{name} is incomplete or altered ({reason}); save the edit again") from error

@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines import XY, check_mask, check_xy, engine_named, engine_of
+from draggan_widget.editing.storing import settings_of
+from draggan_widget.engines import XY, check_xy, engine_of
 from draggan_widget.engines.draggan.state import LARGEST_WHOLE
 
 Op = tuple[Any, ...]
@@ -92,10 +93,12 @@ def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
     return values, masks
 
 
-def from_json(values: Any, masks: Sequence[np.ndarray], resolution: tuple[int, int]) -> Script:
+def from_json(values: Any, masks: Sequence[np.ndarray | None], resolution: tuple[int, int]) -> Script:
     """The way back, to a script that can be carried out on pictures of ``resolution`` (H, W).
 
-    :raises ValueError: for what is no script. :raises TypeError: for a mask that holds no numbers.
+    :param masks: of these pictures, as ``check_mask`` leaves them.
+    :raises ValueError: for what is no script. :raises TypeError: for settings of other fields. :raises EngineError: for
+        an engine that is not there.
     """
     if not isinstance(values, list):
         raise ValueError(f"a script is {reprlib.repr(values)}; it must be a list")
@@ -113,17 +116,16 @@ def from_json(values: Any, masks: Sequence[np.ndarray], resolution: tuple[int, i
     return tuple(ops)
 
 
-def _op(value: Any, masks: Sequence[np.ndarray], resolution: tuple[int, int]) -> Op:
+def _op(value: Any, masks: Sequence[np.ndarray | None], resolution: tuple[int, int]) -> Op:
     match value:
         case ["config", dict(fields)]:  # of format 2, which knew no other engine
             return "config", DragConfig.from_dict(fields)
         case ["config", str(name), dict(fields)]:
-            settings: Any = engine_named(name).Settings
-            return "config", settings.from_dict(fields)
+            return "config", settings_of(name, fields)
         case ["mask", None]:
             return "mask", None
         case ["mask", int(number)] if _whole(number, 0, len(masks) - 1):
-            return "mask", check_mask(masks[number], resolution)
+            return "mask", masks[number]
         case ["add", int(number), handle, target] if _whole(number, 1):
             return "add", number, _xy(number, handle, resolution), _xy(number, target, resolution)
         case ["handle" | "target" as name, int(number), xy] if _whole(number, 1):

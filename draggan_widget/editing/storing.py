@@ -26,13 +26,24 @@ from draggan_widget.engines import (
     check_ws,
     check_xy,
     engine_named,
+    engine_names,
     engine_of,
 )
 from draggan_widget.engines.draggan import Anchor, BoundDragGAN, DragState, real_number, whole_number
+from draggan_widget.files import shown
 from draggan_widget.generators import Generator
 
+FIELDS = {
+    *("engine", "settings", "points", "step", "latent", "origin", "mask", "held", "wish"),
+    *("memory", "tensors", "loss"),
+}
+"""Of a state as ``Storage.put_state`` describes it."""
 OWN = ("ws", "adam.first", "adam.second")
 """Of the tensors of a state in format 2, those that it shares with no other, of which the edited rows are stored."""
+
+
+class EngineError(ValueError):
+    """An engine that a file names cannot go on here: it is not there, or the model cannot serve it."""
 
 
 class Storage:
@@ -97,31 +108,31 @@ class Stored:
     def __init__(self, tensor: Callable[[str], Tensor], model: Generator) -> None:
         self._read, self._model = tensor, model
         self._like = next(model.parameters())
-        self._tensors: dict[int, Tensor] = {}
-        self._masks: dict[int, np.ndarray | None] = {}
-        self._bounds: dict[str, Bound[Any]] = {}
+        self._tensors: dict[str, Tensor] = {}
+        self._masks: dict[str, np.ndarray | None] = {}
+        self._bounds: dict[tuple[str, str], Bound[Any]] = {}
         self._anchors: dict[int, Anchor] = {}
 
-    def array(self, number: int) -> np.ndarray:
-        """The array of that number. :raises LookupError: if there is none."""
-        return self._read(_name(number)).numpy()
+    def masks(self, numbers: Any) -> list[np.ndarray | None]:
+        """The masks of a list of numbers, the same array for the same number; None for None.
 
-    def mask(self, number: int | None) -> np.ndarray | None:
-        """The mask of that number; None for None. :raises ValueError: if it is none of the model's pictures."""
-        if number is None:
-            return None
-        if number not in self._masks:
-            self._masks[number] = check_mask(self.array(number), self._model.resolution)
-        return self._masks[number]
+        :raises ValueError: if one is no mask of the model's pictures, or if it is no list. :raises TypeError: if one
+            holds no numbers. :raises LookupError: if there is none of a number.
+        """
+        if not isinstance(numbers, list):
+            raise ValueError("the numbers of its masks are no list")
+        return [self._mask(number) for number in numbers]
 
     def state(self, entry: Mapping[str, Any]) -> tuple[State, np.ndarray | None]:
         """The state that ``Storage.put_state`` described, and its mask.
 
         :raises ValueError: if something of it is missing, or does not fit the model or its engine. :raises LookupError:
-            likewise.
+            likewise. :raises EngineError: if its engine is not there, or cannot serve the model.
         """
+        if set(entry) != FIELDS:
+            raise ValueError("a state has other fields than it needs")
         bound = self._bound(entry["engine"], entry["settings"])
-        mask, origin = self.mask(entry["mask"]), self._shared(entry["origin"])
+        mask, origin = self._mask(entry["mask"]), self._shared(entry["origin"])
         rows = self._read(_name(entry["latent"])).to(self._like.device)
         latent = origin.clone()
         whole = latent if rows.ndim < 3 else latent[:, : rows.shape[1]]
@@ -130,7 +141,11 @@ class Stored:
         whole.copy_(rows)
         check_ws(self._model, origin)
         check_ws(self._model, latent)
-        held, wish = (None if entry[name] is None else self.array(entry[name]) for name in ("held", "wish"))
+        held, wish = (None if entry[name] is None else self._asked(name, entry[name]) for name in ("held", "wish"))
+        if held is not None and (held.ndim != 2 or held.shape[1] != latent.numel()):
+            raise ValueError(f"held has shape {held.shape}; it must be (n, {latent.numel()})")
+        if wish is not None and wish.size != latent.numel():
+            raise ValueError(f"wish has shape {wish.shape}; its latent has {tuple(latent.shape)}")
         points = tuple(self._point(point) for point in entry["points"])
         if len({point.id for point in points}) < len(points):
             raise ValueError("two points have one id")
@@ -142,7 +157,9 @@ class Stored:
 
     def old_state(self, entry: Mapping[str, Any]) -> tuple[State, np.ndarray | None]:
         """The same of a file of format 2, which knew DragGAN alone."""
-        numbers, mask = entry["tensors"], self.mask(entry["mask"])
+        numbers, mask = entry["tensors"], self._mask(entry["mask"])
+        if ("mask" in numbers) != (mask is not None):
+            raise ValueError("the mask of a state is not that of its edit")
         tensors = {name: self._shared(number) for name, number in numbers.items() if name not in OWN}
         for name in OWN:
             rows = self._read(_name(numbers[name])).to(self._like.device)
@@ -162,13 +179,31 @@ class Stored:
         return State(bound, step.edit, step.memory, step.loss), mask
 
     def _bound(self, name: Any, settings: Any) -> Bound[Any]:
-        key = f"{name} {settings}"
+        if not isinstance(name, str) or not isinstance(settings, dict):
+            raise ValueError("its engine is no text, or the settings of it are no dict")
+        key = name, repr(settings)
         if key not in self._bounds:
-            engine = engine_named(name)
-            if not isinstance(settings, dict):
-                raise ValueError("the settings of its engine are no dict")
-            self._bounds[key] = engine.bind(self._model, engine.Settings.from_dict(settings))  # type: ignore[attr-defined]
+            made = settings_of(name, settings)
+            try:
+                self._bounds[key] = engine_named(name).bind(self._model, made)
+            except ValueError as error:
+                text = f"its engine {name} cannot serve this model: {error}"
+                raise EngineError(text) from error
         return self._bounds[key]
+
+    def _mask(self, number: Any) -> np.ndarray | None:
+        if number is None:
+            return None
+        if (name := _name(number)) not in self._masks:
+            self._masks[name] = check_mask(self._read(name).numpy(), self._model.resolution)
+        return self._masks[name]
+
+    def _asked(self, what: str, number: Any) -> np.ndarray:
+        """An array of finite numbers. :raises ValueError: if it is none."""
+        array = self._read(_name(number)).numpy()
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ValueError(f"{what} holds {array.dtype}, or numbers that are not finite")
+        return array
 
     def _point(self, values: Any) -> EditPoint:
         number, *places = values
@@ -181,10 +216,23 @@ class Stored:
         )
         return EditPoint(number, handle, target, start)
 
-    def _shared(self, number: int) -> Tensor:
-        if number not in self._tensors:
-            self._tensors[number] = self._read(_name(number)).to(self._like.device)
-        return self._tensors[number]
+    def _shared(self, number: Any) -> Tensor:
+        if (name := _name(number)) not in self._tensors:
+            self._tensors[name] = self._read(name).to(self._like.device)
+        return self._tensors[name]
+
+
+def settings_of(name: str, fields: dict[str, Any]) -> Any:
+    """The settings of an engine out of a file.
+
+    :raises EngineError: if there is no such engine. :raises ValueError: if it cannot have them.
+    """
+    if name not in engine_names():
+        known = ", ".join(engine_names())
+        text = f"there is no engine {shown(repr(name))} here, only {known}; register it or update draggan_widget"
+        raise EngineError(text)
+    settings: Any = engine_named(name).Settings
+    return settings.from_dict(fields)
 
 
 def _name(number: Any) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -27,7 +28,8 @@ def moment(generator):
 
 def number(header, name):
     """The tensor of the present state by that name."""
-    return str(header["drag"]["tensors"][name])
+    state = header["state"]
+    return str(state[name] if name in ("latent", "origin") else state["tensors"][name])
 
 
 def test_a_missing_file_is_not_found(generator, tmp_path):
@@ -75,21 +77,26 @@ def test_a_broken_save_leaves_the_old_file(moment, generator, tmp_path, monkeypa
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda header, tensors: header.pop("generator"),
-        lambda header, tensors: header.update(seed="seven"),
-        lambda header, tensors: header.update(truncation=None),
-        lambda header, tensors: header["drag"]["state"].update(resolution=[32, 32]),
-        lambda header, tensors: header["drag"]["state"]["points"].append(
-            {"id": 2, "handle": [99, 0], "target": [0, 0], "start": [0, 0]}
-        ),
-        lambda header, tensors: tensors.update({number(header, "w0"): torch.zeros(1, 3, 16)}),
-        lambda header, tensors: tensors[number(header, "w0")].fill_(float("nan")),
-        lambda header, tensors: tensors.update({number(header, "ws"): torch.zeros(1, 99, 16)}),
+        lambda header, tensors: header.pop("model"),
+        lambda header, tensors: header["model"].pop("changes"),
+        lambda header, tensors: header["origin"].update(seed="seven"),
+        lambda header, tensors: header["origin"].update(truncation=None),
+        lambda header, tensors: header["origin"].pop("label"),
+        lambda header, tensors: header["origin"].update(further=1),
+        lambda header, tensors: header["state"].update(further=1),
+        lambda header, tensors: header["state"].pop("held"),
+        lambda header, tensors: header["state"]["points"].append([2, [99, 0], [0, 0], [0, 0]]),
+        lambda header, tensors: header["state"]["points"].append([2, [9, 0], [0, 0], [0, 0]]),  # nothing is known of it
+        lambda header, tensors: tensors.update({number(header, "origin"): torch.zeros(1, 3, 16)}),
+        lambda header, tensors: tensors[number(header, "origin")].fill_(float("nan")),
+        lambda header, tensors: tensors.update({number(header, "latent"): torch.zeros(1, 99, 16)}),
         lambda header, tensors: tensors.pop(number(header, "adam.first")),
         lambda header, tensors: header["records"][0]["tensors"].pop("adam.second"),
         lambda header, tensors: header["records"][0].update(seconds="long"),
-        lambda header, tensors: header.update(mask=int(number(header, "w0"))),
+        lambda header, tensors: header["records"][0].pop("seconds"),
+        lambda header, tensors: header["state"].update(mask=int(number(header, "origin"))),
         lambda header, tensors: header.pop("script"),
+        lambda header, tensors: header.pop("finish"),
     ],
 )
 def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(moment, generator, tmp_path, spoil):
@@ -98,14 +105,16 @@ def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(moment, gene
     with safetensors.safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["draggan_edit"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    header.pop("checksum")  # as a file of before
+    header.pop("checksum")
     spoil(header, tensors)
     safetensors.torch.save_file(tensors, path, metadata={"draggan_edit": json.dumps(header)})
     with pytest.raises(DragFileError, match="incomplete or altered"):
         load_drag(path, generator)
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", "{}", '{"format": 1}'])
+@pytest.mark.parametrize(
+    "text", ["not json", "[]", "{}", '{"format": 2}', '{"format": 3}', '{"format": 3, "model": 1}']
+)
 def test_a_header_that_is_none_is_named(generator, tmp_path, text):
     path = tmp_path / "a.drag"
     safetensors.torch.save_file({"a": torch.zeros(2)}, path, metadata={"draggan_edit": text})
@@ -117,25 +126,55 @@ def test_a_newer_format_and_a_missing_folder_are_named(moment, generator, tmp_pa
     with pytest.raises(FileNotFoundError, match="no folder"):
         save_drag(tmp_path / "none" / "a.drag", moment, generator, None)
     path = tmp_path / "a.drag"
-    header = {"format": 9, "generator": {"fingerprint": "", "source": None}}
-    safetensors.torch.save_file({"a": torch.zeros(2)}, path, metadata={"draggan_edit": json.dumps(header)})
-    with pytest.raises(DragFileError, match="format 9, this version reads 2; update"):
+    for header in ({"format": 9}, {"format": 9, "generator": {"fingerprint": "", "source": None}}, {"format": 4}):
+        safetensors.torch.save_file({"a": torch.zeros(2)}, path, metadata={"draggan_edit": json.dumps(header)})
+        with pytest.raises(DragFileError, match=r"format [49], this version reads 2 and 3; update draggan_widget$"):
+            load_drag(path, generator)
+    for said in (True, "3", 3.0, [3], {"3": 3}, None, 10**400):
+        safetensors.torch.save_file(
+            {"a": torch.zeros(2)}, path, metadata={"draggan_edit": json.dumps({"format": said})}
+        )
+        with pytest.raises(DragFileError, match=r"a\.drag (has format|is incomplete or altered)") as raised:
+            load_drag(path, generator)
+        assert len(str(raised.value)) < 400 + len(str(tmp_path))
+    # The format before that which this version still reads.
+    safetensors.torch.save_file({"a": torch.zeros(2)}, path, metadata={"draggan_edit": '{"format": 1}'})
+    with pytest.raises(DragFileError, match="format 1, this version reads 2 and 3; draggan_widget 0.1 of before"):
         load_drag(path, generator)
 
 
 def test_a_state_is_read_onto_the_generators_device(moment, generator, tmp_path, monkeypatch):
     path = tmp_path / "a.drag"
     save_drag(path, moment, generator, None)
+    device, moved, to = next(generator.parameters()).device, set(), torch.Tensor.to
     asked = []
 
     class Watched(Stored):
-        def __init__(self, tensor, device):
-            asked.append(device)
-            super().__init__(tensor, device)
+        def __init__(self, tensor, model):
+            asked.append(model)
+            super().__init__(tensor, model)
 
+    def watched(tensor, *where, **how):
+        moved.update({id(tensor)} if where == (device,) else ())
+        return to(tensor, *where, **how)
+
+    read = {}
+
+    def kept(tensors, number):
+        read[number] = tensors[number]
+        return tensors[number]
+
+    class Tensors(dict):
+        __getitem__ = lambda self, number: kept(dict(self), number)  # noqa: E731
+
+    file = dragfile.DragFile.read(path)
+    file = dataclasses.replace(file, _tensors=Tensors(file._tensors))
     monkeypatch.setattr(dragfile, "Stored", Watched)
-    load_drag(path, generator)
-    assert asked == [next(generator.parameters()).device]
+    monkeypatch.setattr(torch.Tensor, "to", watched)
+    file.moment(generator)
+    assert asked == [generator]
+    assert len(read) == len(file._tensors)
+    assert {id(tensor) for tensor in read.values()} <= moved
 
 
 @pytest.mark.parametrize("method", ["default", "paper", "official"])
@@ -195,7 +234,15 @@ def test_what_states_share_is_in_the_file_once_and_shared_again_when_it_is_read(
     assert shapes.count((64, 64)) == 1
     assert shapes.count(whole) == 1
     assert shapes.count(edited) == 3 * 20
-    records = load_drag(path, generator).records
+    loaded = load_drag(path, generator)
+    records = loaded.records
     for share in ("w0", "anchor", "mask"):
-        assert len({id(getattr(record.kept.rest, share)) for record in records}) == 1
-    assert len({id(record.kept.rest.points[0].reference) for record in records[1:]}) == 1
+        shared = {id(getattr(record.kept.memory.rest, share)) for record in records}
+        assert shared == {id(getattr(loaded.drag.memory, share))}
+    assert {id(record.kept.edit.origin) for record in records} == {id(loaded.drag.edit.origin)}
+    assert {id(record.kept.memory.rest.w0) for record in records} == {id(loaded.drag.edit.origin)}
+    masks = [loaded.mask, loaded.drag.mask, *(op[1] for op in loaded.script if op[0] == "mask")]
+    assert len({id(mask) for mask in masks}) == 1
+    assert {id(mask) for record in records for mask in (record.kept.mask, record.kept.edit.mask)} == {id(loaded.mask)}
+    reference = loaded.drag.memory.points[0].reference
+    assert {id(record.kept.memory.rest.points[0].reference) for record in records[1:]} == {id(reference)}

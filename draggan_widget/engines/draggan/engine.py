@@ -7,6 +7,7 @@ always those of the edit it goes with.
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,11 @@ if TYPE_CHECKING:
     from draggan_widget.generators import Generator
 
 MOMENTS = ("adam.first", "adam.second")
+REMEMBERED = {"seen", "adam_steps", "course"}
 MASKS = 8
 """Masks that are remembered as tensors, so that the states of one edit share them."""
+_channels: weakref.WeakKeyDictionary[Generator, dict[tuple[int, ...], int]] = weakref.WeakKeyDictionary()
+"""Of each model, how many features its blocks have together: asked once, however many settings an edit had."""
 
 
 class BoundDragGAN(Bound[DragState]):
@@ -51,8 +55,8 @@ class BoundDragGAN(Bound[DragState]):
     def __init__(self, model: Generator, settings: DragConfig) -> None:
         super().__init__(model, settings)
         self._masks: dict[int, tuple[np.ndarray, Tensor]] = {}
-        self._checked: dict[int, Tensor] = {}
-        self._channels: int | None = None
+        self._anchors: dict[int, tuple[Tensor, Anchor]] = {}
+        self._checked: dict[tuple[str, int], Tensor] = {}
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
@@ -126,9 +130,15 @@ class BoundDragGAN(Bound[DragState]):
 
     def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> DragState:
         """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
-        if not isinstance(values.get("seen"), list) or len(values["seen"]) != len(edit.points):
+        least = {"anchor", *MOMENTS}
+        named = least <= set(tensors) <= least | {f"reference.{point.id}" for point in edit.points}
+        if not named or set(values) != REMEMBERED or not isinstance(values["seen"], list):
+            raise ValueError("what the engine remembers is incomplete, or of another edit")
+        if len(values["seen"]) != len(edit.points):
             raise ValueError("what the engine remembers is of another edit")
-        parts = {**tensors, "anchor": tensors["anchor"].detach(), "ws": edit.latent.detach().clone(), "w0": edit.origin}
+        stored = tensors["anchor"]
+        self._check_kind(stored)
+        parts = {**tensors, "anchor": stored.detach(), "ws": edit.latent.detach().clone(), "w0": edit.origin}
         for name in MOMENTS:
             parts[name] = self._whole(name, tensors, edit.origin)
         if edit.mask is not None:
@@ -145,7 +155,11 @@ class BoundDragGAN(Bound[DragState]):
             "step": edit.step,
             "loss": {},
         }
-        return self.check(DragState.from_parts(parts, description))
+        state = DragState.from_parts(parts, description)
+        # States of one anchor share its features, and at the start it and the latent are one tensor as well.
+        _, anchor = self._anchors.setdefault(id(stored), (stored, state.anchor))
+        latent = anchor.latent if torch.equal(anchor.latent, state.latent) else state.latent
+        return self.check(dataclasses.replace(state, anchor=anchor, latent=latent))
 
     def compact(self, memory: DragState) -> Compact:
         """Return the memory without its latent, and of the moments those rows that were edited."""
@@ -165,24 +179,25 @@ class BoundDragGAN(Bound[DragState]):
         moments = state.moments
         for tensor in (state.latent, state.w0, state.anchor.latent, moments.first, moments.second):
             self._check_kind(tensor)
-            if id(tensor) not in self._checked:
+            if ("ws", id(tensor)) not in self._checked:
                 check_ws(self.model, tensor)
         if moments.second.min() < 0:
             raise ValueError("a mean of squares is negative")
         if state.mask is not None:
             self._check_kind(state.mask)
-            if id(state.mask) not in self._checked:
+            if ("mask", id(state.mask)) not in self._checked:
                 check_mask(state.mask, state.resolution)
         if state.course.nearest and len(state.course.nearest) != len(state.points):
             raise ValueError("it has not one nearest distance for each point")
         for point in state.points:
             for part in ("handle", "target", "start", "seen"):
                 check_xy(f"the {part} of point {point.id}", getattr(point, part), state.resolution)
-            if point.reference is not None and id(point.reference) not in self._checked:
+            if point.reference is not None and ("reference", id(point.reference)) not in self._checked:
                 self._check_reference(point.reference, state)
-        for shared in (state.w0, state.anchor.latent, state.mask, *(point.reference for point in state.points)):
+        references = [("reference", point.reference) for point in state.points]
+        for role, shared in (("ws", state.w0), ("ws", state.anchor.latent), ("mask", state.mask), *references):
             if shared is not None:
-                self._checked[id(shared)] = shared  # held, or another could come to have its id
+                self._checked[role, id(shared)] = shared  # held, or another could come to have its id
         return state
 
     # --- what is known of points -------------------------------------------------------------------------------------
@@ -236,12 +251,12 @@ class BoundDragGAN(Bound[DragState]):
 
     def _check_reference(self, reference: Tensor, state: DragState) -> None:
         self._check_kind(reference)
-        if self._channels is None:
+        channels, blocks = _channels.setdefault(self.model, {}), blocks_of(self.model, self.settings)
+        if blocks not in channels:
             with torch.no_grad():
-                blocks = blocks_of(self.model, self.settings)
                 read = self.model.sample_features(state.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
-            self._channels = read.shape[1]
-        if tuple(reference.shape) != (self._channels,) or not torch.isfinite(reference).all():
+            channels[blocks] = read.shape[1]
+        if tuple(reference.shape) != (channels[blocks],) or not torch.isfinite(reference).all():
             raise ValueError("the features of a point are not those of this generator")
 
 
