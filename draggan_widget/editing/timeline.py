@@ -9,6 +9,7 @@ from draggan_widget.editing.history import at_step
 from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.runs import Runs, count
 from draggan_widget.editing.script import until, written
+from draggan_widget.engines import engine_of
 from draggan_widget.settings import check_whole
 
 
@@ -107,6 +108,8 @@ class Timeline(Runs):
         self._look = None
         moment = source.pop()
         other.append(dataclasses.replace(self._now, done=moment.done))
+        if engine_of(moment.drag.config) is not engine_of(self._config):
+            self._config = moment.drag.config  # settings stay as they are now, but those of another engine
         self._take_up(moment)
         what = f"{'Undone' if name == 'undo' else 'Redone'}: {moment.done or 'the last change'}."
         self._set_status("stopped" if self._now.drag.step else "idle", what)
