@@ -114,13 +114,15 @@ class Stored:
         self._anchors: dict[int, Anchor] = {}
 
     def masks(self, numbers: Any) -> list[np.ndarray | None]:
-        """The masks of a list of numbers, the same array for the same number; None for None.
+        """The masks of a list of numbers, the same array for the same number.
 
         :raises ValueError: if one is no mask of the model's pictures, or if it is no list. :raises TypeError: if one
             holds no numbers. :raises LookupError: if there is none of a number.
         """
         if not isinstance(numbers, list):
             raise ValueError("the numbers of its masks are no list")
+        if None in numbers:
+            raise LookupError("no tensor None")
         return [self._mask(number) for number in numbers]
 
     def state(self, entry: Mapping[str, Any]) -> tuple[State, np.ndarray | None]:
