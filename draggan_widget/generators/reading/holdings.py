@@ -36,9 +36,7 @@ CONSUMERS = re.compile(r"super_?res|render|nerf|volume|decoder|refine|upsampl|co
 """Names of parts that go on with what a generator next to them makes, or steer it."""
 STRANGERS = {
     "a StyleGAN1": re.compile(r"(?:^|\.)progression\.\d+\."),
-    "lucidrains' StyleGAN2, a network of its own,": re.compile(
-        r"(?:^|\.)(?:GE?|SE?)\.(?:net|blocks)\.\d+\."
-    ),
+    "lucidrains' StyleGAN2, a network of its own,": re.compile(r"(?:^|\.)(?:GE?|SE?)\.(?:net|blocks)\.\d+\."),
     "a diffusion model": re.compile(r"model\.diffusion_model\.|(?:^|\.)down_blocks\.\d+\.(?:resnets|attentions)\."),
 }
 """Networks of other kinds that people try, by names of their weights."""
