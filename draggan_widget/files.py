@@ -268,7 +268,9 @@ def _told(error: Exception, path: StrPath, stays: bool = False) -> OSError:
     """The same kind of error, whose text names the file and what would help."""
     number = error.errno if isinstance(error, OSError) else None
     remedy = "give another name or folder"
-    if number in FULL:
+    if number == errno.EFBIG:
+        remedy = "files may not be so large here: make room, or give another folder"
+    elif number in FULL:
         remedy = "the disk is full: make room, or give another folder"
     elif isinstance(error, PermissionError):
         remedy = "give another folder, or change its permissions"

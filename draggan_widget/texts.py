@@ -16,7 +16,7 @@ LONGEST_NAME = 80
 """Characters of a name that are shown."""
 FEW = 8
 """Numbers and words of a list that is shown as it is."""
-LONGEST_PATH = 300
+LONGEST_PATH = 160
 LONGEST_MESSAGE = 1000
 MOST_VALUES = 200_000
 """Values that a JSON text may have. A model's header has some hundreds."""
@@ -64,8 +64,8 @@ def shown_path(path: str | os.PathLike[str]) -> str:
     """Return a path to show: escaped, and where it is very long its beginning and its end."""
     text = os.fspath(path)
     if len(text) > LONGEST_PATH:
-        text = f"{text[: LONGEST_PATH // 2]}…{text[-LONGEST_PATH // 2 :]}"
-    return printable(text, LONGEST_PATH + 1)
+        text = f"{text[: LONGEST_PATH // 2 - 1]}…{text[-LONGEST_PATH // 2 :]}"
+    return printable(text, LONGEST_PATH)
 
 
 def one_line(error: BaseException | str, most: int = LONGEST_MESSAGE) -> str:

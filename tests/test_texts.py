@@ -31,7 +31,7 @@ def test_a_name_of_20_megabytes_is_shown_by_its_beginning():
     assert printable(name) == "n" * 79 + "…"
     assert quoted(name) == repr("n" * 79 + "…")
     assert len(one_line(ValueError(name))) == 1000
-    assert len(shown_path("/" + name + "/end.pkl")) == 301
+    assert len(shown_path("/" + name + "/end.pkl")) == 160
     assert shown_path("/" + name + "/end.pkl").endswith("n/end.pkl")
 
 

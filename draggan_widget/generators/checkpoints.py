@@ -103,11 +103,18 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
     try:
         return readable(source, "a checkpoint file")
     except FileNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, PermissionError):
+            raise CheckpointError(_not_permitted(source, cause)) from error
+        if "is no regular file" in str(error):
+            raise CheckpointError(str(error)) from error
         if not str(error).startswith("no file"):
             raise
+        known = cause is None or isinstance(cause, FileNotFoundError)
+        reason = "" if known else f" ({one_line(getattr(cause, 'strerror', None) or str(cause), 100)})"
         raise FileNotFoundError(
-            f"no generator {shown(source)!r}: it is neither a file nor a built-in name "
-            f"(those are: {', '.join(builtin_names())})"
+            f"no generator '{shown(source)}': it is neither a file nor a built-in name{reason}; "
+            f"those are: {', '.join(builtin_names())}"
         ) from error
 
 

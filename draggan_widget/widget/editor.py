@@ -59,8 +59,8 @@ MOST_WAITING = 1000
 """Commands that may wait; what a page asks for beyond that is not done, but for Stop."""
 MOST_EXPORTS = 8
 """Files that are made for pages at a time."""
-SAID_AGAIN_AFTER = 1.0
-"""Seconds after which the same notice is worth another message."""
+MOST_NOTICES = 20
+"""In a second: nobody reads more."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 
@@ -146,7 +146,7 @@ class DragGAN(EditTraits):
         self._stream = FrameStream(weakly(self._tell), weakly(self._describe), weakly(self._glimpse))
         self._post = Post(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
-        self._noticed = ("", 0.0)
+        self._noticed: list[float] = []
         self._exports: list[Future[bytes]] = []
         self._listeners: list[Callable[[], Any]] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
@@ -481,9 +481,10 @@ class DragGAN(EditTraits):
 
     def _notify(self, text: str) -> None:
         now = time.monotonic()
-        if self._noticed[0] == text and now - self._noticed[1] < SAID_AGAIN_AFTER:
+        self._noticed = [at for at in self._noticed if now - at < 1.0]
+        if len(self._noticed) >= MOST_NOTICES:
             return
-        self._noticed = text, now
+        self._noticed.append(now)
         self._tell(protocol.notice_message(text))
 
     def _glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:

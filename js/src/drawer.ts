@@ -155,6 +155,7 @@ export class Drawer {
     if ("wrong" in value) {
       this.#typing = row;
       this.show(this.#open, this.#state);
+      row.wrong.scrollIntoView({ block: "nearest" });
       return;
     }
     this.#done(row);

@@ -91,6 +91,7 @@ export function meaning(key: Key, focus: Focus): Meaning | null {
   const arrow = ARROWS[key.key];
   const far = key.shiftKey ? 10 : 1;
   if (arrow && focus === "point") return { do: "nudge", dx: arrow[0] * far, dy: arrow[1] * far };
+  if (arrow && focus === "button") return { do: "keep" }; // a notebook would go to its next cell
   if (arrow && focus === "picture") return { do: "cross", dx: arrow[0] * far, dy: arrow[1] * far };
   if (focus === "point" && (key.key === "Delete" || key.key === "Backspace")) return { do: "remove" };
   if (key.key.toLowerCase() === "n") return { do: "other point", by: key.shiftKey ? -1 : 1 };

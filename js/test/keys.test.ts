@@ -31,8 +31,8 @@ describe("arrows", () => {
     expect(meaning(key(name, { ctrlKey: true }), "one of many")).toBeNull();
   });
 
-  it("are the notebook's on a button, and a slider's own on a slider", () => {
-    expect(meaning(key("ArrowUp"), "button")).toBeNull();
+  it("do nothing on a button, where a notebook would go to its next cell, and are a slider's own on a slider", () => {
+    expect(meaning(key("ArrowUp"), "button")).toEqual({ do: "keep" });
     for (const name of ["ArrowUp", "Home", "PageDown"]) expect(meaning(key(name), "slider")).toEqual({ do: "keep" });
   });
 });

@@ -177,7 +177,7 @@ def test_an_error_in_the_drawer_stands_at_its_field_and_goes_when_the_value_is_r
     for bad in ("1000", "0", "1e99"):
         field.fill(bad)
         field.press("Enter")
-        expect(wrong).to_be_visible()
+        expect(wrong).to_be_in_viewport()
         expect(field).to_have_attribute("aria-invalid", "true")
         below = wrong.bounding_box()["y"] - field.bounding_box()["y"] - field.bounding_box()["height"]
         assert 0 <= below <= 12

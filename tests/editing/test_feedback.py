@@ -59,7 +59,7 @@ def test_a_stall_is_told_before_the_run_ends_for_it_with_what_to_try():
     [
         ({"masked": False}, {}, "mask"),
         ({"own": CONFIG}, {"learning_rate": 1.5 * CONFIG.learning_rate}, "learning rate"),
-        ({"own": CONFIG}, {"learning_rate": 1000.0}, "higher learning rate"),
+        ({"own": CONFIG}, {"learning_rate": 1.0}, "higher learning rate"),
         ({"num_ws": CONFIG.edit_layers}, {}, "rows"),
         ({}, {"space": "w"}, "rows"),
     ],
@@ -71,7 +71,7 @@ def test_no_more_is_advised_than_the_facts_let(facts, change, absent):
 
 
 def test_a_learning_rate_is_said_to_be_too_high_where_it_is_and_not_where_it_is_low():
-    high = warning_of(records_of(RESTING), CONFIG.replace(learning_rate=1000.0), "stalled", own=CONFIG)
+    high = warning_of(records_of(RESTING), CONFIG.replace(learning_rate=1.0), "stalled", own=CONFIG)
     assert "a lower learning rate" in high
     told = [
         warning_of(records_of(TREMBLING), CONFIG.replace(learning_rate=rate), "stalled", own=CONFIG)

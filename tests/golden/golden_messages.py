@@ -22,6 +22,8 @@ LOOKS = 10
 """Looks at it in that time, at least."""
 PING_EVERY = 2.0
 """Seconds between signs of life while a machine takes its time."""
+ASK_EVERY = 0.25
+"""Seconds between the asks of a view that asks for what there is."""
 NOTED = ("course", "thumbnails", "before", "export", "classes", "models", "notice")
 """Answers that are noted; pictures and states are not, for how many there are depends on the clock."""
 TRAITS = (
@@ -40,6 +42,7 @@ class Player:
     def __init__(self, model, **settings):
         self.editor = DragGAN(model, models=FOLDER, device="cpu", **settings)
         self.told, self.state = [], {}
+        self.asks = False
         self.editor.send = self._take
         self.say({"type": "ready", "view": VIEW})
         self._until(lambda: "models" in self.told and self.state)
@@ -59,6 +62,7 @@ class Player:
         """Say a message, wait for rest, and note what it led to."""
         before = len(self.told)
         self._ping()
+        self.asks |= bool(message.get("pull"))
         self.say(message, buffers)
         held = bool(message.get("pulling") or message.get("move", {}).get("pulling"))
         self.rest(held=held)
@@ -97,7 +101,9 @@ class Player:
         while not true():
             assert time.monotonic() < limit, (self.editor.status, self.state.get("status"), self.told[-5:])
             time.sleep(0.005)
-            if time.monotonic() - pinged > PING_EVERY:
+            if time.monotonic() - pinged > (ASK_EVERY if self.asks else PING_EVERY):
+                if self.asks:  # for such a view messages are kept until it asks
+                    self.say({"type": "ack", "view": VIEW, "seq": 0, "pull": True})
                 self._ping()
                 pinged = time.monotonic()
 

@@ -121,7 +121,7 @@ def test_all_settings_go_back_to_the_models_own_at_once(editor, page):
     editor.learning_rate = 0.5
     editor.reset_settings()
     own = editor.generator.drag_config
-    assert (editor.config.learning_rate, editor.config.tolerance) == (own.learning_rate, ENDLESS.tolerance)
+    assert (editor.config.learning_rate, editor.config.tolerance) == (own.learning_rate, own.tolerance)
 
 
 def test_reset_in_the_page_takes_the_points_away(editor, page):

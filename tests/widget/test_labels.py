@@ -185,5 +185,6 @@ def rewrite(path, change):
     with safetensors.safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["draggan_edit"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header.pop("checksum", None)  # as a file of before
     change(header)
     safetensors.torch.save_file(tensors, path, metadata={"draggan_edit": json.dumps(header)})

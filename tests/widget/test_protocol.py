@@ -28,6 +28,7 @@ KINDS = {
     "truncation": protocol.Truncation,
     "label": protocol.Label,
     "models": protocol.Models,
+    "schema": protocol.Schema,
     "load": protocol.Load,
     "mask": protocol.Mask,
 }

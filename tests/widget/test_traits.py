@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import math
 import time
@@ -145,7 +146,8 @@ def test_the_page_hears_what_settings_there_are_when_it_asks_and_when_the_model_
 def walk(editor):
     """What a cell that runs from top to bottom sees."""
     said = [editor.status]
-    for command in (editor.start, editor.stop, editor.reset, editor.step_once, editor.undo, editor.redo):
+    reset = functools.partial(editor.reset, keep_points=True)
+    for command in (editor.start, editor.stop, reset, editor.step_once, editor.undo, editor.redo):
         command()
         said.append(editor.status)
     editor.start()
