@@ -15,6 +15,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import DragFileError, Session, dragfile, load_drag, save_drag
 from draggan_widget.editing.storing import Stored
+from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(moment, gene
 
 
 @pytest.mark.parametrize(
-    "text", ["not json", "[]", "{}", '{"format": 2}', '{"format": 3}', '{"format": 3, "model": 1}']
+    "text", ["not json", "[]", "{}", '{"format": 2}', '{"format": 3}', '{"format": 3, "model": ["source"]}']
 )
 def test_a_header_that_is_none_is_named(generator, tmp_path, text):
     path = tmp_path / "a.drag"
@@ -246,3 +247,136 @@ def test_what_states_share_is_in_the_file_once_and_shared_again_when_it_is_read(
     assert {id(mask) for record in records for mask in (record.kept.mask, record.kept.edit.mask)} == {id(loaded.mask)}
     reference = loaded.drag.memory.points[0].reference
     assert {id(record.kept.memory.rest.points[0].reference) for record in records[1:]} == {id(reference)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Nudging:
+    """Settings of an engine of somebody else."""
+
+    by: float = 0.1
+
+    def replace(self, **changes):
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self):
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields):
+        return cls(**fields)
+
+
+class BoundNudge(Bound):
+    """Which remembers how often it nudged, and goes farther each time."""
+
+    def begin(self, edit):
+        return torch.zeros(2, dtype=torch.int64)
+
+    def advance(self, edit, memory, at_most=1):
+        latent = edit.latent + self.settings.by * float(memory[0])
+        return [Step(dataclasses.replace(edit, latent=latent, step=edit.step + 1), memory + 1)]
+
+    def verdict(self, edit, memory):
+        return None
+
+    def pack(self, memory):
+        return {"counts": memory}, {"often": int(memory[0])}
+
+    def unpack(self, edit, tensors, values):
+        if values["often"] != int(tensors["counts"][0]):
+            raise ValueError("it nudged another number of times")
+        return tensors["counts"]
+
+
+class Nudge(Engine):
+    name = "nudge"
+    help = "Adds to the latent"
+    Settings = Nudging
+
+    def bind(self, model, settings):
+        return BoundNudge(model, settings)
+
+
+@pytest.fixture
+def nudge():
+    engine = register(Nudge())
+    yield engine
+    if "nudge" in engine_names():
+        unregister("nudge")
+
+
+@pytest.fixture
+def nudged(nudge, generator, tmp_path):
+    """The path of an edit of that engine, which DragGAN began, and its moment."""
+    session = Session(generator, seed=1)
+    session.put_point(1, handle=(30, 30), target=(36, 30))
+    session.step_once()
+    session.set_config(Nudging(0.01))
+    session.step_once()
+    session.step_once()
+    moment = session.now()
+    session.close()
+    save_drag(tmp_path / "a.drag", moment, generator, None)
+    return tmp_path / "a.drag", moment
+
+
+def test_an_edit_of_two_engines_goes_on_exactly_from_the_steps_of_each(nudged, generator):
+    path, moment = nudged
+    loaded = load_drag(path, generator)
+    assert [record.kept.settings for record in loaded.records] == [record.kept.settings for record in moment.records]
+    assert {type(record.kept.settings) for record in loaded.records} == {DragConfig, Nudging}
+    assert loaded.drag.config == Nudging(0.01)
+    ours, theirs = (
+        [each.drag, *(record.kept.state(generator, record.ws) for record in each.records)] for each in (loaded, moment)
+    )
+    assert [state.step for state in ours] == [3, 0, 1, 2, 3]
+    for one, other in zip(ours, theirs, strict=True):
+        after, expected = one.steps(2), other.steps(2)
+        assert torch.equal(after.ws, expected.ws)
+        assert after.points == expected.points
+        assert not torch.equal(after.ws, one.ws)
+    assert loaded.script == moment.script
+
+
+def test_an_edit_of_an_engine_that_is_not_there_is_refused_and_loads_once_it_is_there_again(nudged, nudge, generator):
+    path, moment = nudged
+    before = path.read_bytes()
+    unregister("nudge")
+    with pytest.raises(
+        DragFileError,
+        match=r"a\.drag cannot go on here: there is no engine 'nudge' here, only draggan.*; register it or update",
+    ):
+        load_drag(path, generator)
+    assert path.read_bytes() == before
+    register(nudge)
+    assert torch.equal(load_drag(path, generator).drag.ws, moment.drag.ws)
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "says"),
+    [
+        (
+            "bind",
+            ValueError("it has no rows"),
+            r"cannot go on here: its engine nudge cannot serve this model: it has no",
+        ),
+        ("unpack", ValueError("of another kind"), r"is incomplete or altered \(ValueError: of another kind\); save"),
+        ("unpack", AssertionError("odd"), r"is incomplete or altered \(AssertionError: odd\); save"),
+        ("unpack", StopIteration(), r"is incomplete or altered"),
+        ("from_dict", KeyError("by"), r"is incomplete or altered \(KeyError: 'by'\); save"),
+    ],
+)
+def test_whatever_an_engine_has_against_a_file_is_told_in_one_sentence(
+    nudged, generator, monkeypatch, part, error, says
+):
+    path, _ = nudged
+    before = path.read_bytes()
+
+    def refuse(*given):
+        raise error
+
+    monkeypatch.setattr({"bind": Nudge, "unpack": BoundNudge, "from_dict": Nudging}[part], part, refuse)
+    with pytest.raises(DragFileError, match=rf"a\.drag {says}") as raised:
+        load_drag(path, generator)
+    assert "\n" not in str(raised.value)
+    assert path.read_bytes() == before

@@ -16,6 +16,7 @@ from PIL import Image
 
 from draggan_widget import DragConfig, DragGAN
 from draggan_widget.editing import DragFileError
+from draggan_widget.engines import DragGAN as DragGANEngine
 from draggan_widget.widget.exports import SUFFIXES
 
 CONFIG = DragConfig(learning_rate=0.05, max_steps=60)
@@ -229,6 +230,24 @@ def test_three_editors_that_save_under_one_name_leave_a_whole_edit_at_every_time
     assert seen
     assert set(seen) <= set(images)
     assert os.listdir(tmp_path) == ["smile.drag"]
+
+
+def test_an_edit_that_cannot_be_loaded_here_is_told_in_words_and_the_open_edit_stays(editor, tmp_path, monkeypatch):
+    path = tmp_path / "smile.drag"
+    before = editor.latent.copy()
+    monkeypatch.setattr(DragGANEngine, "name", "gone")  # as an engine that is registered where it was saved
+    editor.save(path)
+    monkeypatch.undo()
+    data = path.read_bytes()
+    with pytest.raises(DragFileError, match=r"there is no engine 'gone' here, only draggan.*; register it or update"):
+        DragGAN.load(path, model=editor.generator)
+    assert path.read_bytes() == data
+    np.testing.assert_array_equal(editor.latent, before)
+    editor.step_once()
+    editor.save(path)
+    again = DragGAN.load(path, model=editor.generator)
+    np.testing.assert_array_equal(again.latent, editor.latent)
+    again.close()
 
 
 def test_a_flipped_byte_in_a_file_is_told_in_words(editor, tmp_path):
