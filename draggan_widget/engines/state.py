@@ -13,6 +13,7 @@ from draggan_widget.engines.base import Bound, Verdict
 from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.edit import Edit, EditPoint
 from draggan_widget.engines.registry import engine_of
+from draggan_widget.generators.guard import guarded
 from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class State:
     """What else the engine says of that step."""
 
     @classmethod
+    @guarded
     def begin(cls, model: Generator, latent: Tensor | np.ndarray, settings: Any = None) -> State:
         """Return the state before the first step, without points.
 
@@ -54,6 +56,11 @@ class State:
     def model(self) -> Generator:
         """Whose latent this is."""
         return self.bound.model
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """(H, W) of the picture."""
+        return self.bound.model.resolution
 
     @property
     def config(self) -> Any:
@@ -163,6 +170,7 @@ class State:
         """
         return self._changed(dataclasses.replace(self.edit, mask=check_mask(mask, self.model.resolution)))
 
+    @guarded
     def with_config(self, settings: Any) -> State:
         """Return the state with other settings, of this engine or another, which then takes over with a new memory.
 
@@ -178,10 +186,12 @@ class State:
             edit = edit.with_point(dataclasses.replace(point, handle=bound.place(point.handle)))
         return State(bound, edit, bound.begin(edit))
 
+    @guarded
     def begin_run(self) -> State:
         """Return the state at the beginning of a new run: stalling and the cap are counted from here."""
         return dataclasses.replace(self, memory=self.bound.adapt(self.edit, self.edit, self.memory))
 
+    @guarded
     def advance(self, at_most: int | None = 1) -> list[State]:
         """Return the next states, at least one and up to ``at_most``; None for as many as the device likes at once.
 
@@ -213,10 +223,12 @@ class State:
     def _placed(self, number: int, handle: Any) -> tuple[float, float]:
         return self.bound.place(check_xy(f"the handle of point {number}", handle, self.model.resolution))
 
+    @guarded
     def _changed(self, edit: Edit) -> State:
         return dataclasses.replace(self, edit=edit, memory=self.bound.adapt(self.edit, edit, self.memory))
 
 
+@guarded
 def begin_with(
     model: Generator,
     latent: Tensor | np.ndarray,

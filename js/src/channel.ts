@@ -139,6 +139,8 @@ export class Connection {
   #running = false;
   readonly #jobs = new Set<string>();
   #answered = false;
+  /** Whether a picture has come; where only what is told during a cell comes, it may be all that is missing. */
+  #pictured = false;
   #connected = true;
   readonly #silence = new Silence(Date.now());
   #late = false;
@@ -200,7 +202,10 @@ export class Connection {
       if (message.progress === null) this.#jobs.delete(message.kind);
       else this.#jobs.add(message.kind);
     }
-    if (message.type === "frame") this.#pace.frame(message.seq);
+    if (message.type === "frame") {
+      this.#pictured = true;
+      this.#pace.frame(message.seq);
+    }
     if (message.type === "pong") this.#pace.answer(message.sent);
     else {
       this.#pace.lively(now);
@@ -233,9 +238,10 @@ export class Connection {
     return this.#running || this.#jobs.size > 0 || (this.#connected && !this.#answered);
   }
 
-  /** Whether the person did something of which nothing has come yet but that the kernel is there. */
+  /** Whether the person did something of which nothing has come yet but that the kernel is there; or opened the view. */
   get #expecting(): boolean {
-    return Date.now() - this.#pressedAt < EXPECTED;
+    const now = Date.now();
+    return now - this.#pressedAt < EXPECTED || (!this.#pictured && now - this.#readyAt < EXPECTED);
   }
 
   /** Have timers only while there is something to wait for. */

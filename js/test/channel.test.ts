@@ -44,8 +44,19 @@ class FakeModel {
     this.saved.push(...this.#set.splice(0));
   }
 
+  /** Whether a view that is told the state is shown the picture too, as a kernel does unless its host withholds it. */
+  pictures = true;
+
   say(message: unknown, buffers: readonly ArrayBufferView[] = []) {
     for (const handler of this.handlers) handler(message, buffers);
+    if (
+      this.pictures &&
+      (message as KernelMessage).type === "state" &&
+      (message as { step?: number }).step !== undefined
+    ) {
+      const picture = { type: "frame", seq: 0, step: 0, format: "png", width: 1, height: 1, ack: false };
+      for (const handler of this.handlers) handler(picture, [new Uint8Array(1)]);
+    }
   }
 
   types(): string[] {

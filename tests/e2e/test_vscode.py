@@ -102,7 +102,7 @@ def test_each_key_of_the_widget_acts_and_none_comes_to_the_notebook(vscode):
     for key, tool in (("b", "Brush"), ("e", "Eraser"), ("r", "Rectangle"), ("l", "Lasso"), ("p", "Points")):
         press(key)
         assert editor.button(tool).get_attribute("aria-pressed") == "true", key
-    for key in ("a", "c", "d", "d", "j", "k", "m", "v", "x", "y", "z", "[", "]", "+", "-", "0"):
+    for key in ("a", "c", "d", "d", "j", "k", "m", "m", "v", "v", "x", "y", "z", "[", "]", "+", "-", "0"):
         press(key)
     press("?")
     assert editor.root.get_by_role("dialog", name="Gestures and keys").is_visible()

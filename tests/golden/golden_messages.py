@@ -83,7 +83,11 @@ class Player:
             return
         since, last, looks = time.monotonic(), None, 0
         # Between two looks the worker is free to step; on a busy machine it may miss that once, but not so often.
+        pinged = since
         while time.monotonic() - since < RESTS_AFTER or looks < LOOKS:
+            if time.monotonic() - pinged > PING_EVERY:
+                self._ping()
+                pinged = time.monotonic()
             now, looks = digest(self.editor.latent), looks + 1
             history = self.editor.history
             if now != last or (history and history[-1].step != self.editor.step):

@@ -15,7 +15,7 @@ from PIL import Image
 from planted import Planted
 
 from draggan_widget import DragConfig, DragGAN
-from draggan_widget.editing import feedback
+from draggan_widget.engines.draggan import BoundDragGAN
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 
@@ -181,7 +181,7 @@ def test_points_come_with_how_surely_they_are_followed_and_whether_their_place_i
 def test_a_point_that_is_pulled_is_not_looked_at_before_its_first_picture_is_there(editor, page, monkeypatch):
     shown = []
 
-    def texture(generator, state, number):
+    def texture(bound, edit, memory, number):
         shown.append(page.of("frame")[-1]["step"])
         return True, None
 
@@ -189,7 +189,7 @@ def test_a_point_that_is_pulled_is_not_looked_at_before_its_first_picture_is_the
         return [point["id"] for point in page.of("state")[-1]["points"] if point["texture"]]
 
     page.wait_for(lambda p: known(p) == [1])
-    monkeypatch.setattr(feedback, "texture", texture)
+    monkeypatch.setattr(BoundDragGAN, "texture", texture)
     page.say("point", id=2, handle=[10, 10], target=[12, 12], pulling=True)
     page.say("start")
     page.wait_for(lambda p: known(p) == [1, 2])

@@ -176,7 +176,7 @@ def test_drag_files_keep_the_label_and_one_of_no_class_is_refused(make, classes,
     assert again.image.tobytes() == picture(classes, 4, 5)
     again.close()
     for bad in (10, "cat", -1):
-        rewrite(path, lambda header, bad=bad: header.update(label=bad))
+        rewrite(path, lambda header, bad=bad: header["origin"].update(label=bad))
         with pytest.raises(DragFileError, match=r"incomplete or altered.*0 to 9"):
             DragGAN.load(path, model=classes)
 
