@@ -46,7 +46,7 @@ FIELDS = {
     },
 }
 MADE_WITH = {
-    FORMAT: ("model", {"source", "fingerprint", "changes"}),
+    FORMAT: ("model", {"source", "fingerprint", "resolution", "changes"}),
     OLD_FORMAT: ("generator", {"source", "fingerprint"}),
 }
 """Where a format says which model an edit was made with, and in which fields."""
@@ -100,7 +100,12 @@ def _parts(
     script, masks = to_json(moment.script)
     values = {
         "format": FORMAT,
-        "model": {"source": source, "fingerprint": fingerprint(generator), "changes": None},
+        "model": {
+            "source": source,
+            "fingerprint": fingerprint(generator),
+            "resolution": list(generator.resolution),
+            "changes": None,
+        },
         "origin": {"seed": moment.seed, "truncation": moment.truncation, "label": moment.label},
         "state": storage.put_state(moment.drag, moment.mask),
         "records": told,
@@ -185,6 +190,9 @@ class DragFile:
         old = values["format"] == OLD_FORMAT
         if not old and (values["finish"] != [] or values["model"]["changes"] is not None):
             raise ValueError("its finish is no list, or the changes of its model no dict")
+        if not old and values["model"]["resolution"] != list(generator.resolution):
+            wanted = reprlib.repr(values["model"]["resolution"])
+            raise ValueError(f"it is for pictures of {wanted}, not {list(generator.resolution)}")
         stored = Stored(self._tensors.__getitem__, generator)
         read = stored.old_state if old else stored.state
         entries = values["records"]

@@ -49,11 +49,8 @@ class FakeModel {
 
   say(message: unknown, buffers: readonly ArrayBufferView[] = []) {
     for (const handler of this.handlers) handler(message, buffers);
-    if (
-      this.pictures &&
-      (message as KernelMessage).type === "state" &&
-      (message as { step?: number }).step !== undefined
-    ) {
+    const { type, step } = (message ?? {}) as { type?: string; step?: number };
+    if (this.pictures && type === "state" && step !== undefined) {
       const picture = { type: "frame", seq: 0, step: 0, format: "png", width: 1, height: 1, ack: false };
       for (const handler of this.handlers) handler(picture, [new Uint8Array(1)]);
     }
