@@ -42,7 +42,7 @@ class Player:
     def __init__(self, model, **settings):
         self.editor = DragGAN(model, models=FOLDER, device="cpu", **settings)
         self.told, self.state = [], {}
-        self.asks = False
+        self.asks = self.collecting = False
         self.editor.send = self._take
         self.say({"type": "ready", "view": VIEW})
         self._until(lambda: "models" in self.told and self.state)
@@ -51,7 +51,7 @@ class Player:
     def _take(self, content, buffers=None):
         if content["type"] == "state":
             self.state = content
-        elif content["type"] in NOTED:
+        elif content["type"] in NOTED and not (self.collecting and content["type"] in self.told):
             self.told.append(content["type"])
 
     def say(self, message, buffers=()):
@@ -93,6 +93,8 @@ class Player:
             if now != last or (history and history[-1].step != self.editor.step):
                 since, last, looks = time.monotonic(), now, 0
             time.sleep(0.02)
+        # The page is told of a run with its next picture, which may be later than its last step.
+        self._until(lambda: self.editor.status == self.state.get("status"))
 
     async def _finished(self):
         end = asyncio.ensure_future(self.editor.finished())
@@ -107,7 +109,9 @@ class Player:
             time.sleep(0.005)
             if time.monotonic() - pinged > (ASK_EVERY if self.asks else PING_EVERY):
                 if self.asks:  # for such a view messages are kept until it asks
+                    self.collecting = True  # what is kept may have been told as well
                     self.say({"type": "ack", "view": VIEW, "seq": 0, "pull": True})
+                    self.collecting = False
                 self._ping()
                 pinged = time.monotonic()
 
