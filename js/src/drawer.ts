@@ -85,16 +85,6 @@ export class Drawer {
     this.show(true, this.#state);
   }
 
-  /** All settings as the generator has them. */
-  resetAll(): void {
-    for (const row of this.#rows) {
-      this.#done(row);
-      if (this.#state) this.#expect(row, written(row.field, this.#state.defaults));
-    }
-    this.#send({ type: "reset_settings" });
-    this.show(this.#open, this.#state);
-  }
-
   #make(field: Field): Row {
     const id = `dg-${field.name}-${Math.random().toString(36).slice(2)}`;
     const about = { "aria-label": field.label, "aria-describedby": `${id} ${id}-wrong` };
