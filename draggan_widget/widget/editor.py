@@ -143,7 +143,9 @@ class DragGAN(EditTraits):
             on_notice=weakly(self._notify),
             attended=weakly(self._attended, otherwise=False),
         )
-        self._stream = FrameStream(weakly(self._tell), weakly(self._describe), weakly(self._glimpse))
+        self._stream = FrameStream(
+            weakly(self._tell), weakly(self._describe), weakly(self._glimpse), weakly(self._catch_up)
+        )
         self._post = Post(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
         self._noticed: list[float] = []
@@ -629,7 +631,8 @@ class DragGAN(EditTraits):
 
     def _catch_up(self) -> None:
         if self._stream.behind():
-            self._session.show(self._stream.pump, "newest")
+            with contextlib.suppress(RuntimeError):  # closed meanwhile
+                self._session.show(self._stream.pump, "newest")
 
 
 def _read_model(

@@ -10,7 +10,8 @@ and the kernel time that the picture needs. Frames of a run are JPEG, or WebP wh
 the picture has alpha, which JPEG cannot hold and which as PNG would take five to ten times the bytes; when the picture
 settles it goes once more as PNG, exact to the bit. Without acknowledgements (a cell blocks the kernel's main
 thread) frames go at 2 Hz, but on a line on which they take longer than that, only as fast as the line carries them:
-else they would queue up, and the page would see an ever older past. With nobody there, none go.
+else they would queue up, and the page would see an ever older past. With nobody there, none go. A picture that settled
+while none was free to go is sent by a clock: a page at rest is silent, so no word of it would come to send it.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class FrameStream:
     :param send: takes a message and its buffers.
     :param describe: makes the state message of a snapshot.
     :param render: makes the picture of a moment, quickly or not, and says whether it is the whole one or a coarse one.
+    :param wake: called from a thread of its own when a settled picture that had to wait may go; has ``pump`` called.
     """
 
     def __init__(
@@ -54,10 +56,13 @@ class FrameStream:
         send: Callable[[dict[str, Any], list[bytes]], None],
         describe: Callable[[Snapshot], dict[str, Any]],
         render: Callable[[Moment, bool], tuple[Image.Image, bool]],
+        wake: Callable[[], object] = lambda: None,
     ) -> None:
         self._send = send
         self._describe = describe
         self._render = render
+        self._wake = wake
+        self._clock: threading.Timer | None = None
         self._lock = threading.Lock()
         self._views: dict[str, float | None] = {}
         """View → since when it owes an answer; None: it owes none. Those that spoke last are last."""
@@ -199,6 +204,16 @@ class FrameStream:
             self._send(self._describe(snapshot), [])
         if show:
             self._send_frame(snapshot)
+        elif snapshot.settled and not free and not self._is_shown(snapshot):
+            self._pump_later()
+
+    def _pump_later(self) -> None:
+        """Have ``pump`` called when the next frame may go though nothing is acknowledged till then."""
+        if self._clock is not None and self._clock.is_alive():
+            return
+        self._clock = threading.Timer(max(0.0, self._sent_at + self.pace - time.monotonic()), self._wake)
+        self._clock.daemon = True
+        self._clock.start()
 
     def _fast(self) -> bool:
         return 0 < self.way <= ON_TIME and not self._pulled

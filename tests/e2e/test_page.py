@@ -209,12 +209,13 @@ def test_the_settings_for_people_who_know_the_method_are_folded_away(editor):
 
 def test_a_kernel_that_falls_silent_is_noticed_and_what_can_be_kept_is_offered(editor):
     editor.page.evaluate("kernel.alive = false")
+    editor.click("Start")  # at rest nobody asks, so that an idle kernel can be culled
     editor.wait_for_status("disconnected", timeout=20)
     with editor.page.expect_download() as download:
         editor.root.get_by_role("button", name="Save picture").click()
     assert Image.open(download.value.path()).size == (64, 64)
     editor.root.get_by_role("button", name="Copy points").click()
-    assert editor.root.locator(".dg-sentence").inner_text() == "Copied."
+    expect(editor.root.locator(".dg-sentence")).to_have_text("Copied.")
     editor.page.evaluate("kernel.alive = true")
     editor.wait_for_status("stopped", timeout=10)
     expect(editor.root.locator(".dg-banner")).to_be_hidden()

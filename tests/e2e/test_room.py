@@ -45,9 +45,16 @@ body div.cell button.dg-button, #around .cell button:not(.other) { margin: 30px;
 
 @pytest.fixture
 def room(editor):
-    """Sets the size of the window; it is as before afterwards."""
+    """Sets the size of the window, and waits until the page has taken it in; it is as before afterwards."""
     before = editor.page.viewport_size
-    yield lambda width, height=1000: editor.page.set_viewport_size({"width": width + 16, "height": height})
+
+    def resize(width, height=1000):
+        editor.page.set_viewport_size({"width": width + 16, "height": height})
+        editor.page.wait_for_function("([w, h]) => innerWidth === w && innerHeight === h", arg=[width + 16, height])
+        for _ in range(2):  # the observers of sizes speak with the first of them
+            editor.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    yield resize
     editor.page.set_viewport_size(before)
 
 
@@ -61,7 +68,6 @@ def test_nothing_lies_over_anything_else_at_any_width(editor, room):
         editor.click(tool)
         for width in (300, 320, 344, 370, 400, 430, 444, 470, 500, 534, 640, 800, 900, 1300):
             room(width)
-            editor.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
             assert editor.root.evaluate(CONTROLS) == [], width
             assert boxes(editor, '[aria-label="Truncation"]')[0]["width"] >= 39
             if width == 534:  # where seed and truncation have always stood in one line

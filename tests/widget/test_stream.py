@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -273,6 +274,30 @@ def test_a_settled_picture_that_nobody_acknowledged_is_sent_again(stream, sent, 
     stream.acknowledge("a", 2)
     clock.now += LOST_AFTER
     assert not stream.behind()
+
+
+def test_a_picture_that_settles_while_none_may_go_is_sent_by_a_clock_though_no_page_says_a_word(
+    sent, snapshots, monkeypatch
+):
+    monkeypatch.setattr(stream_module, "SLOW_CLOCK", 0.05)
+    woken = threading.Event()
+    picture = Image.new("RGB", (8, 8))
+    stream = FrameStream(
+        lambda m, b: sent.append((m, b)), lambda s: {"type": "state"}, lambda moment, quick: (picture, True), woken.set
+    )
+    stream.seen("a")
+    for snapshot in snapshots[:WINDOW]:
+        stream.offer(snapshot)
+    stream.offer(settled(snapshots[WINDOW]))
+    assert frames(sent) == list(range(WINDOW))
+    assert woken.wait(5)
+    assert stream.behind()
+    stream.pump()
+    assert frames(sent)[-1] == WINDOW
+    assert sent[-1][0]["format"] == "png"
+    woken.clear()
+    stream.pump()
+    assert not woken.wait(0.2)  # there is nothing left to send
 
 
 def test_an_acknowledgement_does_not_bring_back_a_view_that_has_left(stream):
