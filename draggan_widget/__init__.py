@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
     from draggan_widget.engines import DragResult, drag, drag_steps
-    from draggan_widget.generators import CheckpointError, load_generator
+    from draggan_widget.models import CheckpointError, load_generator
     from draggan_widget.widget import DragGAN
 
 __version__ = "0.1.0"
@@ -16,13 +16,13 @@ __all__ = ["CheckpointError", "DragConfig", "DragGAN", "DragResult", "drag", "dr
 
 # Names load on first use, so that importing the package imports no torch.
 _ROOMS = {
-    "CheckpointError": "generators",
+    "CheckpointError": "models",
     "DragConfig": "config",
     "DragGAN": "widget",
-    "DragResult": "dragging",
-    "drag": "dragging",
-    "drag_steps": "dragging",
-    "load_generator": "generators",
+    "DragResult": "engines",
+    "drag": "engines",
+    "drag_steps": "engines",
+    "load_generator": "models",
 }
 
 

@@ -23,8 +23,8 @@ from draggan_widget.files import expanded, shown, target_of, write_whole
 from draggan_widget.texts import printable, shown_path
 
 if TYPE_CHECKING:
-    from draggan_widget.generators import Generator
-    from draggan_widget.generators.reading.translation import Translation
+    from draggan_widget.models import Generator
+    from draggan_widget.models.checkpoints import Translation
 
 PACKAGE = Path(__file__).parent
 IN_WORDS = ("resolution", "z_dim", "w_dim", "c_dim", "img_channels", "signals")
@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.set_defaults(run=benchmarks.run_bench)
 
     from draggan_widget.analysis import bulk_command as bulk
-    from draggan_widget.analysis.protocols import command as protocols
+    from draggan_widget.analysis.experiments import command as protocols
 
     drag = commands.add_parser(
         "drag",
@@ -194,7 +194,7 @@ def run_convert(options: argparse.Namespace) -> int:
 
 
 def _write(path: Path, read: Translation, generator: Generator, out: Path, half: bool) -> int:
-    from draggan_widget.generators import save_generator
+    from draggan_widget.models import save_generator
 
     try:
         save_generator(out, generator, half=half, **read.notes)
@@ -207,7 +207,7 @@ def _write(path: Path, read: Translation, generator: Generator, out: Path, half:
 
 def _with_checkpoint(source: str, use: Callable[[Path, Translation, Generator], int]) -> int:
     """Reads and builds, with progress on a terminal; says what is wrong instead of raising it."""
-    from draggan_widget.generators.checkpoints import CheckpointError, build, find_checkpoint, read_checkpoint
+    from draggan_widget.models.checkpoints import CheckpointError, build, find_checkpoint, read_checkpoint
 
     shown = sys.stderr.isatty()
 

@@ -163,7 +163,7 @@ def check_torch(here: dict[str, Any]) -> Findings:
         return  # said already
     import torch
 
-    from draggan_widget.generators.checkpoints import best_device
+    from draggan_widget.models.checkpoints import best_device
 
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
     device = best_device()

@@ -6,7 +6,7 @@ import pytest
 import torch
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget.generators import StyleGAN2
+from draggan_widget.models import StyleGAN2
 
 torch.set_num_threads(1)  # the networks are tiny, and so is what a second thread would gain
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
-from draggan_widget.generators import Generator
+from draggan_widget.models import Generator
 
 REACH = 8.0
 """Pixels that the bump moves for each unit of the latent."""

@@ -6,7 +6,7 @@ import functools
 
 import torch
 
-from draggan_widget.generators import StyleGAN2
+from draggan_widget.models import StyleGAN2
 
 
 @functools.cache

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import torch
 
-from draggan_widget.generators.stylegan3 import StyleGAN3
+from draggan_widget.models.stylegan3.network import StyleGAN3
 
 
 def small_stylegan3(resolution: int = 64, *, seed: int = 0, **settings) -> StyleGAN3:

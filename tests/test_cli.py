@@ -10,7 +10,7 @@ import pytest
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import __version__, cli
-from draggan_widget.generators import save_generator
+from draggan_widget.models import save_generator
 
 ENCODINGS = ("cp1252", "cp1251", "cp437", "cp932", "latin-1", "ascii", "utf-8")
 

@@ -20,7 +20,7 @@ from show import EDITS
 
 from draggan_widget import drag, load_generator
 from draggan_widget.analysis.landmarks import Landmarks
-from draggan_widget.generators import save_generator
+from draggan_widget.models import save_generator
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "draggan_widget"
@@ -55,8 +55,8 @@ def test_the_wheel_holds_bundle_weights_cards_notebooks_and_type_marker(wheel):
     expected = {
         "draggan_widget/py.typed",
         "draggan_widget/widget/static/index.js",
-        "draggan_widget/generators/builtin/faces.safetensors",
-        "draggan_widget/generators/builtin/faces.md",
+        "draggan_widget/models/builtin/faces.safetensors",
+        "draggan_widget/models/builtin/faces.md",
         *(f"draggan_widget/examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")),
     }
     assert expected <= names

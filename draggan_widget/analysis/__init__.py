@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from draggan_widget.analysis.browsing import history_list
     from draggan_widget.analysis.bulk import Batch, Job, Outcome, drag_many
     from draggan_widget.analysis.comparing import compare
-    from draggan_widget.analysis.protocols.evaluation import evaluate
+    from draggan_widget.analysis.experiments.evaluation import evaluate
     from draggan_widget.analysis.replaying import replay
     from draggan_widget.analysis.sheets import contact_sheet, feature_map, trajectories
 

@@ -7,7 +7,7 @@ import time
 import weakref
 from typing import Any
 
-from draggan_widget.editing.history import thinned
+from draggan_widget.editing import thinned
 
 MOST_ROWS = 500
 RENEW_EVERY = 1.0

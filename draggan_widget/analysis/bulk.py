@@ -25,7 +25,7 @@ from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import check_ws, drag
 from draggan_widget.files import parse_json, readable, shown
-from draggan_widget.generators import Generator, builtin_names, find_checkpoint, load_generator
+from draggan_widget.models import Generator, builtin_names, find_checkpoint, load_generator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -279,7 +279,7 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
 
     :returns: a function, which raises what is wrong with the job's model, settings or arrays.
     """
-    from draggan_widget.analysis.protocols.evaluation import fingerprint
+    from draggan_widget.analysis.experiments.evaluation import fingerprint
 
     @functools.cache
     def about(source: Source) -> tuple[str, DragConfig]:

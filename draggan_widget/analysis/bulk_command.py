@@ -42,7 +42,7 @@ def run_drag(options: argparse.Namespace) -> int:
     """Drag, say how it goes; the status is 1 where a job failed or nothing could be begun."""
     from draggan_widget.analysis.bulk import Job, Outcome, check_jobs, drag_many, job_keys, read_jobs
     from draggan_widget.analysis.ledger import Ledger
-    from draggan_widget.generators import CheckpointError, load_generator
+    from draggan_widget.models import CheckpointError, load_generator
 
     failed = before = 0
     todo: list[tuple[dict[str, Any], Job, int]] = []
@@ -115,7 +115,7 @@ def _write(path: Path, outcome: Outcome, job: Job, key: dict[str, Any]) -> None:
     """Picture and latent; in both stands whose they are."""
     import numpy as np
 
-    from draggan_widget.editing.export import png
+    from draggan_widget.editing import png
 
     assert outcome.ws is not None
     assert outcome.picture is not None

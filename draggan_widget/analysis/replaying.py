@@ -9,9 +9,7 @@ from PIL import Image
 
 from draggan_widget.analysis.canvases import View, canvas_library, drawing, encoded
 from draggan_widget.analysis.sheets import drawn_ways, labelled
-from draggan_widget.editing.chores import finish
-from draggan_widget.editing.film import gif
-from draggan_widget.editing.history import History, Record, thinned
+from draggan_widget.editing import History, Record, finish, gif, thinned
 
 if TYPE_CHECKING:
     from draggan_widget.analysis.player import Player

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from draggan_widget.editing.drawing import draw_points
-from draggan_widget.editing.history import History, Record, thinned
+from draggan_widget.editing import History, Record, draw_points, thinned
 from draggan_widget.engines import State
-from draggan_widget.engines.draggan.texture import FLAT, distinctness
+from draggan_widget.engines.draggan import FLAT, distinctness
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 WAYS = ("#e5484d", "#0091ff", "#f5a623", "#30a46c", "#ab4aba", "#00b8d9")
 """Colours of ways, in turn."""

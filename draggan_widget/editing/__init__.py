@@ -1,28 +1,72 @@
 """One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
 
-from draggan_widget.editing.dragfile import DragFileError, load_drag, save_drag
+from draggan_widget.editing.code import code_of, is_code
+from draggan_widget.editing.document import Moment, Snapshot
+from draggan_widget.editing.dragfile import DragFile, DragFileError, check_drag_path, fingerprint, load_drag, save_drag
+from draggan_widget.editing.drawing import draw_points
+from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
-from draggan_widget.editing.history import History, Record
-from draggan_widget.editing.model import Model, check_label
-from draggan_widget.editing.moment import Moment, Snapshot
+from draggan_widget.editing.films import film, gif
+from draggan_widget.editing.history import History, Record, at_step, later, thinned
+from draggan_widget.editing.jobs import Chore, GivenUpError, finish
+from draggan_widget.editing.maskfile import read_mask, save_mask
+from draggan_widget.editing.model import Model, Progress, check_label
 from draggan_widget.editing.points import check_points
+from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
+from draggan_widget.editing.settings import (
+    SETTINGS,
+    default_settings,
+    limits_of,
+    settings_for,
+    settings_of,
+    with_settings,
+)
 
 __all__ = [
+    "FILES",
+    "KINDS",
     "NO_FEEDBACK",
+    "SETTINGS",
+    "Chore",
+    "DragFile",
     "DragFileError",
     "Feedback",
+    "GivenUpError",
     "History",
+    "Kind",
     "Model",
     "Moment",
     "Observer",
+    "Progress",
     "Record",
     "Session",
     "Snapshot",
     "Texture",
+    "at_step",
+    "can_write_mp4",
+    "check_drag_path",
     "check_label",
     "check_points",
+    "code_of",
+    "default_settings",
+    "draw_points",
+    "film",
+    "fingerprint",
+    "finish",
+    "gif",
+    "is_code",
+    "later",
+    "limits_of",
     "load_drag",
+    "png",
+    "provenance_of",
+    "read_mask",
     "save_drag",
+    "save_mask",
+    "settings_for",
+    "settings_of",
+    "thinned",
     "warning_of",
+    "with_settings",
 ]

@@ -12,11 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from draggan_widget.editing.core import first_moment, told
+from draggan_widget.editing.document import Moment
 from draggan_widget.editing.model import Model, Progress, check_label
-from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.timeline import Timeline
 from draggan_widget.engines import engine_of
-from draggan_widget.generators import Generator
+from draggan_widget.models import Generator
 
 log = logging.getLogger(__name__)
 TELL_EVERY = 0.2

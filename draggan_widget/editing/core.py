@@ -14,14 +14,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing.chores import Chore, Chores
+from draggan_widget.editing.document import Moment, Snapshot, fitting
+from draggan_widget.editing.jobs import Chore, Chores
 from draggan_widget.editing.model import Model, check_label
-from draggan_widget.editing.moment import Moment, Snapshot, fitting
 from draggan_widget.editing.pictures import Painter
 from draggan_widget.editing.script import Op, written
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragRecord, DragResult, State, begin_with, to_image
-from draggan_widget.generators import Generator
+from draggan_widget.models import Generator
 from draggan_widget.texts import one_line
 
 T = TypeVar("T")

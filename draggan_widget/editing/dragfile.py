@@ -21,15 +21,14 @@ import torch
 from torch import Tensor
 
 from draggan_widget.editing import container, history
+from draggan_widget.editing.compact_files import EngineError, Storage, Stored
+from draggan_widget.editing.document import Moment
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.model import check_label
-from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.script import from_json, to_json
-from draggan_widget.editing.storing import EngineError, Storage, Stored
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
-from draggan_widget.generators import Generator
-from draggan_widget.generators.base import check_seed
+from draggan_widget.models import Generator, check_seed
 from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"

@@ -12,14 +12,14 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from draggan_widget.editing.code import code_of
+from draggan_widget.editing.document import Moment
 from draggan_widget.editing.dragfile import drag_bytes
-from draggan_widget.editing.film import film
+from draggan_widget.editing.films import film
 from draggan_widget.editing.model import Model
-from draggan_widget.editing.moment import Moment
-from draggan_widget.editing.program import code
 from draggan_widget.editing.provenance import remark, sentence, tool, xmp
 
-__all__ = ["FILES", "KINDS", "Kind", "code", "drag", "film", "latent", "png"]
+__all__ = ["FILES", "KINDS", "Kind", "code_of", "drag", "film", "latent", "png"]
 
 Kind = Literal["png", "gif", "mp4", "drag", "latent", "code"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing.trouble import warning_of
+from draggan_widget.editing.diagnostics import warning_of
 from draggan_widget.engines import XY
 
 if TYPE_CHECKING:
-    from draggan_widget.editing.moment import Moment
+    from draggan_widget.editing.document import Moment
     from draggan_widget.engines import EditPoint, State
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 AT_ONCE = 4
 """Points whose surroundings are measured before commands have their turn; each takes a processor 57 ms."""

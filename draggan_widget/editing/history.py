@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 import torch
 
-from draggan_widget.editing.kept import Kept
+from draggan_widget.editing.compact_state import Kept
 from draggan_widget.editing.pictures import Painter
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from draggan_widget.engines import State
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 T = TypeVar("T")
 MOST_RECORDS = 2000

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from draggan_widget.generators import Generator, load_generator
+from draggan_widget.models import Generator, load_generator
 from draggan_widget.settings import as_whole, shown
 from draggan_widget.texts import printable
 

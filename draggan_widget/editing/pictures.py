@@ -14,10 +14,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing.threads import Threads
+from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import to_image
-from draggan_widget.generators import Generator, StyleGAN2
-from draggan_widget.generators.graphs import captured
+from draggan_widget.models import Generator, StyleGAN2, captured
 
 LIVELY = 1 / 14
 """Seconds from picture to picture while an edit moves, step and all, where the picture can be coarse enough for it."""

@@ -14,8 +14,8 @@ from importlib.metadata import version
 from typing import Any
 from xml.sax.saxutils import escape
 
+from draggan_widget.editing.document import Moment
 from draggan_widget.editing.model import Model
-from draggan_widget.editing.moment import Moment
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """What the IPTC calls media made by a trained model (NewsCodes, Digital Source Type)."""

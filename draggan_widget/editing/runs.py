@@ -11,7 +11,7 @@ from typing import Any
 
 from draggan_widget.editing.core import Core, T
 from draggan_widget.editing.history import Record, appended
-from draggan_widget.editing.threads import Threads
+from draggan_widget.editing.thread_tuner import Threads
 
 RATE_WINDOW = 10
 """Steps, or times that several are taken at once, over which the step rate is averaged."""

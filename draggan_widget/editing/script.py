@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing.storing import settings_of
+from draggan_widget.editing.compact_files import settings_of
 from draggan_widget.engines import XY, check_xy, engine_of
-from draggan_widget.engines.draggan.state import LARGEST_WHOLE
+from draggan_widget.engines.draggan import LARGEST_WHOLE
 
 Op = tuple[Any, ...]
 Script = tuple[Op, ...]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from draggan_widget.engines import DragConfig, engine_named, engine_names, engine_of
-from draggan_widget.generators import Generator
+from draggan_widget.models import Generator
 from draggan_widget.settings import Limits, Setting, SettingError, number, settings_in
 
 

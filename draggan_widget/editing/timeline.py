@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from concurrent.futures import Future
 
+from draggan_widget.editing.document import Moment
 from draggan_widget.editing.history import at_step
-from draggan_widget.editing.moment import Moment
 from draggan_widget.editing.runs import Runs, count
 from draggan_widget.editing.script import until, written
 from draggan_widget.engines import engine_of

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from draggan_widget.generators.guard import plain_torch
+from draggan_widget.models import plain_torch
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from draggan_widget.engines.edit import XY, Edit
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 M = TypeVar("M")
 """What an engine remembers between two steps."""

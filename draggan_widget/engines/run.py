@@ -11,14 +11,14 @@ from torch import Tensor
 
 from draggan_widget.engines.draggan.points import check_pairs
 from draggan_widget.engines.state import State, begin_with
-from draggan_widget.generators.guard import plain_torch
+from draggan_widget.models import plain_torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
 
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

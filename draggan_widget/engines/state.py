@@ -13,11 +13,11 @@ from draggan_widget.engines.base import Bound, Verdict
 from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.edit import Edit, EditPoint
 from draggan_widget.engines.registry import engine_of
-from draggan_widget.generators.guard import guarded
+from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,22 +1,4 @@
-"""Latent → features → picture: generators in plain torch, and where they come from."""
+"""The old name of ``draggan_widget.models``, kept for one release."""
 
-from draggan_widget.generators.base import Generator, sample_map
-from draggan_widget.generators.checkpoints import (
-    CheckpointError,
-    builtin_names,
-    find_checkpoint,
-    load_generator,
-    save_generator,
-)
-from draggan_widget.generators.stylegan2 import StyleGAN2
-
-__all__ = [
-    "CheckpointError",
-    "Generator",
-    "StyleGAN2",
-    "builtin_names",
-    "find_checkpoint",
-    "load_generator",
-    "sample_map",
-    "save_generator",
-]
+from draggan_widget.models import *  # noqa: F403
+from draggan_widget.models import __all__  # noqa: F401

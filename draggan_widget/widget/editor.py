@@ -20,30 +20,32 @@ from PIL import Image
 
 from draggan_widget.editing import (
     NO_FEEDBACK,
+    DragFile,
+    GivenUpError,
     History,
+    Kind,
     Model,
     Moment,
+    Observer,
+    Progress,
     Session,
     Snapshot,
+    draw_points,
+    read_mask,
     save_drag,
+    save_mask,
+    settings_for,
+    with_settings,
 )
-from draggan_widget.editing.chores import GivenUpError
-from draggan_widget.editing.dragfile import DragFile
-from draggan_widget.editing.drawing import draw_points
-from draggan_widget.editing.export import Kind
-from draggan_widget.editing.feedback import Observer
-from draggan_widget.editing.maskfile import read_mask, save_mask
-from draggan_widget.editing.model import Progress
-from draggan_widget.editing.settings import settings_for, with_settings
 from draggan_widget.engines import check_ws, engine_of
 from draggan_widget.files import write_whole
-from draggan_widget.generators import Generator, builtin_names
-from draggan_widget.generators.base import check_seed
+from draggan_widget.models import Generator, builtin_names, check_seed
 from draggan_widget.texts import printable
-from draggan_widget.widget import answers, exports, protocol, reruns
-from draggan_widget.widget.post import Post
-from draggan_widget.widget.shelf import Shelf
-from draggan_widget.widget.still import WIDTH, still
+from draggan_widget.widget import exports, protocol
+from draggan_widget.widget.hosts import answers, reruns
+from draggan_widget.widget.model_list import Shelf
+from draggan_widget.widget.outbox import Post
+from draggan_widget.widget.static_preview import WIDTH, still
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 

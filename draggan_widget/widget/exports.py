@@ -11,13 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from draggan_widget.editing import Session, export
-from draggan_widget.editing.chores import Chore
-from draggan_widget.editing.dragfile import check_drag_path
-from draggan_widget.editing.export import FILES, Kind
-from draggan_widget.editing.film import film
-from draggan_widget.editing.program import code, is_code
-from draggan_widget.editing.provenance import provenance_of
+from draggan_widget.editing import (
+    FILES,
+    Chore,
+    Kind,
+    Session,
+    check_drag_path,
+    code_of,
+    export,
+    film,
+    is_code,
+    provenance_of,
+)
 from draggan_widget.files import begins, check_replaced, shown
 from draggan_widget.widget import protocol
 
@@ -70,7 +75,7 @@ def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare:
     if kind == "drag":
         return export.drag(moment, model)
     if kind == "code":
-        return code(moment, model).encode()
+        return code_of(moment, model).encode()
     if not bare:
         return export.latent(moment)
     file = io.BytesIO()

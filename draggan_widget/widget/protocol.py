@@ -13,11 +13,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from draggan_widget.editing import NO_FEEDBACK, Feedback, Model, Record, Snapshot
-from draggan_widget.editing.export import KINDS, Kind, can_write_mp4
-from draggan_widget.editing.settings import default_settings, limits_of, settings_for, settings_of
+from draggan_widget.editing import (
+    KINDS,
+    NO_FEEDBACK,
+    Feedback,
+    Kind,
+    Model,
+    Record,
+    Snapshot,
+    can_write_mp4,
+    default_settings,
+    limits_of,
+    settings_for,
+    settings_of,
+)
 from draggan_widget.engines import XY, check_xy
-from draggan_widget.generators.base import check_seed
+from draggan_widget.models import check_seed
 from draggan_widget.settings import as_number, check_whole, shown
 from draggan_widget.texts import one_line
 

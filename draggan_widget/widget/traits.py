@@ -20,10 +20,9 @@ import anywidget
 import numpy as np
 import traitlets
 
-from draggan_widget.editing import Session, Snapshot, check_label, check_points
-from draggan_widget.editing.settings import SETTINGS, settings_of, with_settings
+from draggan_widget.editing import SETTINGS, Session, Snapshot, check_label, check_points, settings_of, with_settings
 from draggan_widget.engines import check_mask, engine_named, engine_of
-from draggan_widget.generators.base import check_seed
+from draggan_widget.models import check_seed
 from draggan_widget.settings import Setting, as_whole
 from draggan_widget.settings import shown as in_short
 from draggan_widget.widget.protocol import check_truncation

@@ -21,7 +21,7 @@ from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis import Job, drag_many
 from draggan_widget.analysis.bulk import read_jobs
 from draggan_widget.engines import to_image
-from draggan_widget.generators import save_generator
+from draggan_widget.models import save_generator
 
 STEPS = 12
 

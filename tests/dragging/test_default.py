@@ -10,7 +10,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.engines import drag_steps
 from draggan_widget.engines.draggan import default
 from draggan_widget.engines.draggan.geometry import Frame
-from draggan_widget.generators import sample_map
+from draggan_widget.models import sample_map
 
 FRAME = Frame.of((512, 512), 3, 12)
 

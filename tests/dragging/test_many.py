@@ -16,7 +16,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.engines.draggan import init, sampling, step
 from draggan_widget.engines.draggan.geometry import Frame, disc, surroundings
 from draggan_widget.engines.draggan.sampling import LARGEST_READ, nearest_places
-from draggan_widget.generators.cells import corners
+from draggan_widget.models.stylegan2.cells import corners
 
 FRAME = Frame.of((64, 64), 3 * 8, 12 * 8)
 RANDOM = np.random.RandomState(0)

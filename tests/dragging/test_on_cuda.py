@@ -13,8 +13,9 @@ from draggan_widget.config import DragConfig
 from draggan_widget.editing import Session
 from draggan_widget.editing.pictures import Painter
 from draggan_widget.engines import to_image
-from draggan_widget.engines.draggan import init, step, strides
-from draggan_widget.generators import load_generator
+from draggan_widget.engines.draggan import captured_steps as strides
+from draggan_widget.engines.draggan import init, step
+from draggan_widget.models import load_generator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that speaks CUDA")
 

@@ -11,8 +11,8 @@ from random_stylegan2 import generator_of
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import DivergedError, drag, drag_steps
 from draggan_widget.engines.draggan import init, step
-from draggan_widget.generators import StyleGAN2
-from draggan_widget.generators.windows import Windows
+from draggan_widget.models import StyleGAN2
+from draggan_widget.models.stylegan2.sparse_forward import Windows
 
 HANDLES, TARGETS = [(20.5, 31.5)], [(30.2, 26.8)]
 FAST = DragConfig(learning_rate=2e-2)

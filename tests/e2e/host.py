@@ -19,7 +19,7 @@ PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar but
 SHOW = """
 import torch
 from draggan_widget import DragConfig, DragGAN
-from draggan_widget.generators import StyleGAN2
+from draggan_widget.models import StyleGAN2
 
 torch.manual_seed(0)
 torch.set_num_threads(1)

@@ -16,7 +16,7 @@ SMALL = """
 import torch
 from pathlib import Path
 from draggan_widget import DragGAN
-from draggan_widget.generators import StyleGAN2, save_generator
+from draggan_widget.models import StyleGAN2, save_generator
 
 torch.set_num_threads(1)
 

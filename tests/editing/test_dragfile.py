@@ -14,7 +14,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import DragFileError, Session, dragfile, load_drag, save_drag
-from draggan_widget.editing.storing import Stored
+from draggan_widget.editing.compact_files import Stored
 from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
 
 

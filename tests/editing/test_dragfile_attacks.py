@@ -18,8 +18,8 @@ import torch
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import DragFileError, Model, Session, container, dragfile, load_drag, save_drag, storing
-from draggan_widget.editing.export import code
+from draggan_widget.editing import DragFileError, Model, Session, code_of, container, dragfile, load_drag, save_drag
+from draggan_widget.editing import compact_files as storing
 from draggan_widget.editing.script import to_json
 
 KEY = "draggan_edit"
@@ -699,7 +699,7 @@ def test_of_thousands_of_mutated_files_each_is_refused_in_words_or_is_an_edit_th
         saved = tmp_path / "b.drag"
         save_drag(saved, moment, generator, "small")
         assert torch.equal(load_drag(saved, generator).drag.ws, moment.drag.ws)
-        assert code(moment, Model(generator)).endswith("\n")
+        assert code_of(moment, Model(generator)).endswith("\n")
         if moment.drag.points:
             # Their settings may be any that a drag takes, such as radii that take long.
             config = moment.drag.config.replace(supervision_radius=3, tracking_radius=6, learning_rate=0.001)

@@ -14,9 +14,9 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Session, load_drag
-from draggan_widget.editing.chores import Chores
-from draggan_widget.editing.export import FILES, KINDS, code, drag, film, latent, png
-from draggan_widget.editing.film import MOST_FRAMES, _even, _palette
+from draggan_widget.editing.export import FILES, KINDS, code_of, drag, film, latent, png
+from draggan_widget.editing.films import MOST_FRAMES, _even, _palette
+from draggan_widget.editing.jobs import Chores
 from draggan_widget.editing.provenance import SOURCE_TYPE, provenance_of
 from draggan_widget.engines import to_image
 
@@ -331,7 +331,7 @@ def again(text, **names):
 
 def assert_makes_again(session, generator, short=False):
     moment = session.now()
-    text = code(moment, Model(generator))
+    text = code_of(moment, Model(generator))
     left = again(text, generator=generator)
     assert torch.equal(left["ws"], moment.drag.ws), text
     assert left["image"].tobytes() == session.picture().tobytes()
@@ -414,7 +414,7 @@ def test_points_that_come_move_and_go_on_the_way_are_told(make, generator):
 
 
 @pytest.mark.parametrize("soft", ["bytes", "floats"])
-def test_masks_painted_and_taken_away_on_the_way_are_in_the_code(make, generator, soft):
+def test_masks_painted_and_taken_away_on_the_way_are_in_the_code_of(make, generator, soft):
     session = make(FAST.replace(mask_weight=10.0))
     mask = np.random.RandomState(1).rand(64, 64).astype(np.float32)
     if soft == "bytes":
@@ -487,8 +487,8 @@ def test_an_edit_of_a_latent_reads_it_from_its_file(make, generator, tmp_path, m
     assert_makes_again(session, generator, short=True)
 
 
-def test_a_model_of_a_name_is_loaded_by_the_code(make, generator):
-    text = code(make().now(), Model(generator, "faces"))
+def test_a_model_of_a_name_is_loaded_by_the_code_of(make, generator):
+    text = code_of(make().now(), Model(generator, "faces"))
     assert "load_generator('faces'" in text or 'load_generator("faces"' in text
     assert "from draggan_widget import engines, load_generator" in text
 
@@ -517,7 +517,7 @@ def test_a_method_changed_after_points_were_set_is_told_in_order(make, generator
 def test_code_of_an_edit_from_a_file_is_the_same(make, generator, tmp_path):
     moment = pulled(make(), steps=3)
     (tmp_path / "edit.drag").write_bytes(drag(moment, Model(generator)))
-    assert code(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code(moment, Model(generator))
+    assert code_of(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code_of(moment, Model(generator))
 
 
 @pytest.mark.parametrize("channels", [1, 4])

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from draggan_widget import DragConfig
+from draggan_widget.editing.document import Moment
 from draggan_widget.editing.feedback import Observer, Texture, warning_of
 from draggan_widget.editing.history import Record
-from draggan_widget.editing.moment import Moment
 from draggan_widget.engines import begin_with
 from draggan_widget.engines.draggan import BoundDragGAN, tolerance_of
 

@@ -12,7 +12,7 @@ import torch
 
 from draggan_widget import drag, load_generator
 from draggan_widget.editing import Session, core, pictures
-from draggan_widget.editing.moment import fitting
+from draggan_widget.editing.document import fitting
 from draggan_widget.editing.worker import Worker
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 from random_stylegan2 import generator_of
 
-from draggan_widget.editing import pictures, threads
+from draggan_widget.editing import pictures
+from draggan_widget.editing import thread_tuner as threads
 from draggan_widget.editing.pictures import LIVELY, Painter
 from draggan_widget.engines import to_image
 

@@ -10,7 +10,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Session, load_drag, runs, save_drag
-from draggan_widget.engines.draggan import strides
+from draggan_widget.engines.draggan import captured_steps as strides
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
 NEVER = FAST.replace(tolerance=0.0, stall_steps=None, max_steps=None)

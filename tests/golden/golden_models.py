@@ -32,7 +32,7 @@ def make_all():
     """Write the files. They are the inputs of all recordings, so only for a family that is new."""
     from random_stylegan3 import fill, small_stylegan3
 
-    from draggan_widget.generators import StyleGAN2, save_generator
+    from draggan_widget.models import StyleGAN2, save_generator
 
     def stylegan2(resolution, seed, **settings):
         height = resolution if isinstance(resolution, int) else resolution[0]

@@ -21,8 +21,8 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import DragFileError
-from draggan_widget.engines.draggan import strides
-from draggan_widget.generators import save_generator
+from draggan_widget.engines.draggan import captured_steps as strides
+from draggan_widget.models import save_generator
 from draggan_widget.widget import stream
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
@@ -548,7 +548,7 @@ def test_importing_the_package_imports_no_torch_and_no_widgets():
 
 def test_rooms_below_the_widget_import_no_widget_library():
     code = (
-        "import sys, draggan_widget.editing, draggan_widget.dragging, draggan_widget.generators; "
+        "import sys, draggan_widget.editing, draggan_widget.dragging, draggan_widget.models; "
         "print([m for m in ('ipywidgets', 'anywidget', 'IPython') if m in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

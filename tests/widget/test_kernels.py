@@ -12,7 +12,7 @@ from jupyter_client.manager import start_new_kernel
 SHOW = """
 import sys, time, asyncio
 from draggan_widget import DragConfig, DragGAN
-from draggan_widget.generators import StyleGAN2
+from draggan_widget.models import StyleGAN2
 import torch
 torch.set_num_threads(1)
 generator = StyleGAN2(64, z_dim=16, w_dim=16, channels={4: 16, 8: 16, 16: 8, 32: 8, 64: 4}, mapping_layers=2)

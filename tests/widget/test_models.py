@@ -20,9 +20,9 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import Model
-from draggan_widget.generators import save_generator
+from draggan_widget.models import save_generator
 from draggan_widget.widget import protocol
-from draggan_widget.widget.shelf import Shelf
+from draggan_widget.widget.model_list import Shelf
 
 NEVER = DragConfig(learning_rate=0.05, tolerance=0.0, stall_steps=None, max_steps=None)
 POINT = {"handle": [9, 9], "target": [20, 9]}

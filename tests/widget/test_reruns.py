@@ -15,7 +15,7 @@ from page import Page
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragGAN
-from draggan_widget.widget import reruns
+from draggan_widget.widget.hosts import reruns
 
 CELL = "editor = DragGAN(generator(32))\neditor"
 

@@ -12,7 +12,7 @@ import torch
 from draggan_widget import dragging
 from draggan_widget.analysis.benchmarks.original import OriginalDrag
 from draggan_widget.config import DragConfig
-from draggan_widget.generators import StyleGAN2
+from draggan_widget.models import StyleGAN2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

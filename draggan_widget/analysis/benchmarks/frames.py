@@ -13,7 +13,7 @@ import numpy as np
 from draggan_widget.analysis.benchmarks.cases import SEED, Case, stepper
 from draggan_widget.analysis.benchmarks.measure import MAKE_READY, timed
 from draggan_widget.editing import Session, Snapshot
-from draggan_widget.generators import Generator, StyleGAN2, load_generator
+from draggan_widget.models import Generator, StyleGAN2, load_generator
 
 GESTURES = 5
 MOVES_A_SECOND = 60

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from draggan_widget.analysis.benchmarks.cases import Case, stepper
-from draggan_widget.generators import StyleGAN2
+from draggan_widget.models import StyleGAN2
 
 MAKE_READY = 3
 """Calls of ours before the clock runs: references, the kept features and whatever is made once are no step's cost."""

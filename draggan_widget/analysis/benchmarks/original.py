@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.generators.stylegan2_layers import (
+from draggan_widget.models.stylegan2 import (
     LEAKY_SLOPE,
     SynthesisBlock,
     SynthesisLayer,
@@ -29,7 +29,7 @@ from draggan_widget.generators.stylegan2_layers import (
 if TYPE_CHECKING:
     from torch import nn
 
-    from draggan_widget.generators import StyleGAN2
+    from draggan_widget.models import StyleGAN2
 
 XY = tuple[float, float]
 

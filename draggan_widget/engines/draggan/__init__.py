@@ -1,5 +1,6 @@
 """DragGAN (Pan et al., SIGGRAPH 2023) in three readings: ``default``, ``paper`` and ``official``."""
 
+from draggan_widget.engines.draggan.captured_steps import stride
 from draggan_widget.engines.draggan.edits import (
     add_point,
     begin_run,
@@ -10,14 +11,16 @@ from draggan_widget.engines.draggan.edits import (
     with_mask,
 )
 from draggan_widget.engines.draggan.engine import BoundDragGAN, DragGAN
-from draggan_widget.engines.draggan.iteration import init, step, terminate, with_handles
+from draggan_widget.engines.draggan.iteration import MARKED, init, step, terminate, with_handles
 from draggan_widget.engines.draggan.methods import frame_of, method_of, tolerance_of
 from draggan_widget.engines.draggan.points import Point
 from draggan_widget.engines.draggan.state import LARGEST_WHOLE, Anchor, DragState, real_number, whole_number
-from draggan_widget.engines.draggan.strides import stride
+from draggan_widget.engines.draggan.texture import FLAT, distinctness
 
 __all__ = [
+    "FLAT",
     "LARGEST_WHOLE",
+    "MARKED",
     "Anchor",
     "BoundDragGAN",
     "DragGAN",
@@ -25,6 +28,7 @@ __all__ = [
     "Point",
     "add_point",
     "begin_run",
+    "distinctness",
     "frame_of",
     "init",
     "method_of",

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from draggan_widget.engines.draggan.methods import blocks_of
 from draggan_widget.engines.draggan.points import Point, check_xy, make_points, mask_tensor, place
 from draggan_widget.engines.draggan.state import Anchor, Course, DragState
-from draggan_widget.generators.guard import guarded
+from draggan_widget.models import guarded
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 
 def begin_run(state: DragState) -> DragState:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.draggan.captured_steps import stride
 from draggan_widget.engines.draggan.compact import Compact
 from draggan_widget.engines.draggan.edits import (
     add_point,
@@ -31,12 +32,11 @@ from draggan_widget.engines.draggan.iteration import init, terminate
 from draggan_widget.engines.draggan.methods import blocks_of
 from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy, place
 from draggan_widget.engines.draggan.state import VERSION, Anchor, Course, DragState
-from draggan_widget.engines.draggan.strides import stride
 from draggan_widget.engines.draggan.texture import confidence, texture
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 
 if TYPE_CHECKING:
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 MOMENTS = ("adam.first", "adam.second")
 REMEMBERED = {"seen", "adam_steps", "course"}

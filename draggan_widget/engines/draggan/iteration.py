@@ -20,7 +20,7 @@ from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_blo
 from draggan_widget.engines.draggan.points import check_ws, make_points, mask_tensor
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.draggan.state import Anchor, Course, DragState
-from draggan_widget.generators.guard import guarded
+from draggan_widget.models import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
     from draggan_widget.engines.draggan.methods import Method
     from draggan_widget.engines.draggan.sampling import Kept, Reader
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 MARGIN = 3
 """Pixels beyond the disc that supervision may read: a step ahead, and the pixels around a place between pixels."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from draggan_widget.config import DragConfig
     from draggan_widget.engines.draggan.sampling import Kept, Reader
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 
 class Method(Protocol):

@@ -15,7 +15,7 @@ from draggan_widget.settings import as_whole, shown
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
     from draggan_widget.engines.draggan.geometry import XY
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

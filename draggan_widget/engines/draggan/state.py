@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from draggan_widget.engines.draggan.sampling import Kept
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 VERSION = 1
 """Of what ``DragState.to_tensors`` writes."""

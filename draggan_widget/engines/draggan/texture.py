@@ -20,7 +20,7 @@ from draggan_widget.engines.draggan.methods import blocks_of, frame_of
 if TYPE_CHECKING:
     from draggan_widget.engines.draggan.geometry import XY, Frame
     from draggan_widget.engines.draggan.state import DragState
-    from draggan_widget.generators import Generator
+    from draggan_widget.models import Generator
 
 FLAT = 0.09
 """Distinctness below which a place is flat.

@@ -26,7 +26,7 @@ from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
 from draggan_widget.analysis.landmarks import Landmarks
-from draggan_widget.generators import Generator, find_checkpoint
+from draggan_widget.models import Generator, find_checkpoint
 
 FIRST_SAMPLE = 1000
 CAP = 60

@@ -1,6 +1,6 @@
 """The forward pass of a StyleGAN2 for training on a processor: the product's own modules, in bfloat16.
 
-The parameters belong to a ``draggan_widget.generators.StyleGAN2``, so nothing has to be translated on export; only the
+The parameters belong to a ``draggan_widget.models.StyleGAN2``, so nothing has to be translated on export; only the
 arithmetic differs (half precision, channels last, stopping at a lower resolution).
 """
 
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.generators.stylegan2 import (
+from draggan_widget.models.stylegan2.network import (
     LEAKY_GAIN,
     LEAKY_SLOPE,
     StyleGAN2,

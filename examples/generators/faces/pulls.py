@@ -18,7 +18,7 @@ import torch
 from draggan_widget import DragConfig, drag, load_generator
 from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.engines import to_image
-from draggan_widget.generators import Generator
+from draggan_widget.models import Generator
 
 PULLED = {"nose tip": NOSE_TIP, "outer eye corner": EYE_CORNER, "mouth corner": MOUTH_CORNER, "chin": CHIN}
 DISTANCE = 0.05

@@ -8,7 +8,7 @@ from pulls import picture_of
 
 from draggan_widget import drag
 from draggan_widget.analysis.landmarks import Landmarks
-from draggan_widget.generators import Generator
+from draggan_widget.models import Generator
 
 EDITS = (
     ("smile", 9, (48, 54), ((-0.04, -0.035), (0.04, -0.035))),

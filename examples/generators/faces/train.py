@@ -26,8 +26,14 @@ from scene import LATENT
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.generators.checkpoints import save_generator
-from draggan_widget.generators.stylegan2 import LEAKY_GAIN, LEAKY_SLOPE, FullyConnected, StyleGAN2, unit_second_moment
+from draggan_widget.models.checkpoints.load import save_generator
+from draggan_widget.models.stylegan2.network import (
+    LEAKY_GAIN,
+    LEAKY_SLOPE,
+    FullyConnected,
+    StyleGAN2,
+    unit_second_moment,
+)
 
 NETWORK = {
     "z_dim": len(LATENT),

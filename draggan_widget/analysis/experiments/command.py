@@ -1,0 +1,115 @@
+"""``draggan-widget evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from draggan_widget.files import write_whole
+
+if TYPE_CHECKING:
+    from draggan_widget.analysis.experiments.experiments import Experiment
+
+DESCRIPTION = (
+    "The paper's experiments on a generator: landmarks dragged to those of another sample, a picture dragged into "
+    "another, there and back, and features of other blocks (on landmarks where its pictures show faces, else on "
+    "pictures dragged into others). What is done stands in DIR; the same command goes on. Pictures are compared by "
+    "LPIPS where the package lpips and the weights of AlexNet are here, else by MS-DSSIM; sets of them by the Fréchet "
+    "distance of torchvision's Inception-v3 where it and its weights are here (no FID, which has TensorFlow's), else "
+    "by that of colours and bands of detail. Weights are looked for where torch keeps its own (TORCH_HOME); nothing "
+    "is fetched."
+)
+EXPERIMENTS = ("landmarks1", "landmarks5", "landmarks68", "reconstruction", "roundtrip", "blocks")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("model", nargs="?", default="faces", help="a built-in name or a checkpoint (default: faces)")
+    parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="folder for the results")
+    parser.add_argument("--samples", type=int, default=20, metavar="N", help="of each experiment and way (default: 20)")
+    parser.add_argument(
+        "--experiments",
+        default=",".join(EXPERIMENTS),
+        metavar="A,B",
+        help=f"of {', '.join(EXPERIMENTS)} (default: all)",
+    )
+    parser.add_argument("--ways", metavar="A;B", help='only these, such as "no edit;default;official"')
+    parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too; needs torchvision")
+    parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
+    parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes of one thread each")
+
+
+def run_evaluate(options: argparse.Namespace) -> int:
+    """Evaluate, say how it goes, and write ``rows.jsonl``, ``results.json`` and ``results.md``."""
+    from draggan_widget.analysis.experiments.evaluation import Evaluation, evaluate
+    from draggan_widget.analysis.experiments.experiments import Landmarks, Reconstruction, RoundTrip, block_experiment
+    from draggan_widget.analysis.experiments.ways import Way, block_ways, standard_ways
+    from draggan_widget.models import load_generator
+
+    asked = [name.strip() for name in options.experiments.split(",")]
+    if unknown := [name for name in asked if name not in EXPERIMENTS]:
+        return _refuse(f"no experiment {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}")
+    if options.samples < 1 or options.workers < 0:
+        return _refuse("--samples must be at least 1, and --workers at least 0")
+    try:
+        generator = load_generator(options.model)
+        ways = standard_ways(generator)
+        own = generator.drag_config
+        if options.raft:
+            ways.append(Way("RAFT", own, f"raft:{options.raft}"))
+        if options.pips:
+            ways.append(Way("PIPs", own, f"pips:{options.pips[0]}:{options.pips[1]}"))
+        if options.ways is not None:
+            names = [name.strip() for name in options.ways.split(";")]
+            if unknown := [name for name in names if name not in [way.name for way in ways]]:
+                return _refuse(f"no way {unknown[0]!r}; there are {'; '.join(way.name for way in ways)}")
+            ways = [way for way in ways if way.name in names]
+        kinds: dict[str, Experiment] = {
+            "landmarks1": Landmarks(1),
+            "landmarks5": Landmarks(5),
+            "landmarks68": Landmarks(68),
+            "reconstruction": Reconstruction(),
+            "roundtrip": RoundTrip(),
+        }
+        parts: list[Evaluation] = []
+        runs = [([kinds[name] for name in asked if name in kinds], ways, "rows.jsonl")]
+        if "blocks" in asked:
+            runs.append(([block_experiment(generator)], block_ways(generator), "blocks.jsonl"))
+        for experiments, compared, file in runs:
+            if experiments:
+                done = evaluate(
+                    options.model,
+                    experiments,
+                    compared,
+                    samples=options.samples,
+                    keep=options.out / file,
+                    workers=options.workers,
+                    progress=_tell,
+                )
+                parts.append(done)
+                name = Path(file).stem if len(runs) > 1 and file != "rows.jsonl" else "results"
+                write_whole(options.out / f"{name}.json", (json.dumps(done.to_dict(), indent=1) + "\n").encode())
+                write_whole(options.out / f"{name}.md", (done.to_markdown() + "\n").encode())
+    except (ImportError, OSError, ValueError) as error:  # among them CheckpointError
+        return _refuse(str(error))
+    except Exception as error:
+        return _refuse(f"{type(error).__name__}: {error}; what is done stands in {options.out}")
+    except KeyboardInterrupt:
+        sys.stderr.write("\nstopped; the same command goes on from here\n")
+        return 130
+    sys.stdout.write("\n\n".join(done.to_markdown() for done in parts) + "\n")
+    return 0
+
+
+def _tell(done: int, total: int, text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{done} of {total}: {text}" + ("\n" if done == total else ""))
+        sys.stderr.flush()
+
+
+def _refuse(text: str) -> int:
+    sys.stderr.write(f"{text}\n")
+    return 1

@@ -1,0 +1,328 @@
+"""Experiments with several ways of dragging, on this machine, in as many processes as are wanted; resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import statistics
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+import torch
+
+from draggan_widget.analysis.experiments.distances import frechet
+from draggan_widget.analysis.experiments.experiments import (
+    Bench,
+    Detector,
+    Experiment,
+    Landmarks,
+    Reconstruction,
+    UnmeasuredError,
+)
+from draggan_widget.analysis.experiments.ways import NO_EDIT, Way, standard_ways
+from draggan_widget.analysis.ledger import Ledger
+from draggan_widget.analysis.tables import MISSING, lay_out
+from draggan_widget.engines import DivergedError
+from draggan_widget.engines.trackers import make, opencv
+from draggan_widget.models import Generator, load_generator
+
+COLUMNS: dict[str, tuple[str, int]] = {
+    "distance": ("distance, px", 2),
+    "lost": ("lost", 0),
+    "to_go": ("to go, px", 2),
+    "mse": ("MSE", 4),
+    "lpips": ("LPIPS", 4),
+    "lpips_away": ("LPIPS away", 4),
+    "ms_dssim": ("MS-DSSIM", 4),
+    "ms_dssim_away": ("MS-DSSIM away", 4),
+    "lpips_before": ("LPIPS to before", 3),
+    "ms_dssim_before": ("MS-DSSIM to before", 3),
+    "frechet_inception": ("Fréchet of torchvision's Inception-v3", 2),
+    "frechet_bands": ("Fréchet of bands", 3),
+    "steps": ("steps", 0),
+    "seconds": ("s", 2),
+    "samples": ("samples", 0),
+    "failed": ("failed", 0),
+}
+"""Figure → its heading and digits, in the order of the table's columns."""
+LOOKS = ("inception", "bands")
+"""What a row holds of how its picture looks, for the Fréchet distances."""
+Task = tuple[dict[str, Any], Experiment, Way, int]
+"""What is asked, as the ledger has it; the experiment, the way and the number of the sample."""
+Add = Callable[[int, dict[str, Any]], None]
+"""Takes the number of a task, and what came of it."""
+SETTLED = ("samples", "failed", "lost", *(f"frechet_{name}" for name in LOOKS))
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Evaluation:
+    """What came of it."""
+
+    rows: tuple[dict[str, Any], ...]
+    """One for each sample and way: ``experiment``, ``way``, ``sample``, and figures or ``error`` (see ``evaluate``)."""
+    facts: dict[str, Any]
+    """Which generator, which ways."""
+
+    def __repr__(self) -> str:
+        experiments = ", ".join(dict.fromkeys(row["experiment"] for row in self.rows))
+        return f"<Evaluation of {experiments or 'nothing'}: {len(self.rows)} rows>"
+
+    def summary(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Experiment → way → means over its samples.
+
+        ``samples`` counts those measured, ``failed`` those that were not, ``lost`` those after which no face was found,
+        which ``distance`` leaves out. ``frechet_inception`` or ``frechet_bands`` is the Fréchet distance of what
+        ``distances.picture_features`` finds to the pictures before the edit, where these were measured too (the way
+        "no edit") and there are two or more.
+        """
+        parts: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for row in self.rows:
+            parts.setdefault(row["experiment"], {}).setdefault(row["way"], []).append(row)
+        return {
+            experiment: {way: _means(rows, ways.get(NO_EDIT, [])) for way, rows in ways.items()}
+            for experiment, ways in parts.items()
+        }
+
+    def to_markdown(self) -> str:
+        """A table for each experiment; columns without a figure are left out."""
+        parts = []
+        for experiment, ways in self.summary().items():
+            names = [name for name in COLUMNS if any(name in figures for figures in ways.values())]
+            names = [name for name in names if name not in ("failed", "lost") or any(f[name] for f in ways.values())]
+            rows = [
+                [way, *(_figure(figures.get(name), COLUMNS[name][1]) for name in names)]
+                for way, figures in ways.items()
+            ]
+            parts.append(f"{experiment}\n\n{lay_out(['', *(COLUMNS[name][0] for name in names)], rows)}")
+        reasons = sorted({row["error"].partition("\n")[0] for row in self.rows if "error" in row})
+        parts += [f"not measured: {reason}" for reason in reasons]
+        return "\n\n".join(parts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Facts, summary and rows, as JSON holds them; rows without what pictures look like."""
+        rows = [{name: value for name, value in row.items() if name not in LOOKS} for row in self.rows]
+        return {**self.facts, "summary": self.summary(), "rows": rows}
+
+    def to_dataframe(self) -> Any:
+        """The summary as a pandas table, one row an experiment and way."""
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("to_dataframe() needs pandas: pip install pandas") from error
+        return pd.DataFrame(
+            [
+                {"experiment": experiment, "way": way, **figures}
+                for experiment, ways in self.summary().items()
+                for way, figures in ways.items()
+            ]
+        )
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+
+class Interrupted(KeyboardInterrupt):
+    """An evaluation was interrupted; ``evaluation`` holds what was measured until then."""
+
+    def __init__(self, evaluation: Evaluation) -> None:
+        super().__init__(f"{evaluation!r} until then, as the evaluation of this exception")
+        self.evaluation = evaluation
+
+
+def evaluate(
+    generator: str | os.PathLike[str] | Generator,
+    experiments: Iterable[Experiment],
+    ways: Sequence[Way] | None = None,
+    *,
+    samples: int | Callable[[Experiment], int] = 20,
+    detector: Detector | None = None,
+    keep: str | os.PathLike[str] | None = None,
+    workers: int = 0,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+) -> Evaluation:
+    """Do experiments with a generator in several ways, sample by sample.
+
+    :param generator: a name, a path or a ``Generator``. :param ways: None for ``standard_ways``.
+    :param samples: of each experiment and way, or a function that says how many of an experiment.
+    :param detector: of landmarks; None: dlib's of faces, where an experiment needs one. It must be picklable with
+        ``workers``.
+    :param keep: a file of lines of JSON for the rows; what stands in it is not done again, but for rows with ``again``.
+    :param workers: processes of one thread each; 0: this one, as it is. When one dies, what it did is tried once more
+        on its own, and the others go on; where none can be started, this process does it all, with a warning.
+    :param progress: called with how many rows there are, how many there will be, and which was done last.
+    :returns: rows in the order of experiments, samples and ways. What went wrong is a row with an ``error``; and with
+        ``again``, if that was nothing that the experiment knows of, so that another time it may go well.
+    :raises Interrupted: a ``KeyboardInterrupt`` with the ``evaluation`` so far; in a notebook it is
+        ``sys.last_value.evaluation`` afterwards.
+    :raises ModuleNotFoundError: where what it needs is not installed. :raises FileNotFoundError: for a generator or a
+        tracker whose files are not there. :raises ValueError: for a tracker there is none of, or another file to keep.
+    """
+    loaded = generator if isinstance(generator, Generator) else load_generator(generator)
+    source: Any = generator if isinstance(generator, (str, os.PathLike)) and workers else loaded
+    ways = standard_ways(loaded) if ways is None else list(ways)
+    ledger = Ledger(keep)
+    mark = fingerprint(loaded)
+    tasks: list[Task] = []
+    for experiment in experiments:
+        for number in range(samples(experiment) if callable(samples) else samples):
+            for way in ways:
+                settings = {"experiment": experiment.name, **dataclasses.asdict(experiment)}
+                asked = {"generator": mark, **settings, "way": way.to_dict(), "sample": number}
+                tasks.append((json.loads(json.dumps(asked)), experiment, way, number))
+    left = {k: task for k, task in enumerate(tasks) if "again" in (ledger.find(task[0]) or {"again": True})}
+    needs_faces = detector is None and any(isinstance(experiment, Landmarks) for _, experiment, *_ in left.values())
+    name = type(loaded).__name__ if isinstance(generator, Generator) else os.fspath(generator)
+    facts = {"generator": name, "fingerprint": mark, "ways": [way.to_dict() for way in ways]}
+
+    def add(number: int, found: dict[str, Any]) -> None:
+        task = left[number]
+        ledger.add(task[0], found)
+        del left[number]
+        progress(len(tasks) - len(left), len(tasks), f"{task[1].name}, {task[2].name}, sample {task[3]}")
+
+    def evaluation() -> Evaluation:
+        rows = [
+            {"experiment": experiment.name, "way": way.name, "sample": number, **found}
+            for asked, experiment, way, number in tasks
+            if (found := ledger.find(asked)) is not None
+        ]
+        return Evaluation(tuple(rows), facts)
+
+    try:
+        if left:
+            bench = _bench(loaded, detector, needs_faces)
+            _prepare(bench, left.values())  # what is missing is better said now than of every sample
+        if workers:
+            _in_processes(workers, (source, detector, needs_faces), left, add)
+        for number, task in list(left.items()):
+            add(number, _measure(bench, *task[1:]))
+    except KeyboardInterrupt as error:
+        raise Interrupted(evaluation()) from error
+    return evaluation()
+
+
+def fingerprint(generator: Generator) -> str:
+    """Short for a generator's weights and size."""
+    from draggan_widget.editing import fingerprint as whole
+
+    return whole(generator)[:16]
+
+
+def _prepare(bench: Bench, tasks: Iterable[Task]) -> None:
+    """Make what tasks need, for the errors of that."""
+    for _, experiment, way, _ in tasks:
+        if isinstance(experiment, Reconstruction):
+            opencv()
+        if way.tracker is not None and way.tracker not in bench.trackers:
+            bench.trackers[way.tracker] = make(way.tracker)
+
+
+def _in_processes(workers: int, arguments: tuple[Any, ...], left: Mapping[int, Task], add: Add) -> None:
+    """Do what is left; all of it, unless no process can be started."""
+    try:
+        while left:
+            for number in _in_pool(workers, arguments, left, add):
+                if _in_pool(1, arguments, {number: left[number]}, add):
+                    add(number, {"error": "the process that measured it died", "again": True})
+    except BrokenProcessPool:
+        warnings.warn("processes die as they begin; this one goes on alone", stacklevel=3)
+
+
+def _in_pool(workers: int, arguments: tuple[Any, ...], tasks: Mapping[int, Task], add: Add) -> list[int]:
+    """Do tasks until they are done or a process dies; then those that were being done.
+
+    :raises BrokenProcessPool: if the first process does not begin.
+    """
+    waiting = deque(tasks.items())
+    flying: dict[Future[dict[str, Any]], int] = {}
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, arguments) as pool:
+        try:
+            pool.submit(_begun).result()
+            with contextlib.suppress(BrokenProcessPool):
+                while waiting or flying:
+                    while waiting and len(flying) < workers:
+                        number, task = waiting[0]
+                        flying[pool.submit(_measure_here, *task[1:])] = number
+                        waiting.popleft()
+                    for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                        try:
+                            found = future.result()
+                        except BrokenProcessPool:
+                            raise
+                        except Exception as error:  # it, or what came of it, could not be sent
+                            found = _failure(error)
+                        add(flying.pop(future), found)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return list(flying.values())
+
+
+_mine: Bench
+
+
+def _begin(source: Any, detector: Detector | None, needs_faces: bool) -> None:
+    global _mine
+    torch.set_num_threads(1)
+    _mine = _bench(source, detector, needs_faces)
+
+
+def _begun() -> None:
+    """Done by a process that has begun."""
+
+
+def _measure_here(experiment: Experiment, way: Way, number: int) -> dict[str, Any]:
+    return _measure(_mine, experiment, way, number)
+
+
+def _bench(source: Any, detector: Detector | None, needs_faces: bool) -> Bench:
+    generator = source if isinstance(source, Generator) else load_generator(source)
+    if needs_faces:
+        from draggan_widget.analysis.landmarks import Landmarks as Faces
+
+        detector = Faces()
+    return Bench(generator, detector)
+
+
+def _measure(bench: Bench, experiment: Experiment, way: Way, number: int) -> dict[str, Any]:
+    try:
+        return experiment.measure(bench, way, number)
+    except (UnmeasuredError, DivergedError) as error:
+        return {"error": str(error)}
+    except Exception as error:
+        return _failure(error)
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    """The row of a sample that failed in a way that nobody foresaw."""
+    return {"error": f"{type(error).__name__}: {error}", "again": True}
+
+
+def _means(rows: Sequence[dict[str, Any]], unedited: Sequence[dict[str, Any]]) -> dict[str, float]:
+    good = [row for row in rows if "error" not in row]
+    means: dict[str, float] = {"samples": len(good), "failed": len(rows) - len(good)}
+    means["lost"] = sum("lost" in row for row in good)
+    for name in COLUMNS:
+        values = [row[name] for row in good if name in row and name not in SETTLED]
+        if values:
+            means[name] = statistics.fmean(values)
+    for name in LOOKS:
+        before = {row["sample"]: row[name] for row in unedited if name in row}
+        pairs = [(row[name], before[row["sample"]]) for row in good if name in row and row["sample"] in before]
+        if len(pairs) >= 2:
+            after, first = (np.array(side) for side in zip(*pairs, strict=True))
+            means[f"frechet_{name}"] = frechet(after, first)
+    return means
+
+
+def _figure(value: float | None, digits: int) -> str:
+    return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"

@@ -1,0 +1,117 @@
+"""The ways of dragging that are compared: settings, and who tracks."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from draggan_widget.config import DragConfig
+from draggan_widget.engines import DragRecord, DragResult, State, drag
+from draggan_widget.engines.draggan import BoundDragGAN, DragState, init, step, terminate, with_handles
+from draggan_widget.engines.trackers import Tracker, make
+from draggan_widget.models import Generator
+
+NO_EDIT = "no edit"
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """One way of dragging. :raises ValueError: for a tracker without settings to drag with."""
+
+    name: str
+    config: DragConfig | None
+    """None: nothing is done, for comparison."""
+    tracker: str | None = None
+    """Who tracks, as ``trackers.make`` names it; None: the method itself."""
+
+    def __post_init__(self) -> None:
+        if self.config is None and self.tracker is not None:
+            raise ValueError(f"{self.name} has a tracker, but no settings to drag with; give it a config")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As values that JSON can hold."""
+        return {
+            "name": self.name,
+            "config": None if self.config is None else self.config.to_dict(),
+            "tracker": self.tracker,
+        }
+
+    def drag(
+        self, generator: Generator, ws: Tensor, handles: Any, targets: Any, most: int, trackers: dict[str, Tracker]
+    ) -> DragResult | None:
+        """The drag in this way, in ``most`` steps at most; None if nothing is done.
+
+        :param trackers: by name, those made before; a new one is added.
+        """
+        if self.config is None:
+            return None
+        steps = most if self.config.max_steps is None else min(most, self.config.max_steps)
+        config = self.config.replace(max_steps=steps)
+        if self.tracker is None:
+            return drag(generator, ws, handles, targets, config=config)
+        if self.tracker not in trackers:
+            trackers[self.tracker] = make(self.tracker)
+        return drag_tracked(generator, ws, handles, targets, config, trackers[self.tracker])
+
+
+def drag_tracked(
+    generator: Generator, ws: Tensor, handles: Any, targets: Any, config: DragConfig, tracker: Tracker
+) -> DragResult:
+    """A drag like that of ``dragging.drag``, in which ``tracker`` says where the handles went."""
+    points = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
+    state = init(generator, ws, points, None, config)
+    tracker.begin(generator, state)
+    history = [_record(state)]
+    while (reason := terminate(state)) is None:
+        after = step(generator, state)
+        state = with_handles(state, after, np.asarray(tracker.track(generator, after)))
+        history.append(_record(state))
+    bound = BoundDragGAN(generator, config)
+    last = bound.adopt(state, None)
+    return DragResult(generator, State(bound, last.edit, last.memory, last.loss), reason, tuple(history))
+
+
+def _record(state: DragState) -> DragRecord:
+    return DragRecord(state.step, state.handles, state.distances, dict(state.loss))
+
+
+def standard_ways(generator: Generator) -> list[Way]:
+    """No edit; ``official``; ``paper``; the generator's own settings, with features and with optical flow; and
+    ``official``'s formulas with the generator's own block, rows and rate, to tell formulas from settings.
+    """
+    own = generator.drag_config
+    fitted = DragConfig.official(
+        block=own.block, edit_layers=own.edit_layers, learning_rate=own.learning_rate, space=own.space
+    )
+    return [
+        Way(NO_EDIT, None),
+        Way("official", DragConfig.official()),
+        Way("paper", DragConfig.paper()),
+        Way("default", own),
+        Way("optical flow", own, "flow"),
+        Way("official, our settings", fitted),
+    ]
+
+
+def block_ways(generator: Generator) -> list[Way]:
+    """The paper's ablation: features of other blocks, for supervision and for tracking, all else the generator's own.
+
+    Where only one of the two changes, the other reads the generator's own block, or blocks.
+    """
+    config = generator.drag_config
+    block = generator.default_block() if config.block is None else config.block
+    own = (block,) if isinstance(block, int) else block
+    said = "+".join(map(str, own))
+    ways = [Way(NO_EDIT, None), Way(f"both {said} (own)", config)]
+    for other in (4, 5, 6, 7):
+        if other in generator.blocks and (other,) != own:
+            ways.append(Way(f"supervision {other}", config.replace(block=other), f"features:{said}"))
+            ways.append(Way(f"tracking {other}", config, f"features:{other}"))
+            ways.append(Way(f"both {other}", config.replace(block=other)))
+    for pair in ((5, 6), (6, 7)):
+        if set(pair) <= set(generator.blocks) and pair != own:
+            ways.append(Way(f"both {pair[0]}+{pair[1]}", config.replace(block=pair)))
+    return ways

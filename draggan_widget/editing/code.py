@@ -1,0 +1,255 @@
+"""The edit as Python code that makes it again."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import textwrap
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from draggan_widget.config import DragConfig
+from draggan_widget.editing.document import Moment
+from draggan_widget.editing.model import Model
+from draggan_widget.editing.script import Script
+from draggan_widget.engines import engine_of
+from draggan_widget.engines.draggan import tolerance_of
+from draggan_widget.models.checkpoints import best_device
+
+LATENT_FILE = "latent.npz"
+"""What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
+STORED = f"# {LATENT_FILE} is the latent of this edit, as the editor saves it."
+LAST_LINE = "image = engines.to_image(generator.synthesize(ws))"
+READ_MASK = '''\
+def read_mask(text, kind):
+    """A mask (H, W) of numbers 0 to 1, 1 = may move."""
+    values = np.frombuffer(zlib.decompress(base64.b64decode(text)), kind).reshape(generator.resolution)
+    return values.astype(np.float32) / (255 if kind == "uint8" else 1)
+'''
+
+
+def code_of(moment: Moment, model: Model) -> str:
+    """Python that makes the edit again and ends with its latent as ``ws`` and its picture as ``image``.
+
+    The latent is the same to the bit on a processor; on a GPU, where steps of a run are taken several at once, and
+    where two edits use one generator at the same time, to rounding. An edit that was one run is one call of ``drag``;
+    one in which something was changed on the way is told step by step. Masks stand in the code. It expects a variable
+    ``generator`` where the model was given as an object, and the file ``latent.npz`` of the latent where the edit did
+    not begin with a seed; comments say so.
+    """
+    return _Program(moment, model).text()
+
+
+def is_code(path: Path) -> bool:
+    """Whether a file ends as ``code`` does, so that nobody has gone on writing in it."""
+    return path.read_bytes().endswith(f"\n{LAST_LINE}\n".encode())
+
+
+class _Program:
+    def __init__(self, moment: Moment, model: Model) -> None:
+        self._moment, self._model, self._generator = moment, model, model.generator
+        self._imports: set[str] = set()
+        self._modules: set[str] = set()
+        self._lines: list[str] = []
+        self._masks: dict[bytes, str] = {}
+        self._mask_lines: list[str] = []
+
+    def text(self) -> str:
+        beginning = self._beginning()
+        self._edit(self._moment.script)
+        beginning += self._first_latent()
+        self._imports.add("engines")
+        body = [*beginning, *self._masks_text(), *self._lines, LAST_LINE]
+        return "\n".join([*self._head(), "", *body]) + "\n"
+
+    # --- what comes before the edit --------------------------------------------------------------------------------
+
+    def _head(self) -> list[str]:
+        modules = [f"import {name}" for name in sorted(self._modules - {"numpy", "torch"})]
+        others = [
+            *(["import numpy as np"] if "numpy" in self._modules else []),
+            *(["import torch"] if "torch" in self._modules else []),
+        ]
+        names = ", ".join(sorted(self._imports))
+        return [
+            *modules,
+            *([""] if modules else []),
+            *others,
+            *([""] if others else []),
+            f"from draggan_widget import {names}",
+        ]
+
+    def _beginning(self) -> list[str]:
+        source = self._model.source
+        if source is None:
+            return ["# `generator` is the one that was given to the editor."]
+        self._imports.add("load_generator")
+        device = next(self._generator.parameters()).device
+        where = "" if device.type == best_device().type else f", device={str(device)!r}"
+        # In what is no text to show (a lone surrogate of an odd file name, say) everything odd is an escape.
+        literal = json.dumps(source, ensure_ascii=False) if source.isprintable() else repr(source)
+        return [f"generator = load_generator({literal}{where})"]
+
+    def _first_latent(self) -> list[str]:
+        moment = self._moment
+        if moment.seed is None:
+            self._modules |= {"numpy", "torch"}
+            return [STORED, f'ws = torch.from_numpy(np.load("{LATENT_FILE}")["w0"]).to(next(generator.parameters()))']
+        label = "" if moment.label is None else f", label={moment.label}"
+        return [f"ws = generator.mapping(seed={moment.seed}{label}, truncation={moment.truncation!r})"]
+
+    def _masks_text(self) -> list[str]:
+        if not self._mask_lines:
+            return []
+        self._modules |= {"numpy", "base64", "zlib"}
+        return ["", "", *READ_MASK.splitlines(), "", "", *self._mask_lines]
+
+    # --- the edit --------------------------------------------------------------------------------------------------
+
+    def _edit(self, script: Script) -> None:
+        first = next((place for place, op in enumerate(script) if op[0] == "steps"), len(script))
+        start = _Start.of(script[:first])
+        if start is None:  # the order matters already
+            first, start = 1, _Start(script[0][1], None, {})
+        rest = script[first:]
+        if not rest and not start.points:
+            return
+        steps = self._one_run(start, rest)
+        if steps is not None:
+            self._drag(start, steps)
+        else:
+            self._steps(start, rest)
+
+    def _one_run(self, start: _Start, rest: Script) -> int | None:
+        """Of how many steps, if all that follows is one run, which ``drag`` would not end earlier."""
+        if len(rest) != 1 or rest[0][0] != "steps" or not start.points:
+            return None
+        steps, records = rest[0][1], self._moment.records
+        if not isinstance(start.config, DragConfig):
+            return None  # what ends a run of another engine is not known here
+        if [record.step for record in records] != list(range(steps + 1)):
+            return None
+        within = tolerance_of(start.config, len(start.points), self._generator.resolution)
+        arrived = any(record.distances.max() <= within for record in records[:-1])
+        return None if arrived else steps
+
+    def _drag(self, start: _Start, steps: int) -> None:
+        self._imports.add("drag")
+        # The number of steps is what it took, whoever or whatever ended the run.
+        config = self._config(start.config.replace(max_steps=steps, stall_steps=None))
+        handles, targets = zip(*start.points.values(), strict=True)
+        self._add("result = drag(")
+        self._add("    generator,")
+        self._add("    ws,")
+        self._add(f"    handles=[{', '.join(map(_xy, handles))}],")
+        self._add(f"    targets=[{', '.join(map(_xy, targets))}],")
+        if start.mask is not None:
+            self._add(f"    mask={self._mask(start.mask)},")
+        self._add(f"    config={config},")
+        self._add(")")
+        self._add("ws = result.ws")
+
+    def _steps(self, start: _Start, rest: Script) -> None:
+        points = ", ".join(f"({number}, {_xy(one)}, {_xy(other)})" for number, (one, other) in start.points.items())
+        mask = "None" if start.mask is None else self._mask(start.mask)
+        self._add(f"config = {self._config(start.config)}")
+        self._add(f"state = engines.begin_with(generator, ws, [{points}], {mask}, config)")
+        for op in rest:
+            match op:
+                case ("config", config):
+                    self._add(f"config = {self._config(config)}")
+                    self._add("state = state.with_config(config)")
+                case ("mask", mask):
+                    named = "None" if mask is None else self._mask(mask)
+                    self._add(f"state = state.with_mask({named})")
+                case ("add", number, handle, target):
+                    place = f"{number}, {_xy(handle)}, {_xy(target)}"
+                    self._add(f"state = state.add_point({place})")
+                case ("handle", number, xy):
+                    self._add(f"state = state.move_handle({number}, {_xy(xy)})")
+                case ("target", number, xy):
+                    self._add(f"state = state.move_target({number}, {_xy(xy)})")
+                case ("remove", number):
+                    self._add(f"state = state.remove_point({number})")
+                case ("steps", count):
+                    self._add(f"state = state.steps({count})")
+        self._add("ws = state.ws")
+
+    def _config(self, config: Any) -> str:
+        if not isinstance(config, DragConfig):
+            return self._settings(config)
+        own = self._generator.drag_config
+        changes = [
+            f"{field.name}={getattr(config, field.name)!r}"
+            for field in dataclasses.fields(config)
+            if getattr(config, field.name) != getattr(own, field.name)
+        ]
+        return f"generator.drag_config.replace({', '.join(changes)})" if changes else "generator.drag_config"
+
+    def _settings(self, settings: Any) -> str:
+        name = engine_of(settings).name
+        values = ", ".join(f"{key}={value!r}" for key, value in settings.to_dict().items())
+        return f"engines.engine_named({name!r}).Settings({values})"
+
+    def _mask(self, mask: np.ndarray) -> str:
+        """The name of a variable that holds it."""
+        mask = np.ascontiguousarray(mask, dtype=np.float32)
+        key = mask.tobytes()
+        if key not in self._masks:
+            self._masks[key] = name = f"mask_{len(self._masks) + 1}"
+            bytes_ = np.round(mask * 255).astype(np.uint8)
+            kind = "uint8" if np.array_equal(bytes_.astype(np.float32) / 255, mask) else "float32"
+            packed = zlib.compress((bytes_ if kind == "uint8" else mask).tobytes(), 9)
+            lines = textwrap.wrap(base64.b64encode(packed).decode(), 100)
+            self._mask_lines += [f"{name} = read_mask(", *(f'    "{line}"' for line in lines)]
+            self._mask_lines[-1] += ","
+            self._mask_lines += [f'    "{kind}",', ")"]
+        return self._masks[key]
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
+
+
+@dataclasses.dataclass
+class _Start:
+    """What was set before the first step, whose order makes no difference."""
+
+    config: Any
+    mask: np.ndarray | None
+    points: dict[int, tuple[Any, Any]]
+    """Id → handle and target."""
+
+    @classmethod
+    def of(cls, script: Script) -> _Start | None:
+        """That of the ops before the first step; None where their order does make a difference."""
+        start = cls(script[0][1], None, {})
+        for op in script[1:]:
+            match op:
+                case ("config", config):
+                    if start.points and getattr(config, "method", config) != getattr(start.config, "method", None):
+                        return None  # each method puts handles where it wants them
+                    start.config = config
+                case ("mask", mask):
+                    start.mask = mask
+                case ("add", number, handle, target):
+                    start.points[number] = (handle, target)
+                case ("handle", number, xy):
+                    start.points[number] = (xy, start.points[number][1])
+                case ("target", number, xy):
+                    start.points[number] = (start.points[number][0], xy)
+                case ("remove", number):
+                    del start.points[number]
+        return start
+
+
+def _xy(xy: Any) -> str:
+    x, y = (float(number) for number in xy)
+    return f"({_number(x)}, {_number(y)})"
+
+
+def _number(value: float) -> str:
+    return repr(int(value)) if value.is_integer() else repr(value)

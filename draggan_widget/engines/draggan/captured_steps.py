@@ -1,0 +1,283 @@
+"""Several steps of the default method without looking at them in between: how an accelerator is kept busy.
+
+A step of ``iteration`` looks at what it computed (where the nearest features are, whether all is finite), which makes a
+GPU wait for the processor and the processor for the GPU, for longer than the step takes. Here positions, arg-minima and
+moments stay on the device as tensors of fixed shapes; after some steps all of them are read back at once, and the
+states are those that single steps would have led to. On CUDA the steps are captured once as a graph and replayed.
+
+A cycle begins with a latent whose handles are yet to be tracked: features, tracking, supervision, Adam. So it needs one
+forward and one backward pass, as a step does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.engines.draggan.adam import BETA1, BETA2, EPSILON, Moments
+from draggan_widget.engines.draggan.geometry import disc, square
+from draggan_widget.engines.draggan.iteration import follow, step, terminate
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
+from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
+from draggan_widget.models import captured, guarded, sample_map
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from draggan_widget.engines.draggan.state import DragState
+    from draggan_widget.models import Generator
+
+AT_ONCE = 10
+"""Steps between two looks."""
+
+
+@guarded
+def stride(generator: Generator, state: DragState, at_most: int | None = None) -> list[DragState]:
+    """The next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
+
+    None is as many as are worth it on the device.
+    On a processor, and for other methods than the default, that is one step: there, nothing is gained by more. So it is
+    where there are so many points or such wide radii that not every pixel is looked at.
+
+    :raises ValueError: without points. :raises DivergedError: if the very next step is not finite.
+    """
+    worth_it = state.latent.device.type != "cpu" and state.config.method == "default" and bool(state.points)
+    worth_it = worth_it and unthinned(len(state.points), frame_of(state.config, state.resolution))
+    if at_most == 1 or not worth_it or any(point.reference is None for point in state.points):
+        return [step(generator, state)]
+    return walk(generator, state, at_most or AT_ONCE)
+
+
+@guarded
+def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
+    """``stride`` of the default method on any device. All points must have their references."""
+    with torch.inference_mode(mode=False):
+        cycles = _cycles_for(generator, state)
+        cycles.begin(state)
+        trail = [cycles.go(first=number == 0) for number in range(steps + 1)]
+        handles, losses, finite = (
+            torch.stack(kind).cpu().double().numpy() for kind in zip(*(look.brief for look in trail), strict=True)
+        )
+    states, now = [], state
+    for number in range(1, steps + 1):
+        if not (finite[number] and np.isfinite(losses[number - 1]).all()):
+            break
+        points = tuple(
+            dataclasses.replace(point, handle=(float(x), float(y)), seen=point.handle)
+            for point, (x, y) in zip(now.points, handles[number], strict=True)
+        )
+        loss = {"motion": float(losses[number - 1][0]), "mask": float(losses[number - 1][1])}
+        after = dataclasses.replace(
+            now,
+            points=points,
+            latent=trail[number].ws.requires_grad_(),
+            moments=Moments(trail[number].first, trail[number].second, now.moments.count + 1),
+            step=now.step + 1,
+            loss=loss,
+        )
+        now = dataclasses.replace(after, course=follow(now, after))
+        states.append(now)
+        if terminate(now) is not None:
+            break
+    if not states:
+        raise DivergedError(
+            f"step {state.step + 1} is not finite; the latent before it is kept. Lower learning_rate or mask_weight, "
+            "or begin from another latent"
+        )
+    return states
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """What one cycle found and left, all of it still on the device."""
+
+    ws: Tensor
+    """The latent it began with, (1, num_ws, w_dim), and the moments of Adam there."""
+    first: Tensor
+    second: Tensor
+    brief: tuple[Tensor, Tensor, Tensor]
+    """Where the handles are in its picture (N, 2), the terms of the loss there (2,), whether all is finite."""
+
+
+class _Cycles:
+    """Cycles of one kind: of one number of points, one mask, one anchor and one config."""
+
+    def __init__(self, generator: Generator, state: DragState) -> None:
+        config, device = state.config, state.latent.device
+        self._generator = weakref.ref(generator)
+        self._config = config
+        self._frame = frame_of(config, state.resolution)
+        self._blocks = blocks_of(generator, config)
+        # Where a device knows no 64 bits, 32 place a handle to a ten-thousandth of a pixel.
+        precise = torch.float32 if device.type == "mps" else torch.float64
+        like: dict[str, Any] = {"dtype": precise, "device": device}
+        self._limits = torch.tensor([self._frame.width - 1, self._frame.height - 1], **like)
+        self._disc = torch.tensor(disc(self._frame.supervision), **like)
+        self._coarse = torch.tensor(square(self._frame.tracking), **like)
+        self._fine = torch.tensor(square(4) * 0.25, **like)
+        self._keep: tuple[int, Tensor, Tensor, Tensor] | None = None
+        if state.mask is not None and config.mask_weight > 0:
+            block = mask_block_of(generator, config)
+            kept = method_of(config).kept(state.mask, generator.map_size(block))
+            if kept is not None and len(kept.numbers):
+                with torch.no_grad():
+                    (base,) = generator.feature_maps(state.anchor.latent, [block])
+                places, weights = (torch.from_numpy(each).to(device) for each in (kept.numbers, kept.weights))
+                self._keep = block, places, weights.to(base.dtype), base[0].flatten(1).index_select(1, places)
+        self._handles, self._targets = (torch.zeros(len(state.points), 2, **like) for _ in range(2))
+        self._references = torch.stack([p.reference for p in state.points if p.reference is not None])
+        self._ws, self._first, self._second = (torch.zeros_like(state.w0) for _ in range(3))
+        self._count = torch.zeros((), **like)
+        self._at_start, self._at_anchor = (torch.zeros((), dtype=torch.bool, device=device) for _ in range(2))
+        self._captured: tuple[Callable[[], None], tuple[Tensor, ...]] | None = None
+
+    def begin(self, state: DragState) -> None:
+        """Go on from ``state``."""
+        for mine, given in (
+            (self._handles, torch.from_numpy(state.handles)),
+            (self._targets, torch.from_numpy(state.targets)),
+            (self._references, torch.stack([p.reference for p in state.points if p.reference is not None])),
+            (self._ws, state.ws),
+            (self._first, state.moments.first),
+            (self._second, state.moments.second),
+            (self._count, torch.tensor(float(state.moments.count))),
+            (self._at_anchor, torch.tensor(torch.equal(state.ws, state.anchor.latent))),
+        ):
+            mine.copy_(given)
+
+    def go(self, *, first: bool) -> _Look:
+        """One cycle. In the ``first`` one the handles are where they were said to be."""
+        self._at_start.fill_(first)
+        ws, moment, square_moment = self._ws.clone(), self._first.clone(), self._second.clone()
+        if self._ws.device.type == "cuda":
+            if self._captured is None:
+                self._captured = captured(self._cycle)
+            replay, found = self._captured
+            replay()
+        else:
+            found = self._cycle()
+        handles, losses, finite, *after = found
+        brief = handles.clone(), losses.clone(), finite.clone()
+        for mine, new in zip((self._ws, self._first, self._second), after, strict=True):
+            mine.copy_(new)
+        self._handles.copy_(handles)
+        self._count += 1
+        self._at_anchor.fill_(False)
+        return _Look(ws, moment, square_moment, brief)
+
+    def _cycle(self) -> tuple[Tensor, ...]:
+        """Handles, terms of the loss, whether all is finite; the next latent and moments. Nothing is looked at."""
+        generator = self._generator()
+        assert generator is not None
+        config = self._config
+        with torch.enable_grad():
+            latent = self._ws.detach().requires_grad_()
+            blocks = self._blocks if self._keep is None else (*self._blocks, self._keep[0])
+            maps = generator.feature_maps(latent, blocks)
+            read = maps[: len(self._blocks)]
+            handles = torch.where(self._at_start, self._handles, self._track([each.detach() for each in read]))
+            motion = self._motion(read, handles)
+            kept = motion.new_zeros(())
+            if self._keep is not None:
+                _, places, weights, base = self._keep
+                change = (maps[-1][0].flatten(1).index_select(1, places) - base).abs().mean(dim=0)
+                kept = torch.where(self._at_anchor, torch.zeros_like(kept), (change * weights).sum())
+            (gradient,) = torch.autograd.grad(motion + config.mask_weight * kept, latent)
+        with torch.no_grad():
+            if config.space == "w":
+                gradient = gradient.sum(dim=1, keepdim=True).expand_as(latent)
+            count = self._count + 1
+            first = self._first.lerp(gradient, 1 - BETA1)
+            second = (self._second * BETA2).addcmul(gradient, gradient, value=1 - BETA2)
+            scale = second.sqrt() / (1 - BETA2**count).sqrt().to(second) + EPSILON
+            moved = self._ws - (config.learning_rate / (1 - BETA1**count)).to(second) * (first / scale)
+            if config.space != "w":
+                rows = min(config.edit_layers, self._ws.shape[1])
+                moved, first, second = (
+                    torch.cat([new[:, :rows], old[:, rows:]], dim=1)
+                    for new, old in ((moved, self._ws), (first, self._first), (second, self._second))
+                )
+            finite = torch.isfinite(self._ws).all() & torch.isfinite(handles).all() & torch.isfinite(motion)
+            return handles, torch.stack([motion.detach(), kept.detach()]), finite, moved, first, second
+
+    def _sample(self, maps: list[Tensor], xy: Tensor) -> Tensor:
+        """(N, P, 2) → (N, P, C)."""
+        flat = [sample_map(each, xy.reshape(-1, 2), (self._frame.height, self._frame.width)) for each in maps]
+        return torch.cat(flat, dim=1).view(*xy.shape[:2], -1)
+
+    def _gather(self, feature_map: Tensor, xy: Tensor) -> Tensor:
+        """``_sample`` of one map (1, C, h, w). Its gradient is added up by channels, not, as there, by positions."""
+        height, width = feature_map.shape[2:]
+        across = ((xy[..., 0] + 0.5) * (width / self._frame.width) - 0.5).clamp(0, width - 1)
+        down = ((xy[..., 1] + 0.5) * (height / self._frame.height) - 0.5).clamp(0, height - 1)
+        left, top = across.floor().clamp(max=max(0, width - 2)), down.floor().clamp(max=max(0, height - 2))
+        right, bottom = (left + 1).clamp(max=width - 1), (top + 1).clamp(max=height - 1)
+        x, y = across - left, down - top
+        corners = torch.stack([top * width + left, top * width + right, bottom * width + left, bottom * width + right])
+        weights = torch.stack([(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x]).to(feature_map)
+        cells = feature_map[0].permute(1, 2, 0).flatten(0, 1)  # (h · w, C)
+        read = cells.index_select(0, corners.flatten().long()).view(*weights.shape, -1)
+        return (read * weights[..., None]).sum(dim=0)
+
+    def _inside(self, xy: Tensor) -> Tensor:
+        return ((xy >= 0) & (xy <= self._limits)).all(dim=-1)
+
+    def _motion(self, maps: list[Tensor], handles: Tensor) -> Tensor:
+        to_go = self._targets - handles
+        steps = to_go / torch.linalg.vector_norm(to_go, dim=1, keepdim=True).clamp(min=1)
+        here = handles[:, None] + self._disc  # (N, P, 2)
+        counts = self._inside(here).to(maps[0])
+        now = self._sample([each.detach() for each in maps], here)
+        ahead = torch.cat([self._gather(each, here + steps[:, None]) for each in maps], dim=-1)
+        return ((ahead - now).abs().mean(dim=2) * counts / counts.sum(dim=1, keepdim=True)).sum()
+
+    def _track(self, maps: list[Tensor]) -> Tensor:
+        pixels, _ = self._nearest(maps, self._handles.round()[:, None] + self._coarse)
+        places = pixels[:, None] + self._fine
+        found, away = self._nearest(maps, places)
+        side = round(len(self._fine) ** 0.5)
+        square_away = away.square().view(-1, side, side)
+        lowest = away.argmin(dim=1)
+        row, column = lowest // side, lowest % side
+        each = torch.arange(len(found), device=found.device)
+        return found + 0.25 * torch.stack(
+            [_valley(square_away[each, row], column), _valley(square_away[each, :, column], row)], dim=1
+        )
+
+    def _nearest(self, maps: list[Tensor], places: Tensor) -> tuple[Tensor, Tensor]:
+        """Of places (N, P, 2) in the picture, that (N, 2) nearest in features to the references, and all distances."""
+        away = torch.linalg.vector_norm(self._sample(maps, places) - self._references[:, None], dim=2).to(places.dtype)
+        away = away.masked_fill(~self._inside(places), torch.inf)
+        lowest = away.argmin(dim=1)
+        return places[torch.arange(len(places), device=places.device), lowest], away
+
+
+def _valley(heights: Tensor, lowest: Tensor) -> Tensor:
+    """How far (N,) from entry ``lowest`` (N,) of ``heights`` (N, S) the parabola through its neighbours is lowest."""
+    last = heights.shape[1] - 1
+    each = torch.arange(len(heights), device=heights.device)
+    before, here, after = (heights[each, (lowest + by).clamp(0, last)] for by in (-1, 0, 1))
+    curvature = before - 2 * here + after
+    good = (lowest > 0) & (lowest < last) & torch.isfinite(curvature) & (curvature > 0)
+    return torch.where(good, (before - after) / (2 * torch.where(good, curvature, torch.ones_like(curvature))), 0.0)
+
+
+_remembered: weakref.WeakKeyDictionary[Generator, tuple[tuple[object, ...], _Cycles]] = weakref.WeakKeyDictionary()
+
+
+def _cycles_for(generator: Generator, state: DragState) -> _Cycles:
+    """Those of the last call, graph and all, if they are of the same kind."""
+    kind = state.config, len(state.points), getattr(generator, "operands", None)
+    # What is kept is told by the mask and the latent it began with; without a mask, any two edits are of one kind.
+    kept = (None, None) if state.mask is None else (state.mask, state.anchor)
+    before = _remembered.get(generator)
+    if before is not None and before[0][0] == kind and all(a is b for a, b in zip(before[0][1:], kept, strict=True)):
+        return before[1]
+    cycles = _Cycles(generator, state)
+    _remembered[generator] = (kind, *kept), cycles
+    return cycles

@@ -1,0 +1,32 @@
+"""Latent → features → picture: models in plain torch, and where they come from."""
+
+from draggan_widget.models.base import Generator, check_seed, sample_map
+from draggan_widget.models.checkpoints import (
+    CheckpointError,
+    best_device,
+    builtin_names,
+    find_checkpoint,
+    load_generator,
+    save_generator,
+)
+from draggan_widget.models.graphs import captured
+from draggan_widget.models.guard import guarded, plain_torch
+from draggan_widget.models.stylegan2 import StyleGAN2
+from draggan_widget.models.stylegan3 import StyleGAN3
+
+__all__ = [
+    "CheckpointError",
+    "Generator",
+    "StyleGAN2",
+    "StyleGAN3",
+    "best_device",
+    "builtin_names",
+    "captured",
+    "check_seed",
+    "find_checkpoint",
+    "guarded",
+    "load_generator",
+    "plain_torch",
+    "sample_map",
+    "save_generator",
+]

@@ -1,0 +1,248 @@
+"""Generators from files and from names. Nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from draggan_widget.files import readable, shown, write_whole
+from draggan_widget.models import precision
+from draggan_widget.models.checkpoints import genforce, nvidia, rosinality, tensorflow
+from draggan_widget.models.checkpoints.files import read_file, safetensors_metadata
+from draggan_widget.models.checkpoints.holdings import name_networks
+from draggan_widget.models.checkpoints.translation import Translation
+from draggan_widget.models.checkpoints.values import Unreadable, describe
+from draggan_widget.models.guard import guarded
+from draggan_widget.models.stylegan2 import StyleGAN2
+from draggan_widget.models.stylegan3 import StyleGAN3
+from draggan_widget.settings import SettingError
+from draggan_widget.texts import one_line, printable, quoted, read_json, shown_path
+
+if TYPE_CHECKING:
+    from draggan_widget.models.base import Generator
+
+BUILTIN = Path(__file__).parents[1] / "builtin"
+HEADER = "draggan_widget"
+"""The key of a safetensors header under which our description of the generator stands, as JSON."""
+FORMAT = 1
+FAMILIES: dict[str, type[StyleGAN2] | type[StyleGAN3]] = {"stylegan2": StyleGAN2, "stylegan3": StyleGAN3}
+OWN = ("format", "family", "config", "drag_config", "path", "generator", "half")
+"""Names that a note cannot have, being arguments of ``save_generator`` or written by it."""
+MOST_NOTES = 40
+LONGEST_NOTE = 2000
+MOST_CELLS = 1 << 28
+"""Numbers of the largest feature map: 1 GiB, 64 channels at 2048 × 2048."""
+CELLS_PER_WEIGHT = 64
+FEW_CELLS = 1 << 24
+"""Numbers that a feature map may have however few weights there are."""
+TRANSLATORS = (nvidia.recognise, rosinality.recognise, genforce.recognise, tensorflow.recognise)
+READS = (
+    "StyleGAN2-ADA, StyleGAN3 and StyleGAN-XL .pkl files, TensorFlow StyleGAN2 .pkl files, .pt files of StyleGAN2 as "
+    "rosinality, BasicSR, MMagic and GenForce write them, state dicts and whole modules of these, and .safetensors "
+    "files written by draggan_widget"
+)
+
+
+class CheckpointError(ValueError):
+    """A file that cannot be taken as a generator; the message names the file, the reason and the remedy."""
+
+
+def builtin_names() -> list[str]:
+    """Names of the generators that come with the package."""
+    return sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
+
+
+@guarded
+def load_generator(
+    source: str | os.PathLike[str],
+    device: str | torch.device | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Generator:
+    """The generator of a built-in name or of a checkpoint file, in float32, frozen.
+
+    On CUDA, convolutions multiply in float16 where a probe finds that exact enough and quicker (``precision.choose``);
+    set ``generator.operands = None`` to have float32 throughout.
+
+    :param source: a name such as ``"faces"``, or the path of a file: NVIDIA's StyleGAN2-ADA and StyleGAN3 pickles,
+        StyleGAN-XL's, TensorFlow StyleGAN2 pickles, ``.pt`` files of StyleGAN2 as rosinality, BasicSR, MMagic and
+        GenForce write them, plain state dicts and whole modules of these in whatever containers, and what
+        ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run.
+    :param device: where it computes; None picks the best there is (CUDA, then Apple's MPS, then the CPU).
+    :param progress: called now and then with how much of the file is read, 0..1.
+    :raises FileNotFoundError: if there is no such file and no such name.
+    :raises CheckpointError: if the file cannot be taken.
+    """
+    path = find_checkpoint(source)
+    generator = build(path, read_checkpoint(path, progress))
+    generator.to(best_device() if device is None else torch.device(device))
+    precision.choose(generator)
+    return generator
+
+
+def find_checkpoint(source: str | os.PathLike[str]) -> Path:
+    """The file of a built-in name or a path.
+
+    :raises FileNotFoundError: naming the built-in ones. :raises CheckpointError: if it may not be looked at.
+    """
+    if os.fspath(source) in builtin_names():
+        return BUILTIN / f"{os.fspath(source)}.safetensors"
+    try:
+        return readable(source, "a checkpoint file")
+    except FileNotFoundError as error:
+        cause = error.__cause__
+        if isinstance(cause, PermissionError):
+            raise CheckpointError(_not_permitted(source, cause)) from error
+        if "is no regular file" in str(error):
+            raise CheckpointError(str(error)) from error
+        if not str(error).startswith("no file"):
+            raise
+        known = cause is None or isinstance(cause, FileNotFoundError)
+        reason = "" if known else f" ({one_line(getattr(cause, 'strerror', None) or str(cause), 100)})"
+        raise FileNotFoundError(
+            f"no generator '{shown(source)}': it is neither a file nor a built-in name{reason}; "
+            f"those are: {', '.join(builtin_names())}"
+        ) from error
+
+
+@guarded
+def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], None] | None = None) -> Translation:
+    """What a checkpoint file holds, in the terms of our generators; nothing is built yet.
+
+    :param progress: called now and then with how much of the file is read, 0..1.
+    :raises CheckpointError: if it is no checkpoint that can be taken. :raises FileNotFoundError: if it is not there.
+    """
+    try:
+        metadata = safetensors_metadata(path)
+        value = read_file(path, progress=progress)
+        if metadata is not None and HEADER in metadata:
+            return _described(metadata[HEADER], value)
+        for recognise in TRANSLATORS:
+            translation = recognise(value)
+            if translation is not None:
+                return translation
+        networks = name_networks(value)
+        found = f"no generator of a layout that is read ({networks})" if networks else "no generator"
+        raise Unreadable(f"holds {describe(value)}, and {found}; what can be read are {READS}")
+    except Unreadable as error:
+        raise CheckpointError(f"{shown_path(path)} {one_line(error)}") from error
+    except FileNotFoundError:
+        raise
+    except PermissionError as error:
+        raise CheckpointError(_not_permitted(path, error)) from error
+    except OSError as error:
+        raise CheckpointError(f"{shown_path(path)} cannot be read ({one_line(error, 200)}); get it again") from error
+    except MemoryError as error:
+        raise CheckpointError(
+            f"{shown_path(path)} needs more memory than there is; free some, and try again"
+        ) from error
+
+
+@guarded
+def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
+    """The generator of what was read from ``path``, whose tensors it takes away, lest all be there twice.
+
+    :raises CheckpointError: if weights and description disagree, for weights that are no finite floats, and for maps
+        far larger than the weights.
+    """
+    shown = shown_path(path)
+    try:
+        with torch.device("meta"):  # a description may claim any widths, which cost nothing there
+            generator = FAMILIES[translation.family].from_config(translation.config, translation.drag_config())
+    except SettingError as error:
+        raise CheckpointError(f"{shown} has settings that cannot be dragged with: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        raise CheckpointError(
+            f"{shown} describes no generator this version knows ({reason}); convert it again, or update draggan_widget"
+        ) from error
+    try:
+        # Copies, one at a time, so that nothing else of the file stays in memory with them.
+        read, tensors = translation.tensors, {}
+        for name in list(read):
+            weight = read.pop(name)
+            if not weight.is_floating_point():
+                kind = str(weight.dtype).removeprefix("torch.")
+                raise CheckpointError(f"{shown} has weights of {kind}, not floats ({quoted(name)}); convert it again")
+            tensors[name] = weight.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+            if not bool(torch.isfinite(tensors[name]).all()):
+                raise CheckpointError(f"{shown} has weights that are not finite ({quoted(name)}); convert it again")
+        generator.network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        reason = one_line(" ".join(str(error)[:1000].split()), 300)
+        raise CheckpointError(f"{shown} does not fit its own description ({reason}); convert it again") from error
+    cells, weights = generator.largest_map(), sum(tensor.numel() for tensor in tensors.values())
+    if cells > min(MOST_CELLS, max(FEW_CELLS, CELLS_PER_WEIGHT * weights)):
+        raise CheckpointError(
+            f"{shown} would need feature maps of {cells:,} numbers for its {weights:,} weights, far more than any model"
+        )
+    generator.freeze()
+    return generator
+
+
+def save_generator(path: str | os.PathLike[str], generator: Generator, *, half: bool = False, **notes: str) -> None:
+    """Write a generator as safetensors, whole or not at all.
+
+    :param half: store floats as float16, at half the size; those beyond its range stay as they are.
+    :param notes: further text for the header, such as ``name`` or ``licence``.
+    :raises TypeError: for a generator of another kind. :raises FileNotFoundError: if there is no such folder.
+    :raises OSError: if it cannot be written, as on a full disk; a file of that name stays as it was.
+    """
+    if not isinstance(generator, (StyleGAN2, StyleGAN3)):
+        raise TypeError(f"a {type(generator).__name__} cannot be saved; only StyleGAN2 and StyleGAN3 can")
+    family = next(name for name, kind in FAMILIES.items() if isinstance(generator, kind))
+    tensors = {
+        name: (_halved(tensor) if half else tensor).detach().cpu().contiguous()
+        for name, tensor in generator.network.state_dict().items()
+    }
+    header = {
+        "format": FORMAT,
+        "family": family,
+        "config": generator.config,
+        "drag_config": generator.drag_config.to_dict(),
+        **notes,
+    }
+    # As bytes: safetensors' own way to a file leaves partial files of its own, with other permissions.
+    write_whole(path, safetensors.torch.save(tensors, {HEADER: json.dumps(header)}))
+
+
+def best_device() -> torch.device:
+    """CUDA where there is some, else Apple's MPS, else the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _described(header: str, tensors: dict[str, Tensor]) -> Translation:
+    """The content of a file that ``save_generator`` wrote."""
+    try:
+        description = read_json(header)
+        version, family, config = description["format"], description["family"], description["config"]
+        if version != FORMAT:
+            raise Unreadable(f"has format {quoted(version)}, this version reads {FORMAT}; update draggan_widget")
+        noted = [(name, text) for name, text in description.items() if name not in OWN][:MOST_NOTES]
+        notes = {
+            printable(name): printable(text, LONGEST_NOTE) if isinstance(text, str) else quoted(text)
+            for name, text in noted
+        }
+        return Translation(family, config, tensors, notes, description.get("drag_config"))
+    except Unreadable:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 300)
+        raise Unreadable(f"describes no generator this version knows ({reason}); convert it again") from error
+
+
+def _halved(tensor: Tensor) -> Tensor:
+    half = tensor.half() if tensor.is_floating_point() else tensor
+    return half if bool(torch.isfinite(half).all()) else tensor
+
+
+def _not_permitted(path: str | os.PathLike[str], error: PermissionError) -> str:
+    return f"{shown_path(path)} may not be read ({error.strerror}); change its permissions"

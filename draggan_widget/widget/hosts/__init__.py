@@ -1,0 +1,1 @@
+"""What single notebook hosts need."""
