@@ -1,14 +1,14 @@
 """One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
 
 from draggan_widget.editing.code import code_of, is_code
-from draggan_widget.editing.document import Moment, Snapshot
+from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile, DragFileError, check_drag_path, fingerprint, load_drag, save_drag
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import Chore, GivenUpError, finish
+from draggan_widget.editing.jobs import GivenUpError, Job, finish
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, Progress, check_label
 from draggan_widget.editing.points import check_points
@@ -28,15 +28,15 @@ __all__ = [
     "KINDS",
     "NO_FEEDBACK",
     "SETTINGS",
-    "Chore",
+    "Document",
     "DragFile",
     "DragFileError",
     "Feedback",
     "GivenUpError",
     "History",
+    "Job",
     "Kind",
     "Model",
-    "Moment",
     "Observer",
     "Progress",
     "Record",

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from draggan_widget.editing.core import first_moment, told
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.core import first_document, told
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model, Progress, check_label
 from draggan_widget.editing.timeline import Timeline
 from draggan_widget.engines import engine_of
@@ -82,22 +82,22 @@ class Beginnings(Timeline):
         def set_latent() -> None:
             drag = self._init(ws, [], None)
             self._replace_edit(
-                Moment(drag, None, None, self._now.truncation, (("config", self._config),)), "new latent"
+                Document(drag, None, None, self._now.truncation, (("config", self._config),)), "new latent"
             )
 
         return self._command(set_latent)
 
-    def restore(self, moment: Moment) -> Future[None]:
+    def restore(self, document: Document) -> Future[None]:
         """Go on with a moment of elsewhere, one read from a file say, as if the session had begun with it.
 
         Where its run had come to an end of its own, the status says which: "arrived", "stalled" or "capped".
         """
 
         def restore() -> None:
-            self._config = moment.drag.config
-            self._replace_edit(moment, "loading")
+            self._config = document.drag.config
+            self._replace_edit(document, "loading")
             self._past.clear()
-            reason = moment.drag.verdict if moment.drag.step else None
+            reason = document.drag.verdict if document.drag.step else None
             if reason is None:
                 self._publish()
             else:
@@ -130,7 +130,7 @@ class Beginnings(Timeline):
             try:
                 model = read(tell)
                 config = self._config_for(model.generator)
-                moment = self._moment_for(model.generator, config)
+                document = self._document_for(model.generator, config)
             except Exception as error:
                 log.info("%s was not loaded", name, exc_info=error)
                 self._trouble = told(f"{name} was not loaded", error)
@@ -145,7 +145,7 @@ class Beginnings(Timeline):
             # What was to be made of the edit before can be made of it no longer.
             self._chores.close(f"{model.title} was loaded meanwhile; ask again, now for a file of its edit")
             self._model, self._config = model, config
-            self._go_to(moment)
+            self._go_to(document)
             self._past.clear()
             self._future.clear()
             self._set_status("idle", f"{model.title} is loaded.")
@@ -154,26 +154,26 @@ class Beginnings(Timeline):
 
     # --- in the worker thread --------------------------------------------------------------------------------------
 
-    def _replace_edit(self, moment: Moment, done: str) -> None:
+    def _replace_edit(self, document: Document, done: str) -> None:
         self._stop()
         self._remember(done)
         self._look = None
-        self._go_to(moment)
-        self._set_status("stopped" if moment.drag.step else "idle", "")
+        self._go_to(document)
+        self._set_status("stopped" if document.drag.step else "idle", "")
 
     def _need_seed(self, what: str) -> int:
         if self._now.seed is None:
             raise ValueError(f"this picture did not come from a seed, so it has no {what}; set a seed first")
         return self._now.seed
 
-    def _begin_at(self, seed: int, truncation: float, label: int | None) -> Moment:
-        return first_moment(self.generator, self._config, seed, truncation, label)
+    def _begin_at(self, seed: int, truncation: float, label: int | None) -> Document:
+        return first_document(self.generator, self._config, seed, truncation, label)
 
-    def _moment_for(self, generator: Generator, config: Any) -> Moment:
+    def _document_for(self, generator: Generator, config: Any) -> Document:
         """The beginning of an edit with another generator, as near to that of the present one as it has it."""
         now, classes = self._now, generator.label_dim
         label = now.label if now.label is not None and now.label < classes else None
-        return first_moment(generator, config, now.seed or 0, now.truncation, label)
+        return first_document(generator, config, now.seed or 0, now.truncation, label)
 
     def _config_for(self, generator: Generator) -> Any:
         engine = engine_of(self._config)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Script
 from draggan_widget.engines import engine_of
@@ -32,7 +32,7 @@ def read_mask(text, kind):
 '''
 
 
-def code_of(moment: Moment, model: Model) -> str:
+def code_of(document: Document, model: Model) -> str:
     """Python that makes the edit again and ends with its latent as ``ws`` and its picture as ``image``.
 
     The latent is the same to the bit on a processor; on a GPU, where steps of a run are taken several at once, and
@@ -41,7 +41,7 @@ def code_of(moment: Moment, model: Model) -> str:
     ``generator`` where the model was given as an object, and the file ``latent.npz`` of the latent where the edit did
     not begin with a seed; comments say so.
     """
-    return _Program(moment, model).text()
+    return _Program(document, model).text()
 
 
 def is_code(path: Path) -> bool:
@@ -50,8 +50,8 @@ def is_code(path: Path) -> bool:
 
 
 class _Program:
-    def __init__(self, moment: Moment, model: Model) -> None:
-        self._moment, self._model, self._generator = moment, model, model.generator
+    def __init__(self, document: Document, model: Model) -> None:
+        self._document, self._model, self._generator = document, model, model.generator
         self._imports: set[str] = set()
         self._modules: set[str] = set()
         self._lines: list[str] = []
@@ -60,7 +60,7 @@ class _Program:
 
     def text(self) -> str:
         beginning = self._beginning()
-        self._edit(self._moment.script)
+        self._edit(self._document.script)
         beginning += self._first_latent()
         self._imports.add("engines")
         body = [*beginning, *self._masks_text(), *self._lines, LAST_LINE]
@@ -95,12 +95,12 @@ class _Program:
         return [f"generator = load_generator({literal}{where})"]
 
     def _first_latent(self) -> list[str]:
-        moment = self._moment
-        if moment.seed is None:
+        document = self._document
+        if document.seed is None:
             self._modules |= {"numpy", "torch"}
             return [STORED, f'ws = torch.from_numpy(np.load("{LATENT_FILE}")["w0"]).to(next(generator.parameters()))']
-        label = "" if moment.label is None else f", label={moment.label}"
-        return [f"ws = generator.mapping(seed={moment.seed}{label}, truncation={moment.truncation!r})"]
+        label = "" if document.label is None else f", label={document.label}"
+        return [f"ws = generator.mapping(seed={document.seed}{label}, truncation={document.truncation!r})"]
 
     def _masks_text(self) -> list[str]:
         if not self._mask_lines:
@@ -128,7 +128,7 @@ class _Program:
         """Of how many steps, if all that follows is one run, which ``drag`` would not end earlier."""
         if len(rest) != 1 or rest[0][0] != "steps" or not start.points:
             return None
-        steps, records = rest[0][1], self._moment.records
+        steps, records = rest[0][1], self._document.records
         if not isinstance(start.config, DragConfig):
             return None  # what ends a run of another engine is not known here
         if [record.step for record in records] != list(range(steps + 1)):

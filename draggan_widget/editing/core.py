@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing.document import Moment, Snapshot, fitting
-from draggan_widget.editing.jobs import Chore, Chores
+from draggan_widget.editing.document import Document, Snapshot, fitting
+from draggan_widget.editing.jobs import Job, Jobs
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.pictures import Painter
 from draggan_widget.editing.script import Op, written
@@ -54,10 +54,10 @@ class Core:
         self._on_notice = on_notice
         self._attended = attended
         self._worker = Worker(self._work, "draggan")
-        self._chores = Chores()
-        self._past: list[Moment] = []
-        self._future: list[Moment] = []
-        self._look: Moment | None = None
+        self._chores = Jobs()
+        self._past: list[Document] = []
+        self._future: list[Document] = []
+        self._look: Document | None = None
         self._edit = 0
         self._pulling = False
         self._gesture = False
@@ -69,7 +69,7 @@ class Core:
         self._resting = False
         self._painter: Painter | None = None
         self._step_seconds = 0.0
-        self._now = first_moment(self.generator, self._config, seed, truncation, label)
+        self._now = first_document(self.generator, self._config, seed, truncation, label)
         self._status, self._message = "idle", ""
         self.latest = self._snapshot()
         """The newest snapshot, for any thread to read."""
@@ -91,7 +91,7 @@ class Core:
         """Whether the session holds no thread at the moment."""
         return self._worker.resting
 
-    def now(self) -> Moment:
+    def now(self) -> Document:
         """The edit as it is when all commands given so far are carried out; waits for them."""
         return self._worker.call(lambda: self._now)
 
@@ -99,15 +99,15 @@ class Core:
         """The same with all that belongs to it."""
         return self._worker.call(lambda: self.latest)
 
-    def picture(self, moment: Moment | None = None) -> Image.Image:
+    def picture(self, document: Document | None = None) -> Image.Image:
         """The picture of a moment, by default now; waits for commands given so far."""
-        return self._worker.call(lambda: self._picture((moment or self._now).drag.ws))
+        return self._worker.call(lambda: self._picture((document or self._now).drag.ws))
 
-    def glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:
+    def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
         """The picture of a moment, a coarse one if it is to be ``quick`` and would be late; and whether it is whole."""
 
         def glimpse() -> tuple[Image.Image, bool]:
-            ws, painter = moment.drag.ws, self._painter_now()
+            ws, painter = document.drag.ws, self._painter_now()
             return painter.quick(ws, self._step_seconds) if quick else (painter.whole(ws), True)
 
         return self._worker.call(glimpse)
@@ -169,7 +169,7 @@ class Core:
 
         return self._worker.submit(carry_out, kind=None if what is None else ("show", what))
 
-    def chore(self, chore: Chore[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
+    def chore(self, chore: Job[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
         """Have long work done in the worker's thread, in slices between which the edit goes on."""
         done = self._chores.add(chore, progress)
         self._worker.submit(lambda: None)  # wakes it
@@ -259,14 +259,14 @@ class Core:
         log.error("%s", what, exc_info=error)
         self._set_status("error", told(what, error), error)
 
-    def _go_to(self, moment: Moment) -> None:
+    def _go_to(self, document: Document) -> None:
         """Make another moment the present: what is known of the steps before is of another course."""
-        self._now = moment
+        self._now = document
         self._edit += 1
 
-    def _remember(self, done: str, moment: Moment | None = None) -> None:
-        """Keep the present, or ``moment``, for undo; ``done`` is what is about to be done, as undo names it."""
-        self._past.append(dataclasses.replace(moment or self._now, done=done))
+    def _remember(self, done: str, document: Document | None = None) -> None:
+        """Keep the present, or ``document``, for undo; ``done`` is what is about to be done, as undo names it."""
+        self._past.append(dataclasses.replace(document or self._now, done=done))
         del self._past[:-UNDO_DEPTH]
         self._future.clear()
         del self._past[: -fitting(self._past, [self._now], UNDO_BYTES)]
@@ -336,7 +336,7 @@ class Core:
         return Snapshot(
             status=self._status,
             message=self._message,
-            moment=self._now,
+            document=self._now,
             can_undo=bool(self._past),
             can_redo=bool(self._future),
             rate=self._rate(),
@@ -358,12 +358,12 @@ class Core:
         return f"{max(distances):.1f} px to go" if len(distances) else "no points"
 
 
-def first_moment(generator: Generator, config: Any, seed: int, truncation: float, label: int | None) -> Moment:
+def first_document(generator: Generator, config: Any, seed: int, truncation: float, label: int | None) -> Document:
     """An edit of the picture of a seed before anything was done. :raises ValueError: if there is no such class."""
     label = check_label(label, generator.label_dim)
     ws = generator.mapping(seed=seed, label=label, truncation=truncation)
     drag = State.begin(generator, ws, config)
-    return Moment(drag, None, seed, truncation, (("config", config),), label=label)
+    return Document(drag, None, seed, truncation, (("config", config),), label=label)
 
 
 def told(what: str, error: BaseException) -> str:

@@ -16,7 +16,7 @@ from draggan_widget.engines import Bound, State
 
 
 @dataclasses.dataclass(frozen=True)
-class Moment:
+class Document:
     """Everything of an edit at one time, as an immutable value: what undo goes back to and a `.drag` file holds."""
 
     drag: State
@@ -39,15 +39,15 @@ class Moment:
         return self.records[-1].seconds if self.records else 0.0
 
 
-def fitting(past: Sequence[Moment], others: Iterable[Moment], most: int) -> int:
+def fitting(past: Sequence[Document], others: Iterable[Document], most: int) -> int:
     """How many of the newest of ``past``, one at least, hold no more than ``most`` bytes of arrays with ``others``.
 
     Every array that a moment reaches counts, once however many moments and records share it.
     """
     seen: dict[int, Any] = {}  # the values are kept along, or another could come to have the id of one that has gone
-    total = sum(_new_bytes(moment, seen) for moment in others)
-    for number, moment in enumerate(reversed(past)):
-        total += _new_bytes(moment, seen)
+    total = sum(_new_bytes(document, seen) for document in others)
+    for number, document in enumerate(reversed(past)):
+        total += _new_bytes(document, seen)
         if total > most and number > 0:
             return number
     return len(past)
@@ -88,7 +88,7 @@ class Snapshot:
     """"idle", "running", "paused", "arrived", "stalled", "capped", "stopped" or "error"."""
     message: str
     """A sentence about it for people; for "error", what is wrong and what to do."""
-    moment: Moment
+    document: Document
     can_undo: bool
     can_redo: bool
     rate: float | None
@@ -99,7 +99,7 @@ class Snapshot:
     """Name of the model that is about to take its place; until then this one is untouched."""
     progress: float | None = None
     """How much of it has been read, 0 … 1; None while that is not known."""
-    look: Moment | None = None
+    look: Document | None = None
     """The moment that is looked at; None for the newest."""
     speed: float | None = None
     """Largest number of steps a second; None for no limit."""
@@ -114,7 +114,7 @@ class Snapshot:
     redo: str = ""
     """What redo would do again; likewise."""
     edit: int = 0
-    """Number of the course that ``moment`` belongs to: while it stays, step n is the same picture."""
+    """Number of the course that ``document`` belongs to: while it stays, step n is the same picture."""
 
     @property
     def settled(self) -> bool:
@@ -124,7 +124,7 @@ class Snapshot:
     @property
     def step(self) -> int:
         """Steps done since the edit began."""
-        return self.moment.drag.step
+        return self.document.drag.step
 
     @property
     def shown(self) -> int | None:
@@ -137,13 +137,13 @@ class Snapshot:
         return self.step + 1
 
     @property
-    def seen(self) -> Moment:
+    def seen(self) -> Document:
         """The moment that is to be shown."""
-        return self.moment if self.look is None else self.look
+        return self.document if self.look is None else self.look
 
-    def points(self, moment: Moment | None = None) -> list[dict[str, Any]]:
+    def points(self, document: Document | None = None) -> list[dict[str, Any]]:
         """``[{"id": 1, "handle": [x, y], "target": [x, y], "distance": d}, …]`` in image pixels, by default now."""
-        drag = (moment or self.moment).drag
+        drag = (document or self.document).drag
         return [
             {"id": number, "handle": handle.tolist(), "target": target.tolist(), "distance": float(distance)}
             for number, handle, target, distance in zip(

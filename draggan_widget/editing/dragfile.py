@@ -22,7 +22,7 @@ from torch import Tensor
 
 from draggan_widget.editing import container, history
 from draggan_widget.editing.compact_files import EngineError, Storage, Stored
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.model import check_label
 from draggan_widget.editing.script import from_json, to_json
@@ -57,7 +57,7 @@ class DragFileError(ValueError):
     """A `.drag` file that cannot be taken; the message names the file, the reason and the remedy."""
 
 
-def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator, source: str | None) -> None:
+def save_drag(path: str | os.PathLike[str], document: Document, generator: Generator, source: str | None) -> None:
     """Write an edit, whole or not at all; see ``check_drag_path`` for where it can be written.
 
     :param source: the name or path the generator was loaded from; None if it was given as an object.
@@ -65,7 +65,7 @@ def save_drag(path: str | os.PathLike[str], moment: Moment, generator: Generator
         edit. :raises OSError: if it cannot be written, a full disk say; the file that was there stays.
     """
     check_drag_path(path)
-    write_whole(path, drag_bytes(moment, generator, source))
+    write_whole(path, drag_bytes(document, generator, source))
 
 
 def check_drag_path(path: str | os.PathLike[str]) -> None:
@@ -78,25 +78,25 @@ def check_drag_path(path: str | os.PathLike[str]) -> None:
     check_replaced(path, lambda file: container.is_one(file, HEADER), "an edit")
 
 
-def drag_bytes(moment: Moment, generator: Generator, source: str | None) -> bytes:
+def drag_bytes(document: Document, generator: Generator, source: str | None) -> bytes:
     """What ``save_drag`` writes. Of an edit too large to be read again, it leaves out records between the ends."""
-    records: Sequence[Record] = moment.records
+    records: Sequence[Record] = document.records
     while True:
-        tensors, values = _parts(moment, records, generator, source)
+        tensors, values = _parts(document, records, generator, source)
         if len(records) <= 2 or container.fits(tensors, values):
             return container.packed(HEADER, tensors, values)
         records = thinned(records, max(2, len(records) // 2))
 
 
 def _parts(
-    moment: Moment, records: Sequence[Record], generator: Generator, source: str | None
+    document: Document, records: Sequence[Record], generator: Generator, source: str | None
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     storage = Storage()
     told = [
         {**storage.put_state(record.kept.state(generator, record.ws), record.kept.mask), "seconds": record.seconds}
         for record in records
     ]
-    script, masks = to_json(moment.script)
+    script, masks = to_json(document.script)
     values = {
         "format": FORMAT,
         "model": {
@@ -105,8 +105,8 @@ def _parts(
             "resolution": list(generator.resolution),
             "changes": None,
         },
-        "origin": {"seed": moment.seed, "truncation": moment.truncation, "label": moment.label},
-        "state": storage.put_state(moment.drag, moment.mask),
+        "origin": {"seed": document.seed, "truncation": document.truncation, "label": document.label},
+        "state": storage.put_state(document.drag, document.mask),
         "records": told,
         "script": script,
         "script_masks": [storage.put(mask) for mask in masks],
@@ -115,13 +115,13 @@ def _parts(
     return storage.tensors, values
 
 
-def load_drag(path: str | os.PathLike[str], generator: Generator) -> Moment:
+def load_drag(path: str | os.PathLike[str], generator: Generator) -> Document:
     """The edit in a file, to go on with under ``generator``.
 
     :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, or was made
         with a generator of other weights.
     """
-    return DragFile.read(path).moment(generator)
+    return DragFile.read(path).document(generator)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ class DragFile:
             raise DragFileError(f"{name} has format {said}, this version reads {OLD_FORMAT} and {FORMAT}; {remedy}")
         return cls(name, source, tensors, values)
 
-    def moment(self, generator: Generator) -> Moment:
+    def document(self, generator: Generator) -> Document:
         """The edit, to go on with under ``generator``.
 
         :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
@@ -175,7 +175,7 @@ class DragFile:
         if self._newer():
             raise DragFileError(f"{self.name} has what only a newer version can do; update draggan_widget")
         with _telling(self.name):
-            return self._moment(generator)
+            return self._document(generator)
 
     def _newer(self) -> bool:
         """Whether it has what this version knows by its place alone: a finish, or changes of the model."""
@@ -184,7 +184,7 @@ class DragFile:
         finish, changes = self._values["finish"], self._values["model"]["changes"]
         return (isinstance(finish, list) and bool(finish)) or isinstance(changes, dict)
 
-    def _moment(self, generator: Generator) -> Moment:
+    def _document(self, generator: Generator) -> Document:
         values = self._values
         old = values["format"] == OLD_FORMAT
         if not old and (values["finish"] != [] or values["model"]["changes"] is not None):
@@ -209,7 +209,7 @@ class DragFile:
         steps = [record.step for record in records]
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
-        return Moment(drag, mask, seed, truncation, script, records, label)
+        return Document(drag, mask, seed, truncation, script, records, label)
 
 
 def _record(read: Callable[[dict[str, Any]], tuple[State, np.ndarray | None]], entry: Mapping[str, Any]) -> Record:

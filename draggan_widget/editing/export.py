@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from draggan_widget.editing.code import code_of
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.dragfile import drag_bytes
 from draggan_widget.editing.films import film
 from draggan_widget.editing.model import Model
@@ -58,26 +58,26 @@ def png(image: Image.Image, *, provenance: Mapping[str, Any] | None) -> bytes:
     return file.getvalue()
 
 
-def latent(moment: Moment) -> bytes:
+def latent(document: Document) -> bytes:
     """The latent of a moment as ``.npz``, which ``numpy.load`` reads without pickle.
 
     It holds ``ws`` and ``w0`` (1, num_ws, w_dim), the latents now and at the beginning, ``handles`` and ``targets``
     (N, 2) in picture pixels (x, y), ``truncation``, and ``seed`` and ``label``, which are -1 where there is none.
     """
-    file, drag = io.BytesIO(), moment.drag
+    file, drag = io.BytesIO(), document.drag
     np.savez_compressed(
         file,
         ws=drag.ws.cpu().numpy(),
         w0=drag.w0.detach().cpu().numpy(),
         handles=drag.handles,
         targets=drag.targets,
-        seed=np.int64(-1 if moment.seed is None else moment.seed),
-        truncation=np.float64(moment.truncation),
-        label=np.int64(-1 if moment.label is None else moment.label),
+        seed=np.int64(-1 if document.seed is None else document.seed),
+        truncation=np.float64(document.truncation),
+        label=np.int64(-1 if document.label is None else document.label),
     )
     return file.getvalue()
 
 
-def drag(moment: Moment, model: Model) -> bytes:
+def drag(document: Document, model: Model) -> bytes:
     """What ``save_drag`` writes."""
-    return drag_bytes(moment, model.generator, model.source)
+    return drag_bytes(document, model.generator, model.source)

@@ -16,7 +16,7 @@ from draggan_widget.editing.diagnostics import warning_of
 from draggan_widget.engines import XY
 
 if TYPE_CHECKING:
-    from draggan_widget.editing.document import Moment
+    from draggan_widget.editing.document import Document
     from draggan_widget.engines import EditPoint, State
     from draggan_widget.models import Generator
 
@@ -104,8 +104,8 @@ class Observer:
         self._textures: dict[int, _Measured] = {}
         self._found: tuple[State, dict[int, float]] | None = None
 
-    def observe(self, generator: Generator, moment: Moment, status: str) -> Feedback:
-        """How the points of ``moment`` do, and what goes wrong; of their textures, what ``look`` has found.
+    def observe(self, generator: Generator, document: Document, status: str) -> Feedback:
+        """How the points of ``document`` do, and what goes wrong; of their textures, what ``look`` has found.
 
         Confidences are measured when there is another latent. Nothing that the generator remembers for the next step
         is touched.
@@ -113,18 +113,18 @@ class Observer:
         :param status: of the session.
         """
         self._begin(generator)
-        state = moment.drag
+        state = document.drag
         textures = {number: measured.texture for number, measured in self._known(state).items()}
-        return Feedback(dict(self._confidence(state)), textures, _warning(generator, moment, status))
+        return Feedback(dict(self._confidence(state)), textures, _warning(generator, document, status))
 
-    def look(self, generator: Generator, moment: Moment) -> bool:
+    def look(self, generator: Generator, document: Document) -> bool:
         """Measure the textures of some points that were not seen before, where their handles are now.
 
         It takes longer than a step, so it is to be done when nobody waits for one; of many points ``AT_ONCE`` are
         looked at, and of very many only the first ``MOST`` ever. :returns: whether there were any.
         """
         self._begin(generator)
-        state = moment.drag
+        state = document.drag
         known = self._known(state)
         new = [point for point in state.points[:MOST] if point.id not in known][:AT_ONCE]
         for point in new:
@@ -156,16 +156,16 @@ class Observer:
         return found
 
 
-def _warning(generator: Generator, moment: Moment, status: str) -> str:
+def _warning(generator: Generator, document: Document, status: str) -> str:
     """That of the records, as long as they are of the points that there are now."""
-    drag, records = moment.drag, moment.records
+    drag, records = document.drag, document.records
     if not records or records[-1].ids != drag.ids:
         return ""
     last = records[-1]
     same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
     if not same or not isinstance(drag.config, DragConfig):
         return ""  # the advice is about the settings of DragGAN; other engines say what they have to by their verdict
-    own, masked = generator.drag_config, moment.mask is not None
+    own, masked = generator.drag_config, document.mask is not None
     return warning_of(
         records, drag.config, status, generator.resolution, masked=masked, own=own, num_ws=generator.num_ws
     )

@@ -13,10 +13,10 @@ from typing import Any, Literal, Protocol
 import torch
 from PIL import Image, ImageColor
 
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.jobs import Chore
+from draggan_widget.editing.jobs import Job
 from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
 from draggan_widget.engines import to_image
 from draggan_widget.models import Generator
@@ -42,13 +42,13 @@ LOOK_EVERY = 0.01
 
 def film(
     kind: Literal["gif", "mp4"],
-    moment: Moment,
+    document: Document,
     generator: Generator,
     *,
     handles: bool = False,
     provenance: Mapping[str, Any] | None = None,
-) -> Chore[bytes]:
-    """A chore that makes the film of an edit, from its beginning to ``moment``.
+) -> Job[bytes]:
+    """A chore that makes the film of an edit, from its beginning to ``document``.
 
     There are at most 120 frames, of 40 to 120 ms each, the last of which stays for 1.5 s. Where pictures have alpha
     they lie on white.
@@ -60,16 +60,16 @@ def film(
     """
     if kind not in ("gif", "mp4"):
         raise ValueError(f"there is no film {kind!r}; there are gif and mp4")
-    frames = _Frames(moment, generator, handles)
+    frames = _Frames(document, generator, handles)
     return gif(frames, provenance) if kind == "gif" else _mp4(frames, provenance, _video_library())
 
 
 class _Frames:
     """The pictures of an edit, each made when it is asked for."""
 
-    def __init__(self, moment: Moment, generator: Generator, handles: bool) -> None:
-        self._records: Sequence[Record] = thinned(moment.records, MOST_FRAMES)
-        self._drag, self._generator, self._handles = moment.drag, generator, handles
+    def __init__(self, document: Document, generator: Generator, handles: bool) -> None:
+        self._records: Sequence[Record] = thinned(document.records, MOST_FRAMES)
+        self._drag, self._generator, self._handles = document.drag, generator, handles
 
     def __len__(self) -> int:
         return len(self._records) or 1
@@ -108,7 +108,7 @@ class Frames(Protocol):
         """Of each frame but the last."""
 
 
-def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Chore[bytes]:
+def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Job[bytes]:
     """A chore that makes a GIF, of one palette, no wider than 512 px. :param provenance: see ``film``."""
     # One palette for all and no dithering: what does not move does not flicker either.
     pictures = []
@@ -166,7 +166,7 @@ def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
     return palette
 
 
-def _mp4(frames: _Frames, provenance: Mapping[str, Any] | None, av: ModuleType) -> Chore[bytes]:
+def _mp4(frames: _Frames, provenance: Mapping[str, Any] | None, av: ModuleType) -> Job[bytes]:
     file, done, hold = io.BytesIO(), 0, -(-HOLD // frames.milliseconds)
     with av.open(file, "w", format="mp4") as container:
         if provenance is not None:

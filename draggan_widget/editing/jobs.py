@@ -9,11 +9,11 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-Chore = Generator[float, None, T]
+Job = Generator[float, None, T]
 """Yields how much is done, 0 … 1, after each slice, and returns its result."""
 
 
-def finish(chore: Chore[T]) -> T:
+def finish(chore: Job[T]) -> T:
     """All of a chore at once, in this thread."""
     while True:
         try:
@@ -27,7 +27,7 @@ class GivenUpError(RuntimeError):
     """Work that was begun is not carried on; the text says why."""
 
 
-class Chores:
+class Jobs:
     """Chores side by side, a slice of each in turn, so that a short one need not wait for a long one.
 
     ``add`` and ``cancel`` may be called from any thread, ``advance`` from one.
@@ -35,12 +35,12 @@ class Chores:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: collections.deque[tuple[Chore[Any], Future[Any], Callable[[float], None]]] = collections.deque()
+        self._waiting: collections.deque[tuple[Job[Any], Future[Any], Callable[[float], None]]] = collections.deque()
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, chore: Chore[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
+    def add(self, chore: Job[T], progress: Callable[[float], None] = lambda done: None) -> Future[T]:
         """Have it done. The future may be cancelled as long as it has no result: then no further slice is done."""
         done: Future[T] = Future()
         with self._lock:
@@ -81,7 +81,7 @@ class Chores:
             if done.set_running_or_notify_cancel():
                 done.set_exception(GivenUpError(reason))
 
-    def _settle(self, settle: Callable[[], None], chore: Chore[Any], done: Future[Any]) -> None:
+    def _settle(self, settle: Callable[[], None], chore: Job[Any], done: Future[Any]) -> None:
         with self._lock:
             self._waiting = collections.deque(each for each in self._waiting if each[0] is not chore)
         chore.close()

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any
 from xml.sax.saxutils import escape
 
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -39,14 +39,14 @@ MP4_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 """The UUID of the box of an MP4 that holds XMP."""
 
 
-def provenance_of(moment: Moment, model: Model) -> dict[str, Any]:
+def provenance_of(document: Document, model: Model) -> dict[str, Any]:
     """Where the picture of a moment comes from: generator, seed, truncation, class and steps."""
     known = {
         "generator": model.name,
-        "seed": moment.seed,
-        "truncation": None if moment.seed is None else moment.truncation,
-        "label": moment.label,
-        "steps": moment.drag.step,
+        "seed": document.seed,
+        "truncation": None if document.seed is None else document.truncation,
+        "label": document.label,
+        "steps": document.drag.step,
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from concurrent.futures import Future
 
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import at_step
 from draggan_widget.editing.runs import Runs, count
 from draggan_widget.editing.script import until, written
@@ -39,7 +39,7 @@ class Timeline(Runs):
         def look() -> None:
             if self._asked != mine:
                 return  # somebody scrubs, and is elsewhere by now
-            shown = None if step is None or step >= self._now.drag.step else self._moment_at(step)
+            shown = None if step is None or step >= self._now.drag.step else self._document_at(step)
             if (shown and shown.drag.step) == (self._look and self._look.drag.step):
                 return
             self._look = shown
@@ -57,9 +57,9 @@ class Timeline(Runs):
             self._stop()
             self._gesture = False
             if step < self._now.drag.step:
-                moment = self._moment_at(step)
-                self._remember(f"going back to step {moment.drag.step}")
-                self._take_up(moment)
+                document = self._document_at(step)
+                self._remember(f"going back to step {document.drag.step}")
+                self._take_up(document)
             self._look = None
             steps = self._now.drag.step
             self._set_status("stopped" if steps else "idle", f"Back at step {steps}; Undo brings the rest back.")
@@ -78,7 +78,7 @@ class Timeline(Runs):
         if not self._gesture:
             self._take_up(shown)
 
-    def _take_up(self, shown: Moment | None) -> None:
+    def _take_up(self, shown: Document | None) -> None:
         """Go on from a moment of the past, with the settings that hold now."""
         self._look = None
         if shown is None or shown is self._now:
@@ -89,7 +89,7 @@ class Timeline(Runs):
             script = written(script, ("config", self._config))
         self._go_to(dataclasses.replace(shown, drag=drag.begin_run(), script=script, done=""))
 
-    def _moment_at(self, step: int) -> Moment:
+    def _document_at(self, step: int) -> Document:
         """The edit as it was after ``step``, or the nearest step before it that is kept."""
         now = self._now
         if not now.records:
@@ -101,15 +101,15 @@ class Timeline(Runs):
             now, drag=drag, mask=drag.edit.mask, records=records, script=until(now.script, record.step)
         )
 
-    def _travel(self, source: list[Moment], other: list[Moment], name: str) -> None:
+    def _travel(self, source: list[Document], other: list[Document], name: str) -> None:
         if not source:
             raise ValueError(f"there is nothing to {name}")
         self._stop()
         self._look = None
-        moment = source.pop()
-        other.append(dataclasses.replace(self._now, done=moment.done))
-        if engine_of(moment.drag.config) is not engine_of(self._config):
-            self._config = moment.drag.config  # settings stay as they are now, but those of another engine
-        self._take_up(moment)
-        what = f"{'Undone' if name == 'undo' else 'Redone'}: {moment.done or 'the last change'}."
+        document = source.pop()
+        other.append(dataclasses.replace(self._now, done=document.done))
+        if engine_of(document.drag.config) is not engine_of(self._config):
+            self._config = document.drag.config  # settings stay as they are now, but those of another engine
+        self._take_up(document)
+        what = f"{'Undone' if name == 'undo' else 'Redone'}: {document.done or 'the last change'}."
         self._set_status("stopped" if self._now.drag.step else "idle", what)

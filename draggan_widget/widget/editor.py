@@ -20,12 +20,12 @@ from PIL import Image
 
 from draggan_widget.editing import (
     NO_FEEDBACK,
+    Document,
     DragFile,
     GivenUpError,
     History,
     Kind,
     Model,
-    Moment,
     Observer,
     Progress,
     Session,
@@ -83,7 +83,7 @@ class EditState:
     @classmethod
     def of(cls, snapshot: Snapshot) -> EditState:
         """That of a snapshot."""
-        drag = snapshot.moment.drag
+        drag = snapshot.document.drag
         return cls(snapshot.status, snapshot.step, drag.ws.cpu().numpy().copy(), drag.handles, drag.distances)
 
 
@@ -157,7 +157,7 @@ class DragGAN(EditTraits):
         self._still_at = 0.0
         self._mask_on_page: np.ndarray | None = None
         self._model_on_page = self._session.latest.model
-        self._schema_on_page = type(self._session.latest.moment.drag.config)
+        self._schema_on_page = type(self._session.latest.document.drag.config)
         self._entry = self._entry_of(self._model_on_page)
         super().__init__(**layout)
         # ipykernel 7.4 answers on the shell a comm last sent from, which would queue Stop behind a blocking cell.
@@ -328,7 +328,7 @@ class DragGAN(EditTraits):
         """The course of the edit, one record a step."""
         session = self._session
         newest = session.newest()
-        return History(newest.moment.records, newest.model.generator, session.turn)
+        return History(newest.document.records, newest.model.generator, session.turn)
 
     @property
     def config(self) -> Any:
@@ -372,7 +372,7 @@ class DragGAN(EditTraits):
             no edit. :raises OSError: if it cannot be written; the text says why, and what helps.
         """
         now = self._session.newest()
-        save_drag(path, now.moment, now.model.generator, now.model.source)
+        save_drag(path, now.document, now.model.generator, now.model.source)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> DragGAN:
@@ -392,9 +392,9 @@ class DragGAN(EditTraits):
         except FileNotFoundError as error:
             said = f"{error}. {file.name} was made with it; where it is elsewhere now, give model=…"
             raise FileNotFoundError(said) from error
-        moment = file.moment(found.generator)
+        document = file.document(found.generator)
         editor = cls(found, **options)
-        editor._carry_out(editor._session.restore(moment))
+        editor._carry_out(editor._session.restore(document))
         return editor
 
     def snapshot(self, size: int = 512) -> Image.Image:
@@ -417,7 +417,7 @@ class DragGAN(EditTraits):
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
             log.exception("no picture for pages without a kernel")
         now = self._session.latest
-        seed = "" if now.moment.seed is None else f", seed {now.moment.seed}"
+        seed = "" if now.document.seed is None else f", seed {now.document.seed}"
         said = f"DragGAN of {now.model.name}{seed}: {now.status}, step {now.step}."
         data["text/plain"] = f"{said} To pull its points, run this cell in a notebook."
         return data, metadata
@@ -441,12 +441,12 @@ class DragGAN(EditTraits):
                 self._entry = self._entry_of(snapshot.model)
                 self._send_classes()
                 self._send_schema()
-            elif type(snapshot.moment.drag.config) is not self._schema_on_page:
+            elif type(snapshot.document.drag.config) is not self._schema_on_page:
                 self._send_schema()
             self._stream.offer(snapshot)
             # After the state: what is being painted on a picture that is no more must be dropped before.
-            if snapshot.moment.mask is not self._mask_on_page:
-                self._send_mask(snapshot.moment.mask)
+            if snapshot.document.mask is not self._mask_on_page:
+                self._send_mask(snapshot.document.mask)
             self._look_closer(snapshot)
         finally:
             for wake in list(self._listeners):
@@ -491,8 +491,8 @@ class DragGAN(EditTraits):
         self._noticed.append(now)
         self._tell(protocol.notice_message(text))
 
-    def _glimpse(self, moment: Moment, quick: bool) -> tuple[Image.Image, bool]:
-        picture, whole = self._session.glimpse(moment, quick)
+    def _glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
+        picture, whole = self._session.glimpse(document, quick)
         if quick and self._post.asked and max(picture.size) > PREVIEW:
             picture.thumbnail((PREVIEW, PREVIEW))
             whole = False
@@ -513,7 +513,7 @@ class DragGAN(EditTraits):
         self._tell(protocol.classes_message(self._model_on_page.class_names))
 
     def _send_schema(self) -> None:
-        config = self._session.latest.moment.drag.config
+        config = self._session.latest.document.drag.config
         self._schema_on_page = type(config)
         self._tell(protocol.schema_message(self._model_on_page, config))
 
@@ -577,7 +577,7 @@ class DragGAN(EditTraits):
                 answers.thumbnails(session, self._tell, steps)
             case protocol.NewImage(seed):
                 seed = secrets.randbelow(100_000) if seed is None else seed
-                session.new_image(seed=seed, truncation=session.latest.moment.truncation)
+                session.new_image(seed=seed, truncation=session.latest.document.truncation)
             case protocol.Truncation(value):
                 session.retruncate(value)
             case protocol.Label(value):
@@ -625,7 +625,7 @@ class DragGAN(EditTraits):
         """Everything that a view lacks which has just come."""
         self._stream.again()
         self._stream.pump()
-        self._send_mask(self._session.latest.moment.mask)
+        self._send_mask(self._session.latest.document.mask)
         if self._model_on_page.classes:
             self._send_classes()
         self._send_models()

@@ -13,7 +13,7 @@ import numpy as np
 
 from draggan_widget.editing import (
     FILES,
-    Chore,
+    Job,
     Kind,
     Session,
     check_drag_path,
@@ -57,7 +57,7 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
     return SUFFIXES[suffix]
 
 
-def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Chore[bytes]:
+def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Job[bytes]:
     """A chore that makes the file of a kind of what is shown when it begins.
 
     :param handles: whether films show handles and targets. :param provenance: whether pictures and films say how they
@@ -65,21 +65,21 @@ def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare:
     :param bare: whether a latent is ``.npy``, ``ws`` alone.
     """
     snapshot = session.latest
-    moment, model = snapshot.seen, snapshot.model
-    said = provenance_of(moment, model) if provenance else None
+    document, model = snapshot.seen, snapshot.model
+    said = provenance_of(document, model) if provenance else None
     if kind == "gif" or kind == "mp4":
-        return (yield from film(kind, moment, model.generator, handles=handles, provenance=said))
+        return (yield from film(kind, document, model.generator, handles=handles, provenance=said))
     yield 0.0
     if kind == "png":
-        return export.png(session.picture(moment), provenance=said)
+        return export.png(session.picture(document), provenance=said)
     if kind == "drag":
-        return export.drag(moment, model)
+        return export.drag(document, model)
     if kind == "code":
-        return code_of(moment, model).encode()
+        return code_of(document, model).encode()
     if not bare:
-        return export.latent(moment)
+        return export.latent(document)
     file = io.BytesIO()
-    np.save(file, moment.drag.ws.cpu().numpy())
+    np.save(file, document.drag.ws.cpu().numpy())
     return file.getvalue()
 
 
@@ -93,9 +93,9 @@ def send(
     """Make what a page asked for, and send it; what fails is told as a notice. The future may be cancelled."""
     kind = asked.kind
     ending, mime = FILES[kind]
-    moment = session.latest.seen
-    begun = "latent" if moment.seed is None else f"seed{moment.seed}"
-    name = f"{session.latest.model.title or 'edit'}-{begun}-step{moment.drag.step}{ending}".replace("/", "-")
+    document = session.latest.seen
+    begun = "latent" if document.seed is None else f"seed{document.seed}"
+    name = f"{session.latest.model.title or 'edit'}-{begun}-step{document.drag.step}{ending}".replace("/", "-")
 
     def ended(done: Future[bytes]) -> None:
         tell(protocol.exporting_message(kind, None), [])

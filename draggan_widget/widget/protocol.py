@@ -271,7 +271,7 @@ def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
 
 def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:
     """Everything a page shows but pictures, masks and lists. ``entry`` is the model's name in the list of models."""
-    moment, model = snapshot.moment, snapshot.model
+    document, model = snapshot.document, snapshot.model
     points = [{**point, **feedback.of(point["id"])} for point in snapshot.points(snapshot.seen)]
     height, width = snapshot.model.generator.resolution
     return {
@@ -280,9 +280,9 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "message": snapshot.message,
         "step": snapshot.step,
         "points": points,
-        "seed": moment.seed,
-        "truncation": moment.truncation,
-        "label": moment.label,
+        "seed": document.seed,
+        "truncation": document.truncation,
+        "label": document.label,
         "classes": model.classes,
         "width": width,
         "height": height,
@@ -301,8 +301,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
         "warning": feedback.warning,
-        "settings": settings_of(model.generator, moment.drag.config, snapshot.speed),
-        "defaults": default_settings(model.generator, moment.drag.config),
+        "settings": settings_of(model.generator, document.drag.config, snapshot.speed),
+        "defaults": default_settings(model.generator, document.drag.config),
         "length": snapshot.length,
         "shown": snapshot.shown,
     }

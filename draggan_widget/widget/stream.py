@@ -24,7 +24,7 @@ from typing import Any
 
 from PIL import Image, features
 
-from draggan_widget.editing import Moment, Snapshot
+from draggan_widget.editing import Document, Snapshot
 from draggan_widget.widget.protocol import frame_message
 
 WINDOW = 2
@@ -55,7 +55,7 @@ class FrameStream:
         self,
         send: Callable[[dict[str, Any], list[bytes]], None],
         describe: Callable[[Snapshot], dict[str, Any]],
-        render: Callable[[Moment, bool], tuple[Image.Image, bool]],
+        render: Callable[[Document, bool], tuple[Image.Image, bool]],
         wake: Callable[[], object] = lambda: None,
     ) -> None:
         self._send = send
@@ -253,7 +253,7 @@ class FrameStream:
         told = self._told
         if told is snapshot or told is None or told.settled or not _same_picture(told, snapshot):
             return told is snapshot
-        known, now = ([(point.id, point.handle) for point in each.moment.drag.points] for each in (told, snapshot))
+        known, now = ([(point.id, point.handle) for point in each.document.drag.points] for each in (told, snapshot))
         words = [
             "status",
             "message",

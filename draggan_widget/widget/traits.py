@@ -193,7 +193,7 @@ class EditTraits(anywidget.AnyWidget):
         name, value = proposal["trait"].name, proposal["value"]
         if self._by_user(name):
             now = self._session.latest
-            _trait_error(with_settings, now.model.generator, now.moment.drag.config, now.speed, {name: value})
+            _trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, {name: value})
             if value is None and getattr(self, name) is None:
                 # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
                 self._assign(self._session.set_settings({name: None}))
@@ -228,7 +228,7 @@ class EditTraits(anywidget.AnyWidget):
         return checked
 
     def _need_seed(self, what: str) -> None:
-        if self._session.latest.moment.seed is None:
+        if self._session.latest.document.seed is None:
             raise traitlets.TraitError(f"this picture did not come from a seed, so it has no {what}; set a seed first")
 
     @traitlets.observe("seed")
@@ -319,8 +319,8 @@ class EditTraits(anywidget.AnyWidget):
         mine = self._adoption
         snapshot = self._adopted = self._session.latest
         adopted = _told(snapshot)
-        if snapshot.moment.mask is not self._mask_taken:
-            adopted["mask"] = snapshot.moment.mask
+        if snapshot.document.mask is not self._mask_taken:
+            adopted["mask"] = snapshot.document.mask
         with self.hold_sync():
             for name, value in adopted.items():
                 if self._adoption != mine:
@@ -366,24 +366,24 @@ class _Guarded:
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
     """The traits as a snapshot has them, but for the mask."""
-    moment = snapshot.moment
+    document = snapshot.document
     return {
         "points": [{key: point[key] for key in ("id", "handle", "target")} for point in snapshot.points()],
-        "seed": moment.seed,
-        "truncation": moment.truncation,
-        "label": moment.label,
+        "seed": document.seed,
+        "truncation": document.truncation,
+        "label": document.label,
         "classes": snapshot.model.classes,
         "model": snapshot.model.name,
         "step": snapshot.step,
         "shown": snapshot.shown,
         "status": snapshot.status,
         **{name: value for name, value in _settings_told(snapshot).items() if name in SETTINGS},
-        "engine": engine_of(moment.drag.config).name,
+        "engine": engine_of(document.drag.config).name,
     }
 
 
 def _settings_told(snapshot: Snapshot) -> dict[str, Any]:
-    return settings_of(snapshot.model.generator, snapshot.moment.drag.config, snapshot.speed)
+    return settings_of(snapshot.model.generator, snapshot.document.drag.config, snapshot.speed)
 
 
 def _check_step(value: Any) -> int:

@@ -19,7 +19,7 @@ from draggan_widget.engines import Bound, Engine, Step, engine_names, register, 
 
 
 @pytest.fixture
-def moment(generator):
+def document(generator):
     session = Session(generator, seed=1)
     session.put_point(1, handle=(30, 30), target=(36, 30))
     session.step_once()
@@ -38,16 +38,16 @@ def test_a_missing_file_is_not_found(generator, tmp_path):
         load_drag(tmp_path / "none.drag", generator)
 
 
-def test_another_generator_is_refused_by_its_weights_and_named(moment, generator, tmp_path):
-    save_drag(tmp_path / "a.drag", moment, generator, "mine")
+def test_another_generator_is_refused_by_its_weights_and_named(document, generator, tmp_path):
+    save_drag(tmp_path / "a.drag", document, generator, "mine")
     with pytest.raises(DragFileError, match=r"made with another generator \(mine\)"):
         load_drag(tmp_path / "a.drag", small_stylegan2(seed=1))
-    assert torch.equal(load_drag(tmp_path / "a.drag", small_stylegan2(seed=0)).drag.ws, moment.drag.ws)
+    assert torch.equal(load_drag(tmp_path / "a.drag", small_stylegan2(seed=0)).drag.ws, document.drag.ws)
 
 
-def test_damaged_and_foreign_files_are_named(moment, generator, tmp_path):
+def test_damaged_and_foreign_files_are_named(document, generator, tmp_path):
     path = tmp_path / "a.drag"
-    save_drag(path, moment, generator, None)
+    save_drag(path, document, generator, None)
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(DragFileError, match="cannot be read"):
         load_drag(path, generator)
@@ -56,9 +56,9 @@ def test_damaged_and_foreign_files_are_named(moment, generator, tmp_path):
         load_drag(path, generator)
 
 
-def test_a_broken_save_leaves_the_old_file(moment, generator, tmp_path, monkeypatch):
+def test_a_broken_save_leaves_the_old_file(document, generator, tmp_path, monkeypatch):
     path = tmp_path / "a.drag"
-    save_drag(path, moment, generator, None)
+    save_drag(path, document, generator, None)
     before = path.read_bytes()
 
     def break_off(partial, data):
@@ -70,7 +70,7 @@ def test_a_broken_save_leaves_the_old_file(moment, generator, tmp_path, monkeypa
     with pytest.raises(
         OSError, match=r"a\.drag cannot be written: .*the disk is full: make room.*before is as it was$"
     ):
-        save_drag(path, moment, generator, None)
+        save_drag(path, document, generator, None)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["a.drag"]
 
@@ -100,9 +100,9 @@ def test_a_broken_save_leaves_the_old_file(moment, generator, tmp_path, monkeypa
         lambda header, tensors: header.pop("finish"),
     ],
 )
-def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(moment, generator, tmp_path, spoil):
+def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(document, generator, tmp_path, spoil):
     path = tmp_path / "a.drag"
-    save_drag(path, moment, generator, None)
+    save_drag(path, document, generator, None)
     with safetensors.safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["draggan_edit"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -123,9 +123,9 @@ def test_a_header_that_is_none_is_named(generator, tmp_path, text):
         load_drag(path, generator)
 
 
-def test_a_newer_format_and_a_missing_folder_are_named(moment, generator, tmp_path):
+def test_a_newer_format_and_a_missing_folder_are_named(document, generator, tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder"):
-        save_drag(tmp_path / "none" / "a.drag", moment, generator, None)
+        save_drag(tmp_path / "none" / "a.drag", document, generator, None)
     path = tmp_path / "a.drag"
     for header in ({"format": 9}, {"format": 9, "generator": {"fingerprint": "", "source": None}}, {"format": 4}):
         safetensors.torch.save_file({"a": torch.zeros(2)}, path, metadata={"draggan_edit": json.dumps(header)})
@@ -144,9 +144,9 @@ def test_a_newer_format_and_a_missing_folder_are_named(moment, generator, tmp_pa
         load_drag(path, generator)
 
 
-def test_a_state_is_read_onto_the_generators_device(moment, generator, tmp_path, monkeypatch):
+def test_a_state_is_read_onto_the_generators_device(document, generator, tmp_path, monkeypatch):
     path = tmp_path / "a.drag"
-    save_drag(path, moment, generator, None)
+    save_drag(path, document, generator, None)
     device, moved, to = next(generator.parameters()).device, set(), torch.Tensor.to
     asked = []
 
@@ -172,7 +172,7 @@ def test_a_state_is_read_onto_the_generators_device(moment, generator, tmp_path,
     file = dataclasses.replace(file, _tensors=Tensors(file._tensors))
     monkeypatch.setattr(dragfile, "Stored", Watched)
     monkeypatch.setattr(torch.Tensor, "to", watched)
-    file.moment(generator)
+    file.document(generator)
     assert asked == [generator]
     assert len(read) == len(file._tensors)
     assert {id(tensor) for tensor in read.values()} <= moved
@@ -194,14 +194,14 @@ def test_from_every_step_of_a_loaded_edit_it_goes_on_exactly_as_it_did(generator
         change()
         first.step_once()
         first.step_once()
-    moment = first.now()
-    save_drag(tmp_path / "a.drag", moment, generator, None)
+    document = first.now()
+    save_drag(tmp_path / "a.drag", document, generator, None)
     second = Session(generator, seed=4)
     second.restore(load_drag(tmp_path / "a.drag", generator))
     try:
         for step in (0, 3, 6, 9, 11):
             for session in (first, second):
-                session.restore(moment if session is first else load_drag(tmp_path / "a.drag", generator))
+                session.restore(document if session is first else load_drag(tmp_path / "a.drag", generator))
                 session.branch(step)
                 session.step_once()
                 session.step_once()
@@ -225,10 +225,10 @@ def test_what_states_share_is_in_the_file_once_and_shared_again_when_it_is_read(
     session.put_point(1, handle=(30, 30), target=(40, 30))
     for _ in range(20):
         session.step_once()
-    moment = session.now()
+    document = session.now()
     session.close()
     path = tmp_path / "a.drag"
-    save_drag(path, moment, generator, None)
+    save_drag(path, document, generator, None)
     with safetensors.safe_open(path, framework="pt") as file:
         shapes = [tuple(file.get_slice(name).get_shape()) for name in file.keys()]  # noqa: SIM118
     edited, whole = (1, 6, generator.w_dim), (1, generator.num_ws, generator.w_dim)
@@ -314,20 +314,21 @@ def nudged(nudge, generator, tmp_path):
     session.set_config(Nudging(0.01))
     session.step_once()
     session.step_once()
-    moment = session.now()
+    document = session.now()
     session.close()
-    save_drag(tmp_path / "a.drag", moment, generator, None)
-    return tmp_path / "a.drag", moment
+    save_drag(tmp_path / "a.drag", document, generator, None)
+    return tmp_path / "a.drag", document
 
 
 def test_an_edit_of_two_engines_goes_on_exactly_from_the_steps_of_each(nudged, generator):
-    path, moment = nudged
+    path, document = nudged
     loaded = load_drag(path, generator)
-    assert [record.kept.settings for record in loaded.records] == [record.kept.settings for record in moment.records]
+    assert [record.kept.settings for record in loaded.records] == [record.kept.settings for record in document.records]
     assert {type(record.kept.settings) for record in loaded.records} == {DragConfig, Nudging}
     assert loaded.drag.config == Nudging(0.01)
     ours, theirs = (
-        [each.drag, *(record.kept.state(generator, record.ws) for record in each.records)] for each in (loaded, moment)
+        [each.drag, *(record.kept.state(generator, record.ws) for record in each.records)]
+        for each in (loaded, document)
     )
     assert [state.step for state in ours] == [3, 0, 1, 2, 3]
     for one, other in zip(ours, theirs, strict=True):
@@ -335,11 +336,11 @@ def test_an_edit_of_two_engines_goes_on_exactly_from_the_steps_of_each(nudged, g
         assert torch.equal(after.ws, expected.ws)
         assert after.points == expected.points
         assert not torch.equal(after.ws, one.ws)
-    assert loaded.script == moment.script
+    assert loaded.script == document.script
 
 
 def test_an_edit_of_an_engine_that_is_not_there_is_refused_and_loads_once_it_is_there_again(nudged, nudge, generator):
-    path, moment = nudged
+    path, document = nudged
     before = path.read_bytes()
     unregister("nudge")
     with pytest.raises(
@@ -349,7 +350,7 @@ def test_an_edit_of_an_engine_that_is_not_there_is_refused_and_loads_once_it_is_
         load_drag(path, generator)
     assert path.read_bytes() == before
     register(nudge)
-    assert torch.equal(load_drag(path, generator).drag.ws, moment.drag.ws)
+    assert torch.equal(load_drag(path, generator).drag.ws, document.drag.ws)
 
 
 @pytest.mark.parametrize(

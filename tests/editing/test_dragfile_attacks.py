@@ -57,9 +57,9 @@ def parts(generator):
     session.step_once()
     session.set_mask(None)
     session.remove_points([2])
-    moment = session.now()
+    document = session.now()
     session.close()
-    data = dragfile.drag_bytes(moment, generator, "small")
+    data = dragfile.drag_bytes(document, generator, "small")
     return data, safetensors.torch.load(data), values_of(data)
 
 
@@ -73,7 +73,7 @@ def old_parts(parts, generator, tmp_path_factory):
     return data, safetensors.torch.load(data), values_of(data)
 
 
-def as_format_2(moment, generator):
+def as_format_2(document, generator):
     """The tensors and the values of an edit as format 2 had them."""
     storage = storing.Storage()
 
@@ -94,17 +94,17 @@ def as_format_2(moment, generator):
             "seconds": record.seconds,
             "mask": put_mask(record.kept.mask),
         }
-        for record in moment.records
+        for record in document.records
     ]
-    script, masks = to_json(moment.script)
+    script, masks = to_json(document.script)
     return storage.tensors, {
         "format": 2,
         "generator": {"source": "small", "fingerprint": dragfile.fingerprint(generator)},
-        "seed": moment.seed,
-        "truncation": moment.truncation,
-        "label": moment.label,
-        "drag": put_state(moment.drag),
-        "mask": put_mask(moment.mask),
+        "seed": document.seed,
+        "truncation": document.truncation,
+        "label": document.label,
+        "drag": put_state(document.drag),
+        "mask": put_mask(document.mask),
         "records": records,
         "script": [["config", op[2]] if op[0] == "config" else op for op in script],
         "script_masks": [storage.put(mask) for mask in masks],
@@ -138,9 +138,9 @@ def test_the_attacks_begin_with_a_file_that_loads_with_and_without_a_checksum(ei
     write(tmp_path / "c.drag", tensors, values, checksum=False)
     loaded = [load_drag(tmp_path / name, generator) for name in ("a.drag", "b.drag", "c.drag")]
     assert (tmp_path / "b.drag").read_bytes() == data
-    for moment in loaded:
-        assert [record.step for record in moment.records] == [0, 1, 2]
-        assert torch.equal(moment.drag.ws, loaded[0].drag.ws)
+    for document in loaded:
+        assert [record.step for record in document.records] == [0, 1, 2]
+        assert torch.equal(document.drag.ws, loaded[0].drag.ws)
 
 
 def test_an_edit_in_format_2_goes_on_from_every_step_exactly_as_in_format_3(parts, old_parts, generator, tmp_path):
@@ -158,8 +158,10 @@ def test_an_edit_in_format_2_goes_on_from_every_step_exactly_as_in_format_3(part
     assert [record.seconds for record in new.records] == [record.seconds for record in old.records]
     for place in (None, 0, 1, 2):
         states = [
-            moment.drag if place is None else moment.records[place].kept.state(generator, moment.records[place].ws)
-            for moment in moments
+            document.drag
+            if place is None
+            else document.records[place].kept.state(generator, document.records[place].ws)
+            for document in moments
         ]
         for _ in range(3):
             ours, theirs = states
@@ -566,9 +568,9 @@ def test_what_a_file_names_often_is_checked_and_held_once(parts, generator, tmp_
     script = [*values["script"], *[["mask", 0]] * 50_000]  # with a copy each of 800 MB
     write(path, tensors, {**values, "script": script, "script_masks": values["script_masks"] * 1000})
     began = time.process_time()
-    moment = load_drag(path, generator)
+    document = load_drag(path, generator)
     assert time.process_time() - began < MOST_SECONDS
-    assert len({id(op[1]) for op in moment.script if op[0] == "mask" and op[1] is not None}) == 1
+    assert len({id(op[1]) for op in document.script if op[0] == "mask" and op[1] is not None}) == 1
     assert peak() - before < MOST_MEMORY
     # As when the learning rate was changed on the way: the model is asked once for all settings of one block.
     values = copy.deepcopy(values)
@@ -578,8 +580,8 @@ def test_what_a_file_names_often_is_checked_and_held_once(parts, generator, tmp_
     asked, fresh = [], small_stylegan2()
     ask = type(fresh).sample_features
     monkeypatch.setattr(type(fresh), "sample_features", lambda *given, **how: asked.append(1) or ask(*given, **how))
-    moment = load_drag(path, fresh)
-    assert len({record.kept.settings for record in moment.records}) == 3
+    document = load_drag(path, fresh)
+    assert len({record.kept.settings for record in document.records}) == 3
     assert len(asked) == 1
 
 
@@ -588,12 +590,12 @@ def test_an_edit_too_large_to_be_read_again_is_saved_with_fewer_steps_and_both_e
 ):
     data, _, _ = parts
     (tmp_path / "a.drag").write_bytes(data)
-    moment = load_drag(tmp_path / "a.drag", generator)
+    document = load_drag(tmp_path / "a.drag", generator)
     monkeypatch.setattr(container, "LONGEST_TEXT", len(json.dumps(values_of(data))) - 1)
-    save_drag(tmp_path / "b.drag", moment, generator, None)
+    save_drag(tmp_path / "b.drag", document, generator, None)
     again = load_drag(tmp_path / "b.drag", generator)
     assert [record.step for record in again.records] == [0, 2]
-    assert torch.equal(again.drag.ws, moment.drag.ws)
+    assert torch.equal(again.drag.ws, document.drag.ws)
 
 
 def peak() -> int:
@@ -695,14 +697,14 @@ def test_of_thousands_of_mutated_files_each_is_refused_in_words_or_is_an_edit_th
     assert [text for text in said if len(text) > 350 or not text.isprintable() or ";" not in text] == []
     assert 0.5 * files < len(refused) < files
     assert len(taken) > files / 100
-    for moment in chance.sample(taken, 30):
+    for document in chance.sample(taken, 30):
         saved = tmp_path / "b.drag"
-        save_drag(saved, moment, generator, "small")
-        assert torch.equal(load_drag(saved, generator).drag.ws, moment.drag.ws)
-        assert code_of(moment, Model(generator)).endswith("\n")
-        if moment.drag.points:
+        save_drag(saved, document, generator, "small")
+        assert torch.equal(load_drag(saved, generator).drag.ws, document.drag.ws)
+        assert code_of(document, Model(generator)).endswith("\n")
+        if document.drag.points:
             # Their settings may be any that a drag takes, such as radii that take long.
-            config = moment.drag.config.replace(supervision_radius=3, tracking_radius=6, learning_rate=0.001)
-            assert moment.drag.with_config(config).steps(1).step == moment.drag.step + 1
+            config = document.drag.config.replace(supervision_radius=3, tracking_radius=6, learning_rate=0.001)
+            assert document.drag.with_config(config).steps(1).step == document.drag.step + 1
     assert peak() - before < MOST_MEMORY
     assert sorted(os.listdir(tmp_path)) == ["a.drag", "b.drag"]

@@ -16,7 +16,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Session, load_drag
 from draggan_widget.editing.export import FILES, KINDS, code_of, drag, film, latent, png
 from draggan_widget.editing.films import MOST_FRAMES, _even, _palette
-from draggan_widget.editing.jobs import Chores
+from draggan_widget.editing.jobs import Jobs
 from draggan_widget.editing.provenance import SOURCE_TYPE, provenance_of
 from draggan_widget.engines import to_image
 
@@ -70,8 +70,8 @@ def test_each_kind_has_an_ending_and_a_media_type():
 
 def test_a_png_says_that_it_was_made_by_a_machine_and_how(make, generator):
     session = make(model=Model(generator, "a/folder/cats.pkl"))
-    moment = pulled(session, steps=2)
-    content = png(session.picture(), provenance=provenance_of(moment, Model(generator, "a/folder/cats.pkl")))
+    document = pulled(session, steps=2)
+    content = png(session.picture(), provenance=provenance_of(document, Model(generator, "a/folder/cats.pkl")))
     with Image.open(io.BytesIO(content)) as read:
         text = read.text
         np.testing.assert_array_equal(np.asarray(read), np.asarray(session.picture()))
@@ -98,11 +98,11 @@ def test_a_png_says_nothing_when_asked_not_to(make):
 
 
 def test_a_latent_is_read_without_pickle(make):
-    moment = pulled(make(), steps=2)
-    with np.load(io.BytesIO(latent(moment)), allow_pickle=False) as read:
-        np.testing.assert_array_equal(read["ws"], moment.drag.ws.numpy())
-        np.testing.assert_array_equal(read["w0"], moment.drag.w0.numpy())
-        np.testing.assert_array_equal(read["handles"], moment.drag.handles)
+    document = pulled(make(), steps=2)
+    with np.load(io.BytesIO(latent(document)), allow_pickle=False) as read:
+        np.testing.assert_array_equal(read["ws"], document.drag.ws.numpy())
+        np.testing.assert_array_equal(read["w0"], document.drag.w0.numpy())
+        np.testing.assert_array_equal(read["handles"], document.drag.handles)
         np.testing.assert_array_equal(read["targets"], [[36, 30]])
         assert (read["seed"], read["truncation"], read["label"]) == (3, 0.7, -1)
 
@@ -115,17 +115,17 @@ def test_a_latent_of_no_seed_says_so(make):
 
 
 def test_the_bytes_of_a_drag_file_are_an_edit(make, generator, tmp_path):
-    moment = pulled(make(), steps=2)
-    (tmp_path / "edit.drag").write_bytes(drag(moment, Model(generator)))
-    assert torch.equal(load_drag(tmp_path / "edit.drag", generator).drag.ws, moment.drag.ws)
+    document = pulled(make(), steps=2)
+    (tmp_path / "edit.drag").write_bytes(drag(document, Model(generator)))
+    assert torch.equal(load_drag(tmp_path / "edit.drag", generator).drag.ws, document.drag.ws)
 
 
 # --- films ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, generator):
-    moment = pulled(make(), steps=5)
-    content, progress = made(film("gif", moment, generator))
+    document = pulled(make(), steps=5)
+    content, progress = made(film("gif", document, generator))
     assert progress == sorted(progress)
     assert progress[0] > 0
     assert progress[-1] == 1
@@ -138,7 +138,7 @@ def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, genera
             durations.append(read.info["duration"])
             shown = np.asarray(read.convert("RGB"), dtype=float)
             with torch.no_grad():
-                ws = torch.from_numpy(moment.records[number].ws)
+                ws = torch.from_numpy(document.records[number].ws)
                 meant = np.asarray(to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
             assert np.abs(shown - meant).mean() < 6
             colours |= {tuple(colour) for colour in shown.reshape(-1, 3)}
@@ -147,16 +147,16 @@ def test_a_gif_has_a_frame_a_step_of_one_palette_and_holds_the_last(make, genera
 
 
 def test_long_edits_are_thinned_to_a_film_of_few_frames(make, generator):
-    moment = pulled(make(DragConfig(learning_rate=0.002, stall_steps=None)), steps=150, target=(60, 60))
-    assert len(moment.records) == 151
-    content, _ = made(film("gif", moment, generator))
+    document = pulled(make(DragConfig(learning_rate=0.002, stall_steps=None)), steps=150, target=(60, 60))
+    assert len(document.records) == 151
+    content, _ = made(film("gif", document, generator))
     with Image.open(io.BytesIO(content)) as read:
         assert read.n_frames <= MOST_FRAMES
 
 
 def test_handles_are_drawn_in_their_own_colour_where_asked_and_large_enough(make, generator):
-    moment = pulled(make(), steps=1)
-    with Image.open(io.BytesIO(made(film("gif", moment, generator, handles=True))[0])) as read:
+    document = pulled(make(), steps=1)
+    with Image.open(io.BytesIO(made(film("gif", document, generator, handles=True))[0])) as read:
         drawn = np.asarray(read.convert("RGB"))
     assert drawn.shape == (512, 512, 3)
     assert tuple(drawn[244, 244]) == (0xE5, 0x48, 0x4D)  # the pixel (30, 30), eight times as large
@@ -180,8 +180,8 @@ def test_an_edit_without_steps_is_a_film_of_one_picture(make, generator):
 
 def test_an_mp4_plays_every_step_and_holds_the_last(make, generator):
     av = pytest.importorskip("av")
-    moment = pulled(make(), steps=5)
-    content, progress = made(film("mp4", moment, generator))
+    document = pulled(make(), steps=5)
+    content, progress = made(film("mp4", document, generator))
     assert progress == sorted(progress)
     assert progress[-1] == 1
     with av.open(io.BytesIO(content)) as container:
@@ -194,7 +194,7 @@ def test_an_mp4_plays_every_step_and_holds_the_last(make, generator):
     assert seconds == pytest.approx((5 + hold) * 0.12, abs=0.05)
     for number in (0, 5):
         with torch.no_grad():
-            ws = torch.from_numpy(moment.records[number].ws)
+            ws = torch.from_numpy(document.records[number].ws)
             meant = np.asarray(to_image(generator.synthesize(ws)).convert("RGB"), dtype=float)
         assert frames[number].shape == meant.shape
         grey = np.array([0.299, 0.587, 0.114])
@@ -232,9 +232,9 @@ def mp4_boxes(data):
 
 
 def test_a_gif_says_that_it_was_made_by_a_machine_and_how(make, generator):
-    moment = pulled(make(), steps=2)
-    said = provenance_of(moment, Model(generator, "a/folder/cats.pkl"))
-    content, _ = made(film("gif", moment, generator, provenance=said))
+    document = pulled(make(), steps=2)
+    said = provenance_of(document, Model(generator, "a/folder/cats.pkl"))
+    content, _ = made(film("gif", document, generator, provenance=said))
     with Image.open(io.BytesIO(content)) as read:
         assert read.n_frames == 3
         sentence, values = read.info["comment"].decode().split("\n")
@@ -247,9 +247,9 @@ def test_a_gif_says_that_it_was_made_by_a_machine_and_how(make, generator):
 
 def test_an_mp4_says_that_it_was_made_by_a_machine_and_how(make, generator):
     av = pytest.importorskip("av")
-    moment = pulled(make(), steps=2)
-    said = provenance_of(moment, Model(generator, "a/folder/cats.pkl"))
-    content, _ = made(film("mp4", moment, generator, provenance=said))
+    document = pulled(make(), steps=2)
+    said = provenance_of(document, Model(generator, "a/folder/cats.pkl"))
+    content, _ = made(film("mp4", document, generator, provenance=said))
     with av.open(io.BytesIO(content)) as container:
         tags = container.metadata
         assert len(list(container.decode(video=0))) > 2
@@ -281,10 +281,10 @@ def test_odd_sizes_are_made_even_without_moving_the_picture():
 
 def test_without_pyav_an_mp4_says_how_to_get_it_and_a_gif_is_made(make, generator, monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
-    moment = make().now()
+    document = make().now()
     with pytest.raises(ModuleNotFoundError, match=r'pip install "draggan_widget\[video\]"'):
-        film("mp4", moment, generator)
-    assert made(film("gif", moment, generator))[0].startswith(b"GIF89a")
+        film("mp4", document, generator)
+    assert made(film("gif", document, generator))[0].startswith(b"GIF89a")
 
 
 def test_another_kind_of_film_is_refused(make, generator):
@@ -296,9 +296,9 @@ def test_another_kind_of_film_is_refused(make, generator):
 def test_a_cancelled_film_is_made_no_further(make, generator, kind):
     if kind == "mp4":
         pytest.importorskip("av")
-    moment = pulled(make(), steps=5)
-    chores, progress = Chores(), []
-    done = chores.add(film(kind, moment, generator), progress.append)
+    document = pulled(make(), steps=5)
+    chores, progress = Jobs(), []
+    done = chores.add(film(kind, document, generator), progress.append)
     chores.advance()
     assert done.cancel()
     while chores.advance():
@@ -312,9 +312,9 @@ def test_a_session_makes_a_film_while_it_pulls(make, generator):
     session = make(FAST.replace(tolerance=0.0, stall_steps=None, max_steps=None))
     session.put_point(1, handle=(30, 30), target=(36, 30))
     step(session, 3)
-    moment = session.now()
+    document = session.now()
     session.start().result(20)
-    content = session.chore(film("gif", moment, generator)).result(30)
+    content = session.chore(film("gif", document, generator)).result(30)
     session.stop().result(20)
     assert content.startswith(b"GIF89a")
     assert session.now().drag.step > 3
@@ -330,10 +330,10 @@ def again(text, **names):
 
 
 def assert_makes_again(session, generator, short=False):
-    moment = session.now()
-    text = code_of(moment, Model(generator))
+    document = session.now()
+    text = code_of(document, Model(generator))
     left = again(text, generator=generator)
-    assert torch.equal(left["ws"], moment.drag.ws), text
+    assert torch.equal(left["ws"], document.drag.ws), text
     assert left["image"].tobytes() == session.picture().tobytes()
     assert ("drag(\n" in text) is short, text
     assert "begin_with" not in text if short else "drag(\n" not in text
@@ -515,9 +515,11 @@ def test_a_method_changed_after_points_were_set_is_told_in_order(make, generator
 
 
 def test_code_of_an_edit_from_a_file_is_the_same(make, generator, tmp_path):
-    moment = pulled(make(), steps=3)
-    (tmp_path / "edit.drag").write_bytes(drag(moment, Model(generator)))
-    assert code_of(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code_of(moment, Model(generator))
+    document = pulled(make(), steps=3)
+    (tmp_path / "edit.drag").write_bytes(drag(document, Model(generator)))
+    assert code_of(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code_of(
+        document, Model(generator)
+    )
 
 
 @pytest.mark.parametrize("channels", [1, 4])
@@ -526,11 +528,11 @@ def test_films_of_grey_and_of_transparent_pictures(channels):
     network = small_stylegan2(32, img_channels=channels)
     session = Session(network, seed=3, truncation=0.7, config=FAST)
     try:
-        moment = pulled(session, steps=2, handle=(10, 10), target=(16, 10))
+        document = pulled(session, steps=2, handle=(10, 10), target=(16, 10))
         picture = session.picture()
         for kind in ("gif", "mp4"):
             for handles in (False, True):
-                assert made(film(kind, moment, network, handles=handles))[1][-1] == 1
+                assert made(film(kind, document, network, handles=handles))[1][-1] == 1
         with Image.open(io.BytesIO(png(picture, provenance={}))) as read:
             assert read.mode == {1: "L", 4: "RGBA"}[channels]
     finally:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from draggan_widget import DragConfig
-from draggan_widget.editing.document import Moment
+from draggan_widget.editing.document import Document
 from draggan_widget.editing.feedback import Observer, Texture, warning_of
 from draggan_widget.editing.history import Record
 from draggan_widget.engines import begin_with
@@ -88,7 +88,7 @@ def test_an_observer_knows_whether_there_is_a_mask(generator):
     )
     without = moment_of(drag, records)
     masked = dataclasses.replace(without, mask=np.ones((64, 64)))
-    told = [Observer().observe(generator, moment, "stalled").warning for moment in (without, masked)]
+    told = [Observer().observe(generator, document, "stalled").warning for document in (without, masked)]
     assert ["mask" in each for each in told] == [False, True]
 
 
@@ -186,7 +186,7 @@ def test_without_records_or_points_there_is_nothing_to_warn_of():
 
 
 def moment_of(drag, records=()):
-    return Moment(drag, None, 1, 1.0, (), records)
+    return Document(drag, None, 1, 1.0, (), records)
 
 
 @pytest.fixture

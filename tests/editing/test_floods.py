@@ -83,15 +83,15 @@ def test_short_work_does_not_wait_for_long_work(session):
 def test_two_hundred_masks_of_1024_pixels_stay_within_the_bound_of_undo(session):
     mask = np.ones((64, 64), np.float32)
     session.set_mask(mask).result()
-    moment = session.now()
+    document = session.now()
 
     def painted():
-        return dataclasses.replace(moment, mask=np.ones((1024, 1024), np.float32))
+        return dataclasses.replace(document, mask=np.ones((1024, 1024), np.float32))
 
     past = [painted() for _ in range(200)]
-    assert fitting(past, [moment], core.UNDO_BYTES) == core.UNDO_BYTES // (4 << 20) - 1
+    assert fitting(past, [document], core.UNDO_BYTES) == core.UNDO_BYTES // (4 << 20) - 1
     shared = past[0]
-    assert fitting([shared] * 200, [moment], core.UNDO_BYTES) == 200
+    assert fitting([shared] * 200, [document], core.UNDO_BYTES) == 200
 
 
 def test_a_forked_child_is_told_that_the_editor_is_not_its_own():

@@ -81,13 +81,13 @@ def test_another_model_takes_the_place_of_one_and_what_fails_changes_nothing(mak
         (None, "a.pkl was not loaded: the disk is gone"),
     ]
     after = session.newest()
-    assert (after.moment, after.model, after.status) == (before.moment, before.model, before.status)
+    assert (after.document, after.model, after.status) == (before.document, before.model, before.status)
     assert after.can_undo
     other = Model(Planted((64, 32), channels=1), "b.pkl")
     session.load("b.pkl", lambda progress: other).result(5)
     now = session.newest()
     assert (now.model, now.loading, now.trouble, now.can_undo, now.can_redo) == (other, None, "", False, False)
-    assert (now.moment.drag.resolution, now.moment.seed, session.generator) == ((64, 32), 3, other.generator)
+    assert (now.document.drag.resolution, now.document.seed, session.generator) == ((64, 32), 3, other.generator)
     assert notices == []
 
 

@@ -38,7 +38,7 @@ def test_looking_shows_a_moment_of_the_past_and_changes_nothing_of_the_edit(sess
     session.look(2).result(5)
     snapshot = session.newest()
     assert (snapshot.shown, snapshot.step) == (2, 6)
-    assert torch.equal(snapshot.seen.drag.ws, torch.from_numpy(snapshot.moment.records[2].ws))
+    assert torch.equal(snapshot.seen.drag.ws, torch.from_numpy(snapshot.document.records[2].ws))
     assert torch.equal(latent(session), newest)
     session.look(None).result(5)
     assert session.newest().shown is None
@@ -104,9 +104,9 @@ def test_a_run_of_thousands_of_steps_keeps_no_more_than_it_says_and_every_kept_o
         assert (steps[0], steps[-1]) == (0, 5000)
         assert set(np.diff(steps)) == {4}, "of 5,000 every 4th, since every 2nd would be too many"
         session.branch(2501).result(5)
-        moment = session.now()
-        assert (moment.drag.step, len(moment.records)) == (2500, 626)
-        assert ("steps", 2500) in moment.script
+        document = session.now()
+        assert (document.drag.step, len(document.records)) == (2500, 626)
+        assert ("steps", 2500) in document.script
     finally:
         session.close()
 

@@ -69,8 +69,8 @@ def test_training_goes_on_where_it_was_stopped(folder):
             assert torch.equal(weight, after.network.state_dict()[name]), name
     moments = second.optimiser.state_dict()["state"]
     assert moments
-    assert all(torch.equal(moment["exp_avg"], first.optimiser.state_dict()["state"][k]["exp_avg"])
-               for k, moment in moments.items())  # fmt: skip
+    assert all(torch.equal(document["exp_avg"], first.optimiser.state_dict()["state"][k]["exp_avg"])
+               for k, document in moments.items())  # fmt: skip
 
 
 def test_a_run_ends_when_its_time_is_used_up_and_leaves_a_generator_that_loads(folder):

@@ -274,9 +274,9 @@ def test_a_snapshot_shows_the_points_at_the_asked_size(make):
 
 def test_points_and_mask_may_be_given_at_once_and_unknown_arguments_are_named(make, generator):
     editor = make(points=[POINT], mask=np.ones((64, 64), bool))
-    moment = editor._session.now()
-    assert moment.drag.ids == (1,)
-    assert moment.mask.min() == 1
+    document = editor._session.now()
+    assert document.drag.ids == (1,)
+    assert document.mask.min() == 1
     with pytest.raises(TypeError, match="takes no sed"):
         DragGAN(generator, sed=7)
 

@@ -212,7 +212,7 @@ def test_what_cannot_be_loaded_is_an_error_and_everything_stays_exactly(make, fo
         with pytest.raises(error):
             editor.load_model(bad)
         after = editor._session.newest()
-        assert after.moment is before.moment
+        assert after.document is before.document
         assert after.model is before.model
         assert (after.status, after.message) == (before.status, before.message)
         assert editor._session._past == past
@@ -229,7 +229,7 @@ def test_a_generator_whose_first_latent_cannot_be_worked_with_is_not_taken(make)
     broken.network["mapping"].w_avg.fill_(float("nan"))
     with pytest.raises(ValueError, match="NaN"):
         editor.load_model(broken)
-    assert editor._session.newest().moment is before.moment
+    assert editor._session.newest().document is before.document
 
 
 def test_pictures_of_other_channels_than_can_be_shown_are_refused(make):
@@ -353,7 +353,7 @@ def test_a_choice_that_cannot_be_loaded_is_told_and_everything_stays(make, folde
     assert "broken.pkl was not loaded" in state["trouble"]
     assert str(folder / "broken.pkl") in state["trouble"]
     assert (state["loading"], state["generator"], len(state["points"])) == (None, "StyleGAN2", 1)
-    assert editor._session.newest().moment is before.moment
+    assert editor._session.newest().document is before.document
     page.say("point", id=1, target=[19, 9], pulling=False)
     page.wait_for_state(trouble="")
 

@@ -208,11 +208,11 @@ def test_an_answer_names_the_newest_frame_that_was_sent(asking):
 def test_moving_pictures_for_a_page_that_asks_are_small_and_the_settled_one_is_whole(asking, monkeypatch):
     monkeypatch.setattr(editor_module, "PREVIEW", 32)
     editor = asking.editor
-    moment = editor._session.latest.moment
-    assert editor._glimpse(moment, True)[0].size == (64, 64), "nobody asks yet"
+    document = editor._session.latest.document
+    assert editor._glimpse(document, True)[0].size == (64, 64), "nobody asks yet"
     asking.say("ready", view="page")
     asking.ask()
-    picture, whole = editor._glimpse(moment, True)
+    picture, whole = editor._glimpse(document, True)
     assert (picture.size, whole) == ((32, 32), False)
-    picture, whole = editor._glimpse(moment, False)
+    picture, whole = editor._glimpse(document, False)
     assert (picture.size, whole) == ((64, 64), True)

@@ -10,7 +10,7 @@ from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import Model, Moment, Snapshot
+from draggan_widget.editing import Document, Model, Snapshot
 from draggan_widget.engines import begin_with
 from draggan_widget.widget import stream as stream_module
 from draggan_widget.widget.stream import ASK_EVERY, LOST_AFTER, ON_TIME, SLOW_CLOCK, WINDOW, FrameStream, encode
@@ -43,9 +43,9 @@ def rendered():
 
 @pytest.fixture
 def stream(sent, rendered, clock):
-    def render(moment, quick):
-        rendered.append(moment)
-        return Image.new("RGB", (8, 8), (moment.drag.step,) * 3), True
+    def render(document, quick):
+        rendered.append(document)
+        return Image.new("RGB", (8, 8), (document.drag.step,) * 3), True
 
     stream = FrameStream(lambda m, b: sent.append((m, b)), lambda s: {"type": "state", "step": s.step}, render)
     stream.seen("a")
@@ -61,7 +61,7 @@ def snapshots():
     state = begin_with(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
     found = []
     for _ in range(8):
-        found.append(Snapshot("running", "", Moment(state, None, 0, 0.7, ()), True, False, None, model))
+        found.append(Snapshot("running", "", Document(state, None, 0, 0.7, ()), True, False, None, model))
         state = state.steps(1)
     return found
 
@@ -283,7 +283,10 @@ def test_a_picture_that_settles_while_none_may_go_is_sent_by_a_clock_though_no_p
     woken = threading.Event()
     picture = Image.new("RGB", (8, 8))
     stream = FrameStream(
-        lambda m, b: sent.append((m, b)), lambda s: {"type": "state"}, lambda moment, quick: (picture, True), woken.set
+        lambda m, b: sent.append((m, b)),
+        lambda s: {"type": "state"},
+        lambda document, quick: (picture, True),
+        woken.set,
     )
     stream.seen("a")
     for snapshot in snapshots[:WINDOW]:
@@ -309,8 +312,8 @@ def test_an_acknowledgement_does_not_bring_back_a_view_that_has_left(stream):
 def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
     first = settled(snapshots[0])
     stream.offer(first)
-    moved = first.moment.drag.move_target(1, (11, 11))
-    stream.offer(dataclasses.replace(first, moment=Moment(moved, None, 0, 0.7, ())))
+    moved = first.document.drag.move_target(1, (11, 11))
+    stream.offer(dataclasses.replace(first, document=Document(moved, None, 0, 0.7, ())))
     assert len(rendered) == 1
 
 
@@ -377,8 +380,8 @@ def test_a_run_that_begins_does_not_show_again_what_was_shown_without_loss(strea
 
 
 def pulled(snapshot, target):
-    drag = snapshot.moment.drag.move_target(1, target)
-    return dataclasses.replace(snapshot, moment=dataclasses.replace(snapshot.moment, drag=drag))
+    drag = snapshot.document.drag.move_target(1, target)
+    return dataclasses.replace(snapshot, document=dataclasses.replace(snapshot.document, drag=drag))
 
 
 def test_a_target_that_moves_in_a_run_is_told_with_the_next_frame(stream, sent, snapshots):
@@ -402,10 +405,10 @@ def test_what_else_changes_in_a_run_is_told_at_once(stream, sent, snapshots):
         assert [m["type"] for m, _ in sent[before:]] == ["state"]
     before = len(sent)
     drag = begin_with(
-        snapshots[0].model.generator, snapshots[0].moment.drag.ws, [(1, (9, 9), (20, 20)), (2, (3, 3), (5, 5))]
+        snapshots[0].model.generator, snapshots[0].document.drag.ws, [(1, (9, 9), (20, 20)), (2, (3, 3), (5, 5))]
     )
-    drag = dataclasses.replace(drag, edit=dataclasses.replace(drag.edit, latent=snapshots[0].moment.drag.ws))
-    stream.offer(dataclasses.replace(snapshots[0], moment=dataclasses.replace(snapshots[0].moment, drag=drag)))
+    drag = dataclasses.replace(drag, edit=dataclasses.replace(drag.edit, latent=snapshots[0].document.drag.ws))
+    stream.offer(dataclasses.replace(snapshots[0], document=dataclasses.replace(snapshots[0].document, drag=drag)))
     assert [m["type"] for m, _ in sent[before:]] == ["state"]
 
 

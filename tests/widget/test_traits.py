@@ -37,7 +37,7 @@ def make():
 
 def real(editor):
     now = editor._session.newest()
-    return settings_of(now.model.generator, now.moment.drag.config, now.speed)
+    return settings_of(now.model.generator, now.document.drag.config, now.speed)
 
 
 def traits_of(editor):

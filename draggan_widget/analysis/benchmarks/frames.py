@@ -33,11 +33,11 @@ class _Screen:
 
     def show(self, snapshot: Snapshot) -> None:
         # A latent's address names its picture: a target that moves changes none. What was shown is kept for its sake.
-        address = snapshot.moment.drag.ws.data_ptr()
-        new = self._shown is None or self._shown.moment.drag.ws.data_ptr() != address
+        address = snapshot.document.drag.ws.data_ptr()
+        new = self._shown is None or self._shown.document.drag.ws.data_ptr() != address
         if new and snapshot.step > 0 and self.session is not None:
             self._shown = snapshot
-            encode(self.session.glimpse(snapshot.moment, quick=not snapshot.settled)[0])
+            encode(self.session.glimpse(snapshot.document, quick=not snapshot.settled)[0])
             self.frames += 1
             self.changed.set()
         if snapshot.settled and snapshot.status in ("arrived", "stalled", "capped", "stopped", "error"):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from draggan_widget.editing import Chore, Session, Snapshot, at_step, later, thinned
+from draggan_widget.editing import Job, Session, Snapshot, at_step, later, thinned
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
 
@@ -27,7 +27,7 @@ MOST_ENTRIES = 300
 def course(session: Session, tell: Tell, since: int) -> None:
     """How the edit has gone after the step ``since``."""
     snapshot = session.latest
-    records = later(snapshot.moment.records, since)
+    records = later(snapshot.document.records, since)
     message = protocol.course_message(since, thinned(records, MOST_ENTRIES), snapshot.edit)
     session.show(lambda: tell(message, []), f"course since {since}")
 
@@ -56,7 +56,7 @@ def _forget(session: Session) -> None:
 
 def _thumbnails(
     reference: weakref.ref[Session], tell: Tell, wanted: collections.deque[tuple[Snapshot, int]]
-) -> Chore[None]:
+) -> Job[None]:
     made: dict[tuple[int, int], bytes] = {}
     number = 0
     while (session := reference()) is not None:
@@ -65,7 +65,7 @@ def _thumbnails(
                 _wanted.pop(session, None)
                 break
             snapshot, step = wanted.popleft()
-        records = snapshot.moment.records
+        records = snapshot.document.records
         if records and (snapshot.edit, step) not in made:
             latent = torch.from_numpy(records[at_step(records, step)].ws)
             made[snapshot.edit, step] = _jpeg(session.thumbnail(latent))
