@@ -32,7 +32,7 @@ ROOMS = [
     "inversion",
     "dragging",
     "engines",
-    "generators",
+    "models",
     "config",
     "settings",
     "files",
@@ -60,7 +60,7 @@ def test_the_wheel_holds_bundle_weights_cards_notebooks_and_type_marker(wheel):
         *(f"draggan_widget/examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")),
     }
     assert expected <= names
-    for name in ("widget/static/index.js", "generators/builtin/faces.safetensors"):
+    for name in ("widget/static/index.js", "models/builtin/faces.safetensors"):
         assert wheel.read(f"draggan_widget/{name}") == (PACKAGE / name).read_bytes()
     assert not [name for name in names if not name.startswith("draggan_widget")]
 
