@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Verdict
-from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
+from draggan_widget.engines.draggan.points import check_mask, check_xy
 from draggan_widget.engines.edit import Edit, EditPoint
 from draggan_widget.engines.registry import engine_of
 from draggan_widget.models import guarded
@@ -47,7 +47,7 @@ class State:
         """
         settings = model.drag_config if settings is None else settings
         bound = engine_of(settings).bind(model, settings)
-        edit = Edit(origin := check_ws(model, latent), origin)
+        edit = Edit(origin := model.space.check(latent), origin)
         return cls(bound, edit, bound.begin(edit))
 
     # --- looking -----------------------------------------------------------------------------------------------------

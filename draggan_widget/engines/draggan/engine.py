@@ -30,7 +30,7 @@ from draggan_widget.engines.draggan.edits import (
 )
 from draggan_widget.engines.draggan.iteration import init, terminate
 from draggan_widget.engines.draggan.methods import blocks_of
-from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy, place
+from draggan_widget.engines.draggan.points import check_mask, check_xy, place
 from draggan_widget.engines.draggan.state import VERSION, Anchor, Course, DragState
 from draggan_widget.engines.draggan.texture import confidence, texture
 from draggan_widget.engines.edit import XY, Edit, EditPoint
@@ -180,7 +180,7 @@ class BoundDragGAN(Bound[DragState]):
         for tensor in (state.latent, state.w0, state.anchor.latent, moments.first, moments.second):
             self._check_kind(tensor)
             if ("ws", id(tensor)) not in self._checked:
-                check_ws(self.model, tensor)
+                self.model.space.check(tensor)
         if moments.second.min() < 0:
             raise ValueError("a mean of squares is negative")
         if state.mask is not None:
