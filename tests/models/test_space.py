@@ -161,7 +161,7 @@ def test_the_metric_is_computed_once_a_model_and_class_and_left_out_of_copies(cl
 
 def test_a_class_has_its_own_metric_and_all_together_one_that_reaches_from_class_to_class(classes):
     one = classes.space.metric(1)
-    mean, covariance = covariance_of(classes, 1)
+    _, covariance = covariance_of(classes, 1)
     torch.testing.assert_close(one.covariance, covariance, rtol=0, atol=1e-4 * covariance.diagonal().max().item())
     every = classes.space.metric()
     assert every.covariance.diagonal().sum() > one.covariance.diagonal().sum()

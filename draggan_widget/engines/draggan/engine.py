@@ -266,12 +266,14 @@ class DragGAN(Engine):
     name = "draggan"
     help = "Motion supervision and point tracking by features, many small steps (Pan et al. 2023)"
     Settings = DragConfig
+    needs = (*Engine.needs, "sample_features", "feature_maps", "maps", "map_size", "blocks", "default_block", "num_ws")
 
     def bind(self, model: Generator, settings: DragConfig) -> BoundDragGAN:
         """Return DragGAN on a generator.
 
-        :raises ValueError: if the generator lacks one of the blocks that the settings name.
+        :raises ValueError: for a model that has no features or rows, or lacks a block that the settings name.
         """
+        self.check_model(model)
         blocks_of(model, settings)
         return BoundDragGAN(model, settings)
 
@@ -283,5 +285,5 @@ class DragGAN(Engine):
         return {**settings.to_dict(), "edit_layers": rows, "block": named}
 
     def defaults(self, model: Generator) -> DragConfig:
-        """Return the settings that the generator carries."""
-        return model.drag_config
+        """Return the settings that the generator carries, if it carries some."""
+        return getattr(model, "drag_config", None) or DragConfig()
