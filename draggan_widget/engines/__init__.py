@@ -1,8 +1,8 @@
 """Points and mask → latent: every method of dragging is an engine.
 
 ``bind(model, settings)`` is a method on one model, or says in a sentence why the model cannot serve it; ``register``
-adds one of your own, which then runs in the editor, its undo, timeline and files. A drag without an editor is ``drag``, ``drag_steps`` or,
-step by step, ``State``.
+adds one of your own, which then runs in the editor, its undo, timeline and files. A drag without an editor is ``drag``,
+``drag_steps`` or, step by step, ``State``.
 """
 
 from draggan_widget.config import DragConfig

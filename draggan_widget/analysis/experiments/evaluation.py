@@ -34,6 +34,7 @@ from draggan_widget.analysis.tables import MISSING, lay_out
 from draggan_widget.engines import DivergedError
 from draggan_widget.engines.trackers import make, opencv
 from draggan_widget.models import Generator, load_generator
+from draggan_widget.models import fingerprint as whole_fingerprint
 
 COLUMNS: dict[str, tuple[str, int]] = {
     "distance": ("distance, px", 2),
@@ -212,9 +213,7 @@ def evaluate(
 
 def fingerprint(generator: Generator) -> str:
     """Short for a generator's weights and size."""
-    from draggan_widget.editing import fingerprint as whole
-
-    return whole(generator)[:16]
+    return whole_fingerprint(generator)[:16]
 
 
 def _prepare(bench: Bench, tasks: Iterable[Task]) -> None:
