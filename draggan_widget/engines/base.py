@@ -137,14 +137,7 @@ class Engine(abc.ABC):
 
         :raises ValueError: in one sentence, naming what is missing.
         """
-        missing = dict.fromkeys(WORDS.get(name, name) for name in self.needs if not hasattr(model, name))
-        if missing:
-            *others, last = missing
-            listed = f"{', '.join(others)} and {last}" if others else last
-            raise ValueError(
-                f"the engine {self.name} needs {listed}, which a model of the kind {type(model).__name__} has not; "
-                "choose another engine or model"
-            )
+        check_parts(model, self.needs, f"the engine {self.name}", "choose another engine or model")
 
     @abc.abstractmethod
     def bind(self, model: Generator, settings: Any) -> Bound[Any]:
@@ -161,6 +154,18 @@ class Engine(abc.ABC):
     def defaults(self, model: Generator) -> Any:  # noqa: ARG002
         """Return the settings that suit a model best."""
         return self.Settings()
+
+
+def check_parts(model: Any, needs: Sequence[str], asker: str, remedy: str) -> None:
+    """Check that a model has what somebody needs. :param needs: names of parts, as ``Engine.needs``.
+
+    :raises ValueError: in one sentence, naming who asks, what is missing, and the remedy.
+    """
+    missing = dict.fromkeys(WORDS.get(name, name) for name in needs if not hasattr(model, name))
+    if missing:
+        *others, last = missing
+        listed = f"{', '.join(others)} and {last}" if others else last
+        raise ValueError(f"{asker} needs {listed}, which a model of the kind {type(model).__name__} has not; {remedy}")
 
 
 def check_blocks(model: Any, blocks: Sequence[int], asked: str, remedy: str = "") -> None:

@@ -100,8 +100,8 @@ class TunedCopy:
             like = there[name]
             if tensor.shape != like.shape or tensor.dtype != like.dtype:
                 raise ValueError(
-                    f"this tuned copy has {quoted(name)} as {_kind(tensor)}, its model as {_kind(like)}; it is damaged, "
-                    "tune again"
+                    f"this tuned copy has {quoted(name)} as {_kind(tensor)}, its model as {_kind(like)}; "
+                    "it is damaged, tune again"
                 )
             _check_finite(name, tensor)
 
