@@ -2,7 +2,7 @@
 
 from draggan_widget.editing.code import code_of, is_code
 from draggan_widget.editing.document import Document, Snapshot
-from draggan_widget.editing.dragfile import DragFile, DragFileError, check_drag_path, fingerprint, load_drag, save_drag
+from draggan_widget.editing.dragfile import DragFile, DragFileError, check_drag_path, load_drag, save_drag
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
@@ -22,6 +22,7 @@ from draggan_widget.editing.settings import (
     settings_of,
     with_settings,
 )
+from draggan_widget.models import fingerprint
 
 __all__ = [
     "FILES",

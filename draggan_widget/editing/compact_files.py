@@ -23,7 +23,6 @@ from draggan_widget.engines import (
     EditPoint,
     State,
     check_mask,
-    check_ws,
     check_xy,
     engine_named,
     engine_names,
@@ -141,8 +140,8 @@ class Stored:
         if origin.dtype != self._like.dtype or rows.dtype != origin.dtype or rows.shape != whole.shape:
             raise ValueError(f"its latent has rows {tuple(rows.shape)} of {rows.dtype}")
         whole.copy_(rows)
-        check_ws(self._model, origin)
-        check_ws(self._model, latent)
+        self._model.space.check(origin)
+        self._model.space.check(latent)
         held, wish = (None if entry[name] is None else self._asked(name, entry[name]) for name in ("held", "wish"))
         if held is not None and (held.ndim != 2 or held.shape[1] != latent.numel()):
             raise ValueError(f"held has shape {held.shape}; it must be (n, {latent.numel()})")

@@ -361,7 +361,7 @@ class Core:
 def first_document(generator: Generator, config: Any, seed: int, truncation: float, label: int | None) -> Document:
     """An edit of the picture of a seed before anything was done. :raises ValueError: if there is no such class."""
     label = check_label(label, generator.label_dim)
-    ws = generator.mapping(seed=seed, label=label, truncation=truncation)
+    ws = generator.space.draw(seed=seed, label=label, truncation=truncation)
     drag = State.begin(generator, ws, config)
     return Document(drag, None, seed, truncation, (("config", config),), label=label)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import math
 import os
 import reprlib
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from draggan_widget.editing import container, history
@@ -28,7 +26,7 @@ from draggan_widget.editing.model import check_label
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
-from draggan_widget.models import Generator, check_seed
+from draggan_widget.models import Generator, check_seed, fingerprint
 from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
@@ -223,15 +221,6 @@ def _number(name: str, value: Any, most: float = math.inf) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most or value == math.inf:
         raise ValueError(f"{name} is {reprlib.repr(value)}; it must be a number of at least 0")
     return float(value)
-
-
-def fingerprint(generator: Generator) -> str:
-    """A hash of a generator's weights, the same for the same network wherever its file lies."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(generator.state_dict().items()):
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -1,17 +1,17 @@
 """Points and mask → latent: every method of dragging is an engine.
 
-``engine_named("draggan").bind(model, settings)`` is a method on one model; ``register`` adds one of your own,
-which then runs in the editor, its undo, timeline and files. A drag without an editor is ``drag``, ``drag_steps`` or,
-step by step, ``State``.
+``bind(model, settings)`` is a method on one model, or says in a sentence why the model cannot serve it; ``register``
+adds one of your own, which then runs in the editor, its undo, timeline and files. A drag without an editor is ``drag``,
+``drag_steps`` or, step by step, ``State``.
 """
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict
+from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, check_blocks
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.edit import XY, Edit, EditPoint
-from draggan_widget.engines.registry import engine_named, engine_names, engine_of, register, unregister
+from draggan_widget.engines.registry import bind, engine_named, engine_names, engine_of, register, unregister
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps, to_image
 from draggan_widget.engines.state import State, begin_with
 
@@ -33,6 +33,8 @@ __all__ = [
     "Step",
     "Verdict",
     "begin_with",
+    "bind",
+    "check_blocks",
     "check_mask",
     "check_ws",
     "check_xy",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -22,6 +22,14 @@ M = TypeVar("M")
 """What an engine remembers between two steps."""
 Verdict = Literal["arrived", "near", "stalled", "capped"]
 VERDICTS: tuple[Verdict, ...] = ("arrived", "near", "stalled", "capped")
+WORDS = {
+    "space": "a space of latents",
+    "synthesize": "pictures",
+    **dict.fromkeys(("features", "sample_features", "feature_maps", "maps", "map_size"), "features"),
+    **dict.fromkeys(("blocks", "default_block", "block_of_row"), "blocks"),
+    **dict.fromkeys(("num_ws", "w_dim"), "a latent of rows"),
+}
+"""What people call the parts of a model that an engine may need."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,10 +129,19 @@ class Engine(abc.ABC):
     """A line about it for people."""
     Settings: ClassVar[type]
     """A frozen dataclass with ``replace``, ``to_dict`` and ``from_dict``; no two engines share one."""
+    needs: ClassVar[tuple[str, ...]] = ("space", "synthesize")
+    """Names of what a model must have: parts of ``Model``, or what some models have besides."""
+
+    def check_model(self, model: Any) -> None:
+        """Check that a model has what the engine needs; ``bind`` does so first.
+
+        :raises ValueError: in one sentence, naming what is missing.
+        """
+        check_parts(model, self.needs, f"the engine {self.name}", "choose another engine or model")
 
     @abc.abstractmethod
     def bind(self, model: Generator, settings: Any) -> Bound[Any]:
-        """Return the method on a model.
+        """Return the method on a model, after ``check_model``.
 
         :raises ValueError: in one sentence, if the model cannot serve it, or not with these settings.
         """
@@ -137,3 +154,24 @@ class Engine(abc.ABC):
     def defaults(self, model: Generator) -> Any:  # noqa: ARG002
         """Return the settings that suit a model best."""
         return self.Settings()
+
+
+def check_parts(model: Any, needs: Sequence[str], asker: str, remedy: str) -> None:
+    """Check that a model has what somebody needs. :param needs: names of parts, as ``Engine.needs``.
+
+    :raises ValueError: in one sentence, naming who asks, what is missing, and the remedy.
+    """
+    missing = dict.fromkeys(WORDS.get(name, name) for name in needs if not hasattr(model, name))
+    if missing:
+        *others, last = missing
+        listed = f"{', '.join(others)} and {last}" if others else last
+        raise ValueError(f"{asker} needs {listed}, which a model of the kind {type(model).__name__} has not; {remedy}")
+
+
+def check_blocks(model: Any, blocks: Sequence[int], asked: str, remedy: str = "") -> None:
+    """Check that a model has blocks. :param asked: who asks for them, such as "config.block is 9".
+
+    :raises ValueError: in one sentence, naming those there are. :param remedy: what else its end says.
+    """
+    if not set(blocks) <= set(model.blocks):
+        raise ValueError(f"{asked}; this generator has blocks {model.blocks[0]} to {model.blocks[-1]}{remedy}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from draggan_widget.engines.base import Engine
+    from draggan_widget.engines.base import Bound, Engine
 
 _engines: dict[str, Engine] = {}
 
@@ -38,6 +38,20 @@ def engine_named(name: Any) -> Engine:
     if engine is None:
         raise ValueError(f"there is no engine {name!r}; choose one of {', '.join(_engines)}")
     return engine
+
+
+def bind(model: Any, settings: Any = None) -> Bound[Any]:
+    """Return the engine of these settings on a model.
+
+    :param settings: None for those that the model carries, or else the first engine's.
+    :raises ValueError: in one sentence, if the engine cannot serve the model. :raises TypeError: if they are no
+        engine's settings.
+    """
+    if settings is None:
+        settings = getattr(model, "drag_config", None) or next(iter(_engines.values())).defaults(model)
+    engine = engine_of(settings)
+    engine.check_model(model)
+    return engine.bind(model, settings)
 
 
 def engine_of(settings: Any) -> Engine:

@@ -10,9 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Verdict
-from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
+from draggan_widget.engines.draggan.points import check_mask, check_xy
 from draggan_widget.engines.edit import Edit, EditPoint
-from draggan_widget.engines.registry import engine_of
+from draggan_widget.engines.registry import bind
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
 
@@ -45,9 +45,8 @@ class State:
         :raises ValueError: for a latent that the model does not have, or if the engine cannot serve the model.
         :raises TypeError: for what holds no numbers or is no engine's settings.
         """
-        settings = model.drag_config if settings is None else settings
-        bound = engine_of(settings).bind(model, settings)
-        edit = Edit(origin := check_ws(model, latent), origin)
+        bound = bind(model, settings)
+        edit = Edit(origin := model.space.check(latent), origin)
         return cls(bound, edit, bound.begin(edit))
 
     # --- looking -----------------------------------------------------------------------------------------------------
@@ -178,7 +177,7 @@ class State:
         """
         if settings == self.config and type(settings) is type(self.config):
             return self
-        bound = engine_of(settings).bind(self.model, settings)
+        bound = bind(self.model, settings)
         if type(settings) is type(self.config):
             return dataclasses.replace(self, bound=bound, memory=bound.adapt(self.edit, self.edit, self.memory))
         edit = self.edit

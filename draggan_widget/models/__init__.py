@@ -11,19 +11,29 @@ from draggan_widget.models.checkpoints import (
 )
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
+from draggan_widget.models.protocol import Model
+from draggan_widget.models.space import Metric, Space, WPlus
 from draggan_widget.models.stylegan2 import StyleGAN2
 from draggan_widget.models.stylegan3 import StyleGAN3
+from draggan_widget.models.tuned import TunedCopy, difference, fingerprint
 
 __all__ = [
     "CheckpointError",
     "Generator",
+    "Metric",
+    "Model",
+    "Space",
     "StyleGAN2",
     "StyleGAN3",
+    "TunedCopy",
+    "WPlus",
     "best_device",
     "builtin_names",
     "captured",
     "check_seed",
+    "difference",
     "find_checkpoint",
+    "fingerprint",
     "guarded",
     "load_generator",
     "plain_torch",

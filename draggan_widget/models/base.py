@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import abc
+import copy
 import dataclasses
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
 from draggan_widget.models.guard import guarded
+from draggan_widget.models.space import Metric, WPlus
 from draggan_widget.settings import as_number, as_whole, shown
 
 LARGEST_SEED = 2**32 - 1
@@ -51,12 +53,19 @@ class Generator(nn.Module, abc.ABC):
         super().__init__()
         self._latest: Remembered | None = None
         self._sizes: dict[int, tuple[int, int]] = {}
+        self.metrics: dict[int | None, Metric] = {}
+        """Of ``space``, those computed before, by class."""
 
     def freeze(self) -> None:
         """Evaluation mode, and no gradients for weights: only latents are optimised."""
         self.eval().requires_grad_(False)
 
     # --- latent --------------------------------------------------------------------------------------------------
+
+    @property
+    def space(self) -> WPlus:
+        """Its latents: how they are drawn, checked, stored, and how far they reach."""
+        return WPlus(self)
 
     @abc.abstractmethod
     def map_latent(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:
@@ -95,9 +104,21 @@ class Generator(nn.Module, abc.ABC):
         if psi is None:
             raise ValueError(f"truncation is {shown(truncation)}; it must be a finite number, usually 0.5 to 1")
         with torch.no_grad():
-            return self.map_latent(z, self._one_hot(label, z), psi)
+            return self.map_latent(z, self.one_hot(label, z), psi)
 
-    def _one_hot(self, label: int | Sequence[int] | None, z: Tensor) -> Tensor | None:
+    def mapper(self) -> Callable[[Tensor, Tensor | None], Tensor]:
+        """Return what maps ``z`` (N, z_dim) and one-hot labels, or None, to untruncated ``w`` (N, w_dim).
+
+        It is a copy in float64 on the processor, and takes and gives such tensors; the generator stays as it is.
+        """
+        copied = copy.deepcopy(self).to("cpu", torch.float64)
+        return lambda z, labels: copied.map_latent(z, labels, 1.0)[:, 0]
+
+    def one_hot(self, label: int | Sequence[int] | np.ndarray | None, z: Tensor) -> Tensor | None:
+        """Return classes, one or one for each row of ``z`` (N, z_dim), as (N, label_dim); None without classes.
+
+        :raises ValueError: for a label that is missing or unknown.
+        """
         if self.label_dim == 0:
             if label is not None:
                 raise ValueError("this generator has no classes; leave label out")
@@ -197,8 +218,8 @@ class Generator(nn.Module, abc.ABC):
         return block / self.blocks[-1]
 
     def __getstate__(self) -> dict[str, Any]:
-        # Copies and pickles leave the remembered maps behind: they hold a graph and a weak reference.
-        return {**self.__dict__, "_latest": None}
+        # Copies and pickles leave what is remembered behind: maps hold a graph and a weak reference.
+        return {**self.__dict__, "_latest": None, "metrics": {}}
 
 
 @dataclasses.dataclass(frozen=True)

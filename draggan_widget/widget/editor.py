@@ -37,7 +37,7 @@ from draggan_widget.editing import (
     settings_for,
     with_settings,
 )
-from draggan_widget.engines import check_ws, engine_of
+from draggan_widget.engines import engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.models import Generator, builtin_names, check_seed
 from draggan_widget.texts import printable
@@ -321,7 +321,7 @@ class DragGAN(EditTraits):
 
     @latent.setter
     def latent(self, ws: Any) -> None:
-        self._carry_out(self._session.set_latent(check_ws(self.generator, ws)))
+        self._carry_out(self._session.set_latent(self.generator.space.check(ws)))
 
     @property
     def history(self) -> History:

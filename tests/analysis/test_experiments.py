@@ -312,10 +312,11 @@ def test_other_trackers_see_where_the_content_went(planted, tracker):
     start = planted.centre(ws).numpy()
     state = init(planted, ws, [(1, tuple(start), (start[0] + 6, start[1]))])
     made = trackers.make(tracker)
-    made.begin(planted, state)
+    made.begin(planted, state.ws, state.handles)
     for _ in range(6):
         state = step(planted, state)
-    assert made.track(planted, state)[0] == pytest.approx(planted.centre(state.ws).numpy(), abs=1.0)
+        found = made.track(planted, state.ws)
+    assert found[0] == pytest.approx(planted.centre(state.ws).numpy(), abs=1.0)
 
 
 def test_a_drag_by_flow_arrives(planted):

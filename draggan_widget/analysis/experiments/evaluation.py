@@ -32,8 +32,9 @@ from draggan_widget.analysis.experiments.ways import NO_EDIT, Way, standard_ways
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.analysis.tables import MISSING, lay_out
 from draggan_widget.engines import DivergedError
-from draggan_widget.engines.trackers import make, opencv
+from draggan_widget.engines.trackers import opencv
 from draggan_widget.models import Generator, load_generator
+from draggan_widget.models import fingerprint as whole_fingerprint
 
 COLUMNS: dict[str, tuple[str, int]] = {
     "distance": ("distance, px", 2),
@@ -212,9 +213,7 @@ def evaluate(
 
 def fingerprint(generator: Generator) -> str:
     """Short for a generator's weights and size."""
-    from draggan_widget.editing import fingerprint as whole
-
-    return whole(generator)[:16]
+    return whole_fingerprint(generator)[:16]
 
 
 def _prepare(bench: Bench, tasks: Iterable[Task]) -> None:
@@ -222,8 +221,8 @@ def _prepare(bench: Bench, tasks: Iterable[Task]) -> None:
     for _, experiment, way, _ in tasks:
         if isinstance(experiment, Reconstruction):
             opencv()
-        if way.tracker is not None and way.tracker not in bench.trackers:
-            bench.trackers[way.tracker] = make(way.tracker)
+        if way.tracker is not None:
+            way.tracker_in(bench.trackers)
 
 
 def _in_processes(workers: int, arguments: tuple[Any, ...], left: Mapping[int, Task], add: Add) -> None:

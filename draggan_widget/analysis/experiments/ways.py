@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
@@ -52,22 +51,34 @@ class Way:
         config = self.config.replace(max_steps=steps)
         if self.tracker is None:
             return drag(generator, ws, handles, targets, config=config)
-        if self.tracker not in trackers:
-            trackers[self.tracker] = make(self.tracker)
-        return drag_tracked(generator, ws, handles, targets, config, trackers[self.tracker])
+        return drag_tracked(generator, ws, handles, targets, config, self.tracker_in(trackers))
+
+    def tracker_in(self, made: dict[str, Tracker]) -> Tracker:
+        """Return who tracks: one of those ``made`` before, or a new one, which is added to them.
+
+        :raises ValueError: where the method itself does, or for an unknown name. :raises ModuleNotFoundError: where
+            what it needs is not installed. :raises FileNotFoundError: where its files are not there.
+        """
+        if self.tracker is None or self.config is None:
+            raise ValueError(f"{self.name} is tracked by the method itself")
+        config = self.config
+        key = f"{self.tracker} by {config.method} in {config.block} within {config.tracking_radius:g}"
+        if key not in made:
+            made[key] = make(self.tracker, config)
+        return made[key]
 
 
 def drag_tracked(
     generator: Generator, ws: Tensor, handles: Any, targets: Any, config: DragConfig, tracker: Tracker
 ) -> DragResult:
-    """A drag like that of ``dragging.drag``, in which ``tracker`` says where the handles went."""
+    """A drag like that of ``engines.drag``, in which ``tracker`` says where the handles went."""
     points = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
     state = init(generator, ws, points, None, config)
-    tracker.begin(generator, state)
+    tracker.begin(generator, state.ws, state.handles)
     history = [_record(state)]
     while (reason := terminate(state)) is None:
         after = step(generator, state)
-        state = with_handles(state, after, np.asarray(tracker.track(generator, after)))
+        state = with_handles(state, after, tracker.track(generator, after.ws))
         history.append(_record(state))
     bound = BoundDragGAN(generator, config)
     last = bound.adopt(state, None)

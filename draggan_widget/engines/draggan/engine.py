@@ -30,7 +30,7 @@ from draggan_widget.engines.draggan.edits import (
 )
 from draggan_widget.engines.draggan.iteration import init, terminate
 from draggan_widget.engines.draggan.methods import blocks_of
-from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy, place
+from draggan_widget.engines.draggan.points import check_mask, check_xy, place
 from draggan_widget.engines.draggan.state import VERSION, Anchor, Course, DragState
 from draggan_widget.engines.draggan.texture import confidence, texture
 from draggan_widget.engines.edit import XY, Edit, EditPoint
@@ -180,7 +180,7 @@ class BoundDragGAN(Bound[DragState]):
         for tensor in (state.latent, state.w0, state.anchor.latent, moments.first, moments.second):
             self._check_kind(tensor)
             if ("ws", id(tensor)) not in self._checked:
-                check_ws(self.model, tensor)
+                self.model.space.check(tensor)
         if moments.second.min() < 0:
             raise ValueError("a mean of squares is negative")
         if state.mask is not None:
@@ -266,12 +266,14 @@ class DragGAN(Engine):
     name = "draggan"
     help = "Motion supervision and point tracking by features, many small steps (Pan et al. 2023)"
     Settings = DragConfig
+    needs = (*Engine.needs, "sample_features", "feature_maps", "maps", "map_size", "blocks", "default_block", "num_ws")
 
     def bind(self, model: Generator, settings: DragConfig) -> BoundDragGAN:
         """Return DragGAN on a generator.
 
-        :raises ValueError: if the generator lacks one of the blocks that the settings name.
+        :raises ValueError: for a model that has no features or rows, or lacks a block that the settings name.
         """
+        self.check_model(model)
         blocks_of(model, settings)
         return BoundDragGAN(model, settings)
 
@@ -283,5 +285,5 @@ class DragGAN(Engine):
         return {**settings.to_dict(), "edit_layers": rows, "block": named}
 
     def defaults(self, model: Generator) -> DragConfig:
-        """Return the settings that the generator carries."""
-        return model.drag_config
+        """Return the settings that the generator carries, if it carries some."""
+        return getattr(model, "drag_config", None) or DragConfig()

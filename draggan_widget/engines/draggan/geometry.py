@@ -6,8 +6,6 @@ import dataclasses
 
 import numpy as np
 
-XY = tuple[float, float]
-
 
 @dataclasses.dataclass(frozen=True)
 class Frame:

@@ -17,7 +17,7 @@ from torch import Tensor
 from draggan_widget.engines.draggan.adam import Moments, adam_step
 from draggan_widget.engines.draggan.geometry import surroundings
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
-from draggan_widget.engines.draggan.points import check_ws, make_points, mask_tensor
+from draggan_widget.engines.draggan.points import make_points, mask_tensor
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.draggan.state import Anchor, Course, DragState
 from draggan_widget.models import guarded
@@ -55,7 +55,7 @@ def init(
     config = generator.drag_config if config is None else config
     blocks_of(generator, config)
     with torch.inference_mode(mode=False):
-        w0 = check_ws(generator, ws)
+        w0 = generator.space.check(ws)
         latent = w0.clone().requires_grad_()
         return DragState(
             config=config,

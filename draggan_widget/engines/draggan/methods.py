@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, cast
 
+from draggan_widget.engines.base import check_blocks
 from draggan_widget.engines.draggan import default, official, paper
 from draggan_widget.engines.draggan.geometry import Frame
 
@@ -68,9 +69,7 @@ def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
     """The blocks whose features are read. :raises ValueError: if the generator does not have one of them."""
     asked = generator.default_block() if config.block is None else config.block
     blocks = (asked,) if isinstance(asked, int) else asked
-    if not set(blocks) <= set(generator.blocks):
-        first, last = generator.blocks[0], generator.blocks[-1]
-        raise ValueError(f"config.block is {asked}; this generator has blocks {first} to {last}, or leave it None")
+    check_blocks(generator, blocks, f"config.block is {asked}", ", or leave it None")
     return blocks
 
 

@@ -14,8 +14,8 @@ from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
-    from draggan_widget.engines.draggan.geometry import XY
-    from draggan_widget.models import Generator
+    from draggan_widget.engines.edit import XY
+    from draggan_widget.models import Model
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,19 +135,9 @@ def mask_tensor(mask: Any, resolution: tuple[int, int], like: Tensor) -> Tensor 
     return None if array is None else torch.tensor(array, dtype=like.dtype, device=like.device)
 
 
-def check_ws(generator: Generator, ws: Any) -> Tensor:
-    """A latent (1, num_ws, w_dim) → a copy in the generator's dtype and on its device.
+def check_ws(model: Model, ws: Any) -> Tensor:
+    """Return a copy of a latent in the model's dtype and on its device. It is ``model.space.check``.
 
-    :raises ValueError: for another shape, or NaN. :raises TypeError: if it is no array of numbers.
+    :raises ValueError: for another shape, NaN or infinity. :raises TypeError: if it is no array of real numbers.
     """
-    if not isinstance(ws, (Tensor, np.ndarray)):
-        raise TypeError(f"ws is a {type(ws).__name__}; give a tensor or array, such as generator.mapping(seed=7)")
-    tensor = torch.as_tensor(ws)
-    shape = (1, generator.num_ws, generator.w_dim)
-    if tuple(tensor.shape) != shape:
-        raise ValueError(f"ws has shape {tuple(tensor.shape)}; this generator drags one latent of {shape}")
-    like = next(generator.parameters())
-    tensor = tensor.detach().to(device=like.device, dtype=like.dtype, copy=True)
-    if not torch.isfinite(tensor).all():
-        raise ValueError("ws holds NaN or infinite numbers; give a latent from generator.mapping")
-    return tensor
+    return model.space.check(ws)

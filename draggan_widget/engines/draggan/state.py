@@ -12,8 +12,9 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.draggan.adam import Moments
-from draggan_widget.engines.draggan.geometry import XY, lengths
+from draggan_widget.engines.draggan.geometry import lengths
 from draggan_widget.engines.draggan.points import Point
+from draggan_widget.engines.edit import XY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

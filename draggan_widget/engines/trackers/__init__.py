@@ -1,9 +1,13 @@
-"""Trackers: where the handles of a drag are now."""
+"""Trackers: where the handles of a drag are now. ``make`` makes one by name."""
 
-from draggan_widget.engines.trackers.base import Tracker, dense_flow, make, opencv, sampled
-from draggan_widget.engines.trackers.learned import load
+from draggan_widget.engines.trackers.base import Features, Flow, Tracker, dense_flow, make, opencv, sampled
+from draggan_widget.engines.trackers.learned import Pips, Raft, load
 
 __all__ = [
+    "Features",
+    "Flow",
+    "Pips",
+    "Raft",
     "Tracker",
     "dense_flow",
     "load",

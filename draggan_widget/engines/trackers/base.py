@@ -1,62 +1,86 @@
-"""Trackers in place of the nearest features: optical flow, networks for tracking, features of another block.
+"""Trackers: the nearest features, optical flow, networks for tracking.
 
-A tracker is told of the beginning of a drag and then, after every step, asked where the handles are now. ``make``
-makes one by name, so that a process elsewhere can.
+A tracker is told where the handles are in the picture of a latent and then, after every step, asked where they are now.
+Any engine can use one, and so do the experiments. ``make`` makes one by name, so that a process elsewhere can.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
-from draggan_widget.engines import to_image
-from draggan_widget.engines.draggan import DragState
-from draggan_widget.engines.draggan.methods import frame_of, method_of
-from draggan_widget.models import Generator
+from draggan_widget.config import DragConfig
+from draggan_widget.engines.base import check_blocks, check_parts
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of, method_of
+from draggan_widget.engines.run import to_image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from draggan_widget.models import Model
 
 
 class Tracker(Protocol):
-    """Says where the handles of a drag went."""
+    """Says where the handles of a drag went.
 
-    def begin(self, generator: Generator, state: DragState) -> None:
-        """A drag begins at ``state``."""
+    A shallow copy goes on by itself, and leaves the one that it was copied from as it is. So an engine whose memory
+    holds a tracker takes its next step with ``copy.copy(tracker)``, and undo finds the one of before.
+    """
 
-    def track(self, generator: Generator, state: DragState) -> np.ndarray:
-        """Where the handles are in the picture of ``state``, one step on: (N, 2) picture pixels (x, y)."""
+    def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
+        """Take note of the content at ``handles`` (N, 2), picture pixels (x, y), in the picture of ``latent``.
+
+        :raises ValueError: for handles of another shape or not finite, or if the model has not what the tracker reads.
+        """
+
+    def track(self, model: Model, latent: Tensor) -> np.ndarray:
+        """Return where that content is in the picture of ``latent``, one step on: (N, 2) picture pixels (x, y).
+
+        It may lie outside the picture.
+        """
 
 
 class Features:
-    """The nearest features, as the drag's own method looks for them, but in the maps of other blocks.
+    """The nearest features, as a drag by DragGAN looks for them: by its method and within its radius.
 
-    :param blocks: those blocks. :raises ValueError: when it begins, if the generator does not have them.
+    :param blocks: whose features; none for those that the drag itself reads. :param config: of that drag; None for the
+        settings that the model carries.
     """
 
-    def __init__(self, *blocks: int) -> None:
-        self.blocks = blocks
-        self._references: list[torch.Tensor] = []
+    def __init__(self, *blocks: int, config: DragConfig | None = None) -> None:
+        self.blocks, self.config = blocks, config
+        self._references: list[Tensor] = []
+        self._handles: np.ndarray = np.zeros((0, 2))
 
-    def begin(self, generator: Generator, state: DragState) -> None:
+    def begin(self, model: Any, latent: Tensor, handles: np.ndarray) -> None:
         """See ``Tracker``."""
-        if unknown := [block for block in self.blocks if block not in generator.blocks]:
-            first, last = generator.blocks[0], generator.blocks[-1]
-            raise ValueError(f"the tracker reads block {unknown[0]}; this generator has blocks {first} to {last}")
-        self._references = list(self._read(generator, state, state.handles))
+        check_parts(model, ("sample_features", "blocks"), "the tracker", "track by flow")
+        check_blocks(model, self.blocks, f"the tracker reads block {'+'.join(map(str, self.blocks))}")
+        self._handles = places(handles)
+        self._references = list(self._read(model, latent, self._handles))
 
-    def track(self, generator: Generator, state: DragState) -> np.ndarray:
-        """See ``Tracker``. The search begins where the handles were before the step."""
-        before = np.array([point.seen for point in state.points])
-        frame = frame_of(state.config, state.resolution)
-        return method_of(state.config).track(
-            lambda xy: self._read(generator, state, xy), before, self._references, frame
+    def track(self, model: Any, latent: Tensor) -> np.ndarray:
+        """See ``Tracker``. The search begins where the handles were before."""
+        config = self._settings(model)
+        frame = frame_of(config, model.resolution)
+        found = method_of(config).track(
+            lambda xy: self._read(model, latent, xy), self._handles, self._references, frame
         )
+        self._handles = found
+        return np.array(found)
 
-    def _read(self, generator: Generator, state: DragState, xy: np.ndarray) -> torch.Tensor:
+    def _settings(self, model: Any) -> DragConfig:
+        return self.config or getattr(model, "drag_config", None) or DragConfig()
+
+    def _read(self, model: Any, latent: Tensor, xy: np.ndarray) -> Tensor:
+        blocks = self.blocks or blocks_of(model, self._settings(model))
         with torch.no_grad():
-            return generator.sample_features(state.ws, self.blocks, torch.from_numpy(np.ascontiguousarray(xy)))
+            read: Tensor = model.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
+        return read
 
 
 class Flow:
@@ -66,18 +90,18 @@ class Flow:
     """
 
     def __init__(self) -> None:
-        self._cv2 = opencv()
-        self._search: Any = self._cv2.DISOpticalFlow_create(self._cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        cv2 = opencv()
+        self._search: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._first = np.zeros((0, 0), np.uint8)
         self._handles = np.zeros((0, 2))
 
-    def begin(self, generator: Generator, state: DragState) -> None:
+    def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
         """See ``Tracker``."""
-        self._first, self._handles = grey(picture(generator, state)), state.handles
+        self._first, self._handles = grey(picture(model, latent)), places(handles)
 
-    def track(self, generator: Generator, state: DragState) -> np.ndarray:
+    def track(self, model: Model, latent: Tensor) -> np.ndarray:
         """See ``Tracker``."""
-        flow = self._search.calc(self._first, grey(picture(generator, state)), None)
+        flow = self._search.calc(self._first, grey(picture(model, latent)), None)
         return np.asarray(self._handles + sampled(flow, self._handles))
 
 
@@ -97,10 +121,18 @@ def dense_flow(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.asarray(search.calc(grey(before), grey(after), None))
 
 
-def picture(generator: Generator, state: DragState) -> np.ndarray:
-    """The picture of a state, (H, W) or (H, W, 3 or 4) uint8."""
+def picture(model: Model, latent: Tensor) -> np.ndarray:
+    """The picture of a latent, (H, W) or (H, W, 3 or 4) uint8."""
     with torch.no_grad():
-        return np.asarray(to_image(generator.synthesize(state.ws)))
+        return np.asarray(to_image(model.synthesize(latent)))
+
+
+def places(handles: Sequence[Any] | np.ndarray) -> np.ndarray:
+    """Handles (N, 2) as an array of its own. :raises ValueError: for another shape, or what is not finite."""
+    found = np.array(handles, dtype=np.float64)
+    if found.ndim != 2 or found.shape[1] != 2 or not np.isfinite(found).all():
+        raise ValueError(f"a tracker begins with finite handles (N, 2) in picture pixels; got {found.tolist()}")
+    return found
 
 
 def grey(image: np.ndarray) -> np.ndarray:
@@ -122,17 +154,21 @@ def sampled(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
     return np.asarray(upper * (1 - down) + lower * down, dtype=np.float64)
 
 
-def make(spec: str) -> Tracker:
-    """The tracker of that name: ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``flow``, ``raft:WEIGHTS`` or
-    ``pips:CHECKOUT:WEIGHTS``. Paths may begin with the letter of a drive.
+def make(spec: str, config: DragConfig | None = None) -> Tracker:
+    """Return the tracker of a name: ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``flow``, ``raft:WEIGHTS``,
+    ``pips:CHECKOUT:WEIGHTS``, or ``draggan``, which tracks as a drag by DragGAN does. Paths may begin with the letter
+    of a drive.
 
+    :param config: whose method and radius ``features`` and ``draggan`` search by; None for the settings that the model
+        carries.
     :raises ValueError: for another name. :raises ModuleNotFoundError: where what it needs is not installed.
     :raises FileNotFoundError: where its files are not there.
     """
     from draggan_widget.engines.trackers.learned import Pips, Raft
 
     makers: dict[str, Callable[..., Tracker]] = {
-        r"features:(\d+(?:\+\d+)*)": lambda blocks: Features(*map(int, blocks.split("+"))),
+        r"features:(\d+(?:\+\d+)*)": lambda blocks: Features(*map(int, blocks.split("+")), config=config),
+        r"draggan": lambda: Features(config=config),
         r"flow": Flow,
         r"raft:(.+)": Raft,
         r"pips:([A-Za-z]:[\\/][^:]*|[^:]+):(.+)": Pips,
@@ -140,4 +176,6 @@ def make(spec: str) -> Tracker:
     for pattern, maker in makers.items():
         if named := re.fullmatch(pattern, spec):
             return maker(*named.groups())
-    raise ValueError(f"no tracker {spec!r}; there are features:BLOCK, flow, raft:WEIGHTS and pips:CHECKOUT:WEIGHTS")
+    raise ValueError(
+        f"no tracker {spec!r}; there are features:BLOCK, flow, raft:WEIGHTS, pips:CHECKOUT:WEIGHTS and draggan"
+    )

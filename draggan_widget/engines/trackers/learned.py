@@ -6,15 +6,16 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan import DragState
-from draggan_widget.engines.trackers.base import picture, sampled
-from draggan_widget.models import Generator
+from draggan_widget.engines.trackers.base import picture, places, sampled
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Model
 
 MULTIPLE = 8
 """Sides of pictures must be multiples of so many pixels, for both networks."""
@@ -40,13 +41,13 @@ class Raft:
         self._first = torch.empty(0)
         self._handles = np.zeros((0, 2))
 
-    def begin(self, generator: Generator, state: DragState) -> None:
+    def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
         """See ``Tracker``."""
-        self._first, self._handles = _input(picture(generator, state)), state.handles
+        self._first, self._handles = _input(picture(model, latent)), places(handles)
 
-    def track(self, generator: Generator, state: DragState) -> np.ndarray:
+    def track(self, model: Model, latent: Tensor) -> np.ndarray:
         """See ``Tracker``."""
-        now = _input(picture(generator, state))
+        now = _input(picture(model, latent))
         with torch.no_grad():
             flow = self._network(self._first / 127.5 - 1, now / 127.5 - 1)[-1]  # (1, 2, H, W), the last refinement
         return np.asarray(self._handles + sampled(flow[0].permute(1, 2, 0).numpy(), self._handles))
@@ -74,13 +75,13 @@ class Pips:
         self._seen: list[tuple[Tensor, np.ndarray]] = []
         """The last pictures, and where the handles were in each."""
 
-    def begin(self, generator: Generator, state: DragState) -> None:
+    def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
         """See ``Tracker``."""
-        self._seen = [(_input(picture(generator, state)), state.handles)]
+        self._seen = [(_input(picture(model, latent)), places(handles))]
 
-    def track(self, generator: Generator, state: DragState) -> np.ndarray:
+    def track(self, model: Model, latent: Tensor) -> np.ndarray:
         """See ``Tracker``. While there are fewer pictures than it looks at, the newest is repeated."""
-        now = _input(picture(generator, state))
+        now = _input(picture(model, latent))
         self._seen = self._seen[-(FRAMES - 1) :]
         pictures = [seen for seen, _ in self._seen]
         place = len(pictures)

@@ -11,10 +11,11 @@ from draggan_widget.models.checkpoints.load import (  # isort: skip -- the reade
     load_generator,
     save_generator,
 )
-from draggan_widget.models.checkpoints.load import build, read_checkpoint
+from draggan_widget.models.checkpoints.load import TUNED, build, read_checkpoint
 from draggan_widget.models.checkpoints.translation import Translation
 
 __all__ = [
+    "TUNED",
     "CheckpointError",
     "Name",
     "Record",

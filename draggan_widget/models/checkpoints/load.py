@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 BUILTIN = Path(__file__).parents[1] / "builtin"
 HEADER = "draggan_widget"
 """The key of a safetensors header under which our description of the generator stands, as JSON."""
+TUNED = "draggan_tuned"
+"""The key of the header of a file that holds no generator, but what was changed of one."""
 FORMAT = 1
 FAMILIES: dict[str, type[StyleGAN2] | type[StyleGAN3]] = {"stylegan2": StyleGAN2, "stylegan3": StyleGAN3}
 OWN = ("format", "family", "config", "drag_config", "path", "generator", "half")
@@ -120,6 +122,11 @@ def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], No
     """
     try:
         metadata = safetensors_metadata(path)
+        if metadata is not None and TUNED in metadata:
+            raise Unreadable(
+                "holds what was changed of a generator, and not that generator: load the one it was made of, and then "
+                "TunedCopy.load(path).apply(generator)"
+            )
         value = read_file(path, progress=progress)
         if metadata is not None and HEADER in metadata:
             return _described(metadata[HEADER], value)

@@ -271,6 +271,10 @@ class SynthesisLayer(nn.Module):
             self._kept[name] = _states(sources), make(*sources)
         return self._kept[name][1]
 
+    def derived(self) -> list[Tensor]:
+        """Return what was made of the weights, and serves as long as they stay: copies of the layer may share it."""
+        return [tensor for _, tensor in self._kept.values()]
+
 
 def _states(tensors: Sequence[Tensor]) -> object:
     """Changes when one of ``tensors`` does: when it is written, moved or cast."""

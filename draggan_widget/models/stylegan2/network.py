@@ -6,8 +6,9 @@ than squares. Parameters have the names of the checkpoints people have.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -192,6 +193,10 @@ class StyleGAN2(Generator):
         network = cast("MappingNetwork", self.network["mapping"])
         w = network.truncated(z, labels, truncation)
         return w[:, None].repeat(1, self.num_ws, 1)
+
+    def mapper(self) -> Callable[[Tensor, Tensor | None], Tensor]:
+        """See ``Generator``. Only the mapping network is copied."""
+        return copy.deepcopy(self.network["mapping"]).to("cpu", torch.float64)
 
     def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
         """See ``Generator``."""

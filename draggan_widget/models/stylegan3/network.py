@@ -6,6 +6,7 @@ cast to): 16-bit layers are a way to train fast, and a recorded ``conv_clamp`` i
 
 from __future__ import annotations
 
+import copy
 import inspect
 import itertools
 import math
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
@@ -152,6 +154,10 @@ class StyleGAN3(Generator):
         network = cast("MappingNetwork", self.network["mapping"])
         w = network.truncated(z, labels, truncation)
         return w[:, None].repeat(1, self.num_ws, 1)
+
+    def mapper(self) -> Callable[[Tensor, Tensor | None], Tensor]:
+        """See ``Generator``. Only the mapping network is copied."""
+        return copy.deepcopy(self.network["mapping"]).to("cpu", torch.float64)
 
     def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
         """See ``Generator``. Maps cover the picture exactly: column i of n covers i/n to (i + 1)/n of its width."""

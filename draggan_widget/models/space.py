@@ -1,0 +1,209 @@
+"""The latents of a model, as an object of its own: drawn, checked, stored, and how far they reach.
+
+``model.space`` is one. That of a StyleGAN is ``WPlus``: latents ``ws`` (1, num_ws, w_dim), a row for each modulated
+layer.
+"""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.models.exact import ExactProducts, exact_product
+from draggan_widget.models.guard import guarded
+from draggan_widget.settings import as_number, as_whole, shown
+
+if TYPE_CHECKING:
+    from draggan_widget.models.base import Generator
+
+SAMPLES = 6000
+"""Latents that a metric is taken of."""
+AT_ONCE = 500
+"""Of these, mapped at once: a network of many classes takes much memory for each."""
+SEED = 0
+"""Of their ``z``."""
+FLOOR = 1e-5
+"""Variance that every direction has at least, as a part of the mean one: so the covariance can be inverted."""
+STILL = 1e-12
+"""Variance up to which latents do not vary, as a part of their mean square."""
+MOST_METRICS = 8
+"""Classes whose metrics a model remembers; one of a w_dim of 512 takes 2 MB."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Metric:
+    """How far latents reach in each direction: the covariance of those that a mapping network makes.
+
+    That of a whole latent is the product of two: how its rows vary together (``rows``), and how the numbers of a row do
+    (``covariance``). Tensors are float64, on the processor.
+    """
+
+    mean: Tensor
+    """(w_dim,), the mean of mapped latents."""
+    covariance: Tensor
+    """(w_dim, w_dim), symmetric, every eigenvalue above 0."""
+    num_ws: int
+    """Rows of a latent."""
+
+    def rows(self, own: float = 1.0, common: float = 0.05, own_rows: int = 8) -> Tensor:
+        """Return how rows vary together: (num_ws, num_ws).
+
+        :param common: the part of all rows in common, which is W. :param own: the part that each of the first
+            ``own_rows`` has for itself. ``own=0, common=1`` is W alone.
+        :raises ValueError: for parts below 0, for none above 0, or for fewer than no rows.
+        """
+        each, shared, count = as_number(own), as_number(common), as_whole(own_rows)
+        if each is None or shared is None or min(each, shared) < 0 or not each + shared:
+            raise ValueError(
+                f"own is {shown(own)} and common {shown(common)}; both must be at least 0, and one of them above it"
+            )
+        if count is None or count < 0:
+            raise ValueError(f"own_rows is {shown(own_rows)}; it must be a whole number of at least 0")
+        together = torch.full((self.num_ws, self.num_ws), shared, dtype=torch.float64)
+        together.diagonal()[:count] += each
+        return together
+
+    def times(self, directions: Tensor, rows: Tensor) -> Tensor:
+        """Return the covariance of whole latents, times each of ``directions`` (n, num_ws, w_dim).
+
+        :param rows: (num_ws, num_ws), from ``rows``. :returns: the shape, dtype and device of ``directions``.
+        """
+        return torch.einsum("rs,kse,ed->krd", rows.to(directions), directions, self.covariance.to(directions))
+
+
+class Space(abc.ABC):
+    """The latents of one model."""
+
+    @abc.abstractmethod
+    def draw(self, *, seed: int, label: int | None = None, truncation: float = 1.0) -> Tensor:
+        """Return the latent of a seed.
+
+        :raises ValueError: for a seed or truncation out of bounds, or a label that is missing or unknown.
+        :raises TypeError: for a seed that is no whole number.
+        """
+
+    @abc.abstractmethod
+    def check(self, latent: Any) -> Tensor:
+        """Return a copy of a latent in the model's dtype and on its device.
+
+        :raises ValueError: for another shape, NaN or infinity. :raises TypeError: for what is no array of real numbers.
+        """
+
+    @abc.abstractmethod
+    def pack(self, latent: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return a latent as tensors by name, on the processor, and values that JSON can hold. Raises as ``check``."""
+
+    @abc.abstractmethod
+    def unpack(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Tensor:
+        """Return the latent that ``pack`` took apart, the same to the bit.
+
+        :raises ValueError: if something is missing, or is of another space or model.
+        """
+
+    @abc.abstractmethod
+    def metric(self, label: int | None = None) -> Metric:
+        """Return how far latents reach, those of a class or of all. Computed once a model and class.
+
+        :raises ValueError: for an unknown class, or if latents do not vary or are not finite.
+        """
+
+
+class WPlus(Space):
+    """The latents of a StyleGAN: ``ws`` (1, num_ws, w_dim)."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(1, num_ws, w_dim)."""
+        return 1, self._generator.num_ws, self._generator.w_dim
+
+    def draw(self, *, seed: int, label: int | None = None, truncation: float = 1.0) -> Tensor:
+        """See ``Space``. It is ``generator.mapping`` of that seed."""
+        return self._generator.mapping(seed=seed, label=label, truncation=truncation)
+
+    @guarded
+    def check(self, latent: Any) -> Tensor:
+        """See ``Space``."""
+        if not isinstance(latent, (Tensor, np.ndarray)):
+            kind = type(latent).__name__
+            raise TypeError(f"ws is a {kind}; give a tensor or array, such as generator.mapping(seed=7)")
+        try:
+            given = latent if isinstance(latent, Tensor) else torch.from_numpy(np.ascontiguousarray(latent))
+        except TypeError as error:  # of texts, objects, and numbers of 128 bits
+            raise TypeError(f"ws holds {latent.dtype}; give real numbers, as generator.mapping does") from error
+        if given.is_complex():
+            raise TypeError(f"ws holds {latent.dtype}; give real numbers, as generator.mapping does")
+        if tuple(given.shape) != self.shape:
+            raise ValueError(f"ws has shape {tuple(given.shape)}; this generator drags one latent of {self.shape}")
+        like = next(self._generator.parameters())
+        given = given.detach().to(device=like.device, dtype=like.dtype, copy=True)
+        if not torch.isfinite(given).all():
+            raise ValueError("ws holds NaN or infinite numbers; give a latent from generator.mapping")
+        return given
+
+    def pack(self, latent: Any) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """See ``Space``."""
+        return {"ws": self.check(latent).cpu()}, {"space": "w+", "shape": list(self.shape)}
+
+    def unpack(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Tensor:
+        """See ``Space``."""
+        if set(tensors) != {"ws"} or dict(values) != {"space": "w+", "shape": list(self.shape)}:
+            raise ValueError(f"what is stored is no latent of this model, which has one of {self.shape} in w+")
+        wanted = next(self._generator.parameters()).dtype
+        if tensors["ws"].dtype != wanted:
+            raise ValueError(f"the latent that is stored holds {tensors['ws'].dtype} where {wanted} is needed")
+        return self.check(tensors["ws"])
+
+    def metric(self, label: int | None = None) -> Metric:
+        """See ``Space``. Of a model with classes and no ``label``, classes are taken in turn.
+
+        It is of ``SAMPLES`` latents of a fixed seed, in float64 on the processor, and the same to the bit with any
+        number of threads.
+        """
+        known = self._generator.metrics
+        if label not in known:
+            made = self._measured(label)
+            while len(known) >= MOST_METRICS:
+                known.pop(next(iter(known)), None)
+            known[label] = made
+        return known[label]
+
+    @guarded
+    def _measured(self, label: int | None) -> Metric:
+        generator, whose = self._generator, "this model" if label is None else f"class {label}"
+        z = torch.from_numpy(np.random.RandomState(SEED).randn(SAMPLES, generator.z_dim))
+        in_turn = generator.label_dim > 0 and label is None
+        with torch.no_grad(), ExactProducts():
+            mapped = generator.mapper()
+            parts = []
+            for first in range(0, SAMPLES, AT_ONCE):
+                some = z[first : first + AT_ONCE]
+                classes = np.arange(first, first + len(some)) % generator.label_dim if in_turn else label
+                parts.append(mapped(some, generator.one_hot(classes, some)))
+            w = torch.cat(parts)
+            if not torch.isfinite(w).all():
+                raise ValueError(
+                    f"the mapping network of {whose} makes latents that are not finite, so nothing says how far they "
+                    "reach; get its file again"
+                )
+            mean = exact_product(torch.ones_like(w[:, :1]).T, w) / len(w)
+            apart = w - mean
+            covariance = exact_product(apart.T, apart) / len(w)
+        variances = covariance.diagonal().tolist()
+        typical = math.fsum(variances) / len(variances)
+        if typical <= STILL * (typical + float(mean.square().max())):
+            raise ValueError(
+                f"the mapping network of {whose} makes the same latent of every seed, so nothing says how far latents "
+                "reach; choose an engine that needs no metric"
+            )
+        covariance.diagonal().add_(FLOOR * typical)
+        return Metric(mean[0], covariance, generator.num_ws)
