@@ -1,6 +1,7 @@
 /** What a person should know before they go on, and what can be done about it: the most urgent of it, in words. */
-import type { Desk } from "./desk.ts";
+
 import type { PointState, StateMessage, Xy } from "./protocol.ts";
+import type { ViewState } from "./viewstate.ts";
 
 /** Pixels from its target within which nothing is left to be done for a point. */
 const THERE = 1;
@@ -16,8 +17,8 @@ export interface Concern {
   readonly key: string | null;
 }
 
-export function concern(desk: Desk): Concern | null {
-  const { state, connected, dismissed } = desk;
+export function concern(view: ViewState): Concern | null {
+  const { state, connected, dismissed } = view;
   if (!connected && state) {
     return {
       text: "The kernel does not answer. Keep what is here, then run the cell again.",
@@ -28,7 +29,7 @@ export function concern(desk: Desk): Concern | null {
       key: null,
     };
   }
-  if (!state || state.loading !== null || desk.looking !== null || !advises(state)) return null;
+  if (!state || state.loading !== null || view.looking !== null || !advises(state)) return null;
   const found = [...(state.warning ? [told(state.warning)] : []), ...flat(state)];
   return found.find(({ key }) => key === null || !dismissed.has(key)) ?? null;
 }

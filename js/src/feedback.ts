@@ -1,11 +1,11 @@
 /** One chip a point: how far it has to go, how surely it is followed, and whether it sits badly. */
 import { sitsBadly } from "./concerns.ts";
-import type { Desk } from "./desk.ts";
 import { make, on } from "./dom.ts";
 import { icon } from "./icons.ts";
 import type { PointState } from "./protocol.ts";
 import { Roving } from "./roving.ts";
 import { sureness } from "./status.ts";
+import type { ViewState } from "./viewstate.ts";
 
 interface Chip {
   readonly element: HTMLElement;
@@ -32,7 +32,7 @@ export class Feedback {
     this.element = make("div", { class: "dg-feedback" }, this.#empty, this.#list, removeAll);
   }
 
-  show({ state, points, selected }: Desk): void {
+  show({ state, points, selected }: ViewState): void {
     const shown = points.shown();
     this.#empty.hidden = shown.length > 0;
     this.#list.hidden = shown.length === 0;

@@ -1,9 +1,10 @@
 /** What comes out of an edit: files, the clipboard, and the Python call that makes it again. */
-import type { Desk } from "./desk.ts";
+
 import { isOff, make, markMore, on, say, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Kind } from "./protocol.ts";
 import { button, wide } from "./toolbar.ts";
+import type { ViewState } from "./viewstate.ts";
 
 const MP4 = "the same, smaller and finer";
 const NO_MP4 = "needs a package: pip install 'draggan_widget[video]', then restart the kernel";
@@ -64,7 +65,7 @@ export class Results {
     on(this.#copyCode, "click", () => host.copyCode(this.#code.textContent ?? ""));
   }
 
-  show({ card, live, exporting, connected, newest, state }: Desk, picture: boolean): void {
+  show({ card, live, exporting, connected, newest, state }: ViewState, picture: boolean): void {
     const opened = this.element.hidden && card === "results";
     this.element.hidden = card !== "results";
     for (const [kind, { button, bar }] of this.#buttons) {

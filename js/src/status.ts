@@ -7,6 +7,8 @@ export const DISCONNECTED = "Disconnected from the kernel — run the cell again
 export const NO_ANSWER = "The kernel does not answer: it is busy with another cell, or was started again.";
 export const STILL = "A still picture of the edit. Run its cell in a notebook to pull its points.";
 export const PRESS_AND_PULL = "Press and pull.";
+export const CROSS = "Arrows move the cross, with Shift farther. Enter presses there.";
+export const PRESSED = "Pressed. Arrows pull, Enter lets go, Esc takes it back.";
 export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
 export const MASK = "Painted may move; with nothing painted everything may move.";
@@ -91,7 +93,7 @@ export function making(exporting: ReadonlyMap<Kind, number | null>): string {
 
 /** What it is done to, and how fast. */
 export function about({ status, rate, generator, width, height }: StateMessage): string {
-  const fast = status === "running" && rate !== null ? [`${pace(rate)} steps/s`] : [];
+  const fast = status === "running" && rate !== null ? [`${perSecond(rate)} steps/s`] : [];
   return [...fast, generator, `${width} × ${height}`].join(" · ");
 }
 
@@ -119,7 +121,7 @@ export function farthest(state: StateMessage): number | null {
   return state.points.length > 0 ? Math.max(...state.points.map((point) => point.distance)) : null;
 }
 
-function pace(rate: number): string {
+function perSecond(rate: number): string {
   return rate >= 9.95 ? rate.toFixed(0) : rate.toFixed(1).replace(/\.0$/, "");
 }
 

@@ -1,8 +1,9 @@
 /** The buttons above the picture and the row below it: what is pressed goes to one callback, what is so comes from one `show`. */
-import type { Desk } from "./desk.ts";
+
 import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import { Roving } from "./roving.ts";
+import type { ViewState } from "./viewstate.ts";
 import { NEAREST } from "./zoom.ts";
 
 export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
@@ -103,9 +104,9 @@ export class Toolbar {
     this.#buttons.get(name)?.focus();
   }
 
-  show(desk: Desk, painted: boolean, picture: boolean): void {
-    const { state, live, running, tool, hold, brush, looking, zoom } = desk;
-    const points = desk.points.shown().length > 0;
+  show(view: ViewState, painted: boolean, picture: boolean): void {
+    const { state, live, running, tool, hold, brush, looking, zoom } = view;
+    const points = view.points.shown().length > 0;
     const seed = state?.seed ?? null;
     const on: Record<ButtonName, boolean> = {
       Start: live && !running && points,
@@ -157,13 +158,13 @@ export class Toolbar {
     this.#pressed("Rectangle", tool === "rectangle");
     this.#pressed("Lasso", tool === "lasso");
     this.#pressed("Take away", brush.takeAway);
-    this.#pressed("Before and after", desk.split !== null);
-    this.#pressed("All settings", desk.drawer);
-    this.#pressed("Full screen", desk.full);
-    this.#put("Help", "aria-expanded", desk.card === "help");
-    this.#put("Results", "aria-expanded", desk.card === "results");
-    this.#put("Show and hide", "aria-expanded", desk.card === "showing");
-    this.#put("All settings", "aria-expanded", desk.drawer);
+    this.#pressed("Before and after", view.split !== null);
+    this.#pressed("All settings", view.drawer);
+    this.#pressed("Full screen", view.full);
+    this.#put("Help", "aria-expanded", view.card === "help");
+    this.#put("Results", "aria-expanded", view.card === "results");
+    this.#put("Show and hide", "aria-expanded", view.card === "showing");
+    this.#put("All settings", "aria-expanded", view.drawer);
   }
 
   /** Start and Stop stand in one place, and the focus goes from the one to the other. */

@@ -28,7 +28,7 @@ export interface Showing {
   readonly opacity: number;
 }
 
-export class Desk {
+export class ViewState {
   readonly points = new Points();
   state: StateMessage | null = null;
   connected = true;
@@ -46,6 +46,8 @@ export class Desk {
   outline: readonly Xy[] | null = null;
   /** Where the keyboard's cross stands for the pointer, in picture pixels. */
   cross: Xy | null = null;
+  /** Whether Enter holds it down there. */
+  pressed = false;
   /** Space is held: the picture is taken hold of, not what is on it. */
   grasping = false;
   /** The picture from before the edit is looked at, for as long as a key is held. */
