@@ -1,11 +1,9 @@
 /** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
 import { isOff, make, on, put, say, setOff } from "./dom.ts";
 import { isList, options, read, written } from "./fields.ts";
+import { Pending } from "./pending.ts";
 import type { Field, PageMessage, SchemaMessage, StateMessage } from "./protocol.ts";
 import { button } from "./toolbar.ts";
-
-/** After this the kernel is believed, even if it says something else than what was chosen. */
-const PATIENCE = 3000;
 
 interface Row {
   readonly field: Field;
@@ -13,6 +11,8 @@ interface Row {
   readonly reset: HTMLButtonElement;
   /** What is wrong with what was typed, at its field. */
   readonly wrong: HTMLElement;
+  /** What was sent, as text. */
+  readonly sent: Pending<string>;
 }
 
 export class Drawer {
@@ -26,7 +26,6 @@ export class Drawer {
   #made = "";
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing: Row | null = null;
-  readonly #wanted = new Map<string, { text: string; at: number }>();
   #state: StateMessage | null = null;
   #open = false;
 
@@ -41,7 +40,6 @@ export class Drawer {
     if (made === this.#made) return;
     this.#made = made;
     this.#typing = null;
-    this.#wanted.clear();
     this.#main.replaceChildren();
     this.#advanced.replaceChildren();
     this.#rows = fields.map((field) => this.#make(field));
@@ -59,9 +57,8 @@ export class Drawer {
       const { field, control, reset } = row;
       if (control instanceof HTMLSelectElement) fill(control, options(field, state.settings, state.defaults));
       const now = written(field, state.settings);
-      const wanted = this.#wanted.get(field.name);
-      if (wanted && (wanted.text === now || Date.now() - wanted.at > PATIENCE)) this.#wanted.delete(field.name);
-      const text = this.#wanted.get(field.name)?.text ?? now;
+      row.sent.hears((text) => text === now);
+      const text = row.sent.value ?? now;
       if (this.#typing !== row && row.wrong.hidden && control.value !== text) control.value = text;
       const own = written(field, state.defaults);
       setOff(reset, text === own && this.#typing !== row && !control.hasAttribute("aria-invalid"));
@@ -73,7 +70,7 @@ export class Drawer {
   /** What was typed or chosen here holds no longer, only the kernel's next word does. */
   believe(): void {
     if (this.#typing) this.#done(this.#typing);
-    this.#wanted.clear();
+    for (const row of this.#rows) row.sent.forget();
     this.show(!this.element.hidden, this.#state);
   }
 
@@ -101,7 +98,7 @@ export class Drawer {
         });
     const reset = button(`Reset ${field.label}`, "reset", "Back to the generator's own");
     const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
-    const row = { field, control, reset, wrong };
+    const row = { field, control, reset, wrong, sent: new Pending<string>() };
     on(control, "change", () => this.#take(row));
     on(control, "input", () => {
       this.#typing = row;
@@ -149,7 +146,7 @@ export class Drawer {
       return;
     }
     this.#done(row);
-    this.#expect(row, row.control.value);
+    row.sent.expect(row.control.value);
     this.#send({ type: "settings", values: { [row.field.name]: value.value } });
     this.show(true, this.#state);
   }
@@ -157,13 +154,9 @@ export class Drawer {
   #reset(row: Row): void {
     this.#done(row);
     if (!this.#state) return;
-    this.#expect(row, written(row.field, this.#state.defaults));
+    row.sent.expect(written(row.field, this.#state.defaults));
     this.#send({ type: "settings", values: { [row.field.name]: null } });
     this.show(true, this.#state);
-  }
-
-  #expect({ field }: Row, text: string): void {
-    this.#wanted.set(field.name, { text, at: Date.now() });
   }
 
   #done(row: Row): void {
