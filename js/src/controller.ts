@@ -355,6 +355,7 @@ export class Controller implements PointerHost {
   /** Something that changes the edit: it is done to what is looked at. */
   #change(message: PageMessage): void {
     this.goOnWhereWeLook();
+    if (message.type === "start") this.#view.starting.expect(this.#view.state);
     this.#send(message);
   }
 }

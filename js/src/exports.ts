@@ -3,6 +3,7 @@
 import type { Frame } from "./frames.ts";
 import type { ExportingMessage, ExportMessage, Kind, PageMessage } from "./protocol.ts";
 import { blobOf, copyPicture, copyText, download } from "./save.ts";
+import type { Stage } from "./stage.ts";
 import { CODE_COPIED, CODE_NOT_COPIED, COPIED, fileName, NOT_COPIED, saved } from "./status.ts";
 import type { ViewState } from "./viewstate.ts";
 
@@ -12,8 +13,7 @@ export interface ExportHost {
   send(message: PageMessage): void;
   aside(text: string, milliseconds: number): void;
   update(): void;
-  /** The picture as it is shown, as PNG. */
-  picture(): Promise<Blob | null>;
+  readonly stage: Stage;
   code(text: string): void;
 }
 
@@ -72,7 +72,7 @@ export class Exports {
   }
 
   async copyPicture(): Promise<void> {
-    this.#say(await copyPicture(this.#host.picture()));
+    this.#say(await copyPicture(this.#host.stage.toBlob()));
   }
 
   async copyCode(text: string): Promise<void> {
@@ -85,10 +85,10 @@ export class Exports {
   }
 
   async #saveScreen(drawn: Frame | null): Promise<void> {
-    const { view, picture, within } = this.#host;
+    const { view, stage, within } = this.#host;
     if (!view.state || !drawn) return;
     const { format, data, step } = drawn;
-    const blob = format === "png" ? blobOf(data, format) : await picture();
+    const blob = format === "png" ? blobOf(data, format) : await stage.toBlob();
     if (blob) download(blob, fileName(view.state, step), within());
   }
 

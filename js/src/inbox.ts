@@ -86,6 +86,7 @@ export class Inbox {
         // Whatever was refused, it may be what was chosen.
         settings.believe();
         view.exporting.clear();
+        view.starting.forget();
         update();
         aside(message.text, 6000);
         break;

@@ -1,9 +1,9 @@
 /** Draws what lies on the picture, once before each repaint in which something moved: points, outline, cross. */
-import { sitsBadly } from "./concerns.ts";
 import type { FocusKeeper } from "./focus.ts";
 import { toCss } from "./geometry.ts";
 import type { PointButtons } from "./handles.ts";
 import { nextFrame } from "./hosts/clock.ts";
+import { sitsBadly } from "./placement.ts";
 import type { Stage } from "./stage.ts";
 import type { ViewState } from "./viewstate.ts";
 
@@ -55,7 +55,7 @@ export class Painter {
     this.#focusing = false;
     const better = (id: number) => {
       const point = state?.points.find((each) => each.id === id);
-      const to = state && point && sitsBadly(state, point) ? point.texture?.better : null;
+      const to = state && point && !view.starting.waits() && sitsBadly(state, point) ? point.texture?.better : null;
       return to ? toCss(scale, to) : null;
     };
     stage.drawOverlay({

@@ -67,7 +67,7 @@ export function sentence(
 
 /** What a tool is for, while nothing else is to be said. */
 const WHAT_TO_DO: Readonly<Record<Exclude<Tool, "points">, string>> = {
-  brush: "Paint over what may move.",
+  brush: "Paint over what may move; with nothing painted everything may move.",
   eraser: "Rub out what was painted.",
   rectangle: "Draw a box around what may move.",
   lasso: "Draw around what may move.",

@@ -92,6 +92,23 @@ export class View {
     const update = () => this.#update();
     const aside = (text: string, milliseconds: number) => this.#status.aside(text, milliseconds);
     const send = (message: PageMessage) => this.#out.push(message);
+    const close = () => this.#cards.open(null);
+    this.#masking = new Masking(this.#stage, (message, buffers) => {
+      this.#controller.goOnWhereWeLook();
+      this.#out.flush();
+      this.#connection.send(message, buffers);
+      update();
+    });
+    /** What most parts need. */
+    const common = {
+      view,
+      stage: this.#stage,
+      masking: this.#masking,
+      within: () => this.element,
+      aside,
+      update,
+      send,
+    };
     this.#connection = channel.connect({
       message: (message, buffers) => this.#inbox.receive(message, buffers),
       connected: (connected) => {
@@ -114,12 +131,6 @@ export class View {
       hidden: () => document.hidden,
       schedule: nextFrame,
     });
-    this.#masking = new Masking(this.#stage, (message, buffers) => {
-      this.#controller.goOnWhereWeLook();
-      this.#out.flush();
-      this.#connection.send(message, buffers);
-      update();
-    });
     this.#looker = new Looker(
       (step) => send({ type: "look", step }),
       () => {
@@ -134,13 +145,8 @@ export class View {
     };
     this.#timeline = new Timeline(send, (step) => look(step >= view.newest ? null : step));
     this.#controller = new Controller({
-      view,
-      stage: this.#stage,
-      masking: this.#masking,
-      update,
+      ...common,
       paint: () => this.#painter.soon(),
-      aside,
-      send,
       look,
       press: (name) => this.#toolbar.press(name),
       focusSelected: () => this.#painter.focusSelected(),
@@ -170,11 +176,11 @@ export class View {
       this.#toolbar,
     );
     this.#maskRow = new MaskRow((brush) => this.#controller.changeBrush(brush), this.#toolbar);
-    this.#maskFiles = new MaskFiles({ view, masking: this.#masking, within: () => this.element, aside, update });
+    this.#maskFiles = new MaskFiles(common);
     this.#showing = new ShowingCard(
       {
         change: (showing) => this.#controller.show(showing),
-        close: () => this.#cards.open(null),
+        close,
         load: (file) => void this.#maskFiles.load(file),
       },
       this.#toolbar,
@@ -191,21 +197,10 @@ export class View {
     });
     this.#drawer = new Drawer(send);
     this.#exports = new Exports({
-      view,
-      within: () => this.element,
-      send,
-      aside,
-      update,
-      picture: () => this.#stage.toBlob(),
+      ...common,
       code: (text) => this.#results.showCode(text),
     });
-    this.#results = new Results({
-      export: (what, handles) => this.#exports.ask(what, handles),
-      cancel: () => this.#exports.cancel(),
-      copyPicture: () => void this.#exports.copyPicture(),
-      copyCode: (text) => void this.#exports.copyCode(text),
-      close: () => this.#cards.open(null),
-    });
+    this.#results = new Results(this.#exports, close);
     this.#banner = new Banner(
       (remedy) => this.#remedy(remedy),
       (key) => {
@@ -223,21 +218,13 @@ export class View {
     );
     this.#pointer = new PointerInput(this.#stage, this.#controller, signal);
     this.#stage.element.append(this.#buttons.element);
+    const cards = [this.#help.element, this.#results.element, this.#showing.element];
     this.element = make(
       "div",
       { class: "draggan-widget", role: "group", "aria-label": "DragGAN" },
       make("style", {}, themes, style),
       this.#toolbar.element,
-      make(
-        "div",
-        { class: "dg-frame" },
-        this.#stage.element,
-        this.#compare.element,
-        this.#zoom.element,
-        this.#help.element,
-        this.#results.element,
-        this.#showing.element,
-      ),
+      make("div", { class: "dg-frame" }, this.#stage.element, this.#compare.element, this.#zoom.element, ...cards),
       this.#status.element,
       make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element, this.#showing.button),
       this.#timeline.element,
@@ -249,17 +236,13 @@ export class View {
     );
     const rovings = [this.#toolbar.roving, this.#feedback.roving];
     this.#focus = new FocusKeeper(this.element, this.#stage.element, this.#buttons, rovings);
-    this.#cards = new Cards({ view, focus: this.#focus, update, focusButton: (name) => this.#toolbar.focus(name) }, [
-      this.#help.element,
-      this.#results.element,
-      this.#showing.element,
-    ]);
+    const focus = this.#focus;
+    this.#cards = new Cards({ ...common, focus, focusButton: (name) => this.#toolbar.focus(name) }, cards);
     this.#before = new BeforePicture(view, this.#stage, send);
-    this.#painter = new Painter({ view, stage: this.#stage, buttons: this.#buttons, focus: this.#focus }, signal);
+    this.#painter = new Painter({ ...common, buttons: this.#buttons, focus }, signal);
     this.#inbox = new Inbox({
-      view,
+      ...common,
       pointer: this.#pointer,
-      masking: this.#masking,
       before: this.#before,
       looker: this.#looker,
       frames: this.#frames,
@@ -267,8 +250,6 @@ export class View {
       drawer: this.#drawer,
       timeline: this.#timeline,
       exports: this.#exports,
-      aside,
-      update,
     });
     this.#full = new FullScreen(
       this.element,

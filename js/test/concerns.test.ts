@@ -61,6 +61,39 @@ describe("what a person is told", () => {
     expect(concern(view)).toBeNull();
   });
 
+  it("is nothing between Start and the run, so that nothing is said and gone at once", () => {
+    show({});
+    view.starting.expect(view.state);
+    show({ warning: "It comes no closer.", points: [flat(null)] }); // the point that was made by the pull
+    expect(concern(view)).toBeNull();
+    expect(view.badly.size).toBe(0);
+    show({ status: "running", points: [flat(null)] });
+    expect(concern(view)).toBeNull();
+    expect(view.badly.size).toBe(0);
+    show({ status: "stalled", points: [flat(null)] });
+    expect(concern(view)?.text).toMatch(/^Point 2/);
+    expect([...view.badly]).toEqual([2]);
+  });
+
+  it("is said again where Start was refused", () => {
+    show({ points: [flat(null)] });
+    view.starting.expect(view.state);
+    expect(concern(view)).toBeNull();
+    view.starting.forget();
+    expect(concern(view)?.text).toMatch(/^Point 2/);
+  });
+
+  it("stays marked at its point through the run where it was said before it", () => {
+    show({ points: [flat(null)] });
+    view.starting.expect(view.state);
+    for (const status of ["idle", "running"] as const) {
+      show({ status, points: [flat(null)] });
+      expect([...view.badly]).toEqual([2]);
+    }
+    show({ status: "arrived", points: [flat(null)] });
+    expect(view.badly.size).toBe(0);
+  });
+
   it("is nothing of now while the past is looked at", () => {
     show({ warning: "It comes no closer.", shown: 2 });
     expect(concern(view)).toBeNull();

@@ -18,7 +18,9 @@ describe("the line under the picture", () => {
   });
 
   it("says what the tool in the hand is for, not what another one is", () => {
-    expect(sentence(aState(), false, null, "brush")).toBe("Paint over what may move.");
+    expect(sentence(aState(), false, null, "brush")).toBe(
+      "Paint over what may move; with nothing painted everything may move.",
+    );
     expect(sentence(aState({ points }), false, null, "lasso")).toBe("Draw around what may move.");
     expect(sentence(aState(), false, null, "pan")).toContain("Pull the picture about.");
     expect(sentence(aState({ status: "arrived", step: 23, points }), false, null, "brush")).toBe(
