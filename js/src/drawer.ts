@@ -7,6 +7,7 @@ import { button } from "./toolbar.ts";
 
 interface Row {
   readonly field: Field;
+  readonly element: HTMLElement;
   readonly control: HTMLInputElement | HTMLSelectElement;
   readonly reset: HTMLButtonElement;
   /** What is wrong with what was typed, at its field. */
@@ -22,8 +23,6 @@ export class Drawer {
   readonly #more = make("details", { hidden: true }, make("summary", {}, "More settings"), this.#advanced);
   readonly #send: (message: PageMessage) => void;
   #rows: readonly Row[] = [];
-  /** The schema that the rows were made of, as text; empty before there is one. */
-  #made = "";
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing: Row | null = null;
   #state: StateMessage | null = null;
@@ -34,21 +33,25 @@ export class Drawer {
     this.element.append(this.#main, this.#more);
   }
 
-  /** What settings there are. Fields are made anew only where they differ: somebody may be typing in one. */
+  /** What settings there are. Only the fields that differ are made anew: somebody may be in one of the others. */
   receive({ fields }: SchemaMessage): void {
-    const made = JSON.stringify(fields);
-    if (made === this.#made) return;
-    this.#made = made;
-    this.#typing = null;
-    this.#main.replaceChildren();
-    this.#advanced.replaceChildren();
-    this.#rows = fields.map((field) => this.#make(field));
+    const before = new Map(this.#rows.map((row) => [JSON.stringify(row.field), row]));
+    this.#rows = fields.map((field) => before.get(JSON.stringify(field)) ?? this.#make(field));
+    if (this.#typing && !this.#rows.includes(this.#typing)) this.#typing = null;
+    for (const advanced of [false, true]) {
+      const rows = this.#rows.filter(({ field }) => field.advanced === advanced);
+      replace(
+        advanced ? this.#advanced : this.#main,
+        rows.map(({ element }) => element),
+      );
+    }
     this.#more.hidden = this.#advanced.childElementCount === 0;
     this.show(this.#open, this.#state);
   }
 
   show(open: boolean, state: StateMessage | null): void {
-    if (open && !this.#open && this.#made === "") this.#send({ type: "schema" });
+    // An engine may have been added since it was open last.
+    if (open && !this.#open) this.#send({ type: "schema" });
     this.#open = open;
     this.element.hidden = !open;
     this.#state = state;
@@ -98,7 +101,15 @@ export class Drawer {
         });
     const reset = button(`Reset ${field.label}`, "reset", "Back to the generator's own");
     const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
-    const row = { field, control, reset, wrong, sent: new Pending<string>() };
+    const element = make(
+      "div",
+      { class: "dg-setting" },
+      make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
+      make("span", { class: "dg-field" }, control, reset),
+      wrong,
+      make("small", { id }, field.help),
+    );
+    const row = { field, element, control, reset, wrong, sent: new Pending<string>() };
     on(control, "change", () => this.#take(row));
     on(control, "input", () => {
       this.#typing = row;
@@ -109,16 +120,6 @@ export class Drawer {
       if (this.#typing === row && wrong.hidden) this.#done(row);
     });
     on(reset, "click", () => isOff(reset) || this.#reset(row));
-    (field.advanced ? this.#advanced : this.#main).append(
-      make(
-        "div",
-        { class: "dg-setting" },
-        make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
-        make("span", { class: "dg-field" }, control, reset),
-        wrong,
-        make("small", { id }, field.help),
-      ),
-    );
     return row;
   }
 
@@ -165,6 +166,14 @@ export class Drawer {
     row.wrong.hidden = true;
     say(row.wrong, "");
   }
+}
+
+/** Gives a box other children; those that stay are not touched, for what is taken out loses the focus. */
+function replace(box: HTMLElement, wanted: readonly HTMLElement[]): void {
+  for (const each of [...box.children]) if (!wanted.includes(each as HTMLElement)) each.remove();
+  wanted.forEach((each, at) => {
+    if (box.children[at] !== each) box.insertBefore(each, box.children[at] ?? null);
+  });
 }
 
 /** Made anew only where they differ: the list may be open. */

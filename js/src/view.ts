@@ -340,12 +340,15 @@ export class View {
     view.selectOnlyWhatIs();
     this.element.dataset.status = connected ? (state?.status ?? "loading") : "disconnected";
     this.element.dataset.step = String(state?.step ?? 0);
-    this.element.toggleAttribute("data-empty", state === null);
-    this.element.toggleAttribute("data-still", this.#still.left && !connected && state === null);
-    this.element.toggleAttribute("data-loading", state?.loading != null);
-    this.element.toggleAttribute("data-trouble", kind(state) === "trouble");
-    this.element.toggleAttribute("data-late", view.late);
-    this.element.toggleAttribute("data-full", view.full);
+    const attributes = {
+      empty: state === null,
+      still: this.#still.left && !connected && state === null,
+      loading: state?.loading != null,
+      trouble: kind(state) === "trouble",
+      late: view.late,
+      full: view.full,
+    };
+    for (const [name, on] of Object.entries(attributes)) this.element.toggleAttribute(`data-${name}`, on);
     this.#stage.show(state, connected);
     this.#layout.arrange(view.full);
     this.#stage.zoom(view.zoom);
