@@ -22,7 +22,7 @@ export interface Scene {
 }
 
 /** A run that ended by itself goes on when its target is pulled further. One that a person stopped waits for them. */
-const ENDED: readonly Status[] = ["arrived", "stalled", "capped"];
+const ENDED: readonly Status[] = ["arrived", "near", "stalled", "capped"];
 
 export class Pull {
   readonly id: number;

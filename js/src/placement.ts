@@ -6,10 +6,10 @@ const THERE = 1;
 
 /**
  * Whether there is anything to say now. What looks bad in the middle of a run may be well at its end, so it is not said
- * before; and where the points have arrived, or an error is to be read, no advice is wanted.
+ * before; and where the points have arrived or nearly so, or an error is to be read, no advice is wanted.
  */
 export function advises({ status }: StateMessage): boolean {
-  return !["running", "arrived", "error"].includes(status);
+  return !["running", "arrived", "near", "error"].includes(status);
 }
 
 /** Whether it is worth saying that a point sits badly: it does, and it has still a way to go. */

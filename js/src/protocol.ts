@@ -7,7 +7,17 @@
 
 export type Xy = readonly [x: number, y: number];
 
-export const STATUSES = ["idle", "running", "paused", "arrived", "stalled", "capped", "stopped", "error"] as const;
+export const STATUSES = [
+  "idle",
+  "running",
+  "paused",
+  "arrived",
+  "near",
+  "stalled",
+  "capped",
+  "stopped",
+  "error",
+] as const;
 export type Status = (typeof STATUSES)[number];
 
 export interface PointState {

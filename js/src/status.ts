@@ -54,6 +54,8 @@ export function sentence(
       return `Paused after ${steps}: nobody was looking.`;
     case "arrived":
       return `Arrived after ${steps}.`;
+    case "near":
+      return `As near as it gets, after ${steps}${left}.`;
     case "stalled":
       return `Came no closer: ended after ${steps}${left}.`;
     case "capped":
@@ -91,10 +93,10 @@ export function making(exporting: ReadonlyMap<Kind, number | null>): string {
   return `Making ${MADE[kind]}…${share ? ` ${Math.round(100 * share)} %` : ""}`;
 }
 
-/** What it is done to, and how fast. */
-export function about({ status, rate, generator, width, height }: StateMessage): string {
+/** What it is done to, how fast, and where there are several engines with which. */
+export function about({ status, rate, generator, width, height, settings: { engine } }: StateMessage): string {
   const fast = status === "running" && rate !== null ? [`${perSecond(rate)} steps/s`] : [];
-  return [...fast, generator, `${width} × ${height}`].join(" · ");
+  return [...fast, generator, `${width} × ${height}`, ...(engine ? [engine] : [])].join(" · ");
 }
 
 /** What is looked at on the timeline. */

@@ -34,7 +34,7 @@ describe("what a person is told", () => {
     expect(concern(view)?.remedies).toEqual([]);
   });
 
-  it.each(["running", "arrived", "error"] as const)("is no advice while the status is %s", (status) => {
+  it.each(["running", "arrived", "near", "error"] as const)("is no advice while the status is %s", (status) => {
     show({ status, warning: "It comes no closer.", points: [flat([44, 51])] });
     expect(concern(view)).toBeNull();
   });

@@ -40,6 +40,8 @@ describe("the line under the picture", () => {
     expect(about(aState({ ...state, status: "running", rate: 0.84 }))).toBe("0.8 steps/s · faces · 256 × 128");
     expect(about(aState({ ...state, status: "running" }))).toBe("faces · 256 × 128");
     expect(about(aState({ ...state, status: "stopped", rate: 8 }))).toBe("faces · 256 × 128");
+    const settings = { ...aState().settings, engine: "nudge" }; // where there are several
+    expect(about(aState({ ...state, settings }))).toBe("faces · 256 × 128 · nudge");
   });
 
   it("says what is being loaded, and why it was not, whatever the edit does meanwhile", () => {

@@ -419,6 +419,7 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
         expect(editor.button("Pace")).to_have_value("0.25")
         assert fields(editor) == ["Engine", "Pace", "Patience", "Speed"]
         expect(engine).to_be_focused()  # the field in use is not made anew
+        expect(editor.root.locator(".dg-about")).to_contain_text("nudge")
         expect(engine).to_have_value("nudge")
         expect(editor.root.get_by_text("How much of the way a step goes.")).to_be_visible()
         pace = editor.button("Pace")
