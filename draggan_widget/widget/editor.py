@@ -584,6 +584,7 @@ class DragGAN(EditTraits):
                 session.relabel(value)
             case protocol.Schema():
                 self._send_schema()
+                self._stream.retell()  # an engine may have been added since, and the state says which is in use
             case protocol.Models():
                 session.show(self._send_models, "models")
             case protocol.Load(name):

@@ -1,12 +1,10 @@
 /** Which class the picture is of: a number between two steppers, or a list where the classes have names. */
 import { make, on, setOff } from "./dom.ts";
 import { clamp } from "./geometry.ts";
+import { Pending } from "./pending.ts";
 import type { StateMessage } from "./protocol.ts";
 import { badClass } from "./status.ts";
 import { button } from "./toolbar.ts";
-
-/** After this the kernel is believed, even if it says something else than what was chosen. */
-const PATIENCE = 3000;
 
 export interface ClassHost {
   label(value: number): void;
@@ -37,7 +35,7 @@ export class ClassField {
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing = false;
   /** What the kernel is about to repeat: steps are counted from here, however fast they come. */
-  #wanted: { label: number; at: number } | null = null;
+  readonly #sent = new Pending<number>();
   #names: readonly string[] = [];
   #state: StateMessage | null = null;
 
@@ -68,7 +66,7 @@ export class ClassField {
 
   /** The next state of the kernel holds, whatever was chosen here. */
   believe(): void {
-    this.#wanted = null;
+    this.#sent.forget();
   }
 
   show(state: StateMessage | null): void {
@@ -79,8 +77,7 @@ export class ClassField {
     const control = this.#names.length === classes ? this.#list : this.#number;
     if (control.parentElement !== this.#slot) this.#slot.replaceChildren(control);
     this.#number.max = String(classes - 1);
-    const wanted = this.#wanted;
-    if (wanted && (state.label === wanted.label || Date.now() - wanted.at > PATIENCE)) this.#wanted = null;
+    this.#sent.hears((label) => label === state.label);
     const label = this.#label;
     const shown = label === null ? "" : String(label);
     if (!this.#typing && this.#number.value !== shown) this.#number.value = shown;
@@ -97,7 +94,7 @@ export class ClassField {
   }
 
   get #label(): number | null {
-    return this.#wanted?.label ?? this.#state?.label ?? null;
+    return this.#sent.value ?? this.#state?.label ?? null;
   }
 
   #take(): void {
@@ -122,7 +119,7 @@ export class ClassField {
   #choose(label: number): void {
     this.#done();
     this.#host.label(label);
-    this.#wanted = { label, at: Date.now() };
+    this.#sent.expect(label);
     this.show(this.#state);
   }
 

@@ -1,6 +1,7 @@
 /** Before and after: a bar that is drawn over the picture, with what was before to the left of it. */
-import type { Desk } from "./desk.ts";
+
 import { make, on } from "./dom.ts";
+import type { ViewState } from "./viewstate.ts";
 
 export class Compare {
   readonly element: HTMLElement;
@@ -26,7 +27,7 @@ export class Compare {
     on(this.#slider, "input", () => change(Number(this.#slider.value)));
   }
 
-  show({ split, peeking }: Desk): void {
+  show({ split, peeking }: ViewState): void {
     const opened = this.element.hidden && split !== null;
     this.element.hidden = split === null || peeking;
     if (split === null) return;

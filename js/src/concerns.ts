@@ -1,9 +1,8 @@
 /** What a person should know before they go on, and what can be done about it: the most urgent of it, in words. */
-import type { Desk } from "./desk.ts";
-import type { PointState, StateMessage, Xy } from "./protocol.ts";
 
-/** Pixels from its target within which nothing is left to be done for a point. */
-const THERE = 1;
+import { advises, sitsBadly } from "./placement.ts";
+import type { StateMessage, Xy } from "./protocol.ts";
+import type { ViewState } from "./viewstate.ts";
 
 export type Remedy =
   | { readonly do: "move handle"; readonly id: number; readonly to: Xy }
@@ -16,8 +15,8 @@ export interface Concern {
   readonly key: string | null;
 }
 
-export function concern(desk: Desk): Concern | null {
-  const { state, connected, dismissed } = desk;
+export function concern(view: ViewState): Concern | null {
+  const { state, connected, dismissed } = view;
   if (!connected && state) {
     return {
       text: "The kernel does not answer. Keep what is here, then run the cell again.",
@@ -28,26 +27,14 @@ export function concern(desk: Desk): Concern | null {
       key: null,
     };
   }
-  if (!state || state.loading !== null || desk.looking !== null || !advises(state)) return null;
+  if (!state || state.loading !== null || view.looking !== null || view.starting.waits() || !advises(state))
+    return null;
   const found = [...(state.warning ? [told(state.warning)] : []), ...flat(state)];
   return found.find(({ key }) => key === null || !dismissed.has(key)) ?? null;
 }
 
 function told(warning: string): Concern {
   return { text: warning, remedies: [], key: warning };
-}
-
-/**
- * Whether there is anything to say now. What looks bad in the middle of a run may be well at its end, so it is not said
- * before; and where the points have arrived, or an error is to be read, no advice is wanted.
- */
-function advises({ status }: StateMessage): boolean {
-  return !["running", "arrived", "error"].includes(status);
-}
-
-/** Whether it is worth saying that a point sits badly: it does, and it has still a way to go. */
-export function sitsBadly(state: StateMessage, { texture, distance }: PointState): boolean {
-  return advises(state) && texture?.flat === true && distance > THERE;
 }
 
 function flat(state: StateMessage): Concern[] {

@@ -1,4 +1,5 @@
 /** The course of the edit as far as the page knows it, and what it has still to ask for. No DOM. */
+import { Pending } from "./pending.ts";
 import type { CourseMessage } from "./protocol.ts";
 import type { Size } from "./zoom.ts";
 
@@ -11,7 +12,8 @@ export class Course {
   #steps: number[] = [];
   #ids: (readonly number[])[] = [];
   #distances: (readonly number[])[] = [];
-  #asked: { since: number; at: number } | null = null;
+  /** The record after which the course was asked for. */
+  readonly #asked = new Pending<number>(PATIENCE);
   #askedAt = Number.NEGATIVE_INFINITY;
   #edit = Number.NaN;
 
@@ -55,7 +57,7 @@ export class Course {
     this.#steps = [];
     this.#ids = [];
     this.#distances = [];
-    this.#asked = null;
+    this.#asked.forget();
     this.#askedAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -66,9 +68,8 @@ export class Course {
   wants(newest: number, every: number = EVERY, now = Date.now()): number | null {
     if (newest < this.last) this.forget();
     if (every > 0 && this.#askedAt === Number.NEGATIVE_INFINITY) this.#askedAt = now; // first of all the first picture
-    const waiting = this.#asked !== null && now - this.#asked.at < PATIENCE;
-    if (newest <= this.last || newest === 0 || waiting || now - this.#askedAt < every) return null;
-    this.#asked = { since: this.last, at: now };
+    if (newest <= this.last || newest === 0 || this.#asked.waits(now) || now - this.#askedAt < every) return null;
+    this.#asked.expect(this.last, now);
     this.#askedAt = now;
     return this.last;
   }
@@ -76,8 +77,8 @@ export class Course {
   receive({ edit, since, steps, ids, distances }: CourseMessage): void {
     if (edit !== this.#edit) return;
     // The answer to a question from before it was forgotten has nothing to stand on.
-    if (since !== this.last || since !== this.#asked?.since) return;
-    this.#asked = null;
+    if (since !== this.last || since !== this.#asked.value) return;
+    this.#asked.forget();
     this.#steps.push(...steps);
     this.#ids.push(...ids);
     this.#distances.push(...distances);

@@ -33,6 +33,24 @@ export function markMore(box: HTMLElement): void {
   for (const element of [box, ...box.children]) sizes.observe(element);
 }
 
+/** Makes the wheel scroll a line sideways, and marks it for as long as there is more of it on a side. */
+export function scrollSideways(line: HTMLElement): void {
+  const look = () => {
+    line.toggleAttribute("data-before", line.scrollLeft > 1);
+    line.toggleAttribute("data-after", line.scrollLeft + line.clientWidth < line.scrollWidth - 1);
+  };
+  on(line, "scroll", look);
+  on(line, "wheel", (event) => {
+    const { deltaX, deltaY } = event as WheelEvent;
+    const before = line.scrollLeft;
+    if (Math.abs(deltaY) > Math.abs(deltaX)) line.scrollLeft += deltaY;
+    // At its end the page goes on scrolling.
+    if (line.scrollLeft !== before) event.preventDefault();
+  });
+  new ResizeObserver(look).observe(line);
+  new MutationObserver(look).observe(line, { childList: true });
+}
+
 /** Sets an attribute only where it changes. */
 export function put(element: Element, name: string, value: string): void {
   if (element.getAttribute(name) !== value) element.setAttribute(name, value);

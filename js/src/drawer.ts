@@ -1,18 +1,19 @@
 /** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
 import { isOff, make, on, put, say, setOff } from "./dom.ts";
 import { isList, options, read, written } from "./fields.ts";
+import { Pending } from "./pending.ts";
 import type { Field, PageMessage, SchemaMessage, StateMessage } from "./protocol.ts";
 import { button } from "./toolbar.ts";
 
-/** After this the kernel is believed, even if it says something else than what was chosen. */
-const PATIENCE = 3000;
-
 interface Row {
   readonly field: Field;
+  readonly element: HTMLElement;
   readonly control: HTMLInputElement | HTMLSelectElement;
   readonly reset: HTMLButtonElement;
   /** What is wrong with what was typed, at its field. */
   readonly wrong: HTMLElement;
+  /** What was sent, as text. */
+  readonly sent: Pending<string>;
 }
 
 export class Drawer {
@@ -22,11 +23,8 @@ export class Drawer {
   readonly #more = make("details", { hidden: true }, make("summary", {}, "More settings"), this.#advanced);
   readonly #send: (message: PageMessage) => void;
   #rows: readonly Row[] = [];
-  /** The schema that the rows were made of, as text; empty before there is one. */
-  #made = "";
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing: Row | null = null;
-  readonly #wanted = new Map<string, { text: string; at: number }>();
   #state: StateMessage | null = null;
   #open = false;
 
@@ -35,22 +33,25 @@ export class Drawer {
     this.element.append(this.#main, this.#more);
   }
 
-  /** What settings there are. Fields are made anew only where they differ: somebody may be typing in one. */
+  /** What settings there are. Only the fields that differ are made anew: somebody may be in one of the others. */
   receive({ fields }: SchemaMessage): void {
-    const made = JSON.stringify(fields);
-    if (made === this.#made) return;
-    this.#made = made;
-    this.#typing = null;
-    this.#wanted.clear();
-    this.#main.replaceChildren();
-    this.#advanced.replaceChildren();
-    this.#rows = fields.map((field) => this.#make(field));
+    const before = new Map(this.#rows.map((row) => [JSON.stringify(row.field), row]));
+    this.#rows = fields.map((field) => before.get(JSON.stringify(field)) ?? this.#make(field));
+    if (this.#typing && !this.#rows.includes(this.#typing)) this.#typing = null;
+    for (const advanced of [false, true]) {
+      const rows = this.#rows.filter(({ field }) => field.advanced === advanced);
+      replace(
+        advanced ? this.#advanced : this.#main,
+        rows.map(({ element }) => element),
+      );
+    }
     this.#more.hidden = this.#advanced.childElementCount === 0;
     this.show(this.#open, this.#state);
   }
 
   show(open: boolean, state: StateMessage | null): void {
-    if (open && !this.#open && this.#made === "") this.#send({ type: "schema" });
+    // An engine may have been added since it was open last.
+    if (open && !this.#open) this.#send({ type: "schema" });
     this.#open = open;
     this.element.hidden = !open;
     this.#state = state;
@@ -59,9 +60,8 @@ export class Drawer {
       const { field, control, reset } = row;
       if (control instanceof HTMLSelectElement) fill(control, options(field, state.settings, state.defaults));
       const now = written(field, state.settings);
-      const wanted = this.#wanted.get(field.name);
-      if (wanted && (wanted.text === now || Date.now() - wanted.at > PATIENCE)) this.#wanted.delete(field.name);
-      const text = this.#wanted.get(field.name)?.text ?? now;
+      row.sent.hears((text) => text === now);
+      const text = row.sent.value ?? now;
       if (this.#typing !== row && row.wrong.hidden && control.value !== text) control.value = text;
       const own = written(field, state.defaults);
       setOff(reset, text === own && this.#typing !== row && !control.hasAttribute("aria-invalid"));
@@ -73,7 +73,7 @@ export class Drawer {
   /** What was typed or chosen here holds no longer, only the kernel's next word does. */
   believe(): void {
     if (this.#typing) this.#done(this.#typing);
-    this.#wanted.clear();
+    for (const row of this.#rows) row.sent.forget();
     this.show(!this.element.hidden, this.#state);
   }
 
@@ -101,7 +101,15 @@ export class Drawer {
         });
     const reset = button(`Reset ${field.label}`, "reset", "Back to the generator's own");
     const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
-    const row = { field, control, reset, wrong };
+    const element = make(
+      "div",
+      { class: "dg-setting" },
+      make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
+      make("span", { class: "dg-field" }, control, reset),
+      wrong,
+      make("small", { id }, field.help),
+    );
+    const row = { field, element, control, reset, wrong, sent: new Pending<string>() };
     on(control, "change", () => this.#take(row));
     on(control, "input", () => {
       this.#typing = row;
@@ -112,16 +120,6 @@ export class Drawer {
       if (this.#typing === row && wrong.hidden) this.#done(row);
     });
     on(reset, "click", () => isOff(reset) || this.#reset(row));
-    (field.advanced ? this.#advanced : this.#main).append(
-      make(
-        "div",
-        { class: "dg-setting" },
-        make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
-        make("span", { class: "dg-field" }, control, reset),
-        wrong,
-        make("small", { id }, field.help),
-      ),
-    );
     return row;
   }
 
@@ -149,7 +147,7 @@ export class Drawer {
       return;
     }
     this.#done(row);
-    this.#expect(row, row.control.value);
+    row.sent.expect(row.control.value);
     this.#send({ type: "settings", values: { [row.field.name]: value.value } });
     this.show(true, this.#state);
   }
@@ -157,13 +155,9 @@ export class Drawer {
   #reset(row: Row): void {
     this.#done(row);
     if (!this.#state) return;
-    this.#expect(row, written(row.field, this.#state.defaults));
+    row.sent.expect(written(row.field, this.#state.defaults));
     this.#send({ type: "settings", values: { [row.field.name]: null } });
     this.show(true, this.#state);
-  }
-
-  #expect({ field }: Row, text: string): void {
-    this.#wanted.set(field.name, { text, at: Date.now() });
   }
 
   #done(row: Row): void {
@@ -172,6 +166,14 @@ export class Drawer {
     row.wrong.hidden = true;
     say(row.wrong, "");
   }
+}
+
+/** Gives a box other children; those that stay are not touched, for what is taken out loses the focus. */
+function replace(box: HTMLElement, wanted: readonly HTMLElement[]): void {
+  for (const each of [...box.children]) if (!wanted.includes(each as HTMLElement)) each.remove();
+  wanted.forEach((each, at) => {
+    if (box.children[at] !== each) box.insertBefore(each, box.children[at] ?? null);
+  });
 }
 
 /** Made anew only where they differ: the list may be open. */

@@ -1,7 +1,8 @@
 /** The head of the drawer: its name, and the way back to the model's own settings, all at once. */
-import type { Desk } from "./desk.ts";
+
 import { isOff, make, on, setOff } from "./dom.ts";
 import { wide } from "./toolbar.ts";
+import type { ViewState } from "./viewstate.ts";
 
 export class DrawerHead {
   readonly element: HTMLElement;
@@ -17,7 +18,7 @@ export class DrawerHead {
     on(this.#reset, "click", () => isOff(this.#reset) || reset());
   }
 
-  show({ drawer, state, live }: Desk): void {
+  show({ drawer, state, live }: ViewState): void {
     this.element.hidden = !drawer;
     const own = JSON.stringify(state?.settings) === JSON.stringify(state?.defaults);
     setOff(this.#reset, !live || own);

@@ -1,18 +1,19 @@
 /** The way of results out of the page: to a file, to the clipboard, or as code to be shown. */
-import type { Desk } from "./desk.ts";
+
 import type { Frame } from "./frames.ts";
 import type { ExportingMessage, ExportMessage, Kind, PageMessage } from "./protocol.ts";
 import { blobOf, copyPicture, copyText, download } from "./save.ts";
+import type { Stage } from "./stage.ts";
 import { CODE_COPIED, CODE_NOT_COPIED, COPIED, fileName, NOT_COPIED, saved } from "./status.ts";
+import type { ViewState } from "./viewstate.ts";
 
 export interface ExportHost {
-  readonly desk: Desk;
+  readonly view: ViewState;
   within(): HTMLElement;
   send(message: PageMessage): void;
   aside(text: string, milliseconds: number): void;
   update(): void;
-  /** The picture as it is shown, as PNG. */
-  picture(): Promise<Blob | null>;
+  readonly stage: Stage;
   code(text: string): void;
 }
 
@@ -26,40 +27,40 @@ export class Exports {
   }
 
   ask(kind: Kind, handles: boolean): void {
-    const { desk, send, update } = this.#host;
-    if (desk.exporting.has(kind)) return;
+    const { view, send, update } = this.#host;
+    if (view.exporting.has(kind)) return;
     this.#asked.add(kind);
-    desk.exporting.set(kind, null);
+    view.exporting.set(kind, null);
     send({ type: "export", kind, handles });
     update();
   }
 
   /** The kernel's own PNG; where there is no kernel to ask, what is on the screen. */
   save(drawn: Frame | null): void {
-    if (this.#host.desk.live) this.ask("png", false);
+    if (this.#host.view.live) this.ask("png", false);
     else void this.#saveScreen(drawn);
   }
 
   cancel(): void {
-    const { desk, send, update } = this.#host;
+    const { view, send, update } = this.#host;
     this.#asked.clear();
-    desk.exporting.clear();
+    view.exporting.clear();
     send({ type: "cancel_export" });
     update();
   }
 
   progress({ kind, progress }: ExportingMessage): void {
-    const { desk, update } = this.#host;
-    if (!desk.exporting.has(kind)) return;
-    if (progress === null) desk.exporting.delete(kind);
-    else desk.exporting.set(kind, progress);
+    const { view, update } = this.#host;
+    if (!view.exporting.has(kind)) return;
+    if (progress === null) view.exporting.delete(kind);
+    else view.exporting.set(kind, progress);
     update();
   }
 
   receive({ kind, name, mime, text }: ExportMessage, data: ArrayBufferView | undefined): void {
-    const { desk, code, update, within, aside } = this.#host;
+    const { view, code, update, within, aside } = this.#host;
     if (!this.#asked.delete(kind)) return;
-    desk.exporting.delete(kind);
+    view.exporting.delete(kind);
     if (data) {
       download(new Blob([data as ArrayBufferView<ArrayBuffer>], { type: mime }), name, within());
     } else {
@@ -71,7 +72,7 @@ export class Exports {
   }
 
   async copyPicture(): Promise<void> {
-    this.#say(await copyPicture(this.#host.picture()));
+    this.#say(await copyPicture(this.#host.stage.toBlob()));
   }
 
   async copyCode(text: string): Promise<void> {
@@ -84,11 +85,11 @@ export class Exports {
   }
 
   async #saveScreen(drawn: Frame | null): Promise<void> {
-    const { desk, picture, within } = this.#host;
-    if (!desk.state || !drawn) return;
+    const { view, stage, within } = this.#host;
+    if (!view.state || !drawn) return;
     const { format, data, step } = drawn;
-    const blob = format === "png" ? blobOf(data, format) : await picture();
-    if (blob) download(blob, fileName(desk.state, step), within());
+    const blob = format === "png" ? blobOf(data, format) : await stage.toBlob();
+    if (blob) download(blob, fileName(view.state, step), within());
   }
 
   #say(copied: boolean): void {

@@ -1,11 +1,10 @@
 /** One chip a point: how far it has to go, how surely it is followed, and whether it sits badly. */
-import { sitsBadly } from "./concerns.ts";
-import type { Desk } from "./desk.ts";
-import { make, on } from "./dom.ts";
+import { make, on, scrollSideways } from "./dom.ts";
 import { icon } from "./icons.ts";
 import type { PointState } from "./protocol.ts";
 import { Roving } from "./roving.ts";
 import { sureness } from "./status.ts";
+import type { ViewState } from "./viewstate.ts";
 
 interface Chip {
   readonly element: HTMLElement;
@@ -30,9 +29,10 @@ export class Feedback {
   constructor(host: FeedbackHost, removeAll: HTMLElement) {
     this.#host = host;
     this.element = make("div", { class: "dg-feedback" }, this.#empty, this.#list, removeAll);
+    scrollSideways(this.#list);
   }
 
-  show({ state, points, selected }: Desk): void {
+  show({ state, points, selected, badly }: ViewState): void {
     const shown = points.shown();
     this.#empty.hidden = shown.length > 0;
     this.#list.hidden = shown.length === 0;
@@ -46,8 +46,10 @@ export class Feedback {
       const known = state?.points.find((point) => point.id === id);
       const way = `${Math.hypot(target[0] - handle[0], target[1] - handle[1]).toFixed(1)} px`;
       if (chip.way.textContent !== way) chip.way.textContent = way;
-      chip.element.toggleAttribute("data-selected", id === selected?.id);
-      const flat = state !== null && known !== undefined && sitsBadly(state, known);
+      const chosen = id === selected?.id;
+      if (chosen && !chip.element.hasAttribute("data-selected")) bring(this.#list, chip.element);
+      chip.element.toggleAttribute("data-selected", chosen);
+      const flat = badly.has(id);
       chip.element.toggleAttribute("data-flat", flat);
       this.#showSureness(chip, known, id, flat, way);
     }
@@ -91,4 +93,10 @@ export class Feedback {
     this.#list.insertBefore(chip.element, (next !== undefined && this.#chips.get(next)?.element) || null);
     return chip;
   }
+}
+
+/** Scrolls a line so that a part of it is seen, and nothing else. */
+function bring(line: HTMLElement, part: HTMLElement): void {
+  const [a, b] = [line.getBoundingClientRect(), part.getBoundingClientRect()];
+  line.scrollLeft += Math.min(0, b.left - a.left - 30) + Math.max(0, b.right - a.right + 30);
 }

@@ -9,6 +9,7 @@ import { apart, type Css, clamped, nearest, type Part, type Scale, toImage } fro
 import type { Points } from "./points.ts";
 import { type PageMessage, point, type Status, type Xy } from "./protocol.ts";
 
+/** So far a hand trembles, in css pixels. */
 const PULL = 3;
 
 /** What a gesture has to know about the world; read anew at every move, because the world moves on meanwhile. */
@@ -21,7 +22,7 @@ export interface Scene {
 }
 
 /** A run that ended by itself goes on when its target is pulled further. One that a person stopped waits for them. */
-const ENDED: readonly Status[] = ["arrived", "stalled", "capped"];
+const ENDED: readonly Status[] = ["arrived", "near", "stalled", "capped"];
 
 export class Pull {
   readonly id: number;
@@ -31,16 +32,18 @@ export class Pull {
   readonly #from: Css;
   readonly #origin: Xy;
   readonly #offset: Xy;
+  readonly #slack: number;
   #pulled = false;
   #started = false;
   #ran: boolean;
 
-  constructor(scene: () => Scene, at: Css, reach: number) {
+  constructor(scene: () => Scene, at: Css, reach: number, slack = PULL) {
     const { points, scale, status } = scene();
     const place = toImage(scale, at);
     const found = nearest(scale, points.shown(), at, reach);
     this.#scene = scene;
     this.#from = at;
+    this.#slack = slack;
     this.#ran = status === "running";
     this.isNew = found === null;
     this.id = found?.point.id ?? points.newId();
@@ -66,7 +69,8 @@ export class Pull {
     const { points, scale } = this.#scene();
     const [x, y] = toImage(scale, at);
     const place = clamped(scale, [x + this.#offset[0], y + this.#offset[1]]);
-    if (!this.#pulled && apart(this.#from, at) < PULL) return [];
+    const moved = apart(this.#from, at);
+    if (!this.#pulled && (moved === 0 || moved < this.#slack)) return [];
     const first = !this.#pulled;
     this.#pulled = true;
     if (first && this.isNew) {

@@ -2,12 +2,15 @@
  * Sliding through the past asks for more pictures than anybody can make: one is asked for at a time, and when it is
  * there the one that is wanted by then. So the slider never runs ahead of the picture by more than one, on any line.
  */
+import { Pending } from "./pending.ts";
+
 const PATIENCE = 700;
 
 export class Looker {
   readonly #send: (step: number | null) => void;
   readonly #settled: () => void;
-  #under: { step: number | null; timer: ReturnType<typeof setTimeout> } | null = null;
+  readonly #under = new Pending<number | null>(PATIENCE);
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #next: { step: number | null } | null = null;
 
   /** `settled` is called when what was last wanted is shown, or is not going to be. */
@@ -17,29 +20,30 @@ export class Looker {
   }
 
   look(step: number | null): void {
-    if (this.#under) this.#next = { step };
+    if (this.#under.value !== undefined) this.#next = { step };
     else this.#go(step);
   }
 
   /** The kernel shows this record now. */
   shows(step: number | null): void {
-    if (this.#under && this.#under.step === step) this.#done();
+    if (this.#under.value !== undefined && this.#under.hears((sent) => sent === step)) this.#done();
   }
 
   close(): void {
-    if (this.#under) clearTimeout(this.#under.timer);
-    this.#under = this.#next = null;
+    clearTimeout(this.#timer);
+    this.#under.forget();
+    this.#next = null;
   }
 
   #go(step: number | null): void {
-    this.#under = { step, timer: setTimeout(() => this.#done(), PATIENCE) };
+    this.#under.expect(step);
+    this.#timer = setTimeout(() => this.#done(), PATIENCE);
     this.#send(step);
   }
 
   #done(): void {
-    if (this.#under) clearTimeout(this.#under.timer);
     const next = this.#next;
-    this.#under = this.#next = null;
+    this.close();
     if (next) this.#go(next.step);
     else this.#settled();
   }

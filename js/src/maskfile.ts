@@ -1,10 +1,11 @@
 /** A mask as a picture in a file, which any paint program can make or change: white may move, black must stay. */
-import type { Desk } from "./desk.ts";
+
 import { make } from "./dom.ts";
 import { Mask } from "./mask.ts";
 import type { Masking } from "./masking.ts";
 import { download } from "./save.ts";
 import { fileName, NOT_SAVED, saved } from "./status.ts";
+import type { ViewState } from "./viewstate.ts";
 import type { Size } from "./zoom.ts";
 
 /** By so much of it the shape of a mask's picture may differ from that of the picture: sizes are rounded. */
@@ -17,7 +18,7 @@ export const otherShape = (mask: Size, picture: Size) =>
   "Crop it to the same.";
 
 export interface MaskFilesHost {
-  readonly desk: Desk;
+  readonly view: ViewState;
   readonly masking: Masking;
   within(): HTMLElement;
   aside(text: string, milliseconds: number): void;
@@ -33,22 +34,22 @@ export class MaskFiles {
 
   /** Takes a file as the mask; what is wrong with it is said, and the mask stays. Undo takes it back. */
   async load(file: Blob): Promise<void> {
-    const { desk, masking, aside, update } = this.#host;
-    if (!desk.state || !desk.live) return;
-    const { width, height } = desk.state;
+    const { view, masking, aside, update } = this.#host;
+    if (!view.state || !view.live) return;
+    const { width, height } = view.state;
     const mask = await readMask(file, { width, height });
     if (typeof mask === "string") aside(mask, 8000);
-    else if (desk.state.width === width && desk.state.height === height) {
-      desk.showing = { ...desk.showing, mask: true };
+    else if (view.state.width === width && view.state.height === height) {
+      view.showing = { ...view.showing, mask: true };
       masking.replace(mask);
       update();
     }
   }
 
   async save(): Promise<void> {
-    const { desk, masking, within, aside } = this.#host;
-    if (!desk.state || !masking.mask) return;
-    const name = fileName(desk.state, desk.state.step).replace(/-step\d+\.png$/, "-mask.png");
+    const { view, masking, within, aside } = this.#host;
+    if (!view.state || !masking.mask) return;
+    const name = fileName(view.state, view.state.step).replace(/-step\d+\.png$/, "-mask.png");
     const blob = await writeMask(masking.mask);
     if (blob) download(blob, name, within());
     aside(blob ? saved(name) : NOT_SAVED, 4000);

@@ -1,10 +1,8 @@
 /** The one owner of the mask in the page: what is painted on, the veil that shows it, and its way to the kernel. */
 import { type Box, Mask } from "./mask.ts";
+import { Pending } from "./pending.ts";
 import type { MaskMessage } from "./protocol.ts";
 import type { Stage } from "./stage.ts";
-
-/** After this the kernel is believed, even if it says something else than what was painted. */
-const PATIENCE = 3000;
 
 /** One change of the mask, from the press to the release. */
 export interface MaskEdit {
@@ -20,7 +18,7 @@ export class Masking {
   readonly #send: (message: MaskMessage, buffers: readonly ArrayBufferView[]) => void;
   #mask: Mask | null = null;
   /** What the kernel is about to repeat: until then, what it says of earlier strokes is out of date. */
-  #sent: { mask: Mask | null; at: number } | null = null;
+  readonly #sent = new Pending<Mask | null>();
 
   constructor(stage: Stage, send: (message: MaskMessage, buffers: readonly ArrayBufferView[]) => void) {
     this.#stage = stage;
@@ -43,15 +41,14 @@ export class Masking {
 
   receive({ width, height }: MaskMessage, data: ArrayBufferView | undefined): void {
     const mask = data ? new Mask(width, height, data) : null;
-    if (this.#sent && Date.now() - this.#sent.at < PATIENCE && !same(mask, this.#sent.mask)) return;
-    this.believe();
+    if (!this.#sent.hears((sent) => same(mask, sent))) return;
     this.#mask = mask;
     this.#stage.drawMask(mask);
   }
 
   /** The next mask of the kernel holds, whatever was painted here. */
   believe(): void {
-    this.#sent = null;
+    this.#sent.forget();
   }
 
   begin(): MaskEdit {
@@ -94,7 +91,7 @@ export class Masking {
     this.#mask = painted ? mask : null;
     this.#stage.drawMask(this.#mask);
     if (!send) return;
-    this.#sent = { mask: this.#mask?.copy() ?? null, at: Date.now() };
+    this.#sent.expect(this.#mask?.copy() ?? null);
     this.#send({ type: "mask", width, height }, painted ? [mask.data] : []);
   }
 }

@@ -1,8 +1,9 @@
 /** The row of the mask, there while one of its tools is in the hand: what it means, and all that is done with it. */
-import type { BrushSettings, Desk } from "./desk.ts";
+
 import { make, on } from "./dom.ts";
 import { MASK } from "./status.ts";
 import { button, type Toolbar } from "./toolbar.ts";
+import type { BrushSettings, ViewState } from "./viewstate.ts";
 
 export const SMALLEST = 6;
 export const LARGEST = 200;
@@ -56,7 +57,7 @@ export class MaskRow {
     on(this.#softness, "input", () => change({ softness: Number(this.#softness.value) }));
   }
 
-  show({ tool, brush, masking }: Desk): void {
+  show({ tool, brush, masking }: ViewState): void {
     this.element.hidden = !masking;
     const area = tool === "rectangle" || tool === "lasso";
     this.#takeAway.hidden = !area;

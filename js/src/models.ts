@@ -1,12 +1,12 @@
 /** The list of models to choose from, where the kernel offers one. */
 import { make, on } from "./dom.ts";
+import { Pending } from "./pending.ts";
 import type { ModelsMessage, StateMessage } from "./protocol.ts";
 
 /** With the arrow keys one passes over models on the way to another; only one that is stayed at is loaded. */
 const DWELL = 900;
 /** The kernel is asked what there is when the list is opened, but by one opening only once. */
 const ASK_EVERY = 500;
-const PATIENCE = 3000;
 
 export interface ModelHost {
   /** What is there to choose from? */
@@ -38,7 +38,7 @@ export class ModelPicker {
   #made = "";
   #byKey = false;
   #dwelling: ReturnType<typeof setTimeout> | null = null;
-  #wanted: { name: string; at: number } | null = null;
+  readonly #sent = new Pending<string>();
   #askedAt = Number.NEGATIVE_INFINITY;
 
   constructor(host: ModelHost) {
@@ -71,9 +71,8 @@ export class ModelPicker {
     this.#make(this.#models, state);
     this.#list.setAttribute("aria-busy", String(state.loading !== null));
     this.element.toggleAttribute("data-busy", state.loading !== null);
-    const wanted = this.#wanted;
-    if (wanted && (state.loading === wanted.name || Date.now() - wanted.at > PATIENCE)) this.#wanted = null;
-    if (this.#dwelling === null) this.#list.value = this.#wanted?.name ?? state.loading ?? state.model ?? "";
+    this.#sent.hears((name) => name === state.loading);
+    if (this.#dwelling === null) this.#list.value = this.#sent.value ?? state.loading ?? state.model ?? "";
   }
 
   /** A key in the list: until a pointer is used, choosing is taken to be by key. */
@@ -101,7 +100,7 @@ export class ModelPicker {
     this.#rest();
     const name = this.#list.value;
     if (name !== "" && name !== this.#state?.model && this.#state?.loading === null) {
-      this.#wanted = { name, at: Date.now() };
+      this.#sent.expect(name);
       this.#host.load(name);
     }
     this.show(this.#state);

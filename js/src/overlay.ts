@@ -10,11 +10,16 @@ export interface Mark {
   readonly better: Css | null;
 }
 
+export interface Cross extends Css {
+  /** Held down there, as by a pointer. */
+  readonly pressed: boolean;
+}
+
 export interface Drawing {
   readonly marks: readonly Mark[];
   readonly outline: readonly Css[] | null;
   /** Where the keyboard stands for the pointer. */
-  readonly cross: Css | null;
+  readonly cross: Cross | null;
 }
 
 const HANDLE = "#ff4f5e";
@@ -69,7 +74,7 @@ function drawBetter(context: CanvasRenderingContext2D, { handle, better }: Mark)
   context.setLineDash([]);
 }
 
-function drawCross(context: CanvasRenderingContext2D, { left, top }: Css): void {
+function drawCross(context: CanvasRenderingContext2D, { left, top, pressed }: Cross): void {
   const path = new Path2D();
   for (const [x, y] of [
     [1, 0],
@@ -80,6 +85,7 @@ function drawCross(context: CanvasRenderingContext2D, { left, top }: Css): void 
     path.moveTo(left + 4 * x, top + 4 * y);
     path.lineTo(left + 13 * x, top + 13 * y);
   }
+  if (pressed) path.addPath(circle({ left, top }, 9));
   stroke(context, path, DARK, 4);
   stroke(context, path, LIGHT, 2);
 }

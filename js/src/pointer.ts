@@ -13,6 +13,8 @@ export interface Press {
   readonly at: Place;
   /** How near to a dot counts as on it, in css pixels. */
   readonly reach: number;
+  /** How far it may move and is still a press, in css pixels; undefined: as far as a hand trembles. */
+  readonly slack?: number;
   readonly alt: boolean;
   /** The picture is taken hold of, not what is on it. */
   readonly middle: boolean;

@@ -4,6 +4,7 @@
  *
  * Only what the person moved is laid over; a handle that the kernel tracks always comes from the kernel.
  */
+import { Pending } from "./pending.ts";
 import type { PointState, Xy } from "./protocol.ts";
 
 export interface ShownPoint {
@@ -19,40 +20,40 @@ interface Local {
   readonly made?: boolean;
   readonly removed?: boolean;
   /** Under the pointer: nothing that the kernel says may move it. */
-  readonly held: boolean;
-  readonly since: number;
+  readonly held?: boolean;
 }
-
-/** After this the kernel is believed, whatever the person did: it may have refused. */
-const PATIENCE = 3000;
 
 export class Points {
   #known: readonly PointState[] = [];
-  readonly #local = new Map<number, Local>();
+  readonly #local = new Map<number, Pending<Local>>();
 
   /** The points of a state. While a run is on, handles are the kernel's. */
   receive(points: readonly PointState[], running: boolean): void {
     this.#known = points;
-    for (const [id, local] of this.#local) {
+    for (const [id, pending] of this.#local) {
       const point = points.find((each) => each.id === id);
-      if (point && local.made) {
+      const known = pending.hears(({ handle, target, made, removed, held }) => {
+        if (held) return false;
+        if (removed || !point) return removed === true && !point;
+        return (running || made || same(handle, point.handle)) && same(target, point.target);
+      });
+      const local = pending.value;
+      if (known) this.#local.delete(id);
+      else if (point && local?.made) {
         const { handle: _, made: __, ...rest } = local;
-        this.#local.set(id, rest);
+        pending.amend(rest);
       }
-      const agrees = local.removed
-        ? !point
-        : point && (running || local.made || same(local.handle, point.handle)) && same(local.target, point.target);
-      if (!local.held && (agrees || Date.now() - local.since > PATIENCE)) this.#local.delete(id);
     }
   }
 
   shown(): ShownPoint[] {
     const shown: ShownPoint[] = [];
     for (const { id, handle, target } of this.#known) {
-      const local = this.#local.get(id);
+      const local = this.#local.get(id)?.value;
       if (!local?.removed) shown.push({ id, handle: local?.handle ?? handle, target: local?.target ?? target });
     }
-    for (const [id, { handle, target, made }] of this.#local) {
+    for (const [id, pending] of this.#local) {
+      const { handle, target, made } = pending.value ?? {};
       if (made && handle && target) shown.push({ id, handle, target });
     }
     return shown.sort((a, b) => a.id - b.id);
@@ -68,27 +69,34 @@ export class Points {
   }
 
   make(id: number, handle: Xy, target: Xy): void {
-    this.#local.set(id, { handle, target, made: true, held: true, since: Date.now() });
+    this.#lay(id, { handle, target, made: true, held: true });
   }
 
   move(id: number, moved: { handle?: Xy; target?: Xy }, held: boolean): void {
-    this.#local.set(id, { ...this.#local.get(id), ...moved, held, since: Date.now() });
+    this.#lay(id, { ...this.#local.get(id)?.value, ...moved, held });
   }
 
   /** The pointer has let go: from now on the kernel may disagree. */
   release(id: number): void {
-    const local = this.#local.get(id);
-    if (local) this.#local.set(id, { ...local, held: false, since: Date.now() });
+    const local = this.#local.get(id)?.value;
+    if (local) this.#lay(id, { ...local, held: false });
   }
 
   remove(ids: readonly number[]): void {
-    for (const id of ids) this.#local.set(id, { removed: true, held: false, since: Date.now() });
+    for (const id of ids) this.#lay(id, { removed: true });
   }
 
   /** Forget what the person did: the kernel's word holds at once. */
   restore(id?: number): void {
     if (id === undefined) this.#local.clear();
     else this.#local.delete(id);
+  }
+
+  #lay(id: number, local: Local): void {
+    const pending = this.#local.get(id) ?? new Pending<Local>();
+    this.#local.set(id, pending);
+    if (local.held) pending.hold(local);
+    else pending.expect(local);
   }
 }
 

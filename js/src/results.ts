@@ -1,9 +1,11 @@
 /** What comes out of an edit: files, the clipboard, and the Python call that makes it again. */
-import type { Desk } from "./desk.ts";
+
 import { isOff, make, markMore, on, say, setOff } from "./dom.ts";
+import type { Exports } from "./exports.ts";
 import { type Icon, icon } from "./icons.ts";
 import type { Kind } from "./protocol.ts";
 import { button, wide } from "./toolbar.ts";
+import type { ViewState } from "./viewstate.ts";
 
 const MP4 = "the same, smaller and finer";
 const NO_MP4 = "needs a package: pip install 'draggan_widget[video]', then restart the kernel";
@@ -23,14 +25,6 @@ const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   ["code", "code", "Show code", "the Python that makes this edit again, copied too"],
 ];
 
-export interface ResultsHost {
-  export(kind: Kind, handles: boolean): void;
-  cancel(): void;
-  copyPicture(): void;
-  copyCode(text: string): void;
-  close(): void;
-}
-
 export class Results {
   readonly element = make("div", { class: "dg-card", role: "dialog", "aria-label": "Results", hidden: true });
   readonly #buttons = new Map<
@@ -44,9 +38,9 @@ export class Results {
   readonly #copyCode = wide("Copy code", "", "copy");
   readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
 
-  constructor(host: ResultsHost) {
+  constructor(exports: Exports, close: () => void) {
     const list = make("div");
-    for (const [kind, picture, label, words] of ROWS) list.append(this.#row(kind, picture, label, words, host));
+    for (const [kind, picture, label, words] of ROWS) list.append(this.#row(kind, picture, label, words, exports));
     this.element.append(
       make("header", {}, make("strong", {}, "Results"), this.#close),
       list,
@@ -59,12 +53,12 @@ export class Results {
       this.#shownCode,
     );
     markMore(this.element);
-    on(this.#close, "click", () => host.close());
-    on(this.#cancel, "click", () => host.cancel());
-    on(this.#copyCode, "click", () => host.copyCode(this.#code.textContent ?? ""));
+    on(this.#close, "click", close);
+    on(this.#cancel, "click", () => exports.cancel());
+    on(this.#copyCode, "click", () => void exports.copyCode(this.#code.textContent ?? ""));
   }
 
-  show({ card, live, exporting, connected, newest, state }: Desk, picture: boolean): void {
+  show({ card, live, exporting, connected, newest, state }: ViewState, picture: boolean): void {
     const opened = this.element.hidden && card === "results";
     this.element.hidden = card !== "results";
     for (const [kind, { button, bar }] of this.#buttons) {
@@ -92,7 +86,7 @@ export class Results {
     this.#shownCode.scrollIntoView({ block: "nearest" });
   }
 
-  #row(kind: Kind | "copy", picture: Icon, label: string, words: string, host: ResultsHost): HTMLElement {
+  #row(kind: Kind | "copy", picture: Icon, label: string, words: string, exports: Exports): HTMLElement {
     const bar = make("progress", { max: 1, "aria-label": `${label}: progress`, hidden: true });
     const about = make("small", {}, words);
     const row = make(
@@ -103,8 +97,8 @@ export class Results {
     );
     on(row, "click", () => {
       if (isOff(row)) return;
-      if (kind === "copy") host.copyPicture();
-      else host.export(kind, this.#handles.checked);
+      if (kind === "copy") void exports.copyPicture();
+      else exports.ask(kind, this.#handles.checked);
     });
     this.#buttons.set(kind, { button: row, bar, words: about });
     return make("div", {}, row, bar);

@@ -2,13 +2,12 @@
 import { ClassField, type ClassHost } from "./classes.ts";
 import { make, on } from "./dom.ts";
 import { type ModelHost, ModelPicker } from "./models.ts";
+import { Pending } from "./pending.ts";
 import type { StateMessage } from "./protocol.ts";
 import { BAD_SEED } from "./status.ts";
 import { button, type Toolbar, wide } from "./toolbar.ts";
 
 const LARGEST_SEED = 2 ** 32 - 1;
-/** After this the kernel is believed, even if it says something else than what was chosen. */
-const PATIENCE = 3000;
 
 export interface SettingsHost extends ClassHost, ModelHost {
   newImage(seed: number | null): void;
@@ -45,7 +44,7 @@ export class Settings {
   #sliding = false;
   #shownTruncation: number | null = null;
   /** What the kernel is about to repeat: on a slow line, the next key goes on from here. */
-  #wanted: { truncation: number; at: number } | null = null;
+  readonly #sent = new Pending<number>();
   #state: StateMessage | null = null;
 
   constructor(host: SettingsHost, toolbar: Toolbar) {
@@ -95,11 +94,8 @@ export class Settings {
     // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
     const seed = state.seed === null ? "" : String(state.seed);
     if (!this.#typing && this.#seed.value !== seed) this.#seed.value = seed;
-    const wanted = this.#wanted;
-    if (wanted && (wanted.truncation === state.truncation || performance.now() - wanted.at > PATIENCE)) {
-      this.#wanted = null;
-    }
-    if (!this.#sliding && !this.#wanted && this.#shownTruncation !== state.truncation) {
+    const holds = this.#sent.hears((truncation) => truncation === state.truncation);
+    if (!this.#sliding && holds && this.#shownTruncation !== state.truncation) {
       this.#shownTruncation = state.truncation;
       this.#truncation.value = String(state.truncation);
       this.#value.value = state.truncation.toFixed(2);
@@ -108,7 +104,7 @@ export class Settings {
 
   /** The next state of the kernel holds, whatever was chosen here. */
   believe(): void {
-    this.#wanted = null;
+    this.#sent.forget();
     this.classes.believe();
   }
 
@@ -146,7 +142,7 @@ export class Settings {
     on(this.#truncation, "change", () => {
       const truncation = Number(this.#truncation.value);
       this.#host.truncation(truncation); // which believes the kernel in all else
-      this.#wanted = { truncation, at: performance.now() };
+      this.#sent.expect(truncation);
       this.#sliding = false;
     });
   }

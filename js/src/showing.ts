@@ -1,7 +1,8 @@
 /** The card that says what is laid over the picture, points and mask, and takes masks from files and puts them there. */
-import type { Desk, Showing } from "./desk.ts";
+
 import { make, on } from "./dom.ts";
 import { button, type Toolbar, wide } from "./toolbar.ts";
+import type { Showing, ViewState } from "./viewstate.ts";
 
 export interface ShowingHost {
   change(showing: Partial<Showing>): void;
@@ -53,7 +54,7 @@ export class ShowingCard {
     this.#file.click();
   }
 
-  show({ card, showing }: Desk): void {
+  show({ card, showing }: ViewState): void {
     const opened = this.element.hidden && card === "showing";
     this.element.hidden = card !== "showing";
     this.#points.checked = showing.points;

@@ -7,6 +7,8 @@ export const DISCONNECTED = "Disconnected from the kernel — run the cell again
 export const NO_ANSWER = "The kernel does not answer: it is busy with another cell, or was started again.";
 export const STILL = "A still picture of the edit. Run its cell in a notebook to pull its points.";
 export const PRESS_AND_PULL = "Press and pull.";
+export const CROSS = "Arrows move the cross, with Shift farther. Enter presses there.";
+export const PRESSED = "Pressed. Arrows pull, Enter lets go, Esc takes it back.";
 export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
 export const MASK = "Painted may move; with nothing painted everything may move.";
@@ -52,6 +54,8 @@ export function sentence(
       return `Paused after ${steps}: nobody was looking.`;
     case "arrived":
       return `Arrived after ${steps}.`;
+    case "near":
+      return `As near as it gets, after ${steps}${left}.`;
     case "stalled":
       return `Came no closer: ended after ${steps}${left}.`;
     case "capped":
@@ -65,7 +69,7 @@ export function sentence(
 
 /** What a tool is for, while nothing else is to be said. */
 const WHAT_TO_DO: Readonly<Record<Exclude<Tool, "points">, string>> = {
-  brush: "Paint over what may move.",
+  brush: "Paint over what may move; with nothing painted everything may move.",
   eraser: "Rub out what was painted.",
   rectangle: "Draw a box around what may move.",
   lasso: "Draw around what may move.",
@@ -89,10 +93,10 @@ export function making(exporting: ReadonlyMap<Kind, number | null>): string {
   return `Making ${MADE[kind]}…${share ? ` ${Math.round(100 * share)} %` : ""}`;
 }
 
-/** What it is done to, and how fast. */
-export function about({ status, rate, generator, width, height }: StateMessage): string {
-  const fast = status === "running" && rate !== null ? [`${pace(rate)} steps/s`] : [];
-  return [...fast, generator, `${width} × ${height}`].join(" · ");
+/** What it is done to, how fast, and where there are several engines with which. */
+export function about({ status, rate, generator, width, height, settings: { engine } }: StateMessage): string {
+  const fast = status === "running" && rate !== null ? [`${perSecond(rate)} steps/s`] : [];
+  return [...fast, generator, `${width} × ${height}`, ...(engine ? [engine] : [])].join(" · ");
 }
 
 /** What is looked at on the timeline. */
@@ -119,7 +123,7 @@ export function farthest(state: StateMessage): number | null {
   return state.points.length > 0 ? Math.max(...state.points.map((point) => point.distance)) : null;
 }
 
-function pace(rate: number): string {
+function perSecond(rate: number): string {
   return rate >= 9.95 ? rate.toFixed(0) : rate.toFixed(1).replace(/\.0$/, "");
 }
 

@@ -1,7 +1,8 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
-import type { Desk } from "./desk.ts";
+
 import { make, put, say } from "./dom.ts";
 import { Announcer, DISCONNECTED, kind, making, NO_ANSWER, sentence, about as whatItIsDoneTo } from "./status.ts";
+import type { ViewState } from "./viewstate.ts";
 
 /** What the kernel tells within so many milliseconds of something that was said belongs to the same thing. */
 const FRESH = 250;
@@ -33,7 +34,7 @@ export class StatusLine {
     );
   }
 
-  show({ state, connected, late, hold, looking, tool, exporting }: Desk): void {
+  show({ state, connected, late, hold, looking, tool, exporting }: ViewState): void {
     const made = connected && !late ? making(exporting) : "";
     const said = !connected ? DISCONNECTED : late ? NO_ANSWER : sentence(state, hold, looking, tool);
     this.#text = !made ? said : state?.status === "running" ? `${said} ${made}` : made;

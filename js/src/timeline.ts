@@ -3,11 +3,11 @@
  * them, and a slider over both. Sliding shows the picture of that moment and changes nothing.
  */
 import { Course, clearPlace, nearestStep, stations } from "./course.ts";
-import type { Desk } from "./desk.ts";
 import { make, on, put } from "./dom.ts";
 import type { CourseMessage, PageMessage, ThumbnailsMessage } from "./protocol.ts";
 import { blobOf } from "./save.ts";
 import { moment } from "./status.ts";
+import type { ViewState } from "./viewstate.ts";
 
 const PLOT = 34;
 const STRIP = 38;
@@ -26,7 +26,7 @@ export class Timeline {
   /** Steps of small pictures that are on their way. */
   readonly #asked = new Set<number>();
   #rest: ReturnType<typeof setTimeout> | null = null;
-  #desk: Desk | null = null;
+  #view: ViewState | null = null;
   /** What the film was drawn of. */
   #drawn = "";
 
@@ -73,19 +73,19 @@ export class Timeline {
     this.#draw();
   }
 
-  show(desk: Desk): void {
-    this.#desk = desk;
-    const { state, newest } = desk;
+  show(view: ViewState): void {
+    this.#view = view;
+    const { state, newest } = view;
     if (state && this.#course.begin(state.edit)) this.#forget();
-    const step = desk.looking ?? newest;
+    const step = view.looking ?? newest;
     // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
     if (this.#slider.max !== String(newest)) this.#slider.max = String(newest);
     if (this.#slider.value !== String(step)) this.#slider.value = String(step);
-    this.#slider.disabled = newest === 0 || !desk.live;
+    this.#slider.disabled = newest === 0 || !view.live;
     put(this.#slider, "aria-valuetext", moment(step, newest));
     this.#empty.hidden = newest > 0;
-    if (desk.live) this.#askForCourse(newest, state?.status === "running" ? undefined : 0);
-    this.#restart(state !== null && state.status !== "running" && newest > 0 && desk.live);
+    if (view.live) this.#askForCourse(newest, state?.status === "running" ? undefined : 0);
+    this.#restart(state !== null && state.status !== "running" && newest > 0 && view.live);
     this.#draw();
   }
 
@@ -102,7 +102,7 @@ export class Timeline {
 
   #ask(): void {
     this.#rest = null;
-    const { newest } = this.#desk ?? { newest: 0 };
+    const { newest } = this.#view ?? { newest: 0 };
     this.#askForCourse(newest, 0);
     const steps = stations(newest, this.#places()).filter(
       (step) => !this.#pictures.has(step) && !this.#asked.has(step),
@@ -123,16 +123,16 @@ export class Timeline {
 
   /** Width by height of a picture, within reason. */
   #shape(): number {
-    const { width, height } = this.#desk?.state ?? { width: 1, height: 1 };
+    const { width, height } = this.#view?.state ?? { width: 1, height: 1 };
     return Math.min(2, Math.max(0.5, width / height));
   }
 
   #draw(): void {
     const width = this.element.clientWidth;
     const context = this.#canvas.getContext("2d");
-    const desk = this.#desk;
-    if (!context || width === 0 || !desk) return;
-    const { newest, looking, selected } = desk;
+    const view = this.#view;
+    if (!context || width === 0 || !view) return;
+    const { newest, looking, selected } = view;
     const drawn = [width, newest, looking, selected?.id, this.#course.last, this.#pictures.size].join();
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
@@ -140,17 +140,17 @@ export class Timeline {
     this.#canvas.width = Math.round(width * ratio);
     this.#canvas.height = Math.round((PLOT + STRIP) * ratio);
     context.scale(ratio, ratio);
-    if (desk.newest === 0) return;
+    if (view.newest === 0) return;
     const style = getComputedStyle(this.#canvas);
     this.#drawStrip(context, width, style.caretColor);
     this.#drawPlot(context, width, style);
-    const x = Math.min(width - 1, Math.max(1, (width * (desk.looking ?? desk.newest)) / desk.newest));
+    const x = Math.min(width - 1, Math.max(1, (width * (view.looking ?? view.newest)) / view.newest));
     context.fillStyle = style.color;
     context.fillRect(x - 1, 0, 2, PLOT + STRIP);
   }
 
   #drawStrip(context: CanvasRenderingContext2D, width: number, ground: string): void {
-    const newest = this.#desk?.newest ?? 0;
+    const newest = this.#view?.newest ?? 0;
     const places = this.#places();
     const each = width / places;
     context.fillStyle = ground;
@@ -168,12 +168,12 @@ export class Timeline {
   }
 
   #drawPlot(context: CanvasRenderingContext2D, width: number, style: CSSStyleDeclaration): void {
-    const desk = this.#desk;
-    if (!desk) return;
+    const view = this.#view;
+    if (!view) return;
     const ways = this.#course.ways;
     const most = Math.max(1, ...[...ways.values()].flat().map(([, distance]) => distance));
     const place = ([step, distance]: readonly [number, number]) => ({
-      left: (width * step) / desk.newest,
+      left: (width * step) / view.newest,
       top: PLOT - 3 - (distance / most) * (PLOT - 7),
     });
     const lines: { left: number; top: number }[][] = [];
@@ -181,7 +181,7 @@ export class Timeline {
     context.fillRect(0, PLOT - 2, width, 1);
     context.lineJoin = "round";
     for (const [id, way] of ways) {
-      const strong = ways.size === 1 || id === desk.selected?.id;
+      const strong = ways.size === 1 || id === view.selected?.id;
       const line = new Path2D();
       const places = way.map(place);
       for (const { left, top } of places) line.lineTo(left, top);
@@ -194,7 +194,7 @@ export class Timeline {
     const text = `${most.toFixed(most < 10 ? 1 : 0)} px to go at most`;
     context.font = `11px ${style.fontFamily}`;
     const label = { width: context.measureText(text).width + 8, height: 15 };
-    const hand = (width * (desk.looking ?? desk.newest)) / desk.newest;
+    const hand = (width * (view.looking ?? view.newest)) / view.newest;
     lines.push([0, PLOT].map((top) => ({ left: hand, top })));
     const free = clearPlace(lines, label, { width, height: PLOT - 3 });
     // Where lines go everywhere it is left out: the points say themselves how far they have to go.

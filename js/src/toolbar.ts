@@ -1,8 +1,9 @@
 /** The buttons above the picture and the row below it: what is pressed goes to one callback, what is so comes from one `show`. */
-import type { Desk } from "./desk.ts";
+
 import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import { Roving } from "./roving.ts";
+import type { ViewState } from "./viewstate.ts";
 import { NEAREST } from "./zoom.ts";
 
 export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
@@ -103,29 +104,21 @@ export class Toolbar {
     this.#buttons.get(name)?.focus();
   }
 
-  show(desk: Desk, painted: boolean, picture: boolean): void {
-    const { state, live, running, tool, hold, brush, looking, zoom } = desk;
-    const points = desk.points.shown().length > 0;
+  show(view: ViewState, painted: boolean, picture: boolean): void {
+    const { state, live, running, tool, hold, brush, looking, zoom } = view;
+    const points = view.points.shown().length > 0;
     const seed = state?.seed ?? null;
-    const on: Record<ButtonName, boolean> = {
+    /** What is not named is always on. */
+    const on: Partial<Record<ButtonName, boolean>> = {
       Start: live && !running && points,
       Stop: live && running,
       "Step once": live && !running && points,
-      Hold: true,
-      Points: true,
-      Brush: true,
-      Eraser: true,
-      Rectangle: true,
-      Lasso: true,
       Undo: live && state?.can_undo === true,
       Redo: live && state?.can_redo === true,
       Reset: live && state?.edited === true,
       "Before and after": picture,
       "Save image": picture,
       Results: picture,
-      "All settings": true,
-      "Full screen": true,
-      Help: true,
       "Remove all": live && points,
       "New image": live,
       "Previous seed": live && seed !== null && seed > 0,
@@ -133,37 +126,31 @@ export class Toolbar {
       "Clear mask": live && painted,
       "Invert mask": live && painted,
       "Suggest mask": live && points,
-      "Take away": true,
-      "Show and hide": true,
       "Load mask": live,
       "Save mask": painted,
-      Pan: true,
       "Go on from here": live && looking !== null,
       Newest: looking !== null,
       "Zoom in": zoom.factor < NEAREST,
       "Zoom out": zoom.factor > 1,
       Fit: zoom.factor > 1,
     };
-    for (const [name, element] of this.#buttons) setOff(element, !on[name]);
+    for (const [name, element] of this.#buttons) setOff(element, on[name] === false);
     this.#swap(running);
     this.roving.settle();
     this.#pressed("Hold", hold);
     this.#title("Undo", state?.undo);
     this.#title("Redo", state?.redo);
-    this.#pressed("Pan", tool === "pan");
-    this.#pressed("Points", tool === "points");
-    this.#pressed("Brush", tool === "brush");
-    this.#pressed("Eraser", tool === "eraser");
-    this.#pressed("Rectangle", tool === "rectangle");
-    this.#pressed("Lasso", tool === "lasso");
+    for (const name of ["Points", "Brush", "Eraser", "Rectangle", "Lasso", "Pan"] as const) {
+      this.#pressed(name, name.toLowerCase() === tool);
+    }
     this.#pressed("Take away", brush.takeAway);
-    this.#pressed("Before and after", desk.split !== null);
-    this.#pressed("All settings", desk.drawer);
-    this.#pressed("Full screen", desk.full);
-    this.#put("Help", "aria-expanded", desk.card === "help");
-    this.#put("Results", "aria-expanded", desk.card === "results");
-    this.#put("Show and hide", "aria-expanded", desk.card === "showing");
-    this.#put("All settings", "aria-expanded", desk.drawer);
+    this.#pressed("Before and after", view.split !== null);
+    this.#pressed("All settings", view.drawer);
+    this.#pressed("Full screen", view.full);
+    this.#put("Help", "aria-expanded", view.card === "help");
+    this.#put("Results", "aria-expanded", view.card === "results");
+    this.#put("Show and hide", "aria-expanded", view.card === "showing");
+    this.#put("All settings", "aria-expanded", view.drawer);
   }
 
   /** Start and Stop stand in one place, and the focus goes from the one to the other. */

@@ -1,7 +1,8 @@
 /** How near the picture is looked at, in its corner; only there while that is nearer than all of it, or to be moved. */
-import type { Desk } from "./desk.ts";
+
 import { make } from "./dom.ts";
 import { button, type Toolbar } from "./toolbar.ts";
+import type { ViewState } from "./viewstate.ts";
 
 export class ZoomChip {
   readonly element: HTMLElement;
@@ -19,7 +20,7 @@ export class ZoomChip {
     );
   }
 
-  show({ zoom, tool }: Desk): void {
+  show({ zoom, tool }: ViewState): void {
     this.element.hidden = zoom.factor === 1 && tool !== "pan";
     this.#value.value = `${Math.round(100 * zoom.factor)} %`;
   }

@@ -1,6 +1,8 @@
 import type { AnyModel } from "@anywidget/types";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Channel, Coalescer, type Connection } from "../src/channel.ts";
+import { Channel } from "../src/channel.ts";
+import { Coalescer } from "../src/coalescer.ts";
+import type { Connection } from "../src/connection.ts";
 import { type KernelMessage, type PageMessage, point } from "../src/protocol.ts";
 import { aState } from "./states.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { classOf } from "../src/classes.ts";
-import { Desk } from "../src/desk.ts";
 import { choices } from "../src/models.ts";
+import { ViewState } from "../src/viewstate.ts";
 import { aPoint, aState } from "./states.ts";
 
 describe("a typed class", () => {
@@ -41,23 +41,23 @@ describe("the list of models", () => {
   });
 });
 
-describe("the desk", () => {
+describe("the view", () => {
   it("takes another class, model or shape for another picture, and another step for the same", () => {
-    const desk = new Desk();
+    const view = new ViewState();
     const first = aState({ label: 3, classes: 10 });
-    expect(desk.receive(first)).toBe(true);
-    expect(desk.receive({ ...first, step: 4, status: "running", loading: "x.pkl" })).toBe(false);
-    expect(desk.receive({ ...first, label: 4 })).toBe(true);
-    expect(desk.receive({ ...first, label: 4, model: "x.pkl" })).toBe(true);
-    expect(desk.receive({ ...first, label: 4, model: "x.pkl", height: 512 })).toBe(true);
+    expect(view.receive(first)).toBe(true);
+    expect(view.receive({ ...first, step: 4, status: "running", loading: "x.pkl" })).toBe(false);
+    expect(view.receive({ ...first, label: 4 })).toBe(true);
+    expect(view.receive({ ...first, label: 4, model: "x.pkl" })).toBe(true);
+    expect(view.receive({ ...first, label: 4, model: "x.pkl", height: 512 })).toBe(true);
   });
 
   it("is not live while a model is loaded, when what is done would reach another edit", () => {
-    const desk = new Desk();
-    expect(desk.live).toBe(false);
-    desk.receive(aState({ points: [aPoint(1, [1, 2], [3, 4])] }));
-    expect(desk.live).toBe(true);
-    desk.receive(aState({ loading: "x.pkl" }));
-    expect(desk.live).toBe(false);
+    const view = new ViewState();
+    expect(view.live).toBe(false);
+    view.receive(aState({ points: [aPoint(1, [1, 2], [3, 4])] }));
+    expect(view.live).toBe(true);
+    view.receive(aState({ loading: "x.pkl" }));
+    expect(view.live).toBe(false);
   });
 });

@@ -99,7 +99,7 @@ describe("a press on a target", () => {
     expect(pull.waits).toBe(true);
   });
 
-  it.each(["arrived", "stalled", "capped"] as const)("goes on with a run that %s", (now) => {
+  it.each(["arrived", "near", "stalled", "capped"] as const)("goes on with a run that %s", (now) => {
     status = now;
     expect(types(press(140, 100).move(css(150, 100)))).toEqual(["point", "start"]);
   });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import golden from "../../tests/golden/messages.json" with { type: "json" };
-import { COMMANDS, type MaskMessage, type PageMessage, parse, point, STATUSES } from "../src/protocol.ts";
+import { parse } from "../src/parse.ts";
+import { COMMANDS, type MaskMessage, type PageMessage, point, STATUSES } from "../src/protocol.ts";
 
 const buffersOf = (entry: { buffers: number[] }) => entry.buffers.map((length) => new Uint8Array(length));
 const view = "k3x9q2m7";

@@ -1,44 +1,44 @@
 import { describe, expect, it } from "vitest";
-import { Desk } from "../src/desk.ts";
 import { brightness, otherShape, sameShape } from "../src/maskfile.ts";
 import { veilOf } from "../src/veil.ts";
+import { ViewState } from "../src/viewstate.ts";
 
 describe("the veil over what must stay", () => {
   it("is strong and striped while one paints, and else a tint that leaves the picture to be judged", () => {
-    const desk = new Desk();
-    expect(veilOf(desk)).toEqual({ striped: false, opacity: expect.closeTo(0.18) });
+    const view = new ViewState();
+    expect(veilOf(view)).toEqual({ striped: false, opacity: expect.closeTo(0.18) });
     for (const tool of ["brush", "eraser", "rectangle", "lasso"] as const) {
-      desk.tool = tool;
-      expect(veilOf(desk)).toEqual({ striped: true, opacity: 0.6 });
+      view.tool = tool;
+      expect(veilOf(view)).toEqual({ striped: true, opacity: 0.6 });
     }
-    desk.tool = "pan";
-    expect(veilOf(desk)?.striped).toBe(false);
+    view.tool = "pan";
+    expect(veilOf(view)?.striped).toBe(false);
   });
 
   it("is as opaque as somebody wants it, and can be hidden", () => {
-    const desk = new Desk();
-    desk.tool = "brush";
-    desk.showing = { ...desk.showing, opacity: 1 };
-    expect(veilOf(desk)?.opacity).toBe(1);
-    desk.showing = { ...desk.showing, mask: false };
-    expect(veilOf(desk)).toBeNull();
+    const view = new ViewState();
+    view.tool = "brush";
+    view.showing = { ...view.showing, opacity: 1 };
+    expect(veilOf(view)?.opacity).toBe(1);
+    view.showing = { ...view.showing, mask: false };
+    expect(veilOf(view)).toBeNull();
   });
 });
 
 describe("what is hidden", () => {
   it("is shown again as soon as somebody works on it, and nothing else is", () => {
-    const desk = new Desk();
+    const view = new ViewState();
     const hidden = { points: false, mask: false, opacity: 0.6 };
-    desk.showing = hidden;
-    desk.tool = "pan";
-    desk.showWhatIsWorkedOn();
-    expect(desk.showing).toEqual(hidden);
-    desk.tool = "points";
-    desk.showWhatIsWorkedOn();
-    expect(desk.showing).toEqual({ ...hidden, points: true });
-    desk.tool = "lasso";
-    desk.showWhatIsWorkedOn();
-    expect(desk.showing).toEqual({ ...hidden, points: true, mask: true });
+    view.showing = hidden;
+    view.tool = "pan";
+    view.showWhatIsWorkedOn();
+    expect(view.showing).toEqual(hidden);
+    view.tool = "points";
+    view.showWhatIsWorkedOn();
+    expect(view.showing).toEqual({ ...hidden, points: true });
+    view.tool = "lasso";
+    view.showWhatIsWorkedOn();
+    expect(view.showing).toEqual({ ...hidden, points: true, mask: true });
   });
 });
 

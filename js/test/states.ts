@@ -1,5 +1,6 @@
 import golden from "../../tests/golden/messages.json" with { type: "json" };
-import { type Field, type PointState, parse, type Settings, type StateMessage } from "../src/protocol.ts";
+import { parse } from "../src/parse.ts";
+import type { Field, PointState, Settings, StateMessage } from "../src/protocol.ts";
 
 /** The fields of the fixtures' schema, which are those of the kernel. */
 export function theFields(): readonly Field[] {

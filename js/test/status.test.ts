@@ -18,7 +18,9 @@ describe("the line under the picture", () => {
   });
 
   it("says what the tool in the hand is for, not what another one is", () => {
-    expect(sentence(aState(), false, null, "brush")).toBe("Paint over what may move.");
+    expect(sentence(aState(), false, null, "brush")).toBe(
+      "Paint over what may move; with nothing painted everything may move.",
+    );
     expect(sentence(aState({ points }), false, null, "lasso")).toBe("Draw around what may move.");
     expect(sentence(aState(), false, null, "pan")).toContain("Pull the picture about.");
     expect(sentence(aState({ status: "arrived", step: 23, points }), false, null, "brush")).toBe(
@@ -38,6 +40,8 @@ describe("the line under the picture", () => {
     expect(about(aState({ ...state, status: "running", rate: 0.84 }))).toBe("0.8 steps/s · faces · 256 × 128");
     expect(about(aState({ ...state, status: "running" }))).toBe("faces · 256 × 128");
     expect(about(aState({ ...state, status: "stopped", rate: 8 }))).toBe("faces · 256 × 128");
+    const settings = { ...aState().settings, engine: "nudge" }; // where there are several
+    expect(about(aState({ ...state, settings }))).toBe("faces · 256 × 128 · nudge");
   });
 
   it("says what is being loaded, and why it was not, whatever the edit does meanwhile", () => {

@@ -1,29 +1,30 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { Desk } from "../src/desk.ts";
 import { type Place, toCss } from "../src/geometry.ts";
 import type { Tool } from "../src/keys.ts";
 import { Masking } from "../src/masking.ts";
 import type { MaskMessage } from "../src/protocol.ts";
 import type { Stage } from "../src/stage.ts";
-import { type Bench, TOOLS } from "../src/tools/tool.ts";
+import type { ToolContext } from "../src/tools/context.ts";
+import { TOOLS } from "../src/tools/tools.ts";
+import { ViewState } from "../src/viewstate.ts";
 import { FIT, scaleOf, zoomed } from "../src/zoom.ts";
 
 const picture = { width: 100, height: 100 };
 const size = { width: 400, height: 400 };
 
-let desk: Desk;
+let view: ViewState;
 let said: string[];
 let sent: { message: MaskMessage; data: Uint8Array | null }[];
 let masking: Masking;
-let bench: Bench;
+let context: ToolContext;
 
 beforeEach(() => {
-  desk = new Desk();
+  view = new ViewState();
   [said, sent] = [[], []];
   const stage = {
     size,
     get scale() {
-      return scaleOf(desk.zoom, picture, size);
+      return scaleOf(view.zoom, picture, size);
     },
     drawMask() {},
     ring() {},
@@ -33,8 +34,8 @@ beforeEach(() => {
     sent.push({ message, data: data ? new Uint8Array(data.buffer.slice(0)) : null });
   });
   const nothing = () => {};
-  bench = {
-    desk,
+  context = {
+    view,
     stage,
     masking,
     send: nothing,
@@ -45,9 +46,9 @@ beforeEach(() => {
   };
 });
 
-const css = (x: number, y: number): Place => toCss(bench.stage.scale, [x, y]);
+const css = (x: number, y: number): Place => toCss(context.stage.scale, [x, y]);
 function use(tool: Tool, places: readonly Place[], alt = false, rubber = false) {
-  const gesture = TOOLS[tool](bench, { at: places[0] ?? css(0, 0), reach: 14, alt, middle: false, rubber });
+  const gesture = TOOLS[tool](context, { at: places[0] ?? css(0, 0), reach: 14, alt, middle: false, rubber });
   for (const place of places.slice(1)) gesture?.move([place]);
   return gesture;
 }
@@ -59,7 +60,7 @@ describe("the brush", () => {
     use("brush", [css(50, 50)])?.end();
     expect(area()).toBeCloseTo(Math.PI * 6 ** 2, -1);
     masking.clear();
-    desk.zoom = zoomed(FIT, size, { left: 200, top: 200 }, 2);
+    view.zoom = zoomed(FIT, size, { left: 200, top: 200 }, 2);
     use("brush", [css(50, 50)])?.end();
     expect(area()).toBeCloseTo(Math.PI * 3 ** 2, -1);
   });
@@ -97,7 +98,7 @@ describe("the brush", () => {
 });
 
 it.each(["eraser", "lasso"] as const)("with nothing painted the %s takes nothing away, and says so", (tool) => {
-  desk.brush = { ...desk.brush, takeAway: true };
+  view.brush = { ...view.brush, takeAway: true };
   expect(use(tool, [css(5, 5), css(20, 5)])).toBeNull();
   expect(said).toEqual([expect.stringContaining("Nothing is painted")]);
 });
@@ -119,14 +120,14 @@ describe("rectangle and lasso", () => {
 
   it("show their outline while they are drawn, and a mere press paints nothing", () => {
     const gesture = use("rectangle", [css(20, 20), css(60, 60)]);
-    expect(desk.outline?.map(([x, y]) => [Math.round(x), Math.round(y)])).toEqual([
+    expect(view.outline?.map(([x, y]) => [Math.round(x), Math.round(y)])).toEqual([
       [20, 20],
       [60, 20],
       [60, 60],
       [20, 60],
     ]);
     gesture?.cancel();
-    expect(desk.outline).toBeNull();
+    expect(view.outline).toBeNull();
     use("lasso", [css(20, 20)])?.end();
     expect(sent).toEqual([]);
   });
@@ -134,13 +135,13 @@ describe("rectangle and lasso", () => {
 
 describe("the pan tool", () => {
   it("moves the picture that is near, and nothing of the edit", () => {
-    desk.zoom = zoomed(FIT, size, { left: 200, top: 200 }, 2);
-    const { left } = desk.zoom;
+    view.zoom = zoomed(FIT, size, { left: 200, top: 200 }, 2);
+    const { left } = view.zoom;
     use("pan", [
       { left: 200, top: 200 },
       { left: 240, top: 200 },
     ])?.end();
-    expect(desk.zoom.left - left).toBeCloseTo(0.1);
-    expect([sent, desk.points.shown()]).toEqual([[], []]);
+    expect(view.zoom.left - left).toBeCloseTo(0.1);
+    expect([sent, view.points.shown()]).toEqual([[], []]);
   });
 });

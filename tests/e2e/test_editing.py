@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from pathlib import Path
 
 import pytest
 from host import PLACES
@@ -383,3 +384,68 @@ def test_a_pull_under_way_is_taken_back_when_the_browser_leaves_full_screen(note
     editor.page.mouse.move(*editor.at((10, 60)), steps=3)
     editor.page.mouse.up()
     notebook.wait_for_output(POINTS, "[[20, 20, 30, 20]]")
+
+
+NUDGE = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent.parent / "engines")!r})
+from test_an_engine_of_ones_own import Nudge, NudgeEngine
+from draggan_widget.engines import register, unregister
+register(NudgeEngine())
+"""
+USED = "print(editor.engine, editor.config.pace if editor.engine == 'nudge' else editor.config.max_steps)"
+
+
+def fields(editor):
+    """The settings that the drawer shows, in their order."""
+    return editor.root.locator(".dg-setting .dg-name:visible").all_inner_texts()
+
+
+def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with_and_undone(notebook):
+    editor = notebook.editor()
+    editor.click("All settings")
+    expect(editor.button("Learning rate")).to_be_visible()
+    assert "Engine" not in fields(editor)  # there is no choice yet
+    editor.click("All settings")
+    notebook.execute(NUDGE)
+    try:
+        editor.click("All settings")
+        engine = editor.button("Engine")
+        expect(engine).to_have_value("draggan")
+        assert engine.locator("option").all_inner_texts() == ["draggan", "nudge"]
+        first = editor.picture()
+        engine.focus()
+        engine.select_option("nudge")
+        expect(editor.button("Pace")).to_have_value("0.25")
+        assert fields(editor) == ["Engine", "Pace", "Patience", "Speed"]
+        expect(engine).to_be_focused()  # the field in use is not made anew
+        expect(editor.root.locator(".dg-about")).to_contain_text("nudge")
+        expect(engine).to_have_value("nudge")
+        expect(editor.root.get_by_text("How much of the way a step goes.")).to_be_visible()
+        pace = editor.button("Pace")
+        pace.fill("2")
+        pace.press("Enter")
+        expect(editor.root.get_by_role("alert").filter(has_text="A number above 0 and up to 1.")).to_be_visible()
+        pace.fill("0.5")
+        pace.press("Enter")
+        notebook.wait_for_output(USED, "nudge 0.5")
+        editor.pull((20, 20), (40, 20))
+        editor.wait_for_status("arrived")
+        assert 3 <= editor.step <= 20
+        assert editor.wait_for_other_picture(first).tobytes() != first.tobytes()
+        expect(editor.button("Undo")).to_have_attribute("title", re.compile("^Undo: pull of point 1 "))
+        editor.click("Undo")
+        editor.wait_for_exact_step(0)
+        notebook.wait_for_output(POINTS, "[]")
+        expect(editor.button("Undo")).to_have_attribute("title", re.compile("^Undo: engine nudge "))
+        editor.click("Undo")
+        expect(editor.button("Learning rate")).to_have_value("0.05")
+        expect(engine).to_have_value("draggan")
+        assert "Pace" not in fields(editor)
+        notebook.wait_for_output(USED, "draggan 40")
+        editor.click("Redo")
+        expect(editor.button("Pace")).to_be_visible()
+        expect(engine).to_have_value("nudge")
+    finally:
+        notebook.execute("editor.engine = 'draggan'; editor._session.now(); unregister('nudge')")
+        editor.click("All settings")

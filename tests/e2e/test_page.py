@@ -475,3 +475,38 @@ def test_all_settings_go_back_to_the_models_own_at_once(editor):
     expect(rate).to_have_value("0.002")
     assert len(sent(editor, "reset_settings")) == 1
     expect(reset).to_have_attribute("aria-disabled", "true")
+
+
+def near_the_middle(editor):
+    """How many pixels of what is drawn over the picture are near its middle, where nothing else is."""
+    return editor.root.locator("canvas[data-layer=overlay]").evaluate(
+        """async canvas => {
+            await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+            const [x, y] = [canvas.width / 2 - 25, canvas.height / 2 - 25].map(Math.round);
+            const {data} = canvas.getContext('2d').getImageData(x, y, 50, 50);
+            return data.filter((value, at) => at % 4 === 3 && value > 0).length;
+        }"""
+    )
+
+
+def test_enter_on_the_picture_shows_the_cross_at_once_and_again_that_it_is_pressed(editor):
+    editor.page.evaluate("kernel.put({points: [], status: 'idle'})")
+    line = editor.root.locator(".dg-sentence")
+    editor.root.locator(".dg-stage").focus()
+    assert near_the_middle(editor) == 0
+    editor.page.keyboard.press("Enter")
+    cross = near_the_middle(editor)
+    assert cross > 50
+    expect(line).to_contain_text("Enter presses there")
+    editor.page.keyboard.press("Enter")
+    assert near_the_middle(editor) > cross + 100
+    expect(line).to_contain_text("Arrows pull")
+    assert sent(editor, "point") == []  # it is only pressed yet
+    editor.page.keyboard.press("ArrowRight")
+    message = sent(editor, "point")[-1]
+    assert (message["handle"], message["target"], message["start"]) == ([32, 32], [33, 32], True)
+    editor.page.keyboard.press("Escape")
+    assert [m["type"] for m in editor.page.evaluate("kernel.sent")][-2:] == ["stop", "undo"]
+    near_the_middle(editor)
+    editor.page.keyboard.press("ArrowRight")
+    assert near_the_middle(editor) <= cross + 10  # not pressed any longer

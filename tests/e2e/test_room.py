@@ -180,6 +180,69 @@ def test_no_advice_is_given_in_a_run_and_none_moves_or_covers_anything(editor, r
         expect(banner).to_be_hidden()
 
 
+def test_neither_a_further_point_nor_a_mask_tool_moves_anything(editor, room):
+    point = "({{id: {0}, handle: [{0}0, 30], target: [40, 50], distance: 20, confidence: 0.9, texture: null}})"
+    for width in (300, 320, 344, 400, 444, 480, 534, 600, 934):
+        room(width)
+        editor.page.evaluate("kernel.put({points: []})")
+        expect(editor.root.locator(".dg-both")).to_have_count(0)
+        before, size = editor.root.evaluate(PLACES), editor.root.bounding_box()
+        for count in (1, 2, 3, 6):
+            points = ", ".join(point.format(n + 1) for n in range(count))
+            editor.page.evaluate(f"kernel.put({{points: [{points}]}})")
+            expect(editor.root.locator(".dg-both")).to_have_count(count)
+            assert (editor.root.evaluate(PLACES), editor.root.bounding_box()) == (before, size), (width, count)
+        for tool in ("Brush", "Eraser", "Rectangle", "Points"):
+            editor.click(tool)
+            assert (editor.root.evaluate(PLACES), editor.root.bounding_box()) == (before, size), (width, tool)
+            row = editor.root.locator(".dg-swap").bounding_box()
+            for control in editor.root.locator(".dg-mask").locator("p, input, button").all():
+                if box := control.bounding_box():
+                    assert box["y"] >= row["y"] - 1, (width, tool)
+                    assert box["y"] + box["height"] <= row["y"] + row["height"] + 1, (width, tool)
+                    assert box["width"] >= 20
+
+
+def test_of_many_points_every_chip_can_be_reached_and_the_chosen_one_is_in_view(editor, room):
+    room(320)
+    point = "({{id: {0}, handle: [{0}0, 30], target: [40, 50], distance: 20, confidence: 0.9, texture: null}})"
+    points = ", ".join(point.format(n + 1) for n in range(6))
+    editor.page.evaluate(f"kernel.put({{points: [{points}]}})")
+    chips, last = editor.root.locator(".dg-chips"), editor.button("Delete point 6")
+    expect(chips).to_have_attribute("data-after", "")
+    expect(chips).not_to_have_attribute("data-before", "")
+    expect(last).not_to_be_in_viewport()
+    chips.hover()
+    editor.page.mouse.wheel(0, 2000)
+    expect(last).to_be_in_viewport(ratio=1)
+    expect(chips).not_to_have_attribute("data-after", "")
+    editor.button("Point 2 handle").focus()
+    expect(editor.root.locator(".dg-both[data-selected]")).to_be_in_viewport(ratio=1)
+    expect(editor.button("Delete point 2")).to_be_in_viewport(ratio=1)
+
+
+def test_between_start_and_the_run_no_advice_flashes_and_what_was_said_stays_at_its_chip(editor):
+    flat = POINT.replace("PLACE", "[20, 30]").replace("TEXTURE", "{flat: true, better: [26, 33]}")
+    banner, mark = editor.root.locator(".dg-banner"), editor.root.locator(".dg-icon-warning").first
+    editor.click("Start")
+    editor.page.evaluate(f"kernel.put({{points: {flat}}})")  # the kernel has looked, and not begun yet
+    expect(editor.root.locator(".dg-way")).to_have_text("20.0 px")
+    expect(banner).to_be_hidden()
+    expect(mark).not_to_be_visible()
+    editor.page.evaluate("kernel.put({status: 'running', step: 21})")
+    expect(editor.root).to_have_attribute("data-status", "running")
+    expect(mark).not_to_be_visible()
+    editor.page.evaluate("kernel.put({status: 'stalled', step: 22})")
+    expect(banner).to_be_visible()
+    expect(mark).to_be_visible()
+    editor.click("Start")
+    editor.page.evaluate("kernel.put({status: 'running', step: 23})")
+    expect(banner).to_be_hidden()
+    expect(mark).to_be_visible()  # it was read before, and does not vanish at Start
+    editor.page.evaluate("kernel.put({status: 'arrived', step: 24})")
+    expect(mark).not_to_be_visible()
+
+
 def test_no_word_of_the_status_line_moves_anything(editor, room):
     long = "The model bedrooms.pkl could not be loaded: its mapping has eight layers of other widths than these. " * 3
     for width in (300, 444, 600, 934):

@@ -2,26 +2,26 @@
 import { apart, beyond, type Place } from "../geometry.ts";
 import type { Gesture, Press } from "../pointer.ts";
 import { NOTHING_PAINTED } from "../status.ts";
-import type { Bench } from "./tool.ts";
+import type { ToolContext } from "./context.ts";
 
 /** Nearer than that two places are one: a hand that stays makes no corners. */
 const APART = 2;
 
 export function outlining(
-  bench: Bench,
+  context: ToolContext,
   { at, alt, rubber }: Press,
   outline: (path: readonly Place[]) => readonly Place[],
 ): Gesture | null {
-  const { desk, stage, masking, update, aside } = bench;
-  const erase = alt || rubber || desk.brush.takeAway;
+  const { view, stage, masking, update, aside } = context;
+  const erase = alt || rubber || view.brush.takeAway;
   if (erase && !masking.painted) {
     aside(NOTHING_PAINTED, 4000);
     return null;
   }
   const path: Place[] = [at];
   const corners = () => outline(path).map((place) => beyond(stage.scale, place));
-  const show = (shape: typeof desk.outline) => {
-    desk.outline = shape;
+  const show = (shape: typeof view.outline) => {
+    view.outline = shape;
     update();
   };
   return {
@@ -31,7 +31,7 @@ export function outlining(
     },
     end: () => {
       const scale = stage.scale;
-      const soft = (desk.brush.softness * (desk.brush.size / 2) * scale.width) / scale.shownWidth;
+      const soft = (view.brush.softness * (view.brush.size / 2) * scale.width) / scale.shownWidth;
       const edit = masking.begin();
       const { width, height } = edit.mask.fill(corners(), erase, soft);
       show(null);

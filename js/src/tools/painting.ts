@@ -2,15 +2,15 @@
 import { beyond, type Place } from "../geometry.ts";
 import type { Gesture, Press } from "../pointer.ts";
 import { NOTHING_PAINTED } from "../status.ts";
-import type { Bench } from "./tool.ts";
+import type { ToolContext } from "./context.ts";
 
-export function painting({ desk, stage, masking, aside }: Bench, { at }: Press, erase: boolean): Gesture | null {
+export function painting({ view, stage, masking, aside }: ToolContext, { at }: Press, erase: boolean): Gesture | null {
   if (erase && !masking.painted) {
     aside(NOTHING_PAINTED, 4000);
     return null;
   }
   const edit = masking.begin();
-  const { size, softness } = desk.brush;
+  const { size, softness } = view.brush;
   let last = at;
   const stroke = (to: Place) => {
     const scale = stage.scale;

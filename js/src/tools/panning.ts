@@ -1,15 +1,15 @@
 /** The picture is taken hold of and moved: by the pan tool, with Space held, or by the middle button. */
 import type { Gesture, Press } from "../pointer.ts";
 import { panned } from "../zoom.ts";
-import type { Bench } from "./tool.ts";
+import type { ToolContext } from "./context.ts";
 
-export function panning({ desk, stage, update }: Bench, { at }: Press): Gesture {
-  const before = desk.zoom;
-  const show = (zoom: typeof desk.zoom) => {
-    desk.zoom = zoom;
+export function panning({ view, stage, update }: ToolContext, { at }: Press): Gesture {
+  const before = view.zoom;
+  const show = (zoom: typeof view.zoom) => {
+    view.zoom = zoom;
     update();
   };
-  const after = () => (desk.tool === "pan" ? "grasp" : "free");
+  const after = () => (view.tool === "pan" ? "grasp" : "free");
   stage.cursor("pulling");
   return {
     move: (path) => {

@@ -3,18 +3,19 @@ import { Pull } from "../gesture.ts";
 import type { Gesture, Press } from "../pointer.ts";
 import type { PageMessage } from "../protocol.ts";
 import { MOVED, PRESS_AND_PULL } from "../status.ts";
-import type { Bench } from "./tool.ts";
+import type { ToolContext } from "./context.ts";
 
-export function pulling(bench: Bench, { at, reach }: Press): Gesture {
-  const { desk, stage, send, update, paint, aside } = bench;
+export function pulling(context: ToolContext, { at, reach, slack }: Press): Gesture {
+  const { view, stage, send, update, paint, aside } = context;
   const pull = new Pull(
-    () => ({ points: desk.points, scale: stage.scale, status: desk.state?.status ?? "idle", hold: desk.hold }),
+    () => ({ points: view.points, scale: stage.scale, status: view.state?.status ?? "idle", hold: view.hold }),
     at,
     reach,
+    slack,
   );
   const select = () => {
-    desk.selected = { id: pull.id, part: pull.part };
-    bench.focusSelected();
+    view.selected = { id: pull.id, part: pull.part };
+    context.focusSelected();
   };
   const step = (messages: readonly PageMessage[], cursor: "pulling" | "grab" | "free", show = update) => {
     for (const message of messages) send(message);
@@ -34,7 +35,7 @@ export function pulling(bench: Bench, { at, reach }: Press): Gesture {
     },
     end: () => {
       if (!pull.pulled && pull.isNew) {
-        desk.selected = null;
+        view.selected = null;
         aside(PRESS_AND_PULL, 2500);
       } else if (pull.waits) aside(MOVED, 4000);
       step(pull.end(), pull.pulled || !pull.isNew ? "grab" : "free");

@@ -1,12 +1,12 @@
 /**
- * Notices when an edit has come to rest as another one. Hosts that run cells again when a widget changes (marimo) look
+ * marimo: notices when an edit has come to rest as another one. It runs cells again when a widget changes, and looks
  * only at what the page changes, so the page has to say it; once, not for every step.
  */
-import type { StateMessage } from "./protocol.ts";
+import type { StateMessage } from "../protocol.ts";
 
 const QUIET = 300;
 
-export class Rest {
+export class Settled {
   readonly #changed: () => void;
   #known: string | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;

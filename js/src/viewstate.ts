@@ -1,6 +1,8 @@
 /** What one view knows: the kernel's last word, and what the person has in hand. No DOM, no messages. */
 import type { Part } from "./geometry.ts";
 import type { Tool } from "./keys.ts";
+import { Pending } from "./pending.ts";
+import { sitsBadly } from "./placement.ts";
 import { Points } from "./points.ts";
 import type { Kind, StateMessage, Xy } from "./protocol.ts";
 import { FIT, type Zoom } from "./zoom.ts";
@@ -28,7 +30,7 @@ export interface Showing {
   readonly opacity: number;
 }
 
-export class Desk {
+export class ViewState {
   readonly points = new Points();
   state: StateMessage | null = null;
   connected = true;
@@ -46,6 +48,8 @@ export class Desk {
   outline: readonly Xy[] | null = null;
   /** Where the keyboard's cross stands for the pointer, in picture pixels. */
   cross: Xy | null = null;
+  /** Whether Enter holds it down there. */
+  pressed = false;
   /** Space is held: the picture is taken hold of, not what is on it. */
   grasping = false;
   /** The picture from before the edit is looked at, for as long as a key is held. */
@@ -62,6 +66,10 @@ export class Desk {
   readonly exporting = new Map<Kind, number | null>();
   /** Warnings that were read and waved away. */
   readonly dismissed = new Set<string>();
+  /** Points that sit badly, as it was known before a run began: what was said of them stays said until its end. */
+  readonly badly = new Set<number>();
+  /** A run was asked for and has not begun: what would be said now would be gone at once. */
+  readonly starting = new Pending<StateMessage | null>();
 
   get running(): boolean {
     return this.state?.status === "running";
@@ -105,6 +113,8 @@ export class Desk {
     this.state = state;
     this.points.receive(state.points, this.running);
     this.selectOnlyWhatIs();
+    this.starting.hears((was) => was?.status !== state.status || was?.step !== state.step);
+    this.#judge(state);
     const same = PICTURE.every((key) => state[key] === last?.[key]);
     if (!same) {
       this.points.restore();
@@ -112,6 +122,12 @@ export class Desk {
       if (last && (last.width !== state.width || last.height !== state.height)) this.zoom = FIT;
     }
     return !same;
+  }
+
+  #judge(state: StateMessage): void {
+    if (this.running || this.starting.waits()) return;
+    this.badly.clear();
+    for (const point of state.points) if (sitsBadly(state, point)) this.badly.add(point.id);
   }
 
   selectOnlyWhatIs(): void {

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Rest } from "../src/rest.ts";
+import { Settled } from "../src/hosts/marimo.ts";
 import { aPoint, aState } from "./states.ts";
 
 let changed: ReturnType<typeof vi.fn<() => void>>;
-let rest: Rest;
+let settled: Settled;
 
 beforeEach(() => {
   vi.useFakeTimers();
   changed = vi.fn();
-  rest = new Rest(changed);
-  rest.state(aState());
+  settled = new Settled(changed);
+  settled.state(aState());
   vi.advanceTimersByTime(1000);
 });
 
@@ -18,26 +18,26 @@ afterEach(() => {
 });
 
 it("says nothing of an edit as it was found, nor of the same again", () => {
-  rest.state(aState({ message: "so" }));
+  settled.state(aState({ message: "so" }));
   vi.advanceTimersByTime(1000);
   expect(changed).not.toHaveBeenCalled();
 });
 
 it("says once that a run has ended, and nothing of its steps", () => {
   for (let step = 1; step < 10; step++) {
-    rest.state(aState({ status: "running", step }));
+    settled.state(aState({ status: "running", step }));
     vi.advanceTimersByTime(1000);
   }
   expect(changed).not.toHaveBeenCalled();
-  rest.state(aState({ status: "arrived", step: 9 }));
-  rest.state(aState({ status: "arrived", step: 9 }));
+  settled.state(aState({ status: "arrived", step: 9 }));
+  settled.state(aState({ status: "arrived", step: 9 }));
   vi.advanceTimersByTime(1000);
   expect(changed).toHaveBeenCalledTimes(1);
 });
 
 it("waits until points that are moved lie still", () => {
   for (let x = 0; x < 10; x++) {
-    rest.state(aState({ points: [aPoint(1, [9, 9], [x, 9])] }));
+    settled.state(aState({ points: [aPoint(1, [9, 9], [x, 9])] }));
     vi.advanceTimersByTime(100);
   }
   expect(changed).not.toHaveBeenCalled();
@@ -46,8 +46,8 @@ it("waits until points that are moved lie still", () => {
 });
 
 it("says nothing once its page is gone", () => {
-  rest.state(aState({ seed: 8 }));
-  rest.close();
+  settled.state(aState({ seed: 8 }));
+  settled.close();
   vi.advanceTimersByTime(1000);
   expect(changed).not.toHaveBeenCalled();
 });

@@ -1,4 +1,4 @@
-/** All of the screen for one element; where a page is not allowed that, as much of it as the page itself has. */
+/** Colab, VS Code: their frames may not fill the screen, so the widget fills as much as the page itself has. */
 export class FullScreen {
   readonly #element: HTMLElement;
   readonly #changed: (on: boolean) => void;

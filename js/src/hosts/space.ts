@@ -1,10 +1,13 @@
-/** How much room the host gives the widget: the width of what it stands in, and the height that is seen at once. */
-import type { Size } from "./zoom.ts";
+/**
+ * How much room a host gives: the width of what the widget stands in, and the height that is seen at once. JupyterLab
+ * scrolls a part of its page, Colab and VS Code make a frame as high as what is in it.
+ */
+import type { Size } from "../zoom.ts";
 
 /** A part of the page that scrolls and is lower than this part of the window is not what a person looks at it through. */
 const PART = 0.5;
 
-export class Room {
+export class Space {
   #size: Size = { width: 534, height: 900 };
   readonly #element: HTMLElement;
   readonly #changed: () => void;

@@ -1,7 +1,7 @@
 /**
- * Whether what the kernel pushes reaches this view, and how often to ask where it does not. Pure.
+ * Colab: whether what the kernel pushes reaches this view, and how often to ask where it does not. Pure.
  *
- * Some hosts deliver, once a cell has ended, only what is sent while a message of the page is handled: answers come,
+ * Such hosts deliver, once a cell has ended, only what is sent while a message of the page is handled: answers come,
  * frames do not. An answer says which frame was sent last, and comes after it. Twice in a row with a frame of which
  * nothing was heard (once may be a host that changes the order) means that this is such a host: from then on the view
  * asks, often while something moves, and at rest ever more seldom, so that the kernel is left in peace.
@@ -14,7 +14,7 @@ const SELDOMEST = 30_000;
 /** Of the time that nothing has come of it so much passes before it is asked again: after a minute, half a minute. */
 const SHARE = 0.5;
 
-export class Pace {
+export class Polling {
   /** Whether the view has to ask for what is new. */
   pulls = false;
   /** The newest frame that can be expected to be here. */

@@ -1,6 +1,6 @@
 /**
- * Calls back before the next repaint, at the latest after a quarter of a second: an output that is scrolled away or in
- * another tab may get no animation frames at all, and what waits for one must not wait for ever.
+ * Calls back before the next repaint, at the latest after a quarter of a second: the frame of an output that is scrolled
+ * away (Colab, VS Code) or a hidden tab may get no animation frames, and what waits for one must not wait for ever.
  */
 export function nextFrame(callback: () => void): void {
   let done = false;
