@@ -7,6 +7,7 @@ from draggan_widget.models.checkpoints import (
     builtin_names,
     find_checkpoint,
     load_generator,
+    placed,
     save_generator,
 )
 from draggan_widget.models.graphs import captured
@@ -26,6 +27,7 @@ __all__ = [
     "find_checkpoint",
     "guarded",
     "load_generator",
+    "placed",
     "plain_torch",
     "sample_map",
     "save_generator",

@@ -9,7 +9,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import Session, load_drag, runs, save_drag
+from draggan_widget.editing import Session, load_drag, runner, save_drag
 from draggan_widget.engines.draggan import captured_steps as strides
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
@@ -160,7 +160,7 @@ def test_a_run_whose_pointer_keeps_still_comes_to_rest_until_that_moves_on(make,
 
 
 def test_a_hand_that_pulls_slowly_is_not_at_rest_between_its_moves(make, log, monkeypatch):
-    monkeypatch.setattr(runs, "RESTS_AFTER", 1000)
+    monkeypatch.setattr(runner, "RESTS_AFTER", 1000)
     session = make(FAST.replace(tolerance=3.0))
     pull(session, pulling=True, target=(34, 30))
     session.start(by_view=True)
