@@ -25,7 +25,7 @@ from draggan_widget.editing import container, history
 from draggan_widget.editing.compact_files import EngineError, Storage, Stored
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.jobs import Job, Progress, beside, finish
+from draggan_widget.editing.jobs import Job, Progress, finish, in_thread
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.engines import State
@@ -69,7 +69,7 @@ def save_drag(path: str | os.PathLike[str], document: Document, generator: Gener
         edit. :raises OSError: if it cannot be written, a full disk say; the file that was there stays.
     """
     check_drag_path(path)
-    write_whole(path, finish(drag_job(document, generator, source)))
+    write_whole(path, drag_bytes(document, generator, source))
 
 
 def check_drag_path(path: str | os.PathLike[str]) -> None:
@@ -82,17 +82,19 @@ def check_drag_path(path: str | os.PathLike[str]) -> None:
     check_replaced(path, lambda file: container.is_one(file, HEADER), "an edit")
 
 
-def drag_job(document: Document, generator: Generator, source: str | None) -> Job[bytes]:
-    """A job that makes what ``save_drag`` writes, so that the edit can go on meanwhile.
+def drag_bytes(document: Document, generator: Generator, source: str | None) -> bytes:
+    """What ``save_drag`` writes. Of an edit too large to be read again, it leaves out records between the ends."""
+    return finish(drag_job(document, generator, source))
 
-    Of an edit too large to be read again, it leaves out records between the ends.
-    """
+
+def drag_job(document: Document, generator: Generator, source: str | None) -> Job[bytes]:
+    """A job that makes the same, so that the edit can go on meanwhile."""
     records: Sequence[Record] = document.records
     tensors, values = yield from _parts(document, records, generator, source)
     while len(records) > 2 and not container.fits(tensors, values):
         records = thinned(records, max(2, len(records) // 2))
         tensors, values = yield from _parts(document, records, generator, source)
-    return (yield from beside(lambda _: container.packed(HEADER, tensors, values), "packing", (0.9, 1.0)))
+    return (yield from in_thread(lambda _: container.packed(HEADER, tensors, values), "packing", (0.9, 1.0)))
 
 
 def _parts(

@@ -14,7 +14,7 @@ from PIL import Image, ImageColor
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.jobs import Job, Progress, beside
+from draggan_widget.editing.jobs import Job, Progress, in_thread
 from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
 from draggan_widget.engines import to_image
 from draggan_widget.models import Generator
@@ -129,7 +129,7 @@ def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Job[byte
         return file.getvalue()
 
     # Pillow writes a GIF in one go, which takes too long for a slice.
-    content = yield from beside(write, "writing", (0.9, 1.0))
+    content = yield from in_thread(write, "writing", (0.9, 1.0))
     yield Progress(1.0)
     return content if provenance is None else gif_with_xmp(content)
 

@@ -1,7 +1,7 @@
 """Long work that must not hold up an edit: done in slices, between which steps and commands get their turn.
 
 A job is a generator. It yields ``Progress`` after each slice, or a future: then it is not asked again before that is
-done, and costs nothing meanwhile; so ``beside`` does what cannot be sliced, such as reading a file, in a thread of its
+done, and costs nothing meanwhile; so ``in_thread`` does what cannot be sliced, such as reading a file, in a thread of its
 own. Jobs of one lane are done one after another, those of different lanes side by side, and each can be cancelled.
 """
 
@@ -58,7 +58,7 @@ def finish(job: Job[T]) -> T:
             wait([told])
 
 
-def beside(
+def in_thread(
     work: Callable[[Callable[[float], None]], T], note: str = "", span: tuple[float, float] = (0.0, 1.0)
 ) -> Job[T]:
     """A job that is one long call, done in a thread of its own while the edit goes on.
@@ -70,13 +70,12 @@ def beside(
     call = _Call(work)
     first, last = span
     try:
-        while True:
-            news = call.renew()
-            if call.result.done():
-                return call.result.result()
-            yield news
+        while not call.result.done():
+            yield call.news
+            call.renew()  # before a look at what is new, or what comes between the two would be missed
             if call.share is not None and not call.result.done():
                 yield Progress(first + (last - first) * call.share, note)
+        return call.result.result()
     finally:
         call.stopped = True
 
@@ -89,16 +88,16 @@ class _Call(Generic[T]):
         self.share: float | None = None
         """How much is done; None while that is not known."""
         self.stopped = False
-        self._news: Future[None] = Future()
+        self.news: Future[None] = Future()
+        """Done as soon as there is something to tell that was not told before."""
         self._told_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, args=(work,), name="draggan-job", daemon=True)
         _threads.add(self)
         self._thread.start()
 
-    def renew(self) -> Future[None]:
-        """Return a future that is done as soon as there are other news than up to now."""
-        self._news = Future()
-        return self._news
+    def renew(self) -> None:
+        """Wait for other news than up to now."""
+        self.news = Future()
 
     def end(self, timeout: float) -> None:
         """Stop the call as soon as it tells how far it is, and wait for its end, if not for longer than said."""
@@ -123,7 +122,7 @@ class _Call(Generic[T]):
             self._wake()
 
     def _wake(self) -> None:
-        news = self._news
+        news = self.news
         if not news.done():
             news.set_result(None)
 
@@ -167,6 +166,7 @@ class Jobs:
         self._wake = wake
         self._lock = threading.Lock()
         self._lanes: dict[Any, collections.deque[_Entry]] = {}
+        self._closed: str | None = None
 
     def __len__(self) -> int:
         return sum(len(lane) for lane in self._lanes.values())
@@ -187,9 +187,12 @@ class Jobs:
         :param progress: called with what it yields. :param then: called with its result once it has left its lane,
             and makes of it that of the future. :param otherwise: called instead, likewise, where it fails or was
             cancelled. All three are called in the thread of ``advance``.
+        :raises GivenUpError: once all were given up.
         """
         entry = _Entry(job, name, progress, then, otherwise)
         with self._lock:
+            if self._closed is not None:
+                raise GivenUpError(self._closed)
             self._lanes.setdefault(object() if lane is None else lane, collections.deque()).append(entry)
         entry.future.add_done_callback(lambda done: self._wake() if done.cancelled() else None)
         self._wake()
@@ -227,9 +230,10 @@ class Jobs:
             return any(lane[0].ready for lane in self._lanes.values())
 
     def close(self, reason: str) -> None:
-        """Give all up, for a reason that those hear who wait for them."""
+        """Give all up, and take no more, for a reason that those hear who wait for them."""
         with self._lock:
             lanes, self._lanes = self._lanes, {}
+            self._closed = self._closed or reason
         for entry in (entry for lane in lanes.values() for entry in lane):
             with contextlib.suppress(ValueError):  # its slice is under way: it is the last one
                 entry.job.close()

@@ -199,8 +199,6 @@ class Session:
         :param lane: jobs of one lane are done one after another; None: a lane of its own. :param progress: is told how
             far it is. The future may be cancelled, whereupon it ends at once.
         """
-        if self._worker.closed:
-            raise RuntimeError("this editor is closed; make a new one")
         return self._jobs.add(job, lane=lane, progress=progress)
 
     def finish_job(self, job: Job[T], *, lane: str | None = None) -> T:

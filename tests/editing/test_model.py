@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import threading
 import time
 import types
@@ -10,6 +11,7 @@ import weakref
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from planted import Planted
 from random_stylegan2 import small_stylegan2
@@ -26,6 +28,7 @@ from draggan_widget.editing import (
     load_drag,
     save_drag,
 )
+from draggan_widget.models import CheckpointError, save_generator
 
 ENDLESS = DragConfig(learning_rate=0.05, tolerance=0.0, stall_steps=None, max_steps=None)
 
@@ -246,6 +249,9 @@ def test_a_run_a_film_and_a_model_that_is_read_go_on_at_once(make):
     document = session.now()
     film_made = session.run_job(film("gif", document, document.model.generator), progress=shares.append)
     goes_on(session)
+    session.put_point(1, target=(22, 12), pulling=True).result(20)
+    goes_on(session)
+    assert session.newest().points()[0]["target"] == [22, 12], "the pull is obeyed"
     assert film_made.result(20).startswith(b"GIF89a")
     assert len(shares) > 2
     until(lambda: session.latest.progress == 0.5)
@@ -304,6 +310,29 @@ def test_a_load_that_fails_leaves_a_run_as_it_is(make):
     assert (session.newest().status, session.newest().undo) == ("running", "run")
 
 
+@pytest.mark.parametrize(
+    ("bad", "told"), [({"learning_rate": 50}, "learning_rate is 50"), ({"stall_steps": -1}, "stall_steps is -1")]
+)
+def test_a_checkpoint_with_settings_out_of_bounds_is_refused_by_name_and_nothing_is_lost(make, tmp_path, bad, told):
+    path = tmp_path / "bad.safetensors"
+    save_generator(path, small_stylegan2(32))
+    with safetensors.safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["draggan_widget"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header["drag_config"].update(bad)
+    safetensors.torch.save_file(tensors, path, metadata={"draggan_widget": json.dumps(header)})
+    content = path.read_bytes()
+    session = make(model("a.pkl"), config=ENDLESS)
+    running(session)
+    with pytest.raises(CheckpointError, match=rf"bad.* has settings that cannot be dragged with: {told}"):
+        session.load("bad", lambda progress: Model.load(path, "cpu", progress)).result(20)
+    assert f"has settings that cannot be dragged with: {told}" in session.latest.trouble
+    goes_on(session)
+    now = session.newest()
+    assert (now.status, now.model.name, now.undo, session.config) == ("running", "a.pkl", "run", ENDLESS)
+    assert path.read_bytes() == content
+
+
 def test_models_that_are_asked_for_together_come_one_after_another_and_each_can_be_undone(make):
     session = make(model("a.pkl"))
     one, two = Slow(model("b.pkl")), Slow(model("c.pkl"))
@@ -330,6 +359,8 @@ def test_a_session_that_closes_while_a_model_is_read_lets_go_of_it(make):
     with pytest.raises(RuntimeError, match="closed"):
         loaded.result(20)
     until(lambda: slow.stopped)
+    with pytest.raises(RuntimeError, match="closed"):
+        session.load("b.pkl", slow)
 
 
 def test_what_was_meant_for_a_picture_of_the_model_before_is_refused(make):
