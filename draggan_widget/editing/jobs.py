@@ -1,8 +1,8 @@
 """Long work that must not hold up an edit: done in slices, between which steps and commands get their turn.
 
 A job is a generator. It yields ``Progress`` after each slice, or a future: then it is not asked again before that is
-done, and costs nothing meanwhile; so ``in_thread`` does what cannot be sliced, such as reading a file, in a thread of its
-own. Jobs of one lane are done one after another, those of different lanes side by side, and each can be cancelled.
+done, and costs nothing meanwhile; so ``in_thread`` does what cannot be sliced, such as reading a file, in a thread of
+its own. Jobs of one lane are done one after another, those of different lanes side by side. Each can be cancelled.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -315,6 +316,18 @@ def test_a_model_that_undo_cannot_lead_back_to_any_more_is_let_go_of(make):
     editor.image  # noqa: B018
     del first
     until(lambda: gc.collect() is None or held() is None)
+
+
+def test_a_cell_that_waits_for_a_model_can_be_interrupted_and_nothing_changes(make, slow):
+    begun, _ = slow
+    editor = make(points=[POINT])
+    before = editor._session.newest()
+    threading.Thread(target=lambda: begun.wait(10) and os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        editor.load_model("cats.safetensors")
+    until(lambda: editor._session.latest.loading is None)
+    after = editor._session.newest()
+    assert (after.document, after.trouble, after.undo) == (before.document, "", before.undo)
 
 
 def test_code_and_files_of_an_edit_can_be_had_while_a_model_is_read(make, slow, tmp_path):
