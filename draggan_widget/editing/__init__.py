@@ -2,15 +2,22 @@
 
 from draggan_widget.editing.code import code_of, is_code
 from draggan_widget.editing.document import Document, Snapshot
-from draggan_widget.editing.dragfile import DragFile, DragFileError, check_drag_path, load_drag, save_drag
+from draggan_widget.editing.dragfile import (
+    DragFile,
+    DragFileError,
+    check_drag_path,
+    drag_job,
+    load_drag,
+    save_drag,
+)
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import GivenUpError, Job, finish
+from draggan_widget.editing.jobs import GivenUpError, Job, Progress, finish
 from draggan_widget.editing.maskfile import read_mask, save_mask
-from draggan_widget.editing.model import Model, Progress, check_label
+from draggan_widget.editing.model import Model, OnProgress, check_label
 from draggan_widget.editing.points import check_points
 from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
@@ -39,6 +46,7 @@ __all__ = [
     "Kind",
     "Model",
     "Observer",
+    "OnProgress",
     "Progress",
     "Record",
     "Session",
@@ -51,9 +59,9 @@ __all__ = [
     "check_points",
     "code_of",
     "default_settings",
+    "drag_job",
     "draw_points",
     "film",
-    "fingerprint",
     "finish",
     "gif",
     "is_code",

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model
-from draggan_widget.editing.script import Script
-from draggan_widget.engines import Bound, State
+from draggan_widget.editing.script import Op, Script, written
+from draggan_widget.engines import State
 
 
 @dataclasses.dataclass(frozen=True)
 class Document:
     """Everything of an edit at one time, as an immutable value: what undo goes back to and a `.drag` file holds."""
 
+    model: Model
+    """Whose pictures are edited."""
     drag: State
     mask: np.ndarray | None
     """(H, W) floats 0 … 1, 1 = may move; None = everything may."""
@@ -30,54 +30,23 @@ class Document:
     records: tuple[Record, ...] = ()
     label: int | None = None
     """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
-    done: str = ""
-    """What was done on from here, or had led here, as undo and redo name it; only of meaning on their stacks."""
+
+    @property
+    def config(self) -> Any:
+        """The settings of the engine that pulls."""
+        return self.drag.config
 
     @property
     def seconds(self) -> float:
         """Time spent optimising."""
         return self.records[-1].seconds if self.records else 0.0
 
-
-def fitting(past: Sequence[Document], others: Iterable[Document], most: int) -> int:
-    """How many of the newest of ``past``, one at least, hold no more than ``most`` bytes of arrays with ``others``.
-
-    Every array that a moment reaches counts, once however many moments and records share it.
-    """
-    seen: dict[int, Any] = {}  # the values are kept along, or another could come to have the id of one that has gone
-    total = sum(_new_bytes(document, seen) for document in others)
-    for number, document in enumerate(reversed(past)):
-        total += _new_bytes(document, seen)
-        if total > most and number > 0:
-            return number
-    return len(past)
-
-
-def _new_bytes(value: Any, seen: dict[int, Any]) -> int:
-    """Bytes of the arrays in a value that are not in ``seen`` yet."""
-    total, waiting = 0, [value]
-    while waiting:
-        each = waiting.pop()
-        if each is None or isinstance(each, (bool, int, float, str, Model)) or id(each) in seen:
-            continue
-        seen[id(each)] = each
-        if isinstance(each, torch.Tensor):
-            storage = each.untyped_storage()
-            if (address := storage.data_ptr()) not in seen:
-                seen[address] = each
-                total += storage.nbytes()
-        elif isinstance(each, np.ndarray):
-            if each.base is None:
-                total += each.nbytes
-            else:
-                waiting.append(each.base)
-        elif isinstance(each, (tuple, list)):
-            waiting.extend(each)
-        elif isinstance(each, Mapping):
-            waiting.extend(each.values())
-        elif not isinstance(each, (Bound, torch.nn.Module)) and hasattr(each, "__dict__"):
-            waiting.extend(vars(each).values())
-    return total
+    def changed(self, *ops: Op, **changes: Any) -> Document:
+        """Return another document. :param ops: what was done, in order, for the script. :param changes: of fields."""
+        script = self.script
+        for op in ops:
+            script = written(script, op)
+        return dataclasses.replace(self, **{"script": script, **changes})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +62,6 @@ class Snapshot:
     can_redo: bool
     rate: float | None
     """Steps per second of the run, while one is on."""
-    model: Model
-    """Whose pictures are edited."""
     loading: str | None = None
     """Name of the model that is about to take its place; until then this one is untouched."""
     progress: float | None = None
@@ -115,6 +82,11 @@ class Snapshot:
     """What redo would do again; likewise."""
     edit: int = 0
     """Number of the course that ``document`` belongs to: while it stays, step n is the same picture."""
+
+    @property
+    def model(self) -> Model:
+        """Whose pictures are edited."""
+        return self.document.model
 
     @property
     def settled(self) -> bool:

@@ -12,6 +12,7 @@ import dataclasses
 import math
 import os
 import reprlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +23,8 @@ from draggan_widget.editing import container, history
 from draggan_widget.editing.compact_files import EngineError, Storage, Stored
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.model import check_label
+from draggan_widget.editing.jobs import Job, Progress, finish, in_thread
+from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
@@ -35,6 +37,8 @@ FORMAT = 3
 OLD_FORMAT = 2
 """Which knew DragGAN alone; it is read, with and without a checksum, and goes on exactly."""
 SUFFIX = ".drag"
+SLICE = 0.03
+"""Seconds of work on a file between which an edit goes on."""
 FIELDS = {
     FORMAT: {"format", "model", "origin", "state", "records", "script", "script_masks", "finish"},
     OLD_FORMAT: {
@@ -78,22 +82,29 @@ def check_drag_path(path: str | os.PathLike[str]) -> None:
 
 def drag_bytes(document: Document, generator: Generator, source: str | None) -> bytes:
     """What ``save_drag`` writes. Of an edit too large to be read again, it leaves out records between the ends."""
+    return finish(drag_job(document, generator, source))
+
+
+def drag_job(document: Document, generator: Generator, source: str | None) -> Job[bytes]:
+    """A job that makes the same, so that the edit can go on meanwhile."""
     records: Sequence[Record] = document.records
-    while True:
-        tensors, values = _parts(document, records, generator, source)
-        if len(records) <= 2 or container.fits(tensors, values):
-            return container.packed(HEADER, tensors, values)
+    tensors, values = yield from _parts(document, records, generator, source)
+    while len(records) > 2 and not container.fits(tensors, values):
         records = thinned(records, max(2, len(records) // 2))
+        tensors, values = yield from _parts(document, records, generator, source)
+    return (yield from in_thread(lambda _: container.packed(HEADER, tensors, values), "packing", (0.9, 1.0)))
 
 
 def _parts(
     document: Document, records: Sequence[Record], generator: Generator, source: str | None
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    storage = Storage()
-    told = [
-        {**storage.put_state(record.kept.state(generator, record.ws), record.kept.mask), "seconds": record.seconds}
-        for record in records
-    ]
+) -> Job[tuple[dict[str, Tensor], dict[str, Any]]]:
+    storage, told, slice_began = Storage(), [], time.monotonic()
+    for number, record in enumerate(records):
+        state = storage.put_state(record.kept.state(generator, record.ws), record.kept.mask)
+        told.append({**state, "seconds": record.seconds})
+        if time.monotonic() - slice_began >= SLICE:
+            yield Progress(0.9 * number / len(records), "collecting steps")
+            slice_began = time.monotonic()
     script, masks = to_json(document.script)
     values = {
         "format": FORMAT,
@@ -113,13 +124,13 @@ def _parts(
     return storage.tensors, values
 
 
-def load_drag(path: str | os.PathLike[str], generator: Generator) -> Document:
-    """The edit in a file, to go on with under ``generator``.
+def load_drag(path: str | os.PathLike[str], model: Generator | Model) -> Document:
+    """The edit in a file, to go on with under ``model``.
 
     :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, or was made
         with a generator of other weights.
     """
-    return DragFile.read(path).document(generator)
+    return DragFile.read(path).document(model)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -159,12 +170,13 @@ class DragFile:
             raise DragFileError(f"{name} has format {said}, this version reads {OLD_FORMAT} and {FORMAT}; {remedy}")
         return cls(name, source, tensors, values)
 
-    def document(self, generator: Generator) -> Document:
-        """The edit, to go on with under ``generator``.
+    def document(self, model: Generator | Model) -> Document:
+        """The edit, to go on with under ``model``.
 
         :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
         """
-        values = self._values
+        values, model = self._values, Model.of(model)
+        generator = model.generator
         if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(generator):
             raise DragFileError(
                 f"{self.name} was made with another generator ({shown(self.source)}); "
@@ -173,7 +185,7 @@ class DragFile:
         if self._newer():
             raise DragFileError(f"{self.name} has what only a newer version can do; update draggan_widget")
         with _telling(self.name):
-            return self._document(generator)
+            return self._document(model)
 
     def _newer(self) -> bool:
         """Whether it has what this version knows by its place alone: a finish, or changes of the model."""
@@ -182,8 +194,8 @@ class DragFile:
         finish, changes = self._values["finish"], self._values["model"]["changes"]
         return (isinstance(finish, list) and bool(finish)) or isinstance(changes, dict)
 
-    def _document(self, generator: Generator) -> Document:
-        values = self._values
+    def _document(self, model: Model) -> Document:
+        values, generator = self._values, model.generator
         old = values["format"] == OLD_FORMAT
         if not old and (values["finish"] != [] or values["model"]["changes"] is not None):
             raise ValueError("its finish is no list, or the changes of its model no dict")
@@ -207,7 +219,7 @@ class DragFile:
         steps = [record.step for record in records]
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
-        return Document(drag, mask, seed, truncation, script, records, label)
+        return Document(model, drag, mask, seed, truncation, script, records, label)
 
 
 def _record(read: Callable[[dict[str, Any]], tuple[State, np.ndarray | None]], entry: Mapping[str, Any]) -> Record:

@@ -14,12 +14,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from draggan_widget.editing.code import code_of
 from draggan_widget.editing.document import Document
-from draggan_widget.editing.dragfile import drag_bytes
 from draggan_widget.editing.films import film
-from draggan_widget.editing.model import Model
 from draggan_widget.editing.provenance import remark, sentence, tool, xmp
 
-__all__ = ["FILES", "KINDS", "Kind", "code_of", "drag", "film", "latent", "png"]
+__all__ = ["FILES", "KINDS", "Kind", "code_of", "film", "latent", "png"]
 
 Kind = Literal["png", "gif", "mp4", "drag", "latent", "code"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -76,8 +74,3 @@ def latent(document: Document) -> bytes:
         label=np.int64(-1 if document.label is None else document.label),
     )
     return file.getvalue()
-
-
-def drag(document: Document, model: Model) -> bytes:
-    """What ``save_drag`` writes."""
-    return drag_bytes(document, model.generator, model.source)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from types import ModuleType
 from typing import Any, Literal, Protocol
@@ -16,7 +14,7 @@ from PIL import Image, ImageColor
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.jobs import Job
+from draggan_widget.editing.jobs import Job, Progress, in_thread
 from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
 from draggan_widget.engines import to_image
 from draggan_widget.models import Generator
@@ -36,8 +34,6 @@ NARROWEST_DRAWN = 512
 """Pixels: where handles are drawn, a narrower picture is scaled up, or they were blots."""
 SMPTE_170M, LIMITED = 6, 1
 """The colours of an MP4 as ITU-T H.273 numbers them, said in the file, since players guess by its size otherwise."""
-LOOK_EVERY = 0.01
-"""Seconds between looks at whether a file is written."""
 
 
 def film(
@@ -48,7 +44,7 @@ def film(
     handles: bool = False,
     provenance: Mapping[str, Any] | None = None,
 ) -> Job[bytes]:
-    """A chore that makes the film of an edit, from its beginning to ``document``.
+    """A job that makes the film of an edit, from its beginning to ``document``.
 
     There are at most 120 frames, of 40 to 120 ms each, the last of which stays for 1.5 s. Where pictures have alpha
     they lie on white.
@@ -109,40 +105,33 @@ class Frames(Protocol):
 
 
 def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Job[bytes]:
-    """A chore that makes a GIF, of one palette, no wider than 512 px. :param provenance: see ``film``."""
+    """A job that makes a GIF, of one palette, no wider than 512 px. :param provenance: see ``film``."""
     # One palette for all and no dithering: what does not move does not flicker either.
     pictures = []
     for number, picture in enumerate(frames, start=1):
         pictures.append(_at_most(picture, WIDEST_GIF))
-        yield 0.7 * number / len(frames)
+        yield Progress(0.7 * number / len(frames), "making pictures")
     palette = _palette(pictures)
     for number, picture in enumerate(pictures):
         pictures[number] = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-        yield 0.7 + 0.2 * (number + 1) / len(frames)
+        yield Progress(0.7 + 0.2 * (number + 1) / len(frames), "choosing colours")
     durations = [frames.milliseconds] * (len(frames) - 1) + [HOLD]
     said = {} if provenance is None else {"comment": f"{sentence(provenance, 'film')}\n{remark(provenance)}"}
-    file, written, stop = io.BytesIO(), 0, threading.Event()
 
-    def rest() -> Iterator[Image.Image]:
-        nonlocal written
-        for written, picture in enumerate(pictures[1:], start=1):  # noqa: B007 - told as progress
-            if stop.is_set():
-                raise CancelledError
-            yield picture
+    def write(tell: Callable[[float], None]) -> bytes:
+        def rest() -> Iterator[Image.Image]:
+            for number, picture in enumerate(pictures[1:], start=1):
+                tell(number / len(frames))
+                yield picture
+
+        file = io.BytesIO()
+        pictures[0].save(file, "GIF", save_all=True, append_images=rest(), duration=durations, loop=0, **said)
+        return file.getvalue()
 
     # Pillow writes a GIF in one go, which takes too long for a slice.
-    with ThreadPoolExecutor(1, "draggan-gif") as pool:
-        try:
-            done = pool.submit(
-                pictures[0].save, file, "GIF", save_all=True, append_images=rest(), duration=durations, loop=0, **said
-            )
-            while not wait([done], LOOK_EVERY).done:
-                yield 0.9 + 0.1 * written / len(frames)
-            done.result()
-        finally:
-            stop.set()
-    yield 1.0
-    return file.getvalue() if provenance is None else gif_with_xmp(file.getvalue())
+    content = yield from in_thread(write, "writing", (0.9, 1.0))
+    yield Progress(1.0)
+    return content if provenance is None else gif_with_xmp(content)
 
 
 def _at_most(picture: Image.Image, width: int) -> Image.Image:
@@ -184,9 +173,9 @@ def _mp4(frames: _Frames, provenance: Mapping[str, Any] | None, av: ModuleType) 
             for _ in range(again):
                 container.mux(stream.encode(av.VideoFrame.from_image(picture)))
                 done += 1
-                yield 0.95 * done / (len(frames) - 1 + hold)
+                yield Progress(0.95 * done / (len(frames) - 1 + hold), "making pictures")
         container.mux(stream.encode(None))
-    yield 1.0
+    yield Progress(1.0)
     return file.getvalue() if provenance is None else mp4_with_xmp(file.getvalue())
 
 

@@ -6,13 +6,16 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from draggan_widget.models import Generator, load_generator
+from draggan_widget.models import Generator, load_generator, placed
 from draggan_widget.settings import as_whole, shown
 from draggan_widget.texts import printable
 
-Progress = Callable[[float], None]
+if TYPE_CHECKING:
+    import torch
+
+OnProgress = Callable[[float], None]
 """Called now and then with how much is done, 0 … 1."""
 LONGEST = 255
 """Characters of a model's name that are shown: as many as file systems take."""
@@ -39,12 +42,22 @@ class Model:
             )
 
     @classmethod
-    def load(cls, source: str | os.PathLike[str], device: Any = None, progress: Progress | None = None) -> Model:
+    def load(cls, source: str | os.PathLike[str], device: Any = None, progress: OnProgress | None = None) -> Model:
         """The model of a built-in name or a checkpoint.
 
         :raises FileNotFoundError: if there is none. :raises CheckpointError: if it cannot be taken.
         """
         return cls(load_generator(source, device, progress), os.fspath(source))
+
+    @classmethod
+    def of(cls, given: Generator | Model) -> Model:
+        """Return ``given``, or the model of a generator that was given as an object."""
+        return given if isinstance(given, Model) else cls(given)
+
+    def on(self, device: torch.device) -> Model:
+        """Return the model, whose weights are on ``device`` from now on."""
+        placed(self.generator, device)
+        return self
 
     @property
     def name(self) -> str:

@@ -4,40 +4,44 @@ Every method that changes the edit may be called from any thread: it leaves a jo
 future. The worker applies jobs in order, between two steps of a run, and publishes an immutable ``Snapshot`` after
 every change and every step.
 
-A session has its parts in files of their own, each built on the one before: ``core``, ``runs``, ``timeline``,
-``beginnings``, and here points, mask and settings.
+A session has a worker (``worker``), an edit that goes on in its thread (``live_edit``, which has an undo stack and a
+runner), long work beside it (``jobs``), and a painter of pictures (``pictures``). What is done to an edit are functions
+of documents: ``changes``, ``beginnings`` and ``timeline``.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
 
-from draggan_widget.editing.automask import suggest_mask
-from draggan_widget.editing.beginnings import Beginnings
-from draggan_widget.editing.settings import settings_for, with_settings
-from draggan_widget.engines import XY, engine_of
+from draggan_widget.editing import beginnings
+from draggan_widget.editing.changes import Move
+from draggan_widget.editing.commands import Commands
+from draggan_widget.editing.document import Document, Snapshot
+from draggan_widget.editing.dragfile import DragFile
+from draggan_widget.editing.jobs import Job, Jobs, Progress, finish
+from draggan_widget.editing.live_edit import LiveEdit
+from draggan_widget.editing.loading import LANE, load
+from draggan_widget.editing.model import Model, OnProgress
+from draggan_widget.editing.settings import settings_for
+from draggan_widget.editing.studio import Studio
+from draggan_widget.editing.worker import Worker
+from draggan_widget.engines import XY, DragResult
+from draggan_widget.models import Generator
 
-READY = "Ready. Press Start and the picture follows."
-
-FLOOD = 64
-"""Waiting commands from which on also moves are taken together that are gestures of their own."""
+T = TypeVar("T")
 
 
-@dataclasses.dataclass(frozen=True)
-class _Move:
-    number: int
-    handle: XY | None
-    target: XY | None
-    pulling: bool
-
-
-class Session(Beginnings):
-    """An edit of one generator's pictures. See the module's docstring for threads.
+class Session:
+    """An edit of a model's pictures. See the module's docstring for threads.
 
     :param model: the generator whose latents are edited, or a ``Model``, which has a name; from now on only the worker
         uses it.
@@ -49,7 +53,285 @@ class Session(Beginnings):
     :param attended: whether anybody looks; asked in the worker thread. A run that a view started pauses when not.
     """
 
-    # --- points ----------------------------------------------------------------------------------------------------
+    def __init__(
+        self,
+        model: Generator | Model,
+        *,
+        seed: int = 0,
+        truncation: float = 0.7,
+        label: int | None = None,
+        config: Any = None,
+        speed: float | None = None,
+        on_change: Callable[[Snapshot], None] = lambda snapshot: None,
+        on_notice: Callable[[str], None] = lambda text: None,
+        attended: Callable[[], bool] = lambda: True,
+    ) -> None:
+        model = Model.of(model)
+        document = beginnings.first_document(model, config or model.generator.drag_config, seed, truncation, label)
+        self._worker = Worker(self._work, "draggan")
+        self._jobs = Jobs(self._wake)
+        self._live = LiveEdit(
+            document,
+            speed=speed,
+            on_change=on_change,
+            attended=attended,
+            loading=functools.partial(self._jobs.current, LANE),
+        )
+        self._commands = Commands(self._worker, self._live, on_notice)
+        self._studio = Studio()
+        self._stops = self._looks = 0
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    @property
+    def latest(self) -> Snapshot:
+        """The newest snapshot, for any thread to read."""
+        return self._live.latest
+
+    @property
+    def generator(self) -> Generator:
+        """Whose latents are edited."""
+        return self._live.now.model.generator
+
+    @property
+    def config(self) -> Any:
+        """The settings of the engine that pulls."""
+        return self._live.now.config
+
+    @property
+    def resting(self) -> bool:
+        """Whether the session holds no thread at the moment."""
+        return self._worker.resting
+
+    @property
+    def waiting(self) -> int:
+        """How many commands wait to be carried out."""
+        return self._worker.waiting
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be done with the session any more."""
+        return self._worker.closed
+
+    def now(self) -> Document:
+        """The edit as it is when all commands given so far are carried out; waits for them."""
+        return self._worker.call(lambda: self._live.now)
+
+    def newest(self) -> Snapshot:
+        """The same with all that belongs to it."""
+        return self._worker.call(lambda: self._live.latest)
+
+    def finished(self) -> Future[DragResult]:
+        """Resolves when no run is on: with the result so far, or with the exception that ended the last run.
+
+        While somebody waits for it, a run goes on though no view looks.
+        """
+        return self._commands.finished()
+
+    def wait_for(self, command: Future[T]) -> bool:
+        """Wait until a command is carried out. False in the worker's own thread, which must not wait for itself.
+
+        :raises Exception: the one that the command raised.
+        """
+        if self._worker.here:
+            return False
+        command.result()
+        return True
+
+    def close(self) -> None:
+        """Stop, and give the thread back. Nothing can be done with the session afterwards."""
+        self._worker.close(timeout=5)
+        self._jobs.close("the editor was closed")
+        self._live.audience.close(RuntimeError("the editor was closed"))
+
+    # --- pictures ----------------------------------------------------------------------------------------------------
+
+    def picture(self, document: Document | None = None) -> Image.Image:
+        """The picture of a document, by default now; waits for commands given so far."""
+        return self._worker.call(lambda: self._studio.picture(document or self._live.now))
+
+    def before(self) -> Image.Image:
+        """The picture that the edit began with."""
+        return self._worker.call(lambda: self._studio.before(self._live.now))
+
+    def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
+        """The picture of a document, a coarse one where it is to be ``quick`` and would be late; and if it is whole."""
+        seconds = self._live.runner.step_seconds
+        return self._worker.call(lambda: self._studio.glimpse(document, seconds if quick else None))
+
+    def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
+        """A small picture of a latent (1, num_ws, w_dim) of a model, wherever that lies."""
+        return self._worker.call(lambda: self._studio.thumbnail(ws, model))
+
+    # --- work in the worker's thread ---------------------------------------------------------------------------------
+
+    def read(self, question: Callable[[], T]) -> T:
+        """What ``question`` answers in the worker's thread, after the commands given so far."""
+        return self._worker.call(question)
+
+    def turn(self, job: Callable[[], T]) -> T:
+        """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
+        return job() if self._worker.closed else self._worker.call(job)
+
+    def soon(self, job: Callable[[], None]) -> None:
+        """Run a job in the worker's thread: at once if this is that thread, or after the commands given so far."""
+        if self._worker.closed or self._worker.here:
+            job()
+        else:
+            self._worker.submit(job)
+
+    def show(self, job: Callable[[], None], what: str | None = None) -> Future[None]:
+        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published.
+
+        :param what: it shows: of jobs that wait and show the same the newest is done.
+        """
+        return self._commands.show(job, what)
+
+    def beside(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
+        return self._live.runner.beside(work)
+
+    def run_job(
+        self, job: Job[T], *, lane: str | None = None, progress: Callable[[Progress], None] = lambda progress: None
+    ) -> Future[T]:
+        """Have long work done in the worker's thread, in slices between which the edit goes on; see ``jobs``.
+
+        :param lane: jobs of one lane are done one after another; None: a lane of its own. :param progress: is told how
+            far it is. The future may be cancelled, whereupon it ends at once.
+        """
+        return self._jobs.add(job, lane=lane, progress=progress)
+
+    def finish_job(self, job: Job[T], *, lane: str | None = None) -> T:
+        """The result of long work; in the worker's own thread, which must not wait for itself, done at once."""
+        if self._worker.here:
+            return finish(job)
+        done = self.run_job(job, lane=lane)
+        try:
+            return done.result()
+        finally:
+            done.cancel()  # where somebody interrupted the cell
+
+    # --- runs --------------------------------------------------------------------------------------------------------
+
+    def start(self, *, by_view: bool = False) -> Future[None]:
+        """Pull the handles to their targets until arrived, stalled, capped or stopped."""
+        stops = self._stops
+
+        def start() -> None:
+            self._live.start(by_view=by_view)
+            if self._stops != stops:
+                self._live.stop()  # it was asked for later, and came first
+
+        return self._commands.submit(start)
+
+    def stop(self) -> Future[None]:
+        """End the run after the step in hand, whatever else waits to be done: also one that was to start before."""
+        self._stops += 1
+        return self._commands.submit(self._live.stop, of_any_model=True, first=True)
+
+    def resume(self) -> Future[None]:
+        """Go on with a run that paused because nobody looked."""
+        return self._commands.submit(self._live.resume)
+
+    def step_once(self) -> Future[None]:
+        """One step, whether or not the handles have arrived."""
+        return self._commands.submit(self._live.step_once)
+
+    def let_go(self) -> Future[None]:
+        """The pointer that was down is no longer there."""
+        return self._commands.submit(self._live.let_go, of_any_model=True)
+
+    # --- the timeline ------------------------------------------------------------------------------------------------
+
+    def undo(self) -> Future[None]:
+        """Back by one gesture, one run, or one change of model."""
+        return self._commands.submit(self._live.go_back, of_any_model=True)
+
+    def redo(self) -> Future[None]:
+        """Forward again by one gesture, one run, or one change of model."""
+        return self._commands.submit(self._live.go_forward, of_any_model=True)
+
+    def look(self, step: int | None) -> Future[None]:
+        """Show the picture and the handles after that step, or the nearest before it that is kept; None: the newest."""
+        self._looks += 1
+        mine = self._looks
+
+        def look(_: Any) -> None:
+            if self._looks == mine:  # else somebody scrubs, and is elsewhere by now
+                self._live.look(step)
+
+        return self._commands.submit(look, kind=("look",))
+
+    def branch(self, to: int) -> Future[None]:
+        """Go on from the moment after that step, 0 or more; what came after it stays reachable by undo."""
+        return self._commands.submit(lambda: self._live.branch(to))
+
+    # --- beginnings --------------------------------------------------------------------------------------------------
+
+    def reset(self, *, keep_points: bool = True) -> Future[None]:
+        """Back to the latent the edit began with; the mask stays.
+
+        Points go, or if ``keep_points`` keep their targets, and handles go back to where they were.
+        """
+        return self._replace(
+            lambda now: (beginnings.started_over(now, keep_points=keep_points), "reset"),
+            "Back at the start; Undo brings the edit back.",
+        )
+
+    def new_image(self, *, seed: int, truncation: float) -> Future[None]:
+        """Begin a new edit with the picture of ``seed``, of the same class; undo brings the old one back."""
+        return self._replace(lambda now: (beginnings.new_image(now, seed, truncation), f"new image (seed {seed})"))
+
+    def retruncate(self, truncation: float) -> Future[None]:
+        """Begin a new edit with the same seed at another truncation."""
+        return self._replace(lambda now: (beginnings.retruncated(now, truncation), f"truncation {truncation:g}"))
+
+    def relabel(self, label: int) -> Future[None]:
+        """Begin a new edit with the same seed in another class."""
+
+        def relabelled(now: Document) -> tuple[Document, str]:
+            document = beginnings.relabelled(now, label)
+            return document, f"class {document.label}"
+
+        return self._replace(relabelled)
+
+    def set_latent(self, ws: Tensor) -> Future[None]:
+        """Begin a new edit with the picture of ``ws`` (1, num_ws, w_dim)."""
+        return self._replace(lambda now: (beginnings.with_latent(now, ws), "new latent"))
+
+    def restore(self, document: Document) -> Future[None]:
+        """Go on with a document of elsewhere as if the session had begun with it; its model comes with it.
+
+        Where its run had come to an end of its own, the status says which: "arrived", "stalled" or "capped".
+        """
+        return self._commands.submit(lambda: self._live.restore(document))
+
+    def open(self, file: DragFile) -> Future[None]:
+        """Go on with the edit of a file, made with the present model, as if the session had begun with it.
+
+        :raises DragFileError: by the future, if it cannot be taken.
+        """
+        return self._commands.submit(lambda: self._live.restore(file.document(self._live.now.model)))
+
+    def load(self, name: str, read: Callable[[OnProgress], Model], device: torch.device | None = None) -> Future[None]:
+        """Go on with another model, and a new edit, as soon as it is read; undo leads back to the model before.
+
+        It is read in a thread of its own, beside the edit, which goes on till then, a run included; then it takes its
+        place between two steps. The edit begins with the same seed, truncation and class as the present one, where the
+        new model has them, and keeps settings that somebody chose, where it has their blocks. Whatever goes wrong, and
+        where the future is cancelled, the present model and edit stay as they are; the exception comes by the future,
+        its text with snapshots.
+
+        :param name: what the new model is called while it is not there yet. :param read: makes it, and may call what it
+            is given with how much is done, which raises ``CancelledError`` once nobody wants it. :param device: where
+            it is put then; None: it stays where it is.
+        """
+
+        loaded = load(self._jobs, self._live, name, read, device)
+        self._worker.submit(self._live.audience.publish)  # that it has begun
+        return loaded
+
+    # --- points ------------------------------------------------------------------------------------------------------
 
     def put_point(
         self, number: int, *, handle: XY | None = None, target: XY | None = None, pulling: bool = False
@@ -60,165 +342,55 @@ class Session(Beginnings):
         the first one without it is one step of undo.
         """
 
-        def put_point(move: _Move) -> None:
-            number, handle, target, pulling = dataclasses.astuple(move)
-            shown = self._now if self._look is None or self._gesture else self._look
-            known = number in shown.drag.ids
-            if not known and (handle is None or target is None):
-                raise ValueError(f"there is no point {number}; give its handle and its target")
-            if not self._gesture:
-                self._begin_edit(_move_named(number, handle, known=known))
-            self._look = None
-            self._gesture = self._pulling = pulling
-            self._apply_point(number, handle, target, known=known)
-            self._say_ready()
-            self._publish()
-            self._end_if_over()
-
-        given = _Move(number, handle, target, pulling)
-        return self._command(put_point, kind=("edit", number), value=given, join=self._joined)
-
-    def _joined(self, earlier: _Move, later: _Move) -> _Move | None:
-        """Two moves of a point as one, where they are of one gesture, or where far too many wait."""
-        if not earlier.pulling and (later.pulling or self._worker.waiting < FLOOD):
-            return None
-        return dataclasses.replace(later, handle=later.handle or earlier.handle, target=later.target or earlier.target)
+        move = Move(number, handle, target, pulling)
+        both = lambda earlier, later: earlier.joined(later, self._worker.waiting)  # noqa: E731
+        return self._commands.submit(self._live.put_point, kind=("edit", number), value=move, join=both)
 
     def remove_points(self, numbers: Iterable[int]) -> Future[None]:
         """Delete points; numbers that are not there are ignored."""
-
-        def remove_points() -> None:
-            gone = [number for number in numbers if number in (self._look or self._now).drag.ids]
-            if not gone:
-                return
-            self._gesture = False
-            self._begin_edit(f"removal of {f'point {gone[0]}' if len(gone) == 1 else f'{len(gone)} points'}")
-            self._pulling = False
-            self._drop_points(gone)
-            self._publish()
-            self._end_if_over()
-
-        return self._command(remove_points)
+        return self._commands.submit(lambda: self._live.remove_points(numbers))
 
     def set_points(self, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Future[None]:
         """Apply what differs between two lists of checked points; what is the same stays as it is tracked."""
+        return self._commands.submit(lambda: self._live.set_points(before, after))
 
-        def set_points() -> None:
-            old = {point["id"]: point for point in before}
-            new = {point["id"]: point for point in after}
-            if old == new:
-                return
-            self._begin_edit("points")
-            self._drop_points([number for number in self._now.drag.ids if number not in new])
-            for number, point in new.items():
-                known = number in self._now.drag.ids
-                same = old.get(number, {}) if known else {}
-                handle, target = (
-                    None if point[part] == same.get(part) else tuple(point[part]) for part in ("handle", "target")
-                )
-                self._apply_point(number, handle, target, known=known)
-            self._say_ready()
-            self._publish()
-            self._end_if_over()
-
-        return self._command(set_points)
-
-    # --- mask and settings -----------------------------------------------------------------------------------------
+    # --- mask and settings -------------------------------------------------------------------------------------------
 
     def set_mask(self, mask: np.ndarray | None) -> Future[None]:
         """Take a checked mask (H, W), 1 = may move; None = everything may."""
-        return self._command(lambda: self._take_mask(mask, "mask" if mask is not None else "clearing of the mask"))
+        done = "mask" if mask is not None else "clearing of the mask"
+        return self._commands.submit(lambda: self._live.set_mask(mask, done))
 
     def suggest_mask(self) -> Future[None]:
         """Take the mask that the points suggest. See ``automask``."""
-
-        def suggest() -> None:
-            drag = (self._look or self._now).drag
-            if not drag.ids:
-                raise ValueError("there are no points yet, so no mask can be suggested; set some first")
-            starts = np.array([point.start for point in drag.points])
-            self._take_mask(
-                suggest_mask(starts, drag.handles, drag.targets, self.generator.resolution), "suggested mask"
-            )
-
-        return self._command(suggest)
+        return self._commands.submit(self._live.suggest_mask)
 
     def set_config(self, config: Any) -> Future[None]:
         """Other settings, of this engine or another, from the next step on."""
-
-        def set_config() -> None:
-            self._take_config(config)
-            self._publish()
-
-        return self._command(set_config)
+        return self._commands.submit(lambda: self._live.set_config(config))
 
     def set_settings(self, values: Mapping[str, Any]) -> Future[None]:
         """Some settings by name, from the next step on; None is the generator's own. See ``settings``."""
-
-        def set_settings(values: Mapping[str, Any]) -> None:
-            config, speed = with_settings(self.generator, self._config, self._speed, values)
-            self._take_config(config)
-            self._speed = speed
-            if self._run is not None:
-                self._run.due = 0.0
-                self._run.ends.clear()
-            self._publish()
-
-        return self._command(
-            set_settings, kind=("edit", "settings"), value=values, join=lambda earlier, later: {**earlier, **later}
-        )
+        both = lambda earlier, later: {**earlier, **later}  # noqa: E731
+        return self._commands.submit(self._live.set_settings, kind=("edit", "settings"), value=values, join=both)
 
     def reset_settings(self) -> Future[None]:
         """All settings as the generator has them."""
-        return self.set_settings({name: None for name in settings_for(self._config) if name != "engine"})
+        return self.set_settings({name: None for name in settings_for(self.config) if name != "engine"})
 
-    # --- in the worker thread --------------------------------------------------------------------------------------
+    # --- in parts ----------------------------------------------------------------------------------------------------
 
-    def _take_mask(self, mask: np.ndarray | None, done: str) -> None:
-        self._begin_edit(done)
-        self._change(("mask", mask), drag=self._now.drag.with_mask(mask), mask=mask)
-        self._publish()
+    def _replace(self, beginning: Callable[[Document], tuple[Document, str]], message: str = "") -> Future[None]:
+        """Go on with the edit that ``beginning`` makes of the present one; it says as well what undo calls that."""
+        return self._commands.submit(lambda: self._live.replace(*beginning(self._live.now), message))
 
-    def _take_config(self, config: Any) -> None:
-        if engine_of(config) is not engine_of(self._config):
-            drag = self._now.drag.with_config(config)  # before anything is stopped, since it may refuse
-            self._stop()
-            self._begin_edit(f"engine {engine_of(config).name}")
-        drag = self._now.drag.with_config(config)
-        if config != self._config or drag is not self._now.drag:
-            self._change(("config", config), drag=drag)
-        self._config = config
+    def _work(self) -> float | None:
+        """A slice of a job and a step of the run, if one is on; when to ask again, as ``Worker`` wants it."""
+        busy = self._jobs.advance()
+        pause = self._live.pull()
+        return 0.0 if busy else pause
 
-    def _apply_point(self, number: int, handle: XY | None, target: XY | None, *, known: bool) -> None:
-        drag = self._now.drag
-        if not known:
-            assert handle is not None
-            assert target is not None
-            self._change(
-                ("add", number, handle, target),
-                drag=drag.add_point(number, handle, target),
-            )
-            return
-        if handle is not None:
-            drag = drag.move_handle(number, handle)
-            self._change(("handle", number, handle), drag=drag)
-        if target is not None:
-            self._change(("target", number, target), drag=drag.move_target(number, target))
-
-    def _say_ready(self) -> None:
-        """Points were set, and nothing runs: what a run before came to is no longer what matters."""
-        if self._now.drag.ids and not self._running() and self._status not in ("error", "paused"):
-            self._message = READY
-
-    def _drop_points(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self._change(("remove", number), drag=self._now.drag.remove_point(number))
-        if not self._now.drag.ids:
-            self._stop()
-
-
-def _move_named(number: int, handle: XY | None, *, known: bool) -> str:
-    """What a gesture does to a point, as undo names it."""
-    if not known:
-        return f"pull of point {number}"
-    return f"move of handle {number}" if handle is not None else f"move of target {number}"
+    def _wake(self) -> None:
+        """There is something to do for a job again."""
+        with contextlib.suppress(RuntimeError):  # closed, and all jobs given up
+            self._worker.submit(lambda: None)

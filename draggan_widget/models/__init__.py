@@ -7,6 +7,7 @@ from draggan_widget.models.checkpoints import (
     builtin_names,
     find_checkpoint,
     load_generator,
+    placed,
     save_generator,
 )
 from draggan_widget.models.graphs import captured
@@ -36,6 +37,7 @@ __all__ = [
     "fingerprint",
     "guarded",
     "load_generator",
+    "placed",
     "plain_torch",
     "sample_map",
     "save_generator",

@@ -22,17 +22,17 @@ from draggan_widget.editing import (
     NO_FEEDBACK,
     Document,
     DragFile,
-    GivenUpError,
     History,
     Kind,
     Model,
     Observer,
-    Progress,
+    OnProgress,
     Session,
     Snapshot,
+    check_drag_path,
+    drag_job,
     draw_points,
     read_mask,
-    save_drag,
     save_mask,
     settings_for,
     with_settings,
@@ -261,14 +261,8 @@ class DragGAN(EditTraits):
         write_whole(path, self._made(kind, handles=handles, bare=Path(path).suffix.lower() == ".npy"))
 
     def _made(self, kind: Kind, *, handles: bool = False, bare: bool = False) -> bytes:
-        while True:
-            session = self._session
-            chore = exports.make(session, kind, handles=handles, provenance=self.provenance, bare=bare)
-            try:
-                return session.chore(chore).result()
-            except GivenUpError:  # another model was loaded meanwhile: as if that had been asked for first
-                if session.closed:
-                    raise
+        session = self._session
+        return session.finish_job(exports.make(session, kind, handles=handles, provenance=self.provenance, bare=bare))
 
     async def finished(self) -> DragResult:
         """Wait until no run is on; needs no browser.
@@ -349,18 +343,25 @@ class DragGAN(EditTraits):
     def load_model(self, model: str | os.PathLike[str] | Generator) -> None:
         """Go on with another model, and a new edit of the same seed, truncation and class, where it has them.
 
-        Waits until it is loaded. Points and mask go, settings that you chose stay where the model has their blocks, and
-        undo begins anew: it does not lead back to the model before. If it cannot be loaded, everything stays as it is.
+        Waits until it is loaded; what runs goes on till then. Points and mask go, and settings that you chose stay
+        where the model has their blocks. Undo leads back to the model before and its edit, as long as it is one of the
+        last two. If it cannot be loaded, or you interrupt the cell, everything stays as it is.
 
         :param model: name of a built-in generator, path of any checkpoint, name of a file in the folder that was given
             as ``models``, or a ``Generator``.
         :raises FileNotFoundError: if there is no such model. :raises CheckpointError: if it cannot be taken.
         """
+        given = isinstance(model, Generator)
         name = printable(type(model).__name__ if isinstance(model, Generator) else Path(model).name)
-        device = next(self.generator.parameters()).device
-        # Not this editor's own method: while the worker reads, nothing else must keep the editor alive.
+        device = None if given else next(self.generator.parameters()).device
+        # Not this editor's own method: while it is read, nothing else must keep the editor alive.
         shelf = self._shelf
-        self._carry_out(self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)))
+        loaded = self._session.load(name, lambda progress: _read_model(model, shelf, "cpu", progress), device)
+        try:
+            self._carry_out(loaded)
+        except KeyboardInterrupt:
+            loaded.cancel()
+            raise
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is.
@@ -371,8 +372,9 @@ class DragGAN(EditTraits):
         :raises ValueError: if the name does not end in ``.drag``. :raises FileExistsError: if there is a file that is
             no edit. :raises OSError: if it cannot be written; the text says why, and what helps.
         """
-        now = self._session.newest()
-        save_drag(path, now.document, now.model.generator, now.model.source)
+        check_drag_path(path)  # before it is made
+        now = self._session.now()
+        write_whole(path, self._session.finish_job(drag_job(now, now.model.generator, now.model.source)))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> DragGAN:
@@ -392,9 +394,12 @@ class DragGAN(EditTraits):
         except FileNotFoundError as error:
             said = f"{error}. {file.name} was made with it; where it is elsewhere now, give model=…"
             raise FileNotFoundError(said) from error
-        document = file.document(found.generator)
         editor = cls(found, **options)
-        editor._carry_out(editor._session.restore(document))
+        try:
+            editor._carry_out(editor._session.open(file))
+        except BaseException:
+            editor.close()
+            raise
         return editor
 
     def snapshot(self, size: int = 512) -> Image.Image:
@@ -604,7 +609,7 @@ class DragGAN(EditTraits):
             self._notify("this editor offers no models; give models=…, a folder, when you make it")
             return
         device = next(self.generator.parameters()).device
-        self._session.load(name, lambda progress: Model.load(shelf.find(name), device, progress))
+        self._session.load(name, lambda progress: Model.load(shelf.find(name), "cpu", progress), device)
 
     def _sign(self, kind: str, view: str) -> None:
         if kind == "bye":
@@ -642,7 +647,7 @@ def _read_model(
     model: str | os.PathLike[str] | Generator | Model,
     shelf: Shelf | None,
     device: Any,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> Model:
     """The model that somebody means in Python: a name or a path first, then a file of the shelf."""
     if isinstance(model, Model):

@@ -15,9 +15,11 @@ from draggan_widget.editing import (
     FILES,
     Job,
     Kind,
+    Progress,
     Session,
     check_drag_path,
     code_of,
+    drag_job,
     export,
     film,
     is_code,
@@ -58,22 +60,23 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
 
 
 def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Job[bytes]:
-    """A chore that makes the file of a kind of what is shown when it begins.
+    """A job that makes the file of a kind of what is shown when it begins.
 
     :param handles: whether films show handles and targets. :param provenance: whether pictures and films say how they
         were made.
     :param bare: whether a latent is ``.npy``, ``ws`` alone.
     """
     snapshot = session.latest
-    document, model = snapshot.seen, snapshot.model
+    document = snapshot.seen
+    model = document.model
     said = provenance_of(document, model) if provenance else None
     if kind == "gif" or kind == "mp4":
         return (yield from film(kind, document, model.generator, handles=handles, provenance=said))
-    yield 0.0
+    yield Progress(0.0)
     if kind == "png":
         return export.png(session.picture(document), provenance=said)
     if kind == "drag":
-        return export.drag(document, model)
+        return (yield from drag_job(document, model.generator, model.source))
     if kind == "code":
         return code_of(document, model).encode()
     if not bare:
@@ -108,7 +111,10 @@ def send(
         else:
             tell(protocol.export_message(kind, name, mime), [done.result()])
 
-    chore = make(session, kind, handles=asked.handles, provenance=provenance)
-    future = session.chore(chore, lambda share: tell(protocol.exporting_message(kind, share), []))
+    job = make(session, kind, handles=asked.handles, provenance=provenance)
+    # A short one does not wait for a film; of films that are asked for at once, one is made after the other.
+    future = session.run_job(
+        job, lane=kind, progress=lambda told: tell(protocol.exporting_message(kind, told.share), [])
+    )
     future.add_done_callback(ended)
     return future

@@ -13,7 +13,7 @@ import torch
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import DragFileError, Session, dragfile, load_drag, save_drag
+from draggan_widget.editing import DragFile, DragFileError, Session, dragfile, load_drag, save_drag
 from draggan_widget.editing.compact_files import Stored
 from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
 
@@ -111,6 +111,45 @@ def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(document, ge
     safetensors.torch.save_file(tensors, path, metadata={"draggan_edit": json.dumps(header)})
     with pytest.raises(DragFileError, match="incomplete or altered"):
         load_drag(path, generator)
+
+
+BAD_SETTINGS = [
+    ({"learning_rate": 50}, "learning_rate is 50"),
+    ({"max_steps": 0}, "max_steps is 0"),
+    ({"tracking_radius": 1000}, "tracking_radius is 1000"),
+]
+
+
+@pytest.mark.parametrize(("bad", "told"), BAD_SETTINGS)
+@pytest.mark.parametrize("where", ["state", "record", "script"])
+def test_an_edit_with_settings_out_of_bounds_is_refused_by_name_and_nothing_is_lost(
+    document, generator, tmp_path, bad, told, where
+):
+    path = tmp_path / "a.drag"
+    save_drag(path, document, generator, None)
+    with safetensors.safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["draggan_edit"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    header.pop("checksum")
+    settings = {
+        "state": header["state"]["settings"],
+        "record": header["records"][1]["settings"],
+        "script": header["script"][0][2],
+    }
+    settings[where].update(bad)
+    safetensors.torch.save_file(tensors, path, metadata={"draggan_edit": json.dumps(header)})
+    content = path.read_bytes()
+    session = Session(generator, seed=2)
+    session.put_point(3, handle=(20, 20), target=(25, 20))
+    session.step_once()
+    before = session.newest()
+    with pytest.raises(DragFileError, match=rf"a\.drag has settings that cannot be dragged with: {told}"):
+        session.open(DragFile.read(path)).result(20)
+    after = session.newest()
+    session.close()
+    assert after.document is before.document
+    assert (after.undo, after.status, after.speed) == (before.undo, before.status, before.speed)
+    assert path.read_bytes() == content
 
 
 @pytest.mark.parametrize(

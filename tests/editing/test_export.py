@@ -14,7 +14,8 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import Model, Session, load_drag
-from draggan_widget.editing.export import FILES, KINDS, code_of, drag, film, latent, png
+from draggan_widget.editing.dragfile import drag_job
+from draggan_widget.editing.export import FILES, KINDS, code_of, film, latent, png
 from draggan_widget.editing.films import MOST_FRAMES, _even, _palette
 from draggan_widget.editing.jobs import Jobs
 from draggan_widget.editing.provenance import SOURCE_TYPE, provenance_of
@@ -51,14 +52,13 @@ def step(session, steps):
         session.step_once().result(20)
 
 
-def made(chore):
-    """What a chore returns, and the progress it told."""
-    progress = []
-    while True:
-        try:
-            progress.append(next(chore))
-        except StopIteration as end:
-            return end.value, progress
+def made(job):
+    """What a job returns, and the shares of it that it told."""
+    shares = []
+    done = (jobs := Jobs()).add(job, progress=lambda told: shares.append(told.share))
+    while not done.done():
+        jobs.advance()
+    return done.result(), shares
 
 
 # --- pictures and latents ------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ def test_a_latent_of_no_seed_says_so(make):
 
 def test_the_bytes_of_a_drag_file_are_an_edit(make, generator, tmp_path):
     document = pulled(make(), steps=2)
-    (tmp_path / "edit.drag").write_bytes(drag(document, Model(generator)))
+    (tmp_path / "edit.drag").write_bytes(made(drag_job(document, generator, None))[0])
     assert torch.equal(load_drag(tmp_path / "edit.drag", generator).drag.ws, document.drag.ws)
 
 
@@ -297,11 +297,11 @@ def test_a_cancelled_film_is_made_no_further(make, generator, kind):
     if kind == "mp4":
         pytest.importorskip("av")
     document = pulled(make(), steps=5)
-    chores, progress = Jobs(), []
-    done = chores.add(film(kind, document, generator), progress.append)
-    chores.advance()
+    jobs, progress = Jobs(), []
+    done = jobs.add(film(kind, document, generator), progress=progress.append)
+    jobs.advance()
     assert done.cancel()
-    while chores.advance():
+    while jobs.advance():
         pass
     assert len(progress) == 1
     with pytest.raises(CancelledError):
@@ -314,7 +314,7 @@ def test_a_session_makes_a_film_while_it_pulls(make, generator):
     step(session, 3)
     document = session.now()
     session.start().result(20)
-    content = session.chore(film("gif", document, generator)).result(30)
+    content = session.run_job(film("gif", document, generator)).result(30)
     session.stop().result(20)
     assert content.startswith(b"GIF89a")
     assert session.now().drag.step > 3
@@ -516,7 +516,7 @@ def test_a_method_changed_after_points_were_set_is_told_in_order(make, generator
 
 def test_code_of_an_edit_from_a_file_is_the_same(make, generator, tmp_path):
     document = pulled(make(), steps=3)
-    (tmp_path / "edit.drag").write_bytes(drag(document, Model(generator)))
+    (tmp_path / "edit.drag").write_bytes(made(drag_job(document, generator, None))[0])
     assert code_of(load_drag(tmp_path / "edit.drag", generator), Model(generator)) == code_of(
         document, Model(generator)
     )

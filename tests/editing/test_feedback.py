@@ -11,6 +11,7 @@ from draggan_widget import DragConfig
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.feedback import Observer, Texture, warning_of
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.model import Model
 from draggan_widget.engines import begin_with
 from draggan_widget.engines.draggan import BoundDragGAN, tolerance_of
 
@@ -186,7 +187,7 @@ def test_without_records_or_points_there_is_nothing_to_warn_of():
 
 
 def moment_of(drag, records=()):
-    return Document(drag, None, 1, 1.0, (), records)
+    return Document(Model(drag.model), drag, None, 1, 1.0, (), records)
 
 
 @pytest.fixture

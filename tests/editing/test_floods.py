@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from draggan_widget import drag, load_generator
-from draggan_widget.editing import Session, core, pictures
-from draggan_widget.editing.document import fitting
+from draggan_widget.editing import Progress, Session, pictures
+from draggan_widget.editing.undo import MOST_BYTES, fitting
 from draggan_widget.editing.worker import Worker
 
 
@@ -68,14 +68,14 @@ def test_stop_does_not_wait_behind_what_was_asked_for_before_and_ends_a_run_that
 def test_short_work_does_not_wait_for_long_work(session):
     def long():
         for number in range(10_000):
-            yield number / 10_000
+            yield Progress(number / 10_000)
 
     def short():
-        yield 0.5
+        yield Progress(0.5)
         return "done"
 
-    waits = session.chore(long())
-    assert session.chore(short()).result(20) == "done"
+    waits = session.run_job(long())
+    assert session.run_job(short()).result(20) == "done"
     assert not waits.done()
     waits.cancel()
 
@@ -89,9 +89,9 @@ def test_two_hundred_masks_of_1024_pixels_stay_within_the_bound_of_undo(session)
         return dataclasses.replace(document, mask=np.ones((1024, 1024), np.float32))
 
     past = [painted() for _ in range(200)]
-    assert fitting(past, [document], core.UNDO_BYTES) == core.UNDO_BYTES // (4 << 20) - 1
+    assert fitting(past, [document], MOST_BYTES) == MOST_BYTES // (4 << 20) - 1
     shared = past[0]
-    assert fitting([shared] * 200, [document], core.UNDO_BYTES) == 200
+    assert fitting([shared] * 200, [document], MOST_BYTES) == 200
 
 
 def test_a_forked_child_is_told_that_the_editor_is_not_its_own():

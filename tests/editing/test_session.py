@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import dragging
 from draggan_widget.config import DragConfig
-from draggan_widget.editing import Session, load_drag, runs, save_drag
+from draggan_widget.editing import Session, load_drag, runner, save_drag, worker
 from draggan_widget.engines.draggan import captured_steps as strides
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
@@ -160,7 +161,7 @@ def test_a_run_whose_pointer_keeps_still_comes_to_rest_until_that_moves_on(make,
 
 
 def test_a_hand_that_pulls_slowly_is_not_at_rest_between_its_moves(make, log, monkeypatch):
-    monkeypatch.setattr(runs, "RESTS_AFTER", 1000)
+    monkeypatch.setattr(runner, "RESTS_AFTER", 1000)
     session = make(FAST.replace(tolerance=3.0))
     pull(session, pulling=True, target=(34, 30))
     session.start(by_view=True)
@@ -409,6 +410,27 @@ def test_a_drag_file_goes_on_exactly_as_if_never_interrupted(make, generator, tm
     for mine, other in zip(ours.records, theirs.records, strict=True):
         np.testing.assert_array_equal(mine.ws, other.ws)
         assert mine.loss == other.loss
+
+
+def test_the_thread_is_released_a_while_after_the_last_work_though_a_view_is_there(make, log, monkeypatch):
+    asked = []
+    session = make(attended=lambda: asked.append(True) or True)
+    monkeypatch.setattr(worker, "REST_AFTER", 0.2)
+    pull(session)
+    session.start(by_view=True)
+    arrived = log.wait_for(lambda s: s.status == "arrived")
+    assert asked, "a view is there"
+    thread = session.read(threading.current_thread)
+    until = time.monotonic() + 10
+    while not session.resting:
+        assert time.monotonic() < until, "the thread was not released"
+        time.sleep(0.01)
+    thread.join(5)
+    assert not thread.is_alive()
+    assert session.latest is arrived, "the edit stays"
+    session.put_point(1, target=(30, 34))
+    session.start(by_view=True)
+    assert session.finished().result(20).steps > arrived.step, "and the next command brings another thread"
 
 
 # --- what must never hang --------------------------------------------------------------------------------------------

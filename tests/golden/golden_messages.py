@@ -1,7 +1,8 @@
 """Scripts of messages as the page sends them, and the states they lead to, played without a browser.
 
-After each message the player waits until the edit rests: until no run is on, or until a run has come to the target that
-a pointer still holds. So the states depend on the messages alone, and not on how fast anything is.
+After each message the player waits until the edit rests: until no run is on and no model is read, or until a run has
+come to the target that a pointer still holds. So the states depend on the messages alone, and not on how fast anything
+is.
 """
 
 from __future__ import annotations
@@ -79,6 +80,9 @@ class Player:
         if not held:
             asyncio.run(self._finished())
             self.editor.latent  # noqa: B018 - waits for all commands before it
+            if self.editor._session.latest.loading is not None:  # a model is read beside the edit
+                self._until(lambda: self.editor._session.latest.loading is None)
+                self.editor.latent  # noqa: B018 - until the page has been told
             self._until(lambda: self.editor.status == self.state.get("status") != "running")
             return
         since, last, looks = time.monotonic(), None, 0

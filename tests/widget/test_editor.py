@@ -20,7 +20,7 @@ from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
-from draggan_widget.editing import DragFileError
+from draggan_widget.editing import DragFileError, worker
 from draggan_widget.engines.draggan import captured_steps as strides
 from draggan_widget.models import save_generator
 from draggan_widget.widget import stream
@@ -427,6 +427,32 @@ def test_a_view_that_says_goodbye_pauses_its_run_and_one_that_comes_takes_it_up(
     step = editor._session.latest.step
     page.say("ready", view="next")
     page.wait_for(lambda p: p.of("state")[-1]["status"] == "running" and p.of("state")[-1]["step"] > step)
+
+
+def test_the_thread_is_released_a_while_after_the_last_work_though_a_view_is_there(make, monkeypatch):
+    monkeypatch.setattr(worker, "REST_AFTER", 0.2)
+    editor = make()
+    page = Page(editor)
+    page.say("ready", view="page")
+    page.say("point", id=1, handle=[30, 30], target=[36, 30], pulling=False)
+    page.say("start")
+    page.wait_for_status("arrived")
+    frames = len(page.of("frame"))
+
+    def released():
+        deadline = time.monotonic() + 10
+        while not editor._session.resting and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return editor._session.resting
+
+    assert released()
+    pongs = len(page.of("pong"))
+    page.say("ping", view="page")
+    page.wait_for(lambda p: len(p.of("pong")) > pongs)  # it is answered
+    assert released()
+    page.say("point", id=1, target=[30, 34], pulling=False)
+    page.say("start")
+    page.wait_for(lambda p: len(p.of("frame")) > frames)
 
 
 def test_what_was_published_while_a_view_seemed_away_reaches_it_with_its_next_ping(make, monkeypatch):

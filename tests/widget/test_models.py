@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -156,8 +157,31 @@ def test_another_model_begins_a_new_edit_with_the_same_seed_and_truncation(make,
     ws = editor.generator.mapping(seed=3, truncation=0.4)
     np.testing.assert_array_equal(editor.latent, ws.numpy())
     assert torch.equal(next(editor.generator.parameters()), next(small_stylegan2(32, seed=1).parameters()))
-    with pytest.raises(ValueError, match="nothing to undo"):
-        editor._session.undo().result(5)
+
+
+def test_undo_leads_back_to_the_model_before_with_its_edit_and_redo_forward(make, folder):
+    editor = make(small_stylegan2(32, c_dim=3), label=2, points=[POINT], mask=np.ones((32, 32)), learning_rate=0.03)
+    page = ready(editor)
+    editor.step_once()
+    before, generator = editor.image.tobytes(), editor.generator
+    points = editor.points
+    editor.load_model("digits.safetensors")
+    editor.learning_rate = 0.01
+    editor.undo()
+    assert (editor.model, editor.classes, editor.label, editor.step) == ("StyleGAN2", 3, 2, 1)
+    assert (editor.points, editor.mask.shape, editor.learning_rate) == (points, (32, 32), 0.03)
+    assert editor.generator is generator
+    assert editor.image.tobytes() == before
+    state = page.wait_for_state(generator="StyleGAN2", step=1)
+    assert (state["model"], state["classes"], state["channels"], state["can_redo"]) == (None, 3, 3, True)
+    assert state["redo"] == "model digits"
+    editor.redo()
+    assert (editor.model, editor.classes, editor.points, editor.learning_rate) == ("digits.safetensors", 10, [], 0.01)
+    state = page.wait_for_state(model="digits.safetensors")
+    assert (state["classes"], state["channels"], state["undo"]) == (10, 1, "model digits")
+    editor.undo()
+    editor.start()
+    assert asyncio.run(editor.finished()).steps > 1, "and it goes on"
 
 
 def test_names_paths_of_the_folder_and_generators_are_taken_and_faces_too(make, folder):
@@ -207,7 +231,7 @@ def test_what_cannot_be_loaded_is_an_error_and_everything_stays_exactly(make, fo
     editor = make(points=[POINT], mask=np.ones((32, 32)))
     editor.step_once()
     before = editor._session.newest()
-    past = list(editor._session._past)
+    past = editor._session._live.undo
     for bad, error in ((folder / "broken.pkl", CheckpointError), ("none.pkl", FileNotFoundError)):
         with pytest.raises(error):
             editor.load_model(bad)
@@ -215,7 +239,7 @@ def test_what_cannot_be_loaded_is_an_error_and_everything_stays_exactly(make, fo
         assert after.document is before.document
         assert after.model is before.model
         assert (after.status, after.message) == (before.status, before.message)
-        assert editor._session._past == past
+        assert editor._session._live.undo is past
     assert "none.pkl was not loaded" in after.trouble
     assert (editor.model, editor.step, len(editor.points)) == ("StyleGAN2", 1, 1)
     editor.undo()
@@ -257,30 +281,67 @@ def test_a_run_goes_on_when_loading_fails_and_ends_when_it_does_not(make, folder
     assert asyncio.run(editor.finished()).steps == 0
 
 
-def test_commands_that_were_meant_for_the_model_before_are_refused(make, slow):
+def test_what_is_done_while_a_model_is_read_is_done_to_the_one_that_is_there_and_undo_brings_it_back(make, slow):
     begun, go = slow
-    editor = make()
+    editor = make(config=NEVER)
     page = ready(editor)
     page.say("load", name="cats.safetensors")
     assert begun.wait(10)
     page.say("point", id=1, handle=[9, 9], target=[20, 9], pulling=False)
     page.say("start")
+    page.wait_for(lambda p: p.of("state")[-1]["step"] > 2)
+    assert editor._session.latest.loading == "cats.safetensors"
     go.set()
-    page.wait_for_state(model="cats.safetensors", loading=None)
-    page.wait_for(lambda p: len(p.of("notice")) == 2)
-    assert "meant for another" in page.of("notice")[0]["text"]
+    page.wait_for_state(model="cats.safetensors", loading=None, status="idle")
+    assert page.of("notice") == []
     assert editor._session.newest().points() == []
+    editor.undo()
+    assert (editor.model, len(editor.points)) == ("StyleGAN2", 1)
+    assert editor.step > 2
 
 
-def test_the_model_before_is_let_go_of(make):
+def test_a_model_that_undo_cannot_lead_back_to_any_more_is_let_go_of(make):
     first = Planted((32, 32))
     held = weakref.ref(first)
     editor = make(first)
     ready(editor)
     editor.load_model("cats.safetensors")
+    editor.load_model("digits.safetensors")
+    editor.undo()
+    editor.undo()
+    assert editor.generator is first
+    editor.redo()
+    editor.redo()
+    editor.load_model("cats.safetensors")
     editor.image  # noqa: B018
     del first
     until(lambda: gc.collect() is None or held() is None)
+
+
+def test_a_cell_that_waits_for_a_model_can_be_interrupted_and_nothing_changes(make, slow):
+    begun, _ = slow
+    editor = make(points=[POINT])
+    before = editor._session.newest()
+    threading.Thread(target=lambda: begun.wait(10) and os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        editor.load_model("cats.safetensors")
+    until(lambda: editor._session.latest.loading is None)
+    after = editor._session.newest()
+    assert (after.document, after.trouble, after.undo) == (before.document, "", before.undo)
+
+
+def test_code_and_files_of_an_edit_can_be_had_while_a_model_is_read(make, slow, tmp_path):
+    begun, _ = slow
+    editor = make(points=[POINT])
+    ready(editor)
+    editor.step_once()
+    loaded = editor._session.load("cats.safetensors", lambda progress: Model.load("cats.safetensors", "cpu", progress))
+    assert begun.wait(10)
+    assert "handles" in editor.code()
+    editor.save(tmp_path / "a.drag")
+    editor.export(tmp_path / "a.gif")
+    assert not loaded.done()
+    loaded.cancel()
 
 
 def test_an_edit_after_another_model_is_saved_with_that_one(make, folder, tmp_path):

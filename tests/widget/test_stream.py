@@ -61,7 +61,7 @@ def snapshots():
     state = begin_with(generator, generator.mapping(seed=0), [(1, (9, 9), (20, 20))], None, config)
     found = []
     for _ in range(8):
-        found.append(Snapshot("running", "", Document(state, None, 0, 0.7, ()), True, False, None, model))
+        found.append(Snapshot("running", "", Document(model, state, None, 0, 0.7, ()), True, False, None))
         state = state.steps(1)
     return found
 
@@ -313,7 +313,7 @@ def test_points_alone_make_no_new_picture(stream, rendered, snapshots):
     first = settled(snapshots[0])
     stream.offer(first)
     moved = first.document.drag.move_target(1, (11, 11))
-    stream.offer(dataclasses.replace(first, document=Document(moved, None, 0, 0.7, ())))
+    stream.offer(dataclasses.replace(first, document=Document(first.model, moved, None, 0, 0.7, ())))
     assert len(rendered) == 1
 
 
@@ -364,7 +364,8 @@ def test_another_model_leaves_nothing_of_the_one_before_behind(stream, sent, sna
     stream.offer(settled(snapshots[0]))
     stream.left("a")
     other = Model(small_stylegan2(32))
-    stream.offer(dataclasses.replace(settled(snapshots[1]), model=other))
+    of_other = dataclasses.replace(snapshots[1].document, model=other)
+    stream.offer(dataclasses.replace(settled(snapshots[1]), document=of_other))
     held = [snapshot for snapshot in (stream._told, stream._shown) if snapshot is not None]
     assert [snapshot for snapshot in held if snapshot.model is not other] == []
 

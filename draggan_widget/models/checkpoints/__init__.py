@@ -9,6 +9,7 @@ from draggan_widget.models.checkpoints.load import (  # isort: skip -- the reade
     builtin_names,
     find_checkpoint,
     load_generator,
+    placed,
     save_generator,
 )
 from draggan_widget.models.checkpoints.load import TUNED, build, read_checkpoint
@@ -27,6 +28,7 @@ __all__ = [
     "describe",
     "find_checkpoint",
     "load_generator",
+    "placed",
     "plain",
     "read_checkpoint",
     "read_file",

@@ -82,7 +82,12 @@ def load_generator(
     :raises CheckpointError: if the file cannot be taken.
     """
     path = find_checkpoint(source)
-    generator = build(path, read_checkpoint(path, progress))
+    return placed(build(path, read_checkpoint(path, progress)), device)
+
+
+@guarded
+def placed(generator: Generator, device: str | torch.device | None = None) -> Generator:
+    """Return the generator, on ``device`` from now on, as ``load_generator`` would have put it there."""
     generator.to(best_device() if device is None else torch.device(device))
     precision.choose(generator)
     return generator

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from draggan_widget.editing import Job, Session, Snapshot, at_step, later, thinned
+from draggan_widget.editing import Job, Progress, Session, Snapshot, at_step, later, thinned
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
 
@@ -46,7 +46,7 @@ def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
         known = {(each.edit, step) for each, step in wanted}
         wanted.extend((snapshot, step) for step in steps if (snapshot.edit, step) not in known)
     if begin:
-        session.chore(_thumbnails(weakref.ref(session), tell, wanted)).add_done_callback(lambda _: _forget(session))
+        session.run_job(_thumbnails(weakref.ref(session), tell, wanted)).add_done_callback(lambda _: _forget(session))
 
 
 def _forget(session: Session) -> None:
@@ -68,11 +68,11 @@ def _thumbnails(
         records = snapshot.document.records
         if records and (snapshot.edit, step) not in made:
             latent = torch.from_numpy(records[at_step(records, step)].ws)
-            made[snapshot.edit, step] = _jpeg(session.thumbnail(latent))
+            made[snapshot.edit, step] = _jpeg(session.thumbnail(latent, snapshot.model))
         number += 1
         share = number / (number + len(wanted))
         del session, snapshot, records
-        yield share
+        yield Progress(share)
     newest = list(made.items())[-protocol.MOST_THUMBNAILS :]
     for edit in dict.fromkeys(edit for (edit, _), _ in newest):
         done = [(step, data) for (of, step), data in newest if of == edit]

@@ -1,0 +1,382 @@
+"""An edit as it goes on: the present document, what undo goes back to, the run that is on, and who is told of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from draggan_widget.editing import changes, sentences, timeline
+from draggan_widget.editing.audience import Audience
+from draggan_widget.editing.beginnings import with_model
+from draggan_widget.editing.document import Document, Snapshot
+from draggan_widget.editing.jobs import Progress
+from draggan_widget.editing.model import Model
+from draggan_widget.editing.runner import LOOK_EVERY, Runner
+from draggan_widget.editing.settings import with_settings
+from draggan_widget.editing.undo import Entry, UndoStack
+from draggan_widget.engines import DragRecord, DragResult, engine_of
+from draggan_widget.settings import check_whole
+
+log = logging.getLogger(__name__)
+Saved = tuple[Document, Document | None, UndoStack]
+
+
+class LiveEdit:
+    """What a session does, in the worker's thread alone. Methods publish a snapshot of what they led to.
+
+    Looking at the past changes nothing, and a run that is on goes on behind what is looked at. What changes the edit
+    meanwhile, a pull or a start say, goes on from the document that is shown, as if that had been asked for first: what
+    one sees is what one edits. Undo brings back what came after it.
+
+    :param speed: largest number of steps a second; None for no limit. :param on_change: called with every snapshot.
+    :param attended: whether anybody looks; a run that a view started pauses when not. :param loading: the name of the
+        model that is being read and how far that is, if one is.
+    """
+
+    def __init__(
+        self,
+        document: Document,
+        *,
+        speed: float | None,
+        on_change: Callable[[Snapshot], None],
+        attended: Callable[[], bool],
+        loading: Callable[[], tuple[str, Progress | None] | None],
+    ) -> None:
+        self.now = document
+        self.runner = Runner(speed)
+        self.undo = UndoStack()
+        self._look: Document | None = None
+        self._edit = 0
+        self._pulling = self._gesture = False
+        self._attended, self._loading = attended, loading
+        self.audience = Audience(on_change, self._snapshot, self._result, self._cut)
+        self.latest = self._snapshot()
+        """The newest snapshot, for any thread to read."""
+
+    @property
+    def saved(self) -> Saved:
+        """What a command that fails must leave as it was."""
+        return self.now, self._look, self.undo
+
+    @saved.setter
+    def saved(self, saved: Saved) -> None:
+        self.now, self._look, self.undo = saved
+
+    # --- runs --------------------------------------------------------------------------------------------------------
+
+    def start(self, *, by_view: bool) -> None:
+        """Begin a run, or go on with one that paused. :raises ValueError: without points."""
+        if self._look is not None:
+            self._need_points()
+            self._begin_edit("run")
+        self.resume()
+        if self.runner.on:
+            self.runner.join(by_view=by_view)
+            return
+        self._need_points()
+        if not self._gesture:
+            self._remember("run")
+        self.now = self.now.changed(drag=self.now.drag.begin_run())
+        self._go(by_view=by_view)
+        self._end_if_over()
+
+    def stop(self) -> None:
+        """End the run, if one is on or paused."""
+        self._pulling = False
+        if self.runner.on or self.audience.status == "paused":
+            self.runner.end()
+            self.audience.set_status("stopped", sentences.stopped(self.now))
+
+    def resume(self) -> None:
+        """Go on with a run that paused."""
+        if self.audience.status == "paused" and not self.runner.on:
+            self._go(by_view=True)
+
+    def step_once(self) -> None:
+        """Take one step, whether or not the handles have arrived. :raises ValueError: without points."""
+        self._need_points()
+        self.stop()
+        before = self.now
+        self._take_up(self._look)
+        self.now = self.runner.step(self.now)
+        self._remember("one step", before)
+        self.audience.set_status("stopped", sentences.stepped(self.now))
+
+    def let_go(self) -> None:
+        """Take it that the pointer that was down is no longer there."""
+        self._gesture = self._pulling = False
+        self._end_if_over()
+
+    def pull(self) -> float | None:
+        """Take a step of the run, if one is on and has somewhere to go; return when to ask again, in seconds."""
+        run = self.runner
+        if not run.on:
+            return None
+        try:
+            if run.by_view and not self.audience.awaited and not self._attended():
+                run.end()
+                self._gesture = self._pulling = False
+                self.audience.set_status("paused", sentences.PAUSED)
+            elif self.now.drag.verdict is not None:
+                if not self._end_if_over():
+                    return self._rest()
+            elif (early := run.early) > 0:
+                return early
+            else:
+                self.now = run.go_on(self.now)
+                if not self._end_if_over():
+                    self.audience.publish()
+        except BaseException as error:  # whatever it is must reach the person, not end the thread
+            self.fail(error, "The step failed and the edit is as it was before")
+        return 0.0 if run.on else None
+
+    def _rest(self) -> float:
+        """While the pointer is down, a run that has arrived waits for it to move on."""
+        if not self.runner.resting and (early := self.runner.restless) > 0:
+            return early
+        if not self.runner.resting:
+            self.runner.resting = True
+            self.audience.publish()
+        return LOOK_EVERY
+
+    # --- the timeline ------------------------------------------------------------------------------------------------
+
+    def go_back(self) -> None:
+        """Undo one gesture or one run. :raises ValueError: if there is nothing to undo."""
+        self._travel(*self.undo.back(self.now), "Undone")
+
+    def go_forward(self) -> None:
+        """Redo it. :raises ValueError: if there is nothing to redo."""
+        self._travel(*self.undo.forward(self.now), "Redone")
+
+    def look(self, step: int | None) -> None:
+        """Show the edit after that step, or the nearest before it that is kept; None: the newest."""
+        shown = None if step is None or step >= self.now.drag.step else timeline.at(self.now, step)
+        if (shown and shown.drag.step) == (self._look and self._look.drag.step):
+            return
+        self._look = shown
+        self.audience.publish()
+
+    def branch(self, to: int) -> None:
+        """Go on from that step. :raises ValueError: if there is none."""
+        step = check_whole("step", to, 0)
+        if step > self.now.drag.step:
+            raise ValueError(f"there is no step {step} yet; the edit has {sentences.count(self.now.drag.step)}")
+        self.stop()
+        self._gesture = False
+        if step < self.now.drag.step:
+            document = timeline.at(self.now, step)
+            self._remember(f"going back to step {document.drag.step}")
+            self._take_up(document)
+        self._look = None
+        steps = self.now.drag.step
+        self.audience.set_status("stopped" if steps else "idle", f"Back at step {steps}; Undo brings the rest back.")
+
+    def _travel(self, stack: UndoStack, entry: Entry, said: str) -> None:
+        self.stop()
+        self.undo, self._look = stack, None
+        document = entry.document
+        self._go_to(timeline.taken_up(document, timeline.config_in(document, self.now)))
+        self.audience.set_status("stopped" if self.now.drag.step else "idle", f"{said}: {entry.done}.")
+
+    # --- changes and beginnings --------------------------------------------------------------------------------------
+
+    def put_point(self, move: changes.Move) -> None:
+        """Set or move a point. :raises ValueError: for a new one of which a part is missing."""
+        number, handle, target = move.number, move.handle, move.target
+        shown = self.now if self._look is None or self._gesture else self._look
+        known = number in shown.drag.ids
+        if not known and (handle is None or target is None):
+            raise ValueError(f"there is no point {number}; give its handle and its target")
+        if not self._gesture:
+            self._begin_edit(sentences.gesture(number, handle, known=known))
+        self._look = None
+        self._gesture = self._pulling = move.pulling
+        self.now = changes.with_point(self.now, number, handle, target)
+        self._say_ready()
+
+    def remove_points(self, numbers: Iterable[int]) -> None:
+        """Delete points; numbers that are not there are ignored."""
+        gone = [number for number in numbers if number in (self._look or self.now).drag.ids]
+        if not gone:
+            return
+        self._gesture = False
+        self._begin_edit(f"removal of {f'point {gone[0]}' if len(gone) == 1 else f'{len(gone)} points'}")
+        self._pulling = False
+        self._drop_points(gone)
+        self.audience.publish()
+        self._end_if_over()
+
+    def set_points(self, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> None:
+        """Apply what differs between two lists of checked points."""
+        kept = {point["id"] for point in after}
+        if {point["id"]: point for point in before} == {point["id"]: point for point in after}:
+            return
+        self._begin_edit("points")
+        self._drop_points([number for number in self.now.drag.ids if number not in kept])
+        self.now = changes.with_points(self.now, before, after)
+        self._say_ready()
+
+    def set_mask(self, mask: np.ndarray | None, done: str) -> None:
+        """Take a mask. :param done: what undo would take back."""
+        self._begin_edit(done)
+        self.now = changes.with_mask(self.now, mask)
+        self.audience.publish()
+
+    def suggest_mask(self) -> None:
+        """Take the mask that the points suggest. :raises ValueError: without points."""
+        self.set_mask(changes.suggested_mask(self._look or self.now), "suggested mask")
+
+    def set_config(self, config: Any) -> None:
+        """Take other settings, of this engine or another. :raises ValueError: if it cannot serve the model."""
+        self._take_config(config)
+        self.audience.publish()
+
+    def set_settings(self, values: Mapping[str, Any]) -> None:
+        """Take some settings by name. :raises ValueError: naming one that cannot be taken."""
+        now = self.now
+        config, speed = with_settings(now.model.generator, now.config, self.runner.speed, values)
+        self._take_config(config)
+        self.runner.speed = speed
+        self.audience.publish()
+
+    def replace(self, document: Document, done: str, message: str = "") -> None:
+        """Go on with another edit, to which ``done`` has led; undo brings the one before back."""
+        self.stop()
+        self.undo = self.undo.remembering(self.now, done, document)
+        self._look = None
+        self._go_to(document)
+        self.audience.set_status("stopped" if document.drag.step else "idle", message)
+
+    def take_model(self, model: Model) -> None:
+        """Go on with another model. :raises ValueError: if its latents cannot be worked with."""
+        document = with_model(self.now, model)
+        self.replace(document, f"model {model.title}", f"{model.title} is loaded.")
+
+    def restore(self, document: Document) -> None:
+        """Go on with a document of elsewhere, as if the session had begun with it."""
+        self.stop()
+        self.undo, self._look = UndoStack(), None
+        self._go_to(document)
+        reason = document.drag.verdict if document.drag.step else None
+        if reason is None:
+            self.audience.set_status("stopped" if document.drag.step else "idle", "")
+        else:
+            self.audience.set_status(reason, sentences.ended(self.now, reason))
+
+    # --- who is told -------------------------------------------------------------------------------------------------
+
+    def wait(self, done: Future[DragResult]) -> None:
+        """Resolve a future when no run is on. A run that paused goes on for it."""
+        self.audience.wait(done)
+        if self.audience.status == "paused":
+            self.resume()
+        elif not self.runner.on:
+            self.audience.settle()
+
+    def fail(self, error: BaseException, what: str) -> None:
+        """End the run because of an error, and say so."""
+        self._cut()
+        log.error("%s", what, exc_info=error)
+        self.audience.set_status("error", sentences.failed(what, error), error)
+
+    def _snapshot(self) -> Snapshot:
+        loading, progress = self._loading() or (None, None)
+        self.latest = Snapshot(
+            status=self.audience.status,
+            message=self.audience.message,
+            document=self.now,
+            can_undo=bool(self.undo.past),
+            can_redo=bool(self.undo.future),
+            rate=self.runner.rate,
+            loading=loading,
+            progress=None if progress is None else progress.share,
+            trouble=self.audience.trouble,
+            look=self._look,
+            speed=self.runner.speed,
+            resting=self.runner.resting,
+            held=self._gesture,
+            undo=self.undo.undo_name,
+            redo=self.undo.redo_name,
+            edit=self._edit,
+        )
+        return self.latest
+
+    def _result(self, reason: str) -> DragResult:
+        history = [DragRecord(r.step, r.handles, r.distances, r.loss) for r in self.now.records]
+        return DragResult(self.now.model.generator, self.now.drag, reason, tuple(history))
+
+    # --- in parts ----------------------------------------------------------------------------------------------------
+
+    def _go_to(self, document: Document) -> None:
+        """Make another document the present: what is known of the steps before is of another course."""
+        if document.model is not self.now.model:
+            self._gesture = False  # it was on a picture of the model before
+        self.now = document
+        self._edit += 1
+
+    def _remember(self, done: str, document: Document | None = None) -> None:
+        """Keep the present, or ``document``, for undo; ``done`` is what is about to be done, as undo names it."""
+        self.undo = self.undo.remembering(document or self.now, done, self.now)
+
+    def _begin_edit(self, done: str) -> None:
+        """Something is about to be ``done``: keep what is, for undo, and go on from what is shown."""
+        if self._look is not None and not self._gesture:
+            self.stop()
+        self._remember(done)
+        if not self.runner.on and self.audience.status not in ("error", "paused"):
+            self.audience.message = ""  # it told of what was done before
+        shown, self._look = self._look, None
+        if not self._gesture:
+            self._take_up(shown)
+
+    def _take_up(self, shown: Document | None) -> None:
+        """Go on from a document of the past, with the settings that hold now."""
+        self._look = None
+        if shown is not None and shown is not self.now:
+            self._go_to(timeline.taken_up(shown, self.now.config))
+
+    def _take_config(self, config: Any) -> None:
+        if engine_of(config) is not engine_of(self.now.config):
+            changes.with_config(self.now, config)  # before anything is stopped, since it may refuse
+            self.stop()
+            self._begin_edit(f"engine {engine_of(config).name}")
+        self.now = changes.with_config(self.now, config)
+
+    def _drop_points(self, numbers: Iterable[int]) -> None:
+        self.now = changes.without_points(self.now, numbers)
+        if not self.now.drag.ids:
+            self.stop()
+
+    def _say_ready(self) -> None:
+        """Points were set: unless a run is on, what one before came to is no longer what matters."""
+        if self.now.drag.ids and not self.runner.on and self.audience.status not in ("error", "paused"):
+            self.audience.message = sentences.READY
+        self.audience.publish()
+        self._end_if_over()
+
+    def _need_points(self) -> None:
+        if not self.now.drag.ids:
+            raise ValueError("there are no points yet; press on the picture and pull, or set points")
+
+    def _go(self, *, by_view: bool) -> None:
+        self.runner.begin(self.now.drag.step, by_view=by_view)
+        self.audience.set_status("running", "")
+
+    def _end_if_over(self) -> bool:
+        """Settle the run if its state says so, unless a pointer still holds a target."""
+        reason = None if not self.runner.on or self._pulling else self.now.drag.verdict
+        if reason is None:
+            return False
+        self.runner.end()
+        self.audience.set_status(reason, sentences.ended(self.now, reason))
+        return True
+
+    def _cut(self) -> None:
+        """Drop the run without a word: something else is to be said."""
+        self.runner.end()
+        self._pulling = False
