@@ -88,7 +88,7 @@ def test_example_notebooks_run_headless_and_become_pages_that_show_the_picture(p
         output.data for cell in notebook.cells for output in cell.get("outputs", ()) if WIDGET in output.get("data", ())
     ]
     page, _ = HTMLExporter().from_notebook_node(notebook)
-    editors = [data for data in shown if data["text/plain"].startswith("DragGAN of")]
+    editors = [data for data in shown if data["text/plain"].startswith("Editor of")]
     assert len(editors) == (path.name != "benchmark.ipynb")
     for data in editors:
         assert f"data:image/png;base64,{data['image/png']}" in page.replace("\n", "")

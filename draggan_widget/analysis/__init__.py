@@ -35,7 +35,7 @@ _FILES = {
     "compare": "comparing",
     "contact_sheet": "sheets",
     "drag_many": "bulk",
-    "evaluate": "protocols.evaluation",
+    "evaluate": "experiments.evaluation",
     "feature_map": "sheets",
     "history_list": "browsing",
     "replay": "replaying",

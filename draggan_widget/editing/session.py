@@ -164,9 +164,11 @@ class Session(Beginnings):
                 self._run.ends.clear()
             self._publish()
 
-        return self._command(
-            set_settings, kind=("edit", "settings"), value=values, join=lambda earlier, later: {**earlier, **later}
-        )
+        def join(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            # What was asked for before another engine was chosen is not asked of that one.
+            return None if "engine" in earlier or "engine" in later else {**earlier, **later}
+
+        return self._command(set_settings, kind=("edit", "settings"), value=values, join=join)
 
     def reset_settings(self) -> Future[None]:
         """All settings as the generator has them."""

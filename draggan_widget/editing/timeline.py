@@ -12,6 +12,12 @@ from draggan_widget.editing.script import until, written
 from draggan_widget.engines import engine_of
 from draggan_widget.settings import check_whole
 
+AS_IT_BEGAN = "nothing to undo yet: the edit is as it began"
+NOTHING = {
+    "undo": "nothing to undo: what was done before this is not kept; reset leads back to the first picture",
+    "redo": "nothing to redo: the last thing done was no undo",
+}
+
 
 class Timeline(Runs):
     """Looking changes nothing of the edit, and a run that is on goes on behind what is looked at.
@@ -103,7 +109,7 @@ class Timeline(Runs):
 
     def _travel(self, source: list[Document], other: list[Document], name: str) -> None:
         if not source:
-            raise ValueError(f"there is nothing to {name}")
+            raise ValueError(NOTHING[name] if self._now.drag.step or name == "redo" else AS_IT_BEGAN)
         self._stop()
         self._look = None
         document = source.pop()

@@ -42,6 +42,7 @@ from draggan_widget.files import write_whole
 from draggan_widget.models import Generator, builtin_names, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports, protocol
+from draggan_widget.widget.engine_settings import SETTING_TRAITS, owners_of
 from draggan_widget.widget.hosts import answers, reruns
 from draggan_widget.widget.model_list import Shelf
 from draggan_widget.widget.outbox import Post
@@ -68,7 +69,7 @@ BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EditState:
-    """The edit at one time, as ``DragGAN.states`` tells it."""
+    """The edit at one time, as ``Editor.states`` tells it."""
 
     status: str
     """See the trait of that name."""
@@ -87,7 +88,7 @@ class EditState:
         return cls(snapshot.status, snapshot.step, drag.ws.cpu().numpy().copy(), drag.handles, drag.distances)
 
 
-class DragGAN(EditTraits):
+class Editor(EditTraits):
     """An editor for the pictures of a GAN, to be displayed in a notebook.
 
     Press on the picture and pull: the point under the pointer follows, and the rest of the picture with it. All of it
@@ -132,7 +133,7 @@ class DragGAN(EditTraits):
         self._shelf = None if models is None else Shelf(models)
         model = _read_model(model, self._shelf, device)
         own = config or model.generator.drag_config
-        chosen = {name: layout.pop(name) for name in settings_for(own) if name in layout}
+        chosen = {name: layout.pop(name) for name in list(layout) if self._is_setting(name, own)}
         config, speed = with_settings(model.generator, own, None, chosen)
         self._session = Session(
             model,
@@ -169,6 +170,13 @@ class DragGAN(EditTraits):
         if mask is not None:
             self.mask = mask
         reruns.note(self)
+
+    @classmethod
+    def _is_setting(cls, name: str, config: Any) -> bool:
+        """Whether a keyword is meant for an engine, that of ``config`` or one that cannot take it here."""
+        if name == "engine" or name in settings_for(config):
+            return True
+        return bool(owners_of(name)) and (name in SETTING_TRAITS or not hasattr(cls, name))
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
 
@@ -363,7 +371,7 @@ class DragGAN(EditTraits):
         self._carry_out(self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is.
+        """Write the edit as a `.drag` file, from which ``Editor.load`` goes on exactly where this one is.
 
         The file is there whole or not at all, and an older edit of that name stays till then, as do its permissions;
         ``~`` is the home folder, and a symbolic link is followed to the file that is replaced.
@@ -375,7 +383,7 @@ class DragGAN(EditTraits):
         save_drag(path, now.document, now.model.generator, now.model.source)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> DragGAN:
+    def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> Editor:
         """The editor of a `.drag` file.
 
         :param model: the generator, where it cannot be found by the name or path noted in the file.
@@ -416,11 +424,16 @@ class DragGAN(EditTraits):
             self.set_trait("still", png)
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
             log.exception("no picture for pages without a kernel")
+        data["text/plain"] = f"{self._said()}. To pull its points, run this cell in a notebook."
+        return data, metadata
+
+    def __repr__(self) -> str:
+        return f"<{self._said()}>" if "_session" in self.__dict__ else object.__repr__(self)
+
+    def _said(self) -> str:
         now = self._session.latest
         seed = "" if now.document.seed is None else f", seed {now.document.seed}"
-        said = f"DragGAN of {now.model.name}{seed}: {now.status}, step {now.step}."
-        data["text/plain"] = f"{said} To pull its points, run this cell in a notebook."
-        return data, metadata
+        return f"Editor of {now.model.name}{seed}: {now.status}, step {now.step}"
 
     def close(self) -> None:
         """Stop, give thread and memory back, and take the widget off the page. May be called twice."""
@@ -635,6 +648,10 @@ class DragGAN(EditTraits):
         if self._stream.behind():
             with contextlib.suppress(RuntimeError):  # closed meanwhile
                 self._session.show(self._stream.pump, "newest")
+
+
+DragGAN = Editor
+"""The editor's old name: the very same class."""
 
 
 def _read_model(

@@ -14,48 +14,29 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
-from draggan_widget.editing import SETTINGS, Session, Snapshot, check_label, check_points, settings_of, with_settings
+from draggan_widget.editing import Session, Snapshot, check_label, check_points, with_settings
 from draggan_widget.engines import check_mask, engine_named, engine_of
 from draggan_widget.models import check_seed
-from draggan_widget.settings import Setting, as_whole
+from draggan_widget.settings import as_whole
 from draggan_widget.settings import shown as in_short
+from draggan_widget.widget.engine_settings import (
+    SETTING_TRAITS,
+    Mirrored,
+    WithSettings,
+    settings_told,
+    trait_error,
+)
 from draggan_widget.widget.protocol import check_truncation
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 ADOPT_EVERY = 0.1
 """Seconds between adoptions while a run is on: each is a message to the page, which nobody may be there to take."""
 ALL = "*"
-
-
-class Mirrored(traitlets.Any):
-    """A trait that follows the session. What somebody assigns is checked, and compared with what holds by then.
-
-    :param check: makes the value of the trait out of an assigned one, or raises ``ValueError`` or ``TypeError``.
-    """
-
-    allow_none = False  # it is for the check to say whether None is taken
-
-    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
-        super().__init__(default, help=help)
-        self._check = check
-        self.tag(sync=True)
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        """The value as it is kept."""
-        return _trait_error(self._check, value) if obj._by_user(self.name) else value
-
-    def set(self, obj: Any, value: Any) -> None:
-        """Assign it."""
-        if obj._by_user(self.name):
-            obj._refresh(assigning=True)
-        super().set(obj, value)
 
 
 class Told(Mirrored):
@@ -81,17 +62,7 @@ class Told(Mirrored):
         super().set(obj, value)
 
 
-def _trait_of(setting: Setting) -> Mirrored:
-    """A setting as a trait. None is the model's own."""
-
-    def check(value: Any) -> Any:
-        checked = None if value is None else setting.check(value)
-        return list(checked) if isinstance(checked, tuple) else checked
-
-    return Mirrored(None, check, f"{setting.help} It must be {setting.wanted}; None takes the model's own again.")
-
-
-class EditTraits(anywidget.AnyWidget):
+class EditTraits(WithSettings):
     """An anywidget with the traits of an edit. A subclass sets ``_session`` before this one's constructor runs, and
     calls ``_mirror`` with every snapshot.
 
@@ -113,7 +84,6 @@ class EditTraits(anywidget.AnyWidget):
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
     engine = Mirrored("draggan", lambda name: engine_named(name).name, "name of the method that pulls")
-    vars().update({name: _trait_of(setting) for name, setting in SETTINGS.items()})
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
     still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)
@@ -132,15 +102,18 @@ class EditTraits(anywidget.AnyWidget):
         self._mask_taken: np.ndarray | None = None
         self._adoption_due = False
         self._adopted_at = 0.0
+        self._untraited: dict[str, Any] = {}
         known = {name for name, trait in self.traits().items() if not (trait.read_only or isinstance(trait, Told))}
         if unknown := sorted(set(traits) - (known - {"shown"})):
             raise TypeError(f"{type(self).__name__} takes no {', '.join(unknown)}")
         snapshot = self._session.latest
         told = _told(snapshot)
         fixed = {name: told.pop(name) for name in ("classes", "model")}
+        told = {name: value for name, value in told.items() if self.has_trait(name)}
         super().__init__(**traits, **told)
         for name, value in fixed.items():
             self.set_trait(name, value)
+        self._untraited = {name: value for name, value in settings_told(snapshot).items() if name not in SETTING_TRAITS}
         self._adopted = snapshot
         self._adopting = None
 
@@ -155,7 +128,7 @@ class EditTraits(anywidget.AnyWidget):
         points: list[dict[str, Any]] = proposal["value"]
         # Here and not in an observer: a list that was changed in place and set again equals itself.
         if self._by_user("points"):
-            points = _trait_error(check_points, points, self._resolution)
+            points = trait_error(check_points, points, self._resolution)
             self._assign(self._session.set_points(self._points_taken, points))
         self._points_taken = copy.deepcopy(points)
         return points
@@ -164,9 +137,7 @@ class EditTraits(anywidget.AnyWidget):
     def _valid_mask(self, proposal: Any) -> Any:
         # What the session holds was checked when it got there.
         return (
-            _trait_error(check_mask, proposal["value"], self._resolution)
-            if self._by_user("mask")
-            else proposal["value"]
+            trait_error(check_mask, proposal["value"], self._resolution) if self._by_user("mask") else proposal["value"]
         )
 
     @traitlets.observe("mask")
@@ -188,23 +159,26 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user("shown"):
             self._assign(self._session.look(change["new"]))
 
-    @traitlets.validate(*SETTINGS)
+    @traitlets.validate(*SETTING_TRAITS)
     def _valid_setting(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         if self._by_user(name):
             now = self._session.latest
-            _trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, {name: value})
+            trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, {name: value})
             if value is None and getattr(self, name) is None:
                 # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
                 self._assign(self._session.set_settings({name: None}))
         return value
 
-    @traitlets.observe("engine")
-    def _take_engine(self, change: Any) -> None:
-        if self._by_user("engine"):
-            self._assign(self._session.set_settings({"engine": change["new"]}))
+    @traitlets.validate("engine")
+    def _take_engine(self, proposal: Any) -> str:
+        name: str = proposal["value"]
+        if self._by_user("engine") and name != self._engine_there():
+            # Carried out here, so that the next line of a cell finds the settings of the other engine.
+            trait_error(self._carry_out, self._session.set_settings({"engine": name}))
+        return name
 
-    @traitlets.observe(*SETTINGS)
+    @traitlets.observe(*SETTING_TRAITS)
     def _take_setting(self, change: Any) -> None:
         if self._by_user(change["name"]):
             self._assign(self._session.set_settings({change["name"]: change["new"]}))
@@ -223,7 +197,7 @@ class EditTraits(anywidget.AnyWidget):
         classes = self._session.latest.model.classes
         if label is None and classes:
             raise traitlets.TraitError(f"label is None; it must be a whole number from 0 to {classes - 1}")
-        checked = _trait_error(check_label, label, classes)
+        checked = trait_error(check_label, label, classes)
         self._need_seed("class")
         return checked
 
@@ -329,7 +303,10 @@ class EditTraits(anywidget.AnyWidget):
                     self._mask_taken = value
                 before, self._adopting = self._adopting, (threading.get_ident(), name)
                 try:
-                    self.set_trait(name, value)
+                    if self.has_trait(name):
+                        self.set_trait(name, value)
+                    else:
+                        self._say_changed(name, value)
                 except Exception:  # the others are to follow all the same
                     log.exception("the trait %s could not be set", name)
                 finally:
@@ -377,13 +354,9 @@ def _told(snapshot: Snapshot) -> dict[str, Any]:
         "step": snapshot.step,
         "shown": snapshot.shown,
         "status": snapshot.status,
-        **{name: value for name, value in _settings_told(snapshot).items() if name in SETTINGS},
+        **settings_told(snapshot),
         "engine": engine_of(document.drag.config).name,
     }
-
-
-def _settings_told(snapshot: Snapshot) -> dict[str, Any]:
-    return settings_of(snapshot.model.generator, snapshot.document.drag.config, snapshot.speed)
 
 
 def _check_step(value: Any) -> int:
@@ -410,10 +383,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _trait_error(check: Callable[..., T], *arguments: Any) -> T:
-    try:
-        return check(*arguments)
-    except (TypeError, ValueError) as error:
-        raise traitlets.TraitError(str(error)) from None

@@ -23,20 +23,20 @@ from draggan_widget.widget.stream import AWAY_AFTER
 from draggan_widget.widget.traits import weakly
 
 if TYPE_CHECKING:
-    from draggan_widget.widget.editor import DragGAN
+    from draggan_widget.widget.editor import Editor
 
 DELAYS = (0.2, 1.0, 5.0, 20.0)
 """Seconds after which it is tried, and tried again: by the last time nobody holds the editor by chance."""
 OUTPUT_NAME = re.compile(r"_+|_\d+")
 
-_made: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+_made: weakref.WeakSet[Editor] = weakref.WeakSet()
 """By the cell that is running."""
-_of_cell: dict[str, weakref.WeakSet[DragGAN]] = {}
-_replaced: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+_of_cell: dict[str, weakref.WeakSet[Editor]] = {}
+_replaced: weakref.WeakSet[Editor] = weakref.WeakSet()
 """And not tried to let go of since."""
 
 
-def note(editor: DragGAN) -> None:
+def note(editor: Editor) -> None:
     """The cell that is running has made an editor."""
     if (shell := _shell()) is not None:
         _made.add(editor)
@@ -45,13 +45,13 @@ def note(editor: DragGAN) -> None:
         _watch(editor)
 
 
-def left(editor: DragGAN) -> None:
+def left(editor: Editor) -> None:
     """No page shows that editor any more; if it was replaced, it goes. Called from any thread."""
     if editor in _replaced:
         _try_later(weakref.ref(editor), DELAYS)
 
 
-def _watch(editor: DragGAN) -> None:
+def _watch(editor: Editor) -> None:
     """Let go of an editor when marimo closes its comm, because its cell runs again or is no more."""
     close, reference = editor.comm.close, weakref.ref(editor)
 
@@ -84,7 +84,7 @@ def _cell_ended(result: Any) -> None:
             _try_later(reference, DELAYS)
 
 
-def _ask(reference: weakref.ref[DragGAN]) -> None:
+def _ask(reference: weakref.ref[Editor]) -> None:
     """Send the picture of an editor once more: a page that went without a word does not acknowledge it."""
     editor = reference()
     if editor is None or editor._loop is None or editor._loop.is_closed() or editor._session.closed:
@@ -99,7 +99,7 @@ def _ask(reference: weakref.ref[DragGAN]) -> None:
     editor._loop.call_soon_threadsafe(editor._loop.call_later, AWAY_AFTER + 1, look)
 
 
-def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> None:
+def _try_later(reference: weakref.ref[Editor], delays: tuple[float, ...]) -> None:
     """Let go of an editor after the first of these delays, and where somebody holds it then, after the others."""
     editor = reference()
     if editor is None or editor.comm is None:
@@ -128,7 +128,7 @@ def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> No
     session.show(lambda: None).add_done_callback(wait)
 
 
-def _let_go(reference: weakref.ref[DragGAN]) -> bool:
+def _let_go(reference: weakref.ref[Editor]) -> bool:
     """Have an editor collected; False where somebody holds it."""
     parting = _part(reference)
     if parting is None:
@@ -142,7 +142,7 @@ def _let_go(reference: weakref.ref[DragGAN]) -> bool:
     return gone
 
 
-def _part(reference: weakref.ref[DragGAN]) -> _Parting | None:
+def _part(reference: weakref.ref[Editor]) -> _Parting | None:
     editor = reference()
     return None if editor is None or editor.comm is None else _Parting(editor)
 
@@ -156,7 +156,7 @@ def _trim() -> None:
 class _Parting:
     """An editor out of the notebook's lists, and back in them if somebody holds it all the same."""
 
-    def __init__(self, editor: DragGAN) -> None:
+    def __init__(self, editor: Editor) -> None:
         self._editor = weakref.ref(editor)
         self._session = editor._session
         self._widgets = [(weakref.ref(widget), widget.comm) for widget in (editor, editor.layout)]
