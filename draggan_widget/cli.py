@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.set_defaults(run=benchmarks.run_bench)
 
     from draggan_widget.analysis import bulk_command as bulk
-    from draggan_widget.analysis.experiments import command as protocols
+    from draggan_widget.analysis.experiments import command as experiments
 
     drag = commands.add_parser(
         "drag",
@@ -93,10 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drag.set_defaults(run=bulk.run_drag)
 
     evaluate = commands.add_parser(
-        "evaluate", help="how well it drags: the paper's experiments", description=protocols.DESCRIPTION
+        "evaluate", help="how well it drags: the paper's experiments", description=experiments.DESCRIPTION
     )
-    protocols.add_options(evaluate)
-    evaluate.set_defaults(run=protocols.run_evaluate)
+    experiments.add_options(evaluate)
+    evaluate.set_defaults(run=experiments.run_evaluate)
 
     for stream in (sys.stdout, sys.stderr):
         # A pipe may be of a code page that lacks a sign: then another one stands for it, and nobody loses the rest.

@@ -31,7 +31,7 @@ VERSIONS = {
 }
 """From the oldest to the newest."""
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
-TESTS = [f"tests/widget/test_{name}.py" for name in ("kernels", "reruns", "still")]
+TESTS = [f"tests/widget/test_{name}.py" for name in ("kernels", "reruns", "static_preview")]
 
 
 def main() -> int:

@@ -5,6 +5,8 @@ from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile, DragFileError, check_drag_path, fingerprint, load_drag, save_drag
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
+from draggan_widget.editing.export import drag as drag_bytes
+from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
@@ -50,12 +52,14 @@ __all__ = [
     "check_points",
     "code_of",
     "default_settings",
+    "drag_bytes",
     "draw_points",
     "film",
     "fingerprint",
     "finish",
     "gif",
     "is_code",
+    "latent_bytes",
     "later",
     "limits_of",
     "load_drag",

@@ -18,9 +18,11 @@ from draggan_widget.editing import (
     Session,
     check_drag_path,
     code_of,
-    export,
+    drag_bytes,
     film,
     is_code,
+    latent_bytes,
+    png,
     provenance_of,
 )
 from draggan_widget.files import begins, check_replaced, shown
@@ -71,13 +73,13 @@ def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare:
         return (yield from film(kind, document, model.generator, handles=handles, provenance=said))
     yield 0.0
     if kind == "png":
-        return export.png(session.picture(document), provenance=said)
+        return png(session.picture(document), provenance=said)
     if kind == "drag":
-        return export.drag(document, model)
+        return drag_bytes(document, model)
     if kind == "code":
         return code_of(document, model).encode()
     if not bare:
-        return export.latent(document)
+        return latent_bytes(document)
     file = io.BytesIO()
     np.save(file, document.drag.ws.cpu().numpy())
     return file.getvalue()
