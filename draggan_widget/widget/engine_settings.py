@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -15,6 +16,7 @@ from draggan_widget.engines import engine_named, engine_names, engine_of
 from draggan_widget.settings import Setting, settings_in
 
 T = TypeVar("T")
+ALL = "*"
 
 
 def owners_of(name: str) -> list[str]:
@@ -101,6 +103,8 @@ class WithSettings(anywidget.AnyWidget):
     vars().update(SETTING_TRAITS)
 
     _session: Session
+    _adopting: tuple[int, str] | None
+    """The thread that sets traits to what the session says, and which of them it sets just now, ``ALL`` for any."""
     _untraited: dict[str, Any]
     """What was told last of settings that are no traits."""
 
@@ -152,7 +156,8 @@ class WithSettings(anywidget.AnyWidget):
     def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
         """Return what the page is sent: settings that the engine in use lacks are left out."""
         keys = self.keys if key is None else [key] if isinstance(key, str) else list(key)
-        lost = SETTING_TRAITS.keys() - self._settings_there().keys()
+        if lost := SETTING_TRAITS.keys() & {*keys}:
+            lost -= self._settings_there().keys()
         state: dict[str, Any] = super().get_state([name for name in keys if name not in lost], drop_defaults)
         return state
 
@@ -164,7 +169,9 @@ class WithSettings(anywidget.AnyWidget):
             self.notify_change(traitlets.Bunch(name=name, old=old, new=value, owner=self, type="change"))
 
     def _by_user(self, name: str) -> bool:
-        raise NotImplementedError
+        """Whether a trait is set by somebody else than ``_adopt``: in an observer, or on another thread meanwhile."""
+        adopting = self._adopting
+        return adopting is None or adopting[0] != threading.get_ident() or adopting[1] not in (name, ALL)
 
     def _carry_out(self, command: Future[None]) -> None:
         raise NotImplementedError

@@ -25,6 +25,7 @@ from draggan_widget.models import check_seed
 from draggan_widget.settings import as_whole
 from draggan_widget.settings import shown as in_short
 from draggan_widget.widget.engine_settings import (
+    ALL,
     SETTING_TRAITS,
     Mirrored,
     WithSettings,
@@ -36,7 +37,6 @@ from draggan_widget.widget.protocol import check_truncation
 log = logging.getLogger(__name__)
 ADOPT_EVERY = 0.1
 """Seconds between adoptions while a run is on: each is a message to the page, which nobody may be there to take."""
-ALL = "*"
 
 
 class Told(Mirrored):
@@ -93,7 +93,7 @@ class EditTraits(WithSettings):
 
     def __init__(self, **traits: Any) -> None:
         # Until the constructor is through, values are those the session has already.
-        self._adopting: tuple[int, str] | None = (threading.get_ident(), ALL)
+        self._adopting = (threading.get_ident(), ALL)
         self._adoption = 0
         self._adopted: Snapshot | None = None
         self._loop, self._thread = _running_loop(), threading.get_ident()
@@ -219,11 +219,6 @@ class EditTraits(WithSettings):
     def _take_label(self, change: Any) -> None:
         if self._by_user("label"):
             self._assign(self._session.relabel(change["new"]))
-
-    def _by_user(self, name: str) -> bool:
-        """Whether a trait is set by somebody else than ``_adopt``: in an observer, or on another thread meanwhile."""
-        adopting = self._adopting
-        return adopting is None or adopting[0] != threading.get_ident() or adopting[1] not in (name, ALL)
 
     def _assign(self, command: Future[None]) -> None:
         """Keep what was assigned until its command is carried out; then adopt what became of it."""
