@@ -44,9 +44,9 @@ from draggan_widget.texts import printable
 from draggan_widget.widget import exports, protocol
 from draggan_widget.widget.engine_settings import SETTING_TRAITS, owners_of
 from draggan_widget.widget.hosts import answers, reruns
-from draggan_widget.widget.model_list import Shelf
-from draggan_widget.widget.outbox import Post
-from draggan_widget.widget.static_preview import WIDTH, still
+from draggan_widget.widget.model_list import ModelList
+from draggan_widget.widget.outbox import Outbox
+from draggan_widget.widget.static_preview import WIDTH, preview_png
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 
@@ -69,7 +69,7 @@ BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EditState:
-    """The edit at one time, as ``Editor.states`` tells it."""
+    """The edit at one time, as ``Editor.states`` yields it."""
 
     status: str
     """See the trait of that name."""
@@ -83,7 +83,7 @@ class EditState:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> EditState:
-        """That of a snapshot."""
+        """Return the state of a snapshot."""
         drag = snapshot.document.drag
         return cls(snapshot.status, snapshot.step, drag.ws.cpu().numpy().copy(), drag.handles, drag.distances)
 
@@ -130,8 +130,8 @@ class Editor(EditTraits):
         **layout: Any,
     ) -> None:
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
-        self._shelf = None if models is None else Shelf(models)
-        model = _read_model(model, self._shelf, device)
+        self._model_list = None if models is None else ModelList(models)
+        model = _read_model(model, self._model_list, device)
         own = config or model.generator.drag_config
         chosen = {name: layout.pop(name) for name in list(layout) if self._is_setting(name, own)}
         config, speed = with_settings(model.generator, own, None, chosen)
@@ -149,7 +149,7 @@ class Editor(EditTraits):
         self._stream = FrameStream(
             weakly(self._tell), weakly(self._describe), weakly(self._glimpse), weakly(self._catch_up)
         )
-        self._post = Post(weakly(self._send_now), self._stream.views)
+        self._outbox = Outbox(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
         self._noticed: list[float] = []
         self._exports: list[Future[bytes]] = []
@@ -173,7 +173,7 @@ class Editor(EditTraits):
 
     @classmethod
     def _is_setting(cls, name: str, config: Any) -> bool:
-        """Whether a keyword is meant for an engine, that of ``config`` or one that cannot take it here."""
+        """Return whether a keyword is a setting, of the engine that ``config`` is of or of another."""
         if name == "engine" or name in settings_for(config):
             return True
         return bool(owners_of(name)) and (name in SETTING_TRAITS or not hasattr(cls, name))
@@ -193,12 +193,12 @@ class Editor(EditTraits):
         self._carry_out(self._session.stop())
 
     def step_once(self) -> None:
-        """One step. :raises ValueError: if there are no points."""
+        """Do one step. :raises ValueError: if there are no points."""
         self._need_points()
         self._carry_out(self._session.step_once())
 
     def reset(self, *, keep_points: bool = False) -> None:
-        """Back to the picture the edit began with; the mask stays. Undo brings the edit back.
+        """Go back to the picture the edit began with; the mask stays. Undo brings the edit back.
 
         :param keep_points: whether points stay too, their handles where they were put: ``start()`` then goes the same
             way again, with other settings say. Else they go, and the next pull begins afresh.
@@ -206,22 +206,22 @@ class Editor(EditTraits):
         self._carry_out(self._session.reset(keep_points=keep_points))
 
     def undo(self) -> None:
-        """Back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
+        """Go back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
         self._carry_out(self._session.undo())
 
     def redo(self) -> None:
-        """Forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
+        """Go forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
         self._carry_out(self._session.redo())
 
     def branch(self, step: int) -> None:
-        """Go on from the moment after that step; what came after it stays reachable by undo.
+        """Go on from the moment after that step. Undo brings back what came after it.
 
         :raises ValueError: if the edit has no such step. The edit and its status then stay as they are.
         """
         self._carry_out(self._session.branch(step))
 
     def suggest_mask(self) -> None:
-        """Take the mask that the points suggest: soft, around the ways of the handles. Undo takes it back.
+        """Set the mask that the points suggest: soft, along the way of each handle. Undo takes it back.
 
         :raises ValueError: if there are no points.
         """
@@ -249,7 +249,7 @@ class Editor(EditTraits):
         save_mask(path, self._session.now().mask)
 
     def code(self) -> str:
-        """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
+        """Return Python code that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
         return self._made("code").decode()
 
     def export(self, path: str | os.PathLike[str], *, handles: bool = False) -> None:
@@ -287,11 +287,12 @@ class Editor(EditTraits):
         return await asyncio.wrap_future(self._session.finished())
 
     async def states(self) -> AsyncIterator[EditState]:
-        """What the edit comes to, as it comes: ``async for state in editor.states()``. Needs no browser.
+        """Yield the newest state until the run ends: ``async for state in editor.states()``. Needs no browser.
 
-        First the state now; then the newest one each time something has changed, so whoever is slower than the steps
-        misses some; last, when no run is on any more, that at which it ended. :raises Exception: the one that ended the
-        run, if one did.
+        The first is the state now. Then comes the newest one each time something has changed: if you are slower than
+        the steps, you miss some. The last is the one at which the run ended.
+
+        :raises Exception: the one that ended the run, if one did.
         """
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
@@ -340,7 +341,7 @@ class Editor(EditTraits):
 
     @property
     def config(self) -> Any:
-        """The settings of the engine. Set them in mid-run and the next step obeys; those of another choose that one."""
+        """The settings of the engine, as one value. The next step obeys; those of another engine choose it."""
         session = self._session
         return session.read(lambda: session.config)
 
@@ -367,8 +368,8 @@ class Editor(EditTraits):
         name = printable(type(model).__name__ if isinstance(model, Generator) else Path(model).name)
         device = next(self.generator.parameters()).device
         # Not this editor's own method: while the worker reads, nothing else must keep the editor alive.
-        shelf = self._shelf
-        self._carry_out(self._session.load(name, lambda progress: _read_model(model, shelf, device, progress)))
+        listed = self._model_list
+        self._carry_out(self._session.load(name, lambda progress: _read_model(model, listed, device, progress)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the edit as a `.drag` file, from which ``Editor.load`` goes on exactly where this one is.
@@ -384,7 +385,7 @@ class Editor(EditTraits):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> Editor:
-        """The editor of a `.drag` file.
+        """Return an editor that goes on with the edit of a `.drag` file.
 
         :param model: the generator, where it cannot be found by the name or path noted in the file.
         :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, a byte was
@@ -406,11 +407,11 @@ class Editor(EditTraits):
         return editor
 
     def snapshot(self, size: int = 512) -> Image.Image:
-        """The picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
+        """Return the picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
         return draw_points(self.image, self._session.latest.points(), size)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget for a page with a kernel; for one without, a picture of it and words.
+        """Return the widget for a page with a kernel; for one without, a picture of it and words.
 
         The picture is a trait too: a page that keeps the widget's state, but no kernel, then has what to show.
         """
@@ -419,7 +420,7 @@ class Editor(EditTraits):
             return None
         data, metadata = bundle
         try:
-            png = still(self.snapshot(WIDTH))
+            png = preview_png(self.snapshot(WIDTH))
             data["image/png"] = base64.b64encode(png).decode()
             self.set_trait("still", png)
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
@@ -474,7 +475,7 @@ class Editor(EditTraits):
         return protocol.state_message(snapshot, self._entry, self._feedback)
 
     def _look_closer(self, snapshot: Snapshot) -> None:
-        """Measure what is around new points and tell it, unless somebody waits for the first picture of a pull."""
+        """Measure what is around new points and send it, unless somebody waits for the first picture of a pull."""
         now = time.monotonic()
         if snapshot.settled:
             self._still_at = now
@@ -491,7 +492,7 @@ class Editor(EditTraits):
         self._look_closer(self._session.latest)
 
     def _entry_of(self, model: Model) -> str | None:
-        return None if self._shelf is None else self._shelf.entry(model)
+        return None if self._model_list is None else self._model_list.entry(model)
 
     def _attended(self) -> bool:
         return self._stream.attended()
@@ -506,13 +507,13 @@ class Editor(EditTraits):
 
     def _glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
         picture, whole = self._session.glimpse(document, quick)
-        if quick and self._post.asked and max(picture.size) > PREVIEW:
+        if quick and self._outbox.asked and max(picture.size) > PREVIEW:
             picture.thumbnail((PREVIEW, PREVIEW))
             whole = False
         return picture, whole
 
     def _tell(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        self._post.put(message, buffers)
+        self._outbox.put(message, buffers)
 
     def _send_now(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         if self.comm is not None:
@@ -531,13 +532,13 @@ class Editor(EditTraits):
         self._tell(protocol.schema_message(self._model_on_page, config))
 
     def _send_models(self) -> None:
-        if self._shelf is not None:
-            self._tell(protocol.models_message(builtin_names(), self._shelf.files()))
+        if self._model_list is not None:
+            self._tell(protocol.models_message(builtin_names(), self._model_list.files()))
 
     # --- the page's side -------------------------------------------------------------------------------------------
 
     def _receive(self, _widget: Any, content: Any, buffers: list[Any]) -> None:
-        """A message of the page: check it and leave it to the worker, on whatever thread it came."""
+        """Check a message of the page and leave it to the worker, on whatever thread it came."""
         try:
             message = protocol.read(content, buffers, self._resolution)
         except protocol.ProtocolError as error:
@@ -554,7 +555,7 @@ class Editor(EditTraits):
                 if move is not None:
                     self._put_point(move)
                 self._stream.acknowledge(view, seq, pull=pull)
-                if pull and not self._post.collect(view):
+                if pull and not self._outbox.collect(view):
                     session.show(self._welcome, "welcome")
                 self._catch_up()
             case protocol.Point() as point:
@@ -610,13 +611,13 @@ class Editor(EditTraits):
             self._session.start(by_view=True)
 
     def _choose(self, name: str) -> None:
-        """A listed model, chosen in the page. What else a message may name is looked up nowhere."""
-        shelf = self._shelf
-        if shelf is None:
+        """Load a listed model that was chosen in the page. Other names are looked up nowhere."""
+        listed = self._model_list
+        if listed is None:
             self._notify("this editor offers no models; give models=…, a folder, when you make it")
             return
         device = next(self.generator.parameters()).device
-        self._session.load(name, lambda progress: Model.load(shelf.find(name), device, progress))
+        self._session.load(name, lambda progress: Model.load(listed.find(name), device, progress))
 
     def _sign(self, kind: str, view: str) -> None:
         if kind == "bye":
@@ -635,7 +636,7 @@ class Editor(EditTraits):
             self._catch_up()
 
     def _welcome(self) -> None:
-        """Everything that a view lacks which has just come."""
+        """Send everything that a new view lacks."""
         self._stream.again()
         self._stream.pump()
         self._send_mask(self._session.latest.document.mask)
@@ -656,11 +657,11 @@ DragGAN = Editor
 
 def _read_model(
     model: str | os.PathLike[str] | Generator | Model,
-    shelf: Shelf | None,
+    listed: ModelList | None,
     device: Any,
     progress: Progress | None = None,
 ) -> Model:
-    """The model that somebody means in Python: a name or a path first, then a file of the shelf."""
+    """Return the model that somebody means in Python: a name or a path first, then a file of the listed folder."""
     if isinstance(model, Model):
         return model
     if isinstance(model, Generator):
@@ -668,6 +669,6 @@ def _read_model(
     try:
         return Model.load(model, device, progress)
     except FileNotFoundError:
-        if shelf is None or os.fspath(model) not in shelf.files():
+        if listed is None or os.fspath(model) not in listed.files():
             raise
-        return Model.load(shelf.find(os.fspath(model)), device, progress)
+        return Model.load(listed.find(os.fspath(model)), device, progress)

@@ -25,7 +25,7 @@ def owners_of(name: str) -> list[str]:
 
 
 def lacking(engine: str, name: str) -> str:
-    """Return the sentence about a setting that the engine in use has not; it names the engines that have it."""
+    """Return a sentence about a setting that the engine in use lacks; it names the engines that have it."""
     others = owners_of(name)
     if not others:
         return f"the engine {engine} has no setting {name!r}, and no other engine has"
@@ -169,7 +169,7 @@ class WithSettings(anywidget.AnyWidget):
             self.notify_change(traitlets.Bunch(name=name, old=old, new=value, owner=self, type="change"))
 
     def _by_user(self, name: str) -> bool:
-        """Whether a trait is set by somebody else than ``_adopt``: in an observer, or on another thread meanwhile."""
+        """Return whether somebody else than ``_adopt`` sets a trait: an observer, or another thread meanwhile."""
         adopting = self._adopting
         return adopting is None or adopting[0] != threading.get_ident() or adopting[1] not in (name, ALL)
 

@@ -1,7 +1,7 @@
 """The traits of an editor, kept equal to its session's edit from both sides.
 
-What somebody assigns becomes a command of the session. What the session publishes is adopted into the traits, on the
-thread that made the widget, because traits may only be set on one; without an event loop there, on the worker's.
+What somebody assigns becomes a command of the session. What the session publishes is adopted into the traits. Traits
+may only be set on one thread: the one that made the widget, or the worker's where that one has no event loop.
 """
 
 from __future__ import annotations
@@ -40,8 +40,10 @@ ADOPT_EVERY = 0.1
 
 
 class Told(Mirrored):
-    """A trait that only the session sets. Read on the widget's own thread, it is what the session told last, so that
-    a loop in one cell that waits for it to change ends.
+    """A trait that only the session sets.
+
+    Reading it on the widget's own thread takes in what the session told last. So a loop in a cell that waits for it to
+    change does end.
 
     :param instead: what to do where one would like to assign it.
     """
@@ -51,7 +53,7 @@ class Told(Mirrored):
         self._instead = instead
 
     def get(self, obj: Any, cls: Any = None) -> Any:
-        """Its value."""
+        """Return its value."""
         obj._refresh()
         return super().get(obj, cls)
 
@@ -236,7 +238,7 @@ class EditTraits(WithSettings):
         super().observe(handler if of_class else _Guarded(handler, weakref.ref(self)), names, type)
 
     def _mirror(self, snapshot: Snapshot, way: float) -> None:
-        """Have a snapshot adopted, in the worker's thread. Steps too fast for that are taken together.
+        """Have a snapshot adopted; called in the worker's thread. Of steps that are too fast for that only the last is.
 
         :param way: seconds to the page and back; what is adopted travels it, and must not queue up there.
         """
@@ -258,7 +260,7 @@ class EditTraits(WithSettings):
             self._loop.call_soon_threadsafe(adopt)
 
     def _refresh(self, *, assigning: bool = False) -> None:
-        """Adopt what the session has told, where this is the thread for it.
+        """Adopt what the session has told, if this is the thread that may set traits.
 
         :param assigning: whether somebody is about to assign a trait, which is then compared with what holds.
         """
@@ -267,7 +269,7 @@ class EditTraits(WithSettings):
             self._adopt()
 
     def _carry_out(self, command: Future[None]) -> None:
-        """Wait until a command is carried out, and have its effect in the traits; raise what it raised.
+        """Wait until a command is carried out and the traits show its effect. Raise what it raised.
 
         The worker's thread, where observers run that have no event loop, cannot wait for itself.
         """
@@ -337,7 +339,7 @@ class _Guarded:
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    """The traits as a snapshot has them, but for the mask."""
+    """Return the traits as a snapshot has them, without the mask."""
     document = snapshot.document
     return {
         "points": [{key: point[key] for key in ("id", "handle", "target")} for point in snapshot.points()],
@@ -362,7 +364,7 @@ def _check_step(value: Any) -> int:
 
 
 def weakly(method: Callable[..., Any], otherwise: Any = None) -> Callable[..., Any]:
-    """A function that calls a bound method without keeping its object alive, and does nothing once that is gone."""
+    """Return a function that calls a bound method, but does not keep its object alive; later it does nothing."""
     reference = weakref.WeakMethod(method)
     del method  # or the function would hold it after all
 
