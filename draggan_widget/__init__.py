@@ -9,10 +9,19 @@ if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
     from draggan_widget.engines import DragResult, drag, drag_steps
     from draggan_widget.models import CheckpointError, load_generator
-    from draggan_widget.widget import DragGAN
+    from draggan_widget.widget import DragGAN, Editor
 
 __version__ = "0.1.0"
-__all__ = ["CheckpointError", "DragConfig", "DragGAN", "DragResult", "drag", "drag_steps", "load_generator"]
+__all__ = [
+    "CheckpointError",
+    "DragConfig",
+    "DragGAN",
+    "DragResult",
+    "Editor",
+    "drag",
+    "drag_steps",
+    "load_generator",
+]
 
 # Names load on first use, so that importing the package imports no torch.
 _ROOMS = {
@@ -20,6 +29,7 @@ _ROOMS = {
     "DragConfig": "config",
     "DragGAN": "widget",
     "DragResult": "engines",
+    "Editor": "widget",
     "drag": "engines",
     "drag_steps": "engines",
     "load_generator": "models",

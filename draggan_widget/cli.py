@@ -35,7 +35,18 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command with ``arguments``, by default those of the process; returns the exit status."""
+    """Run the command with ``arguments``, by default those of the process. Return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A pipe may be of a code page that lacks a sign: then another one stands for it, and nobody loses the rest.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    options = make_parser().parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command, with all that it takes."""
     parser = argparse.ArgumentParser(prog="draggan-widget", description="Pull points of GAN images in a notebook.")
     parser.add_argument("--version", action="version", version=f"draggan_widget {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
@@ -80,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bench.set_defaults(run=benchmarks.run_bench)
 
     from draggan_widget.analysis import bulk_command as bulk
-    from draggan_widget.analysis.experiments import command as protocols
+    from draggan_widget.analysis.experiments import command as experiments
 
     drag = commands.add_parser(
         "drag",
@@ -93,22 +104,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drag.set_defaults(run=bulk.run_drag)
 
     evaluate = commands.add_parser(
-        "evaluate", help="how well it drags: the paper's experiments", description=protocols.DESCRIPTION
+        "evaluate", help="how well it drags: the paper's experiments", description=experiments.DESCRIPTION
     )
-    protocols.add_options(evaluate)
-    evaluate.set_defaults(run=protocols.run_evaluate)
+    experiments.add_options(evaluate)
+    evaluate.set_defaults(run=experiments.run_evaluate)
 
-    for stream in (sys.stdout, sys.stderr):
-        # A pipe may be of a code page that lacks a sign: then another one stands for it, and nobody loses the rest.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    options = parser.parse_args(arguments)
-    status: int = options.run(options)
-    return status
+    return parser
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    """JupyterLab on a copy of the example notebooks, until it is stopped."""
+    """Run JupyterLab on a copy of the example notebooks, until it is stopped."""
     if find_spec("jupyterlab") is None or find_spec("ipykernel") is None:
         print('JupyterLab is not installed here; in the checkout, run: pip install ".[demo]"', file=sys.stderr)
         return 1
@@ -143,7 +148,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
 
 def run_inspect(options: argparse.Namespace) -> int:
-    """What a checkpoint holds, in lines."""
+    """Print what a checkpoint holds, a line each."""
     return _with_checkpoint(options.file, lambda path, read, generator: _tell(path, read, generator, options.json))
 
 
@@ -175,7 +180,7 @@ def _tell(path: Path, read: Translation, generator: Generator, as_json: bool) ->
 
 
 def run_convert(options: argparse.Namespace) -> int:
-    """A checkpoint of any kind as our safetensors."""
+    """Write a checkpoint of any kind as safetensors."""
     out: Path = options.out
     if out.suffix != ".safetensors":
         print(f"{shown(out)} should end in .safetensors, since that is what is written", file=sys.stderr)
@@ -206,7 +211,7 @@ def _write(path: Path, read: Translation, generator: Generator, out: Path, half:
 
 
 def _with_checkpoint(source: str, use: Callable[[Path, Translation, Generator], int]) -> int:
-    """Reads and builds, with progress on a terminal; says what is wrong instead of raising it."""
+    """Read and build a model, with progress on a terminal; print what is wrong instead of raising it."""
     from draggan_widget.models.checkpoints import CheckpointError, build, find_checkpoint, read_checkpoint
 
     shown = sys.stderr.isatty()
@@ -226,7 +231,7 @@ def _with_checkpoint(source: str, use: Callable[[Path, Translation, Generator], 
 
 
 def free_port(ip: str, wanted: int) -> int:
-    """``wanted``, or the next port that nothing listens on."""
+    """Return ``wanted``, or the next port that nothing listens on."""
     for port in range(wanted, min(wanted + 100, 65536)):
         with socket.socket() as probe:
             # Without this a port counts as taken for a minute after a server on it has ended.
@@ -248,7 +253,7 @@ def become(command: list[str], folder: Path, environment: dict[str, str]) -> int
 
 
 def copy_examples(folder: Path | None) -> Path:
-    """A folder with the example notebooks, each copied unless one of its name is there, so that no work is lost.
+    """Copy the example notebooks and return their folder. A notebook of the same name stays, so that no work is lost.
 
     Without ``folder`` it is ``draggan-widget-demo`` in the working folder, or a temporary one where that cannot be
     written. :raises OSError: if ``folder`` cannot be written.
@@ -265,7 +270,7 @@ def copy_examples(folder: Path | None) -> Path:
 
 
 def example_notebooks() -> list[Path]:
-    """The example notebooks: beside the package in a wheel, in ``examples/`` of a checkout."""
+    """Return the example notebooks: beside the package in a wheel, in ``examples/`` of a checkout."""
     shipped = PACKAGE / "examples"
     return sorted((shipped if shipped.is_dir() else PACKAGE.parent / "examples").glob("*.ipynb"))
 

@@ -41,12 +41,12 @@ Findings = Iterator[Finding]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declares what ``doctor`` takes."""
+    """Declare the options of ``doctor``."""
     parser.add_argument("--json", action="store_true", help="all findings as JSON")
 
 
 def run_doctor(options: argparse.Namespace) -> int:
-    """Prints all findings; returns 1 if something is wrong."""
+    """Print all findings. Return 1 if something is wrong."""
     here = probe.probe()
     findings = []
     for check in (check_kernel, check_servers, check_torch, check_writing, check_step):
@@ -63,7 +63,7 @@ def run_doctor(options: argparse.Namespace) -> int:
 
 
 def _safely(check: Callable[[dict[str, Any]], Findings], here: dict[str, Any]) -> Findings:
-    """A doctor who falls ill still says what he has found."""
+    """Yield the findings of a check; if it fails itself, that is one."""
     try:
         yield from check(here)
     except Exception as error:
@@ -79,7 +79,7 @@ def _print(finding: Finding) -> None:
 
 
 def check_kernel(here: dict[str, Any]) -> Findings:
-    """The packages beside this one: a kernel needs them."""
+    """Check the packages that a kernel needs."""
     versions, python = here["versions"], here["python"]
     yield Finding("ok", "Python", f"{here['release']}, draggan_widget {versions['draggan_widget']}, {python}")
     for name, least in least_versions().items():
@@ -102,7 +102,7 @@ def _package(name: str, found: str | None, least: str, python: str) -> Finding:
 
 
 def check_servers(here: dict[str, Any]) -> Findings:
-    """The Jupyter programs that would be started: they need the widget manager and anywidget's page, and a kernel."""
+    """Check the Jupyter programs: each needs the widget manager, anywidget's page, and a kernel."""
     servers = servers_of(here)
     if not servers:
         said = "no JupyterLab or Notebook found; VS Code, Colab and marimo bring their own page"
@@ -158,7 +158,7 @@ def _kernels(what: str, side: dict[str, Any], here: dict[str, Any]) -> Findings:
 
 
 def check_torch(here: dict[str, Any]) -> Findings:
-    """Which torch there is, and where it computes."""
+    """Check which torch there is, and where it computes."""
     if here["versions"]["torch"] is None:
         return  # said already
     import torch
@@ -182,7 +182,7 @@ def check_torch(here: dict[str, Any]) -> Findings:
 
 
 def check_writing(here: dict[str, Any]) -> Findings:
-    """The folders that notebooks, files of edits and connections of kernels go to."""
+    """Check the folders for notebooks, edits and the connections of kernels."""
     places = {"working folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir())}
     if here["extensions"]:
         from jupyter_core.paths import jupyter_runtime_dir
@@ -206,7 +206,7 @@ def check_writing(here: dict[str, Any]) -> Findings:
 
 
 def check_step(here: dict[str, Any]) -> Findings:
-    """Some steps of an edit of the built-in faces, timed."""
+    """Time some steps of an edit of the built-in faces."""
     if here["versions"]["torch"] is None:
         return
     from draggan_widget import drag_steps, load_generator
@@ -234,7 +234,7 @@ def check_step(here: dict[str, Any]) -> Findings:
 
 
 def servers_of(here: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the Pythons have that run Jupyter's programs beside this Python, and the first such on the path."""
+    """Return what the Pythons of Jupyter's programs have: of those beside this Python, and of the first on the path."""
     found: dict[str, dict[str, Any] | None] = {}
     for folder in (str(Path(here["python"]).parent), os.environ.get("PATH", "")):
         for name in ("jupyter-lab", "jupyter-notebook"):
@@ -246,7 +246,7 @@ def servers_of(here: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def interpreter_of(program: Path) -> str | None:
-    """The Python in the first line of a script, or beside the program where that is none (as on Windows)."""
+    """Return the Python in the first line of a script, or the one beside the program (as on Windows)."""
     with program.open("rb") as file:
         line = file.readline(400)
     if line.startswith(b"#!"):
@@ -260,7 +260,7 @@ def interpreter_of(program: Path) -> str | None:
 
 
 def ask(python: str) -> dict[str, Any] | None:
-    """What another Python has, or None where it does not answer."""
+    """Return what another Python has, or None if it does not answer."""
     try:
         said = subprocess.run([python, probe.__file__], capture_output=True, text=True, timeout=60, check=True).stdout
         found: dict[str, Any] = json.loads(said)
@@ -270,13 +270,13 @@ def ask(python: str) -> dict[str, Any] | None:
 
 
 def least_versions() -> dict[str, str]:
-    """The oldest version of each package that this one says it needs."""
+    """Return the oldest version of each package that this one says it needs."""
     found = (re.match(r"([\w.-]+)\s*>=\s*([\d.]+)\s*$", each) for each in requires("draggan_widget") or ())
     return {match[1].replace("-", "_"): match[2] for match in found if match}
 
 
 def origin() -> str:
-    """From where pip installed this package, for another Python: a folder, an address, or a name and version."""
+    """Return what pip installed this package from, for another Python: a folder, an address, or a name and version."""
     here = distribution("draggan_widget")
     said = json.loads(here.read_text("direct_url.json") or "{}")
     if "url" not in said:

@@ -8,7 +8,7 @@ from pulls_montage import PULLS, SIDE, TRUNCATION, mask_of, montage, panel, run
 
 from draggan_widget import load_generator
 from draggan_widget.analysis.landmarks import Landmarks
-from draggan_widget.dragging import to_image
+from draggan_widget.engines import to_image
 
 MOST_STEPS = 3
 

@@ -19,7 +19,7 @@ def history_list(editor: Any, *, rows: int = 10) -> Any:
 
     It follows the edit as it goes on. Made of ipywidgets alone, so it shows wherever these do.
 
-    :param editor: a ``DragGAN``. :param rows: that are seen at once.
+    :param editor: an ``Editor``. :param rows: that are seen at once.
     """
     return _HistoryList(editor, rows).choice
 

@@ -12,6 +12,7 @@ from draggan_widget.editing.dragfile import (
 )
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
+from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
@@ -29,7 +30,6 @@ from draggan_widget.editing.settings import (
     settings_of,
     with_settings,
 )
-from draggan_widget.models import fingerprint
 
 __all__ = [
     "FILES",
@@ -65,6 +65,7 @@ __all__ = [
     "finish",
     "gif",
     "is_code",
+    "latent_bytes",
     "later",
     "limits_of",
     "load_drag",

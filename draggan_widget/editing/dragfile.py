@@ -180,7 +180,7 @@ class DragFile:
         if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(generator):
             raise DragFileError(
                 f"{self.name} was made with another generator ({shown(self.source)}); "
-                "load it with that one: DragGAN.load(path, model=…)"
+                "load it with that one: Editor.load(path, model=…)"
             )
         if self._newer():
             raise DragFileError(f"{self.name} has what only a newer version can do; update draggan_widget")

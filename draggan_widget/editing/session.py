@@ -371,8 +371,12 @@ class Session:
 
     def set_settings(self, values: Mapping[str, Any]) -> Future[None]:
         """Some settings by name, from the next step on; None is the generator's own. See ``settings``."""
-        both = lambda earlier, later: {**earlier, **later}  # noqa: E731
-        return self._commands.submit(self._live.set_settings, kind=("edit", "settings"), value=values, join=both)
+
+        def join(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any] | None:
+            # What was asked for before another engine was chosen is not asked of that one.
+            return None if "engine" in earlier or "engine" in later else {**earlier, **later}
+
+        return self._commands.submit(self._live.set_settings, kind=("edit", "settings"), value=values, join=join)
 
     def reset_settings(self) -> Future[None]:
         """All settings as the generator has them."""

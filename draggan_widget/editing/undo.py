@@ -20,6 +20,12 @@ MOST_BYTES = 256 << 20
 OTHER_MODELS = 2
 """Models that undo keeps alive besides the present one: weights are large."""
 
+AS_IT_BEGAN = "nothing to undo yet: the edit is as it began"
+NOTHING = {
+    "undo": "nothing to undo: what was done before this is not kept; reset leads back to the first picture",
+    "redo": "nothing to redo: the last thing done was no undo",
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -67,7 +73,7 @@ class UndoStack:
         :raises ValueError: if there is nothing to undo.
         """
         if not self.past:
-            raise ValueError("there is nothing to undo")
+            raise ValueError(NOTHING["undo"] if now.drag.step else AS_IT_BEGAN)
         *past, entry = self.past
         return UndoStack(tuple(past), (*self.future, Entry(now, entry.done))), entry
 
@@ -77,7 +83,7 @@ class UndoStack:
         :raises ValueError: if there is nothing to redo.
         """
         if not self.future:
-            raise ValueError("there is nothing to redo")
+            raise ValueError(NOTHING["redo"])
         *future, entry = self.future
         return UndoStack((*self.past, Entry(now, entry.done)), tuple(future)), entry
 

@@ -42,10 +42,11 @@ from draggan_widget.files import write_whole
 from draggan_widget.models import Generator, builtin_names, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports, protocol
+from draggan_widget.widget.engine_settings import SETTING_TRAITS, owners_of
 from draggan_widget.widget.hosts import answers, reruns
-from draggan_widget.widget.model_list import Shelf
-from draggan_widget.widget.outbox import Post
-from draggan_widget.widget.static_preview import WIDTH, still
+from draggan_widget.widget.model_list import ModelList
+from draggan_widget.widget.outbox import Outbox
+from draggan_widget.widget.static_preview import WIDTH, preview_png
 from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
 
@@ -68,7 +69,7 @@ BUNDLE = Path(__file__).parent / "static" / "index.js"
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class EditState:
-    """The edit at one time, as ``DragGAN.states`` tells it."""
+    """The edit at one time, as ``Editor.states`` yields it."""
 
     status: str
     """See the trait of that name."""
@@ -82,12 +83,12 @@ class EditState:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> EditState:
-        """That of a snapshot."""
+        """Return the state of a snapshot."""
         drag = snapshot.document.drag
         return cls(snapshot.status, snapshot.step, drag.ws.cpu().numpy().copy(), drag.handles, drag.distances)
 
 
-class DragGAN(EditTraits):
+class Editor(EditTraits):
     """An editor for the pictures of a GAN, to be displayed in a notebook.
 
     Press on the picture and pull: the point under the pointer follows, and the rest of the picture with it. All of it
@@ -129,10 +130,10 @@ class DragGAN(EditTraits):
         **layout: Any,
     ) -> None:
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
-        self._shelf = None if models is None else Shelf(models)
-        model = _read_model(model, self._shelf, device)
+        self._model_list = None if models is None else ModelList(models)
+        model = _read_model(model, self._model_list, device)
         own = config or model.generator.drag_config
-        chosen = {name: layout.pop(name) for name in settings_for(own) if name in layout}
+        chosen = {name: layout.pop(name) for name in list(layout) if self._is_setting(name, own)}
         config, speed = with_settings(model.generator, own, None, chosen)
         self._session = Session(
             model,
@@ -148,7 +149,7 @@ class DragGAN(EditTraits):
         self._stream = FrameStream(
             weakly(self._tell), weakly(self._describe), weakly(self._glimpse), weakly(self._catch_up)
         )
-        self._post = Post(weakly(self._send_now), self._stream.views)
+        self._outbox = Outbox(weakly(self._send_now), self._stream.views)
         self._stream.offer(self._session.latest)
         self._noticed: list[float] = []
         self._exports: list[Future[bytes]] = []
@@ -170,6 +171,13 @@ class DragGAN(EditTraits):
             self.mask = mask
         reruns.note(self)
 
+    @classmethod
+    def _is_setting(cls, name: str, config: Any) -> bool:
+        """Return whether a keyword is a setting, of the engine that ``config`` is of or of another."""
+        if name == "engine" or name in settings_for(config):
+            return True
+        return bool(owners_of(name)) and (name in SETTING_TRAITS or not hasattr(cls, name))
+
     # --- the edit, from Python -------------------------------------------------------------------------------------
 
     def start(self) -> None:
@@ -185,12 +193,12 @@ class DragGAN(EditTraits):
         self._carry_out(self._session.stop())
 
     def step_once(self) -> None:
-        """One step. :raises ValueError: if there are no points."""
+        """Do one step. :raises ValueError: if there are no points."""
         self._need_points()
         self._carry_out(self._session.step_once())
 
     def reset(self, *, keep_points: bool = False) -> None:
-        """Back to the picture the edit began with; the mask stays. Undo brings the edit back.
+        """Go back to the picture the edit began with; the mask stays. Undo brings the edit back.
 
         :param keep_points: whether points stay too, their handles where they were put: ``start()`` then goes the same
             way again, with other settings say. Else they go, and the next pull begins afresh.
@@ -198,22 +206,22 @@ class DragGAN(EditTraits):
         self._carry_out(self._session.reset(keep_points=keep_points))
 
     def undo(self) -> None:
-        """Back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
+        """Go back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
         self._carry_out(self._session.undo())
 
     def redo(self) -> None:
-        """Forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
+        """Go forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
         self._carry_out(self._session.redo())
 
     def branch(self, step: int) -> None:
-        """Go on from the moment after that step; what came after it stays reachable by undo.
+        """Go on from the moment after that step. Undo brings back what came after it.
 
         :raises ValueError: if the edit has no such step. The edit and its status then stay as they are.
         """
         self._carry_out(self._session.branch(step))
 
     def suggest_mask(self) -> None:
-        """Take the mask that the points suggest: soft, around the ways of the handles. Undo takes it back.
+        """Set the mask that the points suggest: soft, along the way of each handle. Undo takes it back.
 
         :raises ValueError: if there are no points.
         """
@@ -241,7 +249,7 @@ class DragGAN(EditTraits):
         save_mask(path, self._session.now().mask)
 
     def code(self) -> str:
-        """Python that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
+        """Return Python code that makes this edit again and ends with its latent ``ws`` and its picture ``image``."""
         return self._made("code").decode()
 
     def export(self, path: str | os.PathLike[str], *, handles: bool = False) -> None:
@@ -273,11 +281,12 @@ class DragGAN(EditTraits):
         return await asyncio.wrap_future(self._session.finished())
 
     async def states(self) -> AsyncIterator[EditState]:
-        """What the edit comes to, as it comes: ``async for state in editor.states()``. Needs no browser.
+        """Yield the newest state until the run ends: ``async for state in editor.states()``. Needs no browser.
 
-        First the state now; then the newest one each time something has changed, so whoever is slower than the steps
-        misses some; last, when no run is on any more, that at which it ended. :raises Exception: the one that ended the
-        run, if one did.
+        The first is the state now. Then comes the newest one each time something has changed: if you are slower than
+        the steps, you miss some. The last is the one at which the run ended.
+
+        :raises Exception: the one that ended the run, if one did.
         """
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
@@ -326,7 +335,7 @@ class DragGAN(EditTraits):
 
     @property
     def config(self) -> Any:
-        """The settings of the engine. Set them in mid-run and the next step obeys; those of another choose that one."""
+        """The settings of the engine, as one value. The next step obeys; those of another engine choose it."""
         session = self._session
         return session.read(lambda: session.config)
 
@@ -355,8 +364,8 @@ class DragGAN(EditTraits):
         name = printable(type(model).__name__ if isinstance(model, Generator) else Path(model).name)
         device = None if given else next(self.generator.parameters()).device
         # Not this editor's own method: while it is read, nothing else must keep the editor alive.
-        shelf = self._shelf
-        loaded = self._session.load(name, lambda progress: _read_model(model, shelf, "cpu", progress), device)
+        listed = self._model_list
+        loaded = self._session.load(name, lambda progress: _read_model(model, listed, "cpu", progress), device)
         try:
             self._carry_out(loaded)
         except KeyboardInterrupt:
@@ -364,7 +373,7 @@ class DragGAN(EditTraits):
             raise
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the edit as a `.drag` file, from which ``DragGAN.load`` goes on exactly where this one is.
+        """Write the edit as a `.drag` file, from which ``Editor.load`` goes on exactly where this one is.
 
         The file is there whole or not at all, and an older edit of that name stays till then, as do its permissions;
         ``~`` is the home folder, and a symbolic link is followed to the file that is replaced.
@@ -377,8 +386,8 @@ class DragGAN(EditTraits):
         write_whole(path, self._session.finish_job(drag_job(now, now.model.generator, now.model.source)))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> DragGAN:
-        """The editor of a `.drag` file.
+    def load(cls, path: str | os.PathLike[str], *, model: str | Generator | None = None, **options: Any) -> Editor:
+        """Return an editor that goes on with the edit of a `.drag` file.
 
         :param model: the generator, where it cannot be found by the name or path noted in the file.
         :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, a byte was
@@ -403,11 +412,11 @@ class DragGAN(EditTraits):
         return editor
 
     def snapshot(self, size: int = 512) -> Image.Image:
-        """The picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
+        """Return the picture with its handles (dots), targets (rings) and the way between, ``size`` pixels wide."""
         return draw_points(self.image, self._session.latest.points(), size)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget for a page with a kernel; for one without, a picture of it and words.
+        """Return the widget for a page with a kernel; for one without, a picture of it and words.
 
         The picture is a trait too: a page that keeps the widget's state, but no kernel, then has what to show.
         """
@@ -416,16 +425,21 @@ class DragGAN(EditTraits):
             return None
         data, metadata = bundle
         try:
-            png = still(self.snapshot(WIDTH))
+            png = preview_png(self.snapshot(WIDTH))
             data["image/png"] = base64.b64encode(png).decode()
             self.set_trait("still", png)
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
             log.exception("no picture for pages without a kernel")
+        data["text/plain"] = f"{self._said()}. To pull its points, run this cell in a notebook."
+        return data, metadata
+
+    def __repr__(self) -> str:
+        return f"<{self._said()}>" if "_session" in self.__dict__ else object.__repr__(self)
+
+    def _said(self) -> str:
         now = self._session.latest
         seed = "" if now.document.seed is None else f", seed {now.document.seed}"
-        said = f"DragGAN of {now.model.name}{seed}: {now.status}, step {now.step}."
-        data["text/plain"] = f"{said} To pull its points, run this cell in a notebook."
-        return data, metadata
+        return f"Editor of {now.model.name}{seed}: {now.status}, step {now.step}"
 
     def close(self) -> None:
         """Stop, give thread and memory back, and take the widget off the page. May be called twice."""
@@ -466,7 +480,7 @@ class DragGAN(EditTraits):
         return protocol.state_message(snapshot, self._entry, self._feedback)
 
     def _look_closer(self, snapshot: Snapshot) -> None:
-        """Measure what is around new points and tell it, unless somebody waits for the first picture of a pull."""
+        """Measure what is around new points and send it, unless somebody waits for the first picture of a pull."""
         now = time.monotonic()
         if snapshot.settled:
             self._still_at = now
@@ -483,7 +497,7 @@ class DragGAN(EditTraits):
         self._look_closer(self._session.latest)
 
     def _entry_of(self, model: Model) -> str | None:
-        return None if self._shelf is None else self._shelf.entry(model)
+        return None if self._model_list is None else self._model_list.entry(model)
 
     def _attended(self) -> bool:
         return self._stream.attended()
@@ -498,13 +512,13 @@ class DragGAN(EditTraits):
 
     def _glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
         picture, whole = self._session.glimpse(document, quick)
-        if quick and self._post.asked and max(picture.size) > PREVIEW:
+        if quick and self._outbox.asked and max(picture.size) > PREVIEW:
             picture.thumbnail((PREVIEW, PREVIEW))
             whole = False
         return picture, whole
 
     def _tell(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        self._post.put(message, buffers)
+        self._outbox.put(message, buffers)
 
     def _send_now(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         if self.comm is not None:
@@ -523,13 +537,13 @@ class DragGAN(EditTraits):
         self._tell(protocol.schema_message(self._model_on_page, config))
 
     def _send_models(self) -> None:
-        if self._shelf is not None:
-            self._tell(protocol.models_message(builtin_names(), self._shelf.files()))
+        if self._model_list is not None:
+            self._tell(protocol.models_message(builtin_names(), self._model_list.files()))
 
     # --- the page's side -------------------------------------------------------------------------------------------
 
     def _receive(self, _widget: Any, content: Any, buffers: list[Any]) -> None:
-        """A message of the page: check it and leave it to the worker, on whatever thread it came."""
+        """Check a message of the page and leave it to the worker, on whatever thread it came."""
         try:
             message = protocol.read(content, buffers, self._resolution)
         except protocol.ProtocolError as error:
@@ -546,7 +560,7 @@ class DragGAN(EditTraits):
                 if move is not None:
                     self._put_point(move)
                 self._stream.acknowledge(view, seq, pull=pull)
-                if pull and not self._post.collect(view):
+                if pull and not self._outbox.collect(view):
                     session.show(self._welcome, "welcome")
                 self._catch_up()
             case protocol.Point() as point:
@@ -603,13 +617,13 @@ class DragGAN(EditTraits):
             self._session.start(by_view=True)
 
     def _choose(self, name: str) -> None:
-        """A listed model, chosen in the page. What else a message may name is looked up nowhere."""
-        shelf = self._shelf
-        if shelf is None:
+        """Load a listed model that was chosen in the page. Other names are looked up nowhere."""
+        listed = self._model_list
+        if listed is None:
             self._notify("this editor offers no models; give models=…, a folder, when you make it")
             return
         device = next(self.generator.parameters()).device
-        self._session.load(name, lambda progress: Model.load(shelf.find(name), "cpu", progress), device)
+        self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
 
     def _sign(self, kind: str, view: str) -> None:
         if kind == "bye":
@@ -628,7 +642,7 @@ class DragGAN(EditTraits):
             self._catch_up()
 
     def _welcome(self) -> None:
-        """Everything that a view lacks which has just come."""
+        """Send everything that a new view lacks."""
         self._stream.again()
         self._stream.pump()
         self._send_mask(self._session.latest.document.mask)
@@ -643,13 +657,17 @@ class DragGAN(EditTraits):
                 self._session.show(self._stream.pump, "newest")
 
 
+DragGAN = Editor
+"""The editor's old name: the very same class."""
+
+
 def _read_model(
     model: str | os.PathLike[str] | Generator | Model,
-    shelf: Shelf | None,
+    listed: ModelList | None,
     device: Any,
     progress: OnProgress | None = None,
 ) -> Model:
-    """The model that somebody means in Python: a name or a path first, then a file of the shelf."""
+    """Return the model that somebody means in Python: a name or a path first, then a file of the listed folder."""
     if isinstance(model, Model):
         return model
     if isinstance(model, Generator):
@@ -657,6 +675,6 @@ def _read_model(
     try:
         return Model.load(model, device, progress)
     except FileNotFoundError:
-        if shelf is None or os.fspath(model) not in shelf.files():
+        if listed is None or os.fspath(model) not in listed.files():
             raise
-        return Model.load(shelf.find(os.fspath(model)), device, progress)
+        return Model.load(listed.find(os.fspath(model)), device, progress)

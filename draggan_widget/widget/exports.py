@@ -20,9 +20,10 @@ from draggan_widget.editing import (
     check_drag_path,
     code_of,
     drag_job,
-    export,
     film,
     is_code,
+    latent_bytes,
+    png,
     provenance_of,
 )
 from draggan_widget.files import begins, check_replaced, shown
@@ -42,7 +43,7 @@ BEGINNINGS: dict[str, tuple[bytes, int]] = {
 
 
 def kind_of(path: str | os.PathLike[str]) -> Kind:
-    """What a file of that name is to hold, where it can be written there.
+    """Return the kind of file that a name asks for, once it is sure that it can be written there.
 
     :raises ValueError: for an ending that means nothing here. :raises FileExistsError: if there is a file of another
         kind; of ``.drag`` and ``.py``, one that no editor wrote. :raises OSError: if it cannot be a file's name.
@@ -60,7 +61,7 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
 
 
 def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Job[bytes]:
-    """A job that makes the file of a kind of what is shown when it begins.
+    """Return a job that makes a file of that kind of what is shown when it begins.
 
     :param handles: whether films show handles and targets. :param provenance: whether pictures and films say how they
         were made.
@@ -74,13 +75,13 @@ def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare:
         return (yield from film(kind, document, model.generator, handles=handles, provenance=said))
     yield Progress(0.0)
     if kind == "png":
-        return export.png(session.picture(document), provenance=said)
+        return png(session.picture(document), provenance=said)
     if kind == "drag":
         return (yield from drag_job(document, model.generator, model.source))
     if kind == "code":
         return code_of(document, model).encode()
     if not bare:
-        return export.latent(document)
+        return latent_bytes(document)
     file = io.BytesIO()
     np.save(file, document.drag.ws.cpu().numpy())
     return file.getvalue()
@@ -93,7 +94,7 @@ def send(
     *,
     provenance: bool,
 ) -> Future[bytes]:
-    """Make what a page asked for, and send it; what fails is told as a notice. The future may be cancelled."""
+    """Make the file that a page asked for and send it, or a notice of why not. The future may be cancelled."""
     kind = asked.kind
     ending, mime = FILES[kind]
     document = session.latest.seen

@@ -12,8 +12,8 @@ ENDINGS = (".pkl", ".pt", ".pth", ".ckpt", ".safetensors", ".zip")
 """Of files that may be models. Whether one is, only its content tells."""
 
 
-class Shelf:
-    """A folder that the user named. Only what is listed can be taken from it, so that no name leads elsewhere.
+class ModelList:
+    """A folder that the user named. Only listed files can be loaded from it, so no name leads elsewhere.
 
     :raises NotADirectoryError: if there is no such folder.
     """
@@ -25,14 +25,14 @@ class Shelf:
             raise NotADirectoryError(f"models is {os.fspath(folder)!r}, which is no folder; name one that holds models")
 
     def files(self) -> list[str]:
-        """Names of the files that may be models, as they are now; none if the folder is gone."""
+        """Return the names of the files that may be models, as they are now; none if the folder is gone."""
         try:
             return sorted(entry.name for entry in os.scandir(self.folder) if _may_be_a_model(entry))
         except OSError:
             return []
 
     def find(self, name: str) -> str:
-        """What to load for a listed name. :raises ValueError: if it is not listed."""
+        """Return the path to load for a listed name. :raises ValueError: if it is not listed."""
         if name in builtin_names():
             return name
         if name not in self.files():
@@ -40,7 +40,7 @@ class Shelf:
         return str(self.folder / name)
 
     def entry(self, model: Model) -> str | None:
-        """The name under which a model is listed; None if it came from elsewhere."""
+        """Return the name under which a model is listed; None if it came from elsewhere."""
         if model.source is None or model.source in builtin_names():
             return model.source
         path = Path(model.source).expanduser().absolute()

@@ -1,10 +1,9 @@
 """The way out of every message: pushed when there is something to say, or kept until a view asks.
 
-Most hosts deliver what a kernel sends at any time. Some, once a cell has ended, deliver only what is sent while a
-message of their page is handled; what a thread sends is lost. A view that finds this out (``js/src/hosts/polling.ts`` says
-how) asks with its acknowledgements. From its first ask on, messages for it are kept, of each kind the newest, and the
-handler of an ask sends what is kept. Where its asks stop because a cell keeps the kernel from hearing them, messages
-are pushed as well: while a cell runs, those hosts deliver everything.
+Most hosts deliver what a kernel sends at any time. Some do so only while a cell runs. Once it has ended, they deliver
+what is sent while a message of their page is handled, and lose the rest. A view that finds this out asks with its
+acknowledgements. From its first ask on, messages for it are kept, the newest of each kind, and the handler of an ask
+sends them. If its asks stop, a cell runs and keeps the kernel from hearing them: then messages are pushed as well.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ SILENT_AFTER = 0.5
 """Seconds without an ask after which messages are pushed as well."""
 
 
-class Post:
-    """Sends messages to views, those that ask and those that are told.
+class Outbox:
+    """The way of messages to views: some are sent to at once, others have to ask.
 
     :param send: takes a message and its buffers. :param views: names the views that are there.
     """
@@ -42,7 +41,7 @@ class Post:
         return bool(self._kept)
 
     def put(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        """A message for all views."""
+        """Send a message to all views, or keep it for those that ask."""
         here = self._views()
         with self._lock:
             self._kept = {view: kept for view, kept in self._kept.items() if view in here}
@@ -54,8 +53,9 @@ class Post:
             self._send(message, buffers or [])
 
     def collect(self, view: str) -> bool:
-        """Send what is kept for a view that asks, on the thread of its message. False: it asks for the first time, so
-        that nothing was kept.
+        """Send what is kept for a view that asks, on the thread of its message.
+
+        :returns: False if it asks for the first time, so that nothing was kept.
         """
         if view not in self._views():
             return True  # it was given up; when it says that it is there, its next ask is its first

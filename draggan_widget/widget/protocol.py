@@ -49,7 +49,7 @@ class Sign:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A new point, or what changes of a known one; ``pulling`` while the pointer is down. Then perhaps a start."""
+    """A new point, or a change of a known one. ``pulling``: the pointer is down. ``start``: then start a run."""
 
     id: int
     handle: XY | None
@@ -60,7 +60,7 @@ class Point:
 
 @dataclasses.dataclass(frozen=True)
 class Ack:
-    """A view has drawn the frame ``seq`` (0: none yet), or let it pass because it is hidden; ``pull``: what is new?
+    """A view has drawn frame ``seq`` (0: none yet), or is hidden and let it pass. ``pull``: it asks for what is new.
 
     A pointer's ``move`` goes along while frames come, for every message costs a host's page as much as a picture.
     """
@@ -190,7 +190,7 @@ FromPage = Sign | Ack | Change | Question
 
 
 def read(message: Any, buffers: Sequence[Any], resolution: tuple[int, int]) -> FromPage:
-    """A message of the page for a picture of ``resolution`` (H, W).
+    """Return a message of the page, checked, for a picture of ``resolution`` (H, W).
 
     :raises ProtocolError: saying what is wrong with it.
     """
@@ -270,7 +270,7 @@ def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
 
 
 def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:
-    """Everything a page shows but pictures, masks and lists. ``entry`` is the model's name in the list of models."""
+    """Return what a page shows but pictures, masks and lists. ``entry``: the model's name in the list of models."""
     document, model = snapshot.document, snapshot.model
     points = [{**point, **feedback.of(point["id"])} for point in snapshot.points(snapshot.seen)]
     height, width = snapshot.model.generator.resolution
@@ -309,7 +309,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
 
 
 def schema_message(model: Model, config: Any) -> dict[str, Any]:
-    """What settings there are for a model and the engine that ``config`` is of, in their order.
+    """Return the settings there are for a model and the engine that ``config`` is of, in their order.
 
     Each has all that its field in the drawer needs.
     """
@@ -318,7 +318,7 @@ def schema_message(model: Model, config: Any) -> dict[str, Any]:
 
 
 def course_message(since: int, records: Sequence[Record], edit: int) -> dict[str, Any]:
-    """The course of an edit after the step ``since``; ``edit`` is the number that its states have, in all answers."""
+    """Return the course of an edit after the step ``since``. ``edit`` is the number that its states have."""
     return {
         "type": "course",
         "edit": edit,
@@ -331,27 +331,27 @@ def course_message(since: int, records: Sequence[Record], edit: int) -> dict[str
 
 
 def thumbnails_message(steps: Sequence[int], edit: int) -> dict[str, Any]:
-    """The head of thumbnails, one JPEG a buffer."""
+    """Return the head of thumbnails, one JPEG a buffer."""
     return {"type": "thumbnails", "edit": edit, "steps": list(steps)}
 
 
 def before_message(encoding: str, size: tuple[int, int], edit: int) -> dict[str, Any]:
-    """The head of the picture the edit began with; ``size`` is (width, height)."""
+    """Return the head of the picture the edit began with; ``size`` is (width, height)."""
     return {"type": "before", "edit": edit, "format": encoding, "width": size[0], "height": size[1]}
 
 
 def export_message(kind: str, name: str, mime: str, text: str = "") -> dict[str, Any]:
-    """The head of an exported file, which is the one buffer; code is ``text``."""
+    """Return the head of an exported file, which is the one buffer; code is ``text``."""
     return {"type": "export", "kind": kind, "name": name, "mime": mime, "text": text}
 
 
 def exporting_message(kind: str, progress: float | None) -> dict[str, Any]:
-    """How much of an export is done, 0 … 1; None once it has ended, whatever its end."""
+    """Return how much of an export is done, 0 … 1; None once it has ended, whatever its end."""
     return {"type": "exporting", "kind": kind, "progress": progress}
 
 
 def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int], ack: bool) -> dict[str, Any]:
-    """The head of a frame, whose one buffer is the encoded picture; ``size`` is (width, height).
+    """Return the head of a frame, whose one buffer is the encoded picture; ``size`` is (width, height).
 
     ``ack``: whether an acknowledgement is asked for, which stands for all frames before it as well.
     """
@@ -360,33 +360,33 @@ def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int], ack
 
 
 def mask_message(mask: np.ndarray | None, resolution: tuple[int, int]) -> tuple[dict[str, Any], list[bytes]]:
-    """A mask (H, W) in 0 … 1, or None, with its buffer of one byte a pixel."""
+    """Return a mask (H, W) in 0 … 1, or None, with its buffer of one byte a pixel."""
     message = {"type": "mask", "width": resolution[1], "height": resolution[0]}
     return message, [] if mask is None else [np.round(mask * 255).astype(np.uint8).tobytes()]
 
 
 def classes_message(names: Sequence[str]) -> dict[str, Any]:
-    """What the classes are called, in their order; nothing where they have only numbers."""
+    """Return what the classes are called, in their order; nothing where they have only numbers."""
     return {"type": "classes", "names": list(names)}
 
 
 def models_message(builtin: Sequence[str], files: Sequence[str]) -> dict[str, Any]:
-    """The models there are to choose from; a page that never hears of any shows no list."""
+    """Return the models there are to choose from; a page that never hears of any shows no list."""
     return {"type": "models", "builtin": list(builtin), "files": list(files)}
 
 
 def notice_message(text: str) -> dict[str, Any]:
-    """A line for the status bar; the edit stays as it was."""
+    """Return a line for the status bar; the edit stays as it was."""
     return {"type": "notice", "text": one_line(text)}
 
 
 def pong_message(sent: int) -> dict[str, Any]:
-    """The answer to a sign of life, sent while that is handled; ``sent`` is the number of the newest frame sent."""
+    """Return the answer to a sign of life, sent while that is handled. ``sent``: the newest frame's number."""
     return {"type": "pong", "sent": sent}
 
 
 def check_truncation(value: Any) -> float:
-    """``value`` as a float. :raises ValueError: if it is no finite number from 0 to 2."""
+    """Return ``value`` as a float. :raises ValueError: if it is no finite number from 0 to 2."""
     number = as_number(value)
     if number is None or not 0 <= number <= 2:
         raise ValueError(f"truncation is {shown(value)}; it must be a number from 0 to 2, usually 0.5 to 1")

@@ -13,8 +13,8 @@ WIDTH = 512
 CAPTION = "A still picture. Run this cell in a notebook to pull its points."
 
 
-def still(picture: Image.Image, caption: str = CAPTION) -> bytes:
-    """A PNG of no more than ``MOST_BYTES``: ``picture`` as wide as that allows, and below it ``caption``."""
+def preview_png(picture: Image.Image, caption: str = CAPTION) -> bytes:
+    """Return a PNG of no more than ``MOST_BYTES``: ``picture`` as wide as that allows, and below it ``caption``."""
     width = min(WIDTH, picture.width)
     while True:
         data = _png(_captioned(_scaled(picture, width), caption))
@@ -30,7 +30,7 @@ def _scaled(picture: Image.Image, width: int) -> Image.Image:
 
 
 def _captioned(picture: Image.Image, caption: str) -> Image.Image:
-    """The caption in letters that are read on light and on dark pages, on a strip of its own."""
+    """Return the caption on a strip of its own, in letters that can be read on light and on dark pages."""
     font = ImageFont.load_default(max(8, min(15, picture.width // 32)))
     lines = _wrapped(caption, font, picture.width - 8)
     height = round(1.3 * font.getbbox("Ay")[3])

@@ -1,17 +1,20 @@
 """The way of states and pictures to the page: newest wins.
 
-A picture is synthesised and encoded only when somebody wants one: a view lives, and fewer than ``WINDOW`` frames are
-unacknowledged. An acknowledgement costs JupyterLab as much as a picture (it shows for each message that the kernel is
-busy, and that it is no more), so on a fast line one is asked for only now and then, and while none is overdue, frames
-go. What cannot be sent is not queued; the next chance sends whatever is newest by then. The state of a
-run's step goes the same way, just before its frame; a settled one goes at once. A target that moves while a run is on
-is told with the next frame: whoever pulls it knows where it is, and telling them for every pointer move costs the page
-and the kernel time that the picture needs. Frames of a run are JPEG, or WebP where
-the picture has alpha, which JPEG cannot hold and which as PNG would take five to ten times the bytes; when the picture
-settles it goes once more as PNG, exact to the bit. Without acknowledgements (a cell blocks the kernel's main
-thread) frames go at 2 Hz, but on a line on which they take longer than that, only as fast as the line carries them:
-else they would queue up, and the page would see an ever older past. With nobody there, none go. A picture that settled
-while none was free to go is sent by a clock: a page at rest is silent, so no word of it would come to send it.
+When a frame goes. A picture is synthesised and encoded only when somebody wants one: a view lives, and fewer than
+``WINDOW`` frames are unacknowledged. With nobody there, none go. What cannot be sent is not queued: the next chance
+sends whatever is newest by then.
+
+Acknowledgements. Each costs JupyterLab as much as a picture, since it shows for every message that the kernel is busy.
+So on a fast line one is asked for only now and then, and frames go while none is overdue. A cell that blocks the
+kernel's main thread keeps acknowledgements away. Then frames go at 2 Hz, or slower if the line takes longer for one:
+else they would queue up, and the page would see an ever older past.
+
+States. That of a run's step goes just before its frame, a settled one at once. A target that moves in a run is told
+with the next frame: the page that pulls it knows where it is.
+
+Pictures. In a run they are JPEG, or WebP where the picture has alpha, which JPEG cannot hold. When the edit settles,
+the picture goes once more as PNG, exact to the bit. If it cannot go then, a clock sends it: a page at rest is silent,
+so no message of the page would.
 """
 
 from __future__ import annotations
@@ -43,7 +46,7 @@ MOST_VIEWS = 100
 
 
 class FrameStream:
-    """Sends the newest snapshot of a session to its views. ``offer`` and ``pump`` belong to the worker thread.
+    """The way of the newest snapshot of a session to its views. ``offer`` and ``pump`` belong to the worker thread.
 
     :param send: takes a message and its buffers.
     :param describe: makes the state message of a snapshot.
@@ -86,15 +89,15 @@ class FrameStream:
 
     @property
     def frames_sent(self) -> int:
-        """Frames so far, for whoever measures the stream."""
+        """How many frames were sent so far, for whoever measures the stream."""
         return self._seq
 
     def attended(self) -> bool:
-        """Whether there is a view, as far as is known."""
+        """Return whether there is a view, as far as is known."""
         return bool(self.views())
 
     def views(self) -> set[str]:
-        """The views that are there, as far as is known.
+        """Return the views that are there, as far as is known.
 
         A page pings while a run or a load goes, and acknowledges what it is asked to. At rest it owes nothing and is
         silent, so nobody's silence means that they have gone.
@@ -104,7 +107,7 @@ class FrameStream:
             return {view for view, owes in self._views.items() if owes is None or owes > limit}
 
     def seen(self, view: str) -> None:
-        """A sign of life of a view."""
+        """Note a sign of life of a view."""
         with self._lock:
             self._spoke(view)
 
@@ -115,22 +118,22 @@ class FrameStream:
             del self._views[old]
 
     def _owed(self) -> None:
-        """Views owe an answer from now on, if they do not already."""
+        """Note that views owe an answer from now on, if they do not already."""
         now = time.monotonic()
         self._views = {view: now if owes is None else owes for view, owes in self._views.items()}
 
     def left(self, view: str) -> None:
-        """A view says it is gone."""
+        """Forget a view that says it is gone."""
         with self._lock:
             self._views.pop(view, None)
 
     def left_by_all(self) -> None:
-        """No view can be there any more."""
+        """Forget all views: none can be there any more."""
         with self._lock:
             self._views.clear()
 
     def acknowledge(self, view: str, seq: int, *, pull: bool = False) -> None:
-        """A view has drawn a frame; with ``pull`` it asks for the next one, and of those in between it sees none."""
+        """Note that a view has drawn a frame. With ``pull`` it asks for the next one, and skips those in between."""
         with self._lock:
             if view in self._views:  # what a view that has left still had under way does not bring it back
                 self._spoke(view)
@@ -149,7 +152,7 @@ class FrameStream:
         return max(SLOW_CLOCK, 2 * self.way)
 
     def behind(self) -> bool:
-        """Whether views lack something, so that ``pump`` is worth a job."""
+        """Return whether views lack something, so that ``pump`` is worth a job."""
         with self._lock:
             newest = self._newest
             if newest is None:
@@ -160,19 +163,19 @@ class FrameStream:
             return not (self._is_told(newest) and self._is_shown(newest))
 
     def again(self) -> None:
-        """The next ``pump`` sends everything though it was sent before: a view has come that lacks it."""
+        """Have the next ``pump`` send everything once more, for a view that has just come."""
         with self._lock:
             self._told = self._shown = None
             self._acked = self._seq
 
     def retell(self) -> None:
-        """There is more to be said of the newest snapshot."""
+        """Have the state of the newest snapshot sent again: there is more to say of it."""
         with self._lock:
             self._told = None
         self.pump()
 
     def offer(self, snapshot: Snapshot) -> None:
-        """A newer snapshot than any before."""
+        """Take a newer snapshot than any before."""
         if self._newest is not None and self._newest.model is not snapshot.model:
             with self._lock:
                 self._told = self._shown = None  # or they would keep the model before alive until somebody looks
@@ -189,7 +192,7 @@ class FrameStream:
         self.pump()
 
     def pump(self) -> None:
-        """Send what is newest and was not sent, as far as somebody wants it."""
+        """Send the newest state and picture, if they were not sent and somebody wants them."""
         snapshot = self._newest
         if snapshot is None or not self.attended():
             return
@@ -208,7 +211,7 @@ class FrameStream:
             self._pump_later()
 
     def _pump_later(self) -> None:
-        """Have ``pump`` called when the next frame may go though nothing is acknowledged till then."""
+        """Have ``pump`` called when the next frame may go, even if nothing is acknowledged till then."""
         if self._clock is not None and self._clock.is_alive():
             return
         self._clock = threading.Timer(max(0.0, self._sent_at + self.pace - time.monotonic()), self._wake)
@@ -219,7 +222,7 @@ class FrameStream:
         return 0 < self.way <= ON_TIME and not self._pulled
 
     def _free(self) -> bool:
-        """Whether another frame may go: it will not queue up, as far as is known."""
+        """Return whether another frame may go: it will not queue up, as far as is known."""
         now = time.monotonic()
         if self._seq - self._acked < WINDOW or now - self._sent_at >= self.pace:
             return True
@@ -249,7 +252,7 @@ class FrameStream:
         return sharp and _lossless(shown) >= _lossless(snapshot)
 
     def _is_told(self, snapshot: Snapshot) -> bool:
-        """Whether views know all of it but where targets are in a run, which its next frame will tell."""
+        """Return whether views know all of it, apart from targets in a run: the next frame tells those."""
         told = self._told
         if told is snapshot or told is None or told.settled or not _same_picture(told, snapshot):
             return told is snapshot
@@ -282,7 +285,7 @@ def _lossless(snapshot: Snapshot) -> bool:
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:
-    """A picture (L, RGB or RGBA) as ("jpeg" | "webp" | "png", bytes)."""
+    """Return a picture (L, RGB or RGBA) as ("jpeg" | "webp" | "png", bytes)."""
     buffer = io.BytesIO()
     if lossless or (image.mode == "RGBA" and not features.check("webp")):
         image.save(buffer, "PNG", compress_level=1)

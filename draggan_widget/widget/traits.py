@@ -1,7 +1,7 @@
 """The traits of an editor, kept equal to its session's edit from both sides.
 
-What somebody assigns becomes a command of the session. What the session publishes is adopted into the traits, on the
-thread that made the widget, because traits may only be set on one; without an event loop there, on the worker's.
+What somebody assigns becomes a command of the session. What the session publishes is adopted into the traits. Traits
+may only be set on one thread: the one that made the widget, or the worker's where that one has no event loop.
 """
 
 from __future__ import annotations
@@ -14,53 +14,36 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any
 
-import anywidget
 import numpy as np
 import traitlets
 
-from draggan_widget.editing import SETTINGS, Session, Snapshot, check_label, check_points, settings_of, with_settings
+from draggan_widget.editing import Session, Snapshot, check_label, check_points, with_settings
 from draggan_widget.engines import check_mask, engine_named, engine_of
 from draggan_widget.models import check_seed
-from draggan_widget.settings import Setting, as_whole
+from draggan_widget.settings import as_whole
 from draggan_widget.settings import shown as in_short
+from draggan_widget.widget.engine_settings import (
+    ALL,
+    SETTING_TRAITS,
+    Mirrored,
+    WithSettings,
+    settings_told,
+    trait_error,
+)
 from draggan_widget.widget.protocol import check_truncation
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 ADOPT_EVERY = 0.1
 """Seconds between adoptions while a run is on: each is a message to the page, which nobody may be there to take."""
-ALL = "*"
-
-
-class Mirrored(traitlets.Any):
-    """A trait that follows the session. What somebody assigns is checked, and compared with what holds by then.
-
-    :param check: makes the value of the trait out of an assigned one, or raises ``ValueError`` or ``TypeError``.
-    """
-
-    allow_none = False  # it is for the check to say whether None is taken
-
-    def __init__(self, default: Any, check: Callable[[Any], Any] = lambda value: value, help: str = "") -> None:
-        super().__init__(default, help=help)
-        self._check = check
-        self.tag(sync=True)
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        """The value as it is kept."""
-        return _trait_error(self._check, value) if obj._by_user(self.name) else value
-
-    def set(self, obj: Any, value: Any) -> None:
-        """Assign it."""
-        if obj._by_user(self.name):
-            obj._refresh(assigning=True)
-        super().set(obj, value)
 
 
 class Told(Mirrored):
-    """A trait that only the session sets. Read on the widget's own thread, it is what the session told last, so that
-    a loop in one cell that waits for it to change ends.
+    """A trait that only the session sets.
+
+    Reading it on the widget's own thread takes in what the session told last. So a loop in a cell that waits for it to
+    change does end.
 
     :param instead: what to do where one would like to assign it.
     """
@@ -70,7 +53,7 @@ class Told(Mirrored):
         self._instead = instead
 
     def get(self, obj: Any, cls: Any = None) -> Any:
-        """Its value."""
+        """Return its value."""
         obj._refresh()
         return super().get(obj, cls)
 
@@ -81,17 +64,7 @@ class Told(Mirrored):
         super().set(obj, value)
 
 
-def _trait_of(setting: Setting) -> Mirrored:
-    """A setting as a trait. None is the model's own."""
-
-    def check(value: Any) -> Any:
-        checked = None if value is None else setting.check(value)
-        return list(checked) if isinstance(checked, tuple) else checked
-
-    return Mirrored(None, check, f"{setting.help} It must be {setting.wanted}; None takes the model's own again.")
-
-
-class EditTraits(anywidget.AnyWidget):
+class EditTraits(WithSettings):
     """An anywidget with the traits of an edit. A subclass sets ``_session`` before this one's constructor runs, and
     calls ``_mirror`` with every snapshot.
 
@@ -113,7 +86,6 @@ class EditTraits(anywidget.AnyWidget):
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
     engine = Mirrored("draggan", lambda name: engine_named(name).name, "name of the method that pulls")
-    vars().update({name: _trait_of(setting) for name, setting in SETTINGS.items()})
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
     still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)
@@ -123,7 +95,7 @@ class EditTraits(anywidget.AnyWidget):
 
     def __init__(self, **traits: Any) -> None:
         # Until the constructor is through, values are those the session has already.
-        self._adopting: tuple[int, str] | None = (threading.get_ident(), ALL)
+        self._adopting = (threading.get_ident(), ALL)
         self._adoption = 0
         self._adopted: Snapshot | None = None
         self._loop, self._thread = _running_loop(), threading.get_ident()
@@ -132,15 +104,18 @@ class EditTraits(anywidget.AnyWidget):
         self._mask_taken: np.ndarray | None = None
         self._adoption_due = False
         self._adopted_at = 0.0
+        self._untraited: dict[str, Any] = {}
         known = {name for name, trait in self.traits().items() if not (trait.read_only or isinstance(trait, Told))}
         if unknown := sorted(set(traits) - (known - {"shown"})):
             raise TypeError(f"{type(self).__name__} takes no {', '.join(unknown)}")
         snapshot = self._session.latest
         told = _told(snapshot)
         fixed = {name: told.pop(name) for name in ("classes", "model")}
+        told = {name: value for name, value in told.items() if self.has_trait(name)}
         super().__init__(**traits, **told)
         for name, value in fixed.items():
             self.set_trait(name, value)
+        self._untraited = {name: value for name, value in settings_told(snapshot).items() if name not in SETTING_TRAITS}
         self._adopted = snapshot
         self._adopting = None
 
@@ -155,7 +130,7 @@ class EditTraits(anywidget.AnyWidget):
         points: list[dict[str, Any]] = proposal["value"]
         # Here and not in an observer: a list that was changed in place and set again equals itself.
         if self._by_user("points"):
-            points = _trait_error(check_points, points, self._resolution)
+            points = trait_error(check_points, points, self._resolution)
             self._assign(self._session.set_points(self._points_taken, points))
         self._points_taken = copy.deepcopy(points)
         return points
@@ -164,9 +139,7 @@ class EditTraits(anywidget.AnyWidget):
     def _valid_mask(self, proposal: Any) -> Any:
         # What the session holds was checked when it got there.
         return (
-            _trait_error(check_mask, proposal["value"], self._resolution)
-            if self._by_user("mask")
-            else proposal["value"]
+            trait_error(check_mask, proposal["value"], self._resolution) if self._by_user("mask") else proposal["value"]
         )
 
     @traitlets.observe("mask")
@@ -188,23 +161,26 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user("shown"):
             self._assign(self._session.look(change["new"]))
 
-    @traitlets.validate(*SETTINGS)
+    @traitlets.validate(*SETTING_TRAITS)
     def _valid_setting(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
         if self._by_user(name):
             now = self._session.latest
-            _trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, {name: value})
+            trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, {name: value})
             if value is None and getattr(self, name) is None:
                 # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
                 self._assign(self._session.set_settings({name: None}))
         return value
 
-    @traitlets.observe("engine")
-    def _take_engine(self, change: Any) -> None:
-        if self._by_user("engine"):
-            self._assign(self._session.set_settings({"engine": change["new"]}))
+    @traitlets.validate("engine")
+    def _take_engine(self, proposal: Any) -> str:
+        name: str = proposal["value"]
+        if self._by_user("engine") and name != self._engine_there():
+            # Carried out here, so that the next line of a cell finds the settings of the other engine.
+            trait_error(self._carry_out, self._session.set_settings({"engine": name}))
+        return name
 
-    @traitlets.observe(*SETTINGS)
+    @traitlets.observe(*SETTING_TRAITS)
     def _take_setting(self, change: Any) -> None:
         if self._by_user(change["name"]):
             self._assign(self._session.set_settings({change["name"]: change["new"]}))
@@ -223,7 +199,7 @@ class EditTraits(anywidget.AnyWidget):
         classes = self._session.latest.model.classes
         if label is None and classes:
             raise traitlets.TraitError(f"label is None; it must be a whole number from 0 to {classes - 1}")
-        checked = _trait_error(check_label, label, classes)
+        checked = trait_error(check_label, label, classes)
         self._need_seed("class")
         return checked
 
@@ -246,11 +222,6 @@ class EditTraits(anywidget.AnyWidget):
         if self._by_user("label"):
             self._assign(self._session.relabel(change["new"]))
 
-    def _by_user(self, name: str) -> bool:
-        """Whether a trait is set by somebody else than ``_adopt``: in an observer, or on another thread meanwhile."""
-        adopting = self._adopting
-        return adopting is None or adopting[0] != threading.get_ident() or adopting[1] not in (name, ALL)
-
     def _assign(self, command: Future[None]) -> None:
         """Keep what was assigned until its command is carried out; then adopt what became of it."""
         self._assignments.append(command)
@@ -267,7 +238,7 @@ class EditTraits(anywidget.AnyWidget):
         super().observe(handler if of_class else _Guarded(handler, weakref.ref(self)), names, type)
 
     def _mirror(self, snapshot: Snapshot, way: float) -> None:
-        """Have a snapshot adopted, in the worker's thread. Steps too fast for that are taken together.
+        """Have a snapshot adopted; called in the worker's thread. Of steps that are too fast for that only the last is.
 
         :param way: seconds to the page and back; what is adopted travels it, and must not queue up there.
         """
@@ -289,7 +260,7 @@ class EditTraits(anywidget.AnyWidget):
             self._loop.call_soon_threadsafe(adopt)
 
     def _refresh(self, *, assigning: bool = False) -> None:
-        """Adopt what the session has told, where this is the thread for it.
+        """Adopt what the session has told, if this is the thread that may set traits.
 
         :param assigning: whether somebody is about to assign a trait, which is then compared with what holds.
         """
@@ -298,7 +269,7 @@ class EditTraits(anywidget.AnyWidget):
             self._adopt()
 
     def _carry_out(self, command: Future[None]) -> None:
-        """Wait until a command is carried out, and have its effect in the traits; raise what it raised.
+        """Wait until a command is carried out and the traits show its effect. Raise what it raised.
 
         The worker's thread, where observers run that have no event loop, cannot wait for itself.
         """
@@ -329,7 +300,10 @@ class EditTraits(anywidget.AnyWidget):
                     self._mask_taken = value
                 before, self._adopting = self._adopting, (threading.get_ident(), name)
                 try:
-                    self.set_trait(name, value)
+                    if self.has_trait(name):
+                        self.set_trait(name, value)
+                    else:
+                        self._say_changed(name, value)
                 except Exception:  # the others are to follow all the same
                     log.exception("the trait %s could not be set", name)
                 finally:
@@ -365,7 +339,7 @@ class _Guarded:
 
 
 def _told(snapshot: Snapshot) -> dict[str, Any]:
-    """The traits as a snapshot has them, but for the mask."""
+    """Return the traits as a snapshot has them, without the mask."""
     document = snapshot.document
     return {
         "points": [{key: point[key] for key in ("id", "handle", "target")} for point in snapshot.points()],
@@ -377,13 +351,9 @@ def _told(snapshot: Snapshot) -> dict[str, Any]:
         "step": snapshot.step,
         "shown": snapshot.shown,
         "status": snapshot.status,
-        **{name: value for name, value in _settings_told(snapshot).items() if name in SETTINGS},
+        **settings_told(snapshot),
         "engine": engine_of(document.drag.config).name,
     }
-
-
-def _settings_told(snapshot: Snapshot) -> dict[str, Any]:
-    return settings_of(snapshot.model.generator, snapshot.document.drag.config, snapshot.speed)
 
 
 def _check_step(value: Any) -> int:
@@ -394,7 +364,7 @@ def _check_step(value: Any) -> int:
 
 
 def weakly(method: Callable[..., Any], otherwise: Any = None) -> Callable[..., Any]:
-    """A function that calls a bound method without keeping its object alive, and does nothing once that is gone."""
+    """Return a function that calls a bound method, but does not keep its object alive; later it does nothing."""
     reference = weakref.WeakMethod(method)
     del method  # or the function would hold it after all
 
@@ -410,10 +380,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _trait_error(check: Callable[..., T], *arguments: Any) -> T:
-    try:
-        return check(*arguments)
-    except (TypeError, ValueError) as error:
-        raise traitlets.TraitError(str(error)) from None

@@ -188,7 +188,7 @@ def test_start_without_points_and_undo_at_the_first_state_do_nothing_and_say_wha
     editor.page.keyboard.press("Control+z")
     assert notebook.execute(state)[0] == first[0]
     notebook.execute("editor.undo()")
-    expect(editor.root.locator("[aria-live]")).to_have_text("there is nothing to undo")
+    expect(editor.root.locator("[aria-live]")).to_have_text("nothing to undo yet: the edit is as it began")
 
 
 HELD = """

@@ -23,7 +23,7 @@ from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import Model
 from draggan_widget.models import save_generator
 from draggan_widget.widget import protocol
-from draggan_widget.widget.model_list import Shelf
+from draggan_widget.widget.model_list import ModelList
 
 NEVER = DragConfig(learning_rate=0.05, tolerance=0.0, stall_steps=None, max_steps=None)
 POINT = {"handle": [9, 9], "target": [20, 9]}
@@ -77,7 +77,7 @@ def slow(monkeypatch):
 def ready(editor):
     page = Page(editor)
     page.say("ready", view="page")
-    page.wait_for(lambda p: p.of("mask") and (editor._shelf is None or p.of("models")))
+    page.wait_for(lambda p: p.of("mask") and (editor._model_list is None or p.of("models")))
     return page
 
 
@@ -89,28 +89,28 @@ def expected(generator, seed, **settings):
 
 
 def test_files_that_may_be_models_are_listed_in_order_and_nothing_else(folder):
-    assert Shelf(folder).files() == ["broken.pkl", "cats.safetensors", "digits.safetensors"]
-    assert Shelf(str(folder)).files() == Shelf(folder).files()
+    assert ModelList(folder).files() == ["broken.pkl", "cats.safetensors", "digits.safetensors"]
+    assert ModelList(str(folder)).files() == ModelList(folder).files()
 
 
 @pytest.mark.parametrize("ending", ["pkl", "pt", "pth", "ckpt", "safetensors", "zip", "PKL"])
 def test_these_endings_are_taken(tmp_path, ending):
     (tmp_path / f"a b.{ending}").write_bytes(b"")
-    assert Shelf(tmp_path).files() == [f"a b.{ending}"]
+    assert ModelList(tmp_path).files() == [f"a b.{ending}"]
 
 
 def test_a_list_is_of_the_folder_as_it_is_now(tmp_path, monkeypatch):
     folder = tmp_path / "models"
     folder.mkdir()
     monkeypatch.chdir(tmp_path)
-    shelf = Shelf("models")
+    models = ModelList("models")
     monkeypatch.chdir("/")
-    assert shelf.files() == []
+    assert models.files() == []
     (folder / "new.pt").write_bytes(b"")
-    assert shelf.files() == ["new.pt"]
+    assert models.files() == ["new.pt"]
     (folder / "new.pt").unlink()
     folder.rmdir()
-    assert shelf.files() == []
+    assert models.files() == []
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_list_is_of_the_folder_as_it_is_now(tmp_path, monkeypatch):
 )
 def test_only_what_is_listed_can_be_taken(folder, name):
     with pytest.raises(ValueError, match="not among the models"):
-        Shelf(folder).find(name)
+        ModelList(folder).find(name)
 
 
 def test_a_name_that_is_no_text_in_any_alphabet_is_not_listed(tmp_path):
@@ -136,7 +136,7 @@ def test_a_name_that_is_no_text_in_any_alphabet_is_not_listed(tmp_path):
         (tmp_path / os.fsdecode(b"bad\xff.pkl")).write_bytes(b"")
     except OSError:
         pytest.skip("this file system takes text only")
-    assert Shelf(tmp_path).files() == []
+    assert ModelList(tmp_path).files() == []
 
 
 def test_models_must_be_a_folder(folder):
@@ -371,7 +371,7 @@ def test_the_page_is_told_the_list_and_anew_whenever_it_asks(folder):
     editor = DragGAN(folder / "cats.safetensors", models=folder)
     page = ready(editor)
     first = page.of("models")[-1]
-    assert first == {"type": "models", "builtin": ["faces"], "files": Shelf(folder).files()}
+    assert first == {"type": "models", "builtin": ["faces"], "files": ModelList(folder).files()}
     assert page.of("state")[-1]["model"] == "cats.safetensors"
     (folder / "another.pt").write_bytes(b"")
     try:
@@ -473,8 +473,8 @@ def test_a_model_of_any_file_name_can_be_shown_saved_and_written_as_code(make, f
     exec(editor.code(), scope)
     np.testing.assert_allclose(np.asarray(scope["ws"]), editor.latent, rtol=0, atol=1e-5)
     with pytest.raises(ValueError):  # noqa: PT011 - a listed name could be told to the page; this one is not listed
-        Shelf(tmp_path).find(NAMED)
-    assert Shelf(tmp_path).entry(editor._session.latest.model) is None
+        ModelList(tmp_path).find(NAMED)
+    assert ModelList(tmp_path).entry(editor._session.latest.model) is None
 
 
 @pytest.mark.parametrize("letter", ["n", "\x1b", "\udc80"])

@@ -9,7 +9,7 @@ import pytest
 from draggan_widget import DragConfig, DragGAN
 from draggan_widget.widget import editor as editor_module
 from draggan_widget.widget import outbox as post_module
-from draggan_widget.widget.outbox import MOST_KEPT, SILENT_AFTER, Post
+from draggan_widget.widget.outbox import MOST_KEPT, SILENT_AFTER, Outbox
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def sent():
 
 @pytest.fixture
 def post(sent, views, clock):
-    return Post(lambda message, buffers: sent.append((message["type"], message.get("n"), buffers)), lambda: views)
+    return Outbox(lambda message, buffers: sent.append((message["type"], message.get("n"), buffers)), lambda: views)
 
 
 def put(post, kind, n=0, buffers=()):

@@ -11,7 +11,7 @@ from page import Page
 from PIL import Image
 
 from draggan_widget import DragConfig, DragGAN
-from draggan_widget.widget.static_preview import MOST_BYTES, still
+from draggan_widget.widget.static_preview import MOST_BYTES, preview_png
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -37,7 +37,7 @@ def noise(height, width, channels=3):
 
 @pytest.mark.parametrize("shape", [(1024, 1024, 3), (1024, 512, 4), (300, 900, 1), (40, 64, 3)])
 def test_no_picture_is_too_big_for_a_notebook_and_all_of_it_is_there(shape):
-    data = still(noise(*shape))
+    data = preview_png(noise(*shape))
     assert len(data) <= MOST_BYTES
     found = Image.open(io.BytesIO(data))
     assert found.mode == ("RGBA" if shape[2] == 4 else "RGB")

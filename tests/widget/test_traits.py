@@ -205,9 +205,9 @@ def test_going_on_from_what_is_no_step_is_an_error_and_nothing_changes(make, ste
 
 def test_undo_of_nothing_is_an_error_in_the_cell(make):
     editor = make()
-    with pytest.raises(ValueError, match="nothing to undo"):
+    with pytest.raises(ValueError, match="^nothing to undo yet: the edit is as it began$"):
         editor.undo()
-    with pytest.raises(ValueError, match="nothing to redo"):
+    with pytest.raises(ValueError, match="^nothing to redo: the last thing done was no undo$"):
         editor.redo()
 
 

@@ -128,7 +128,7 @@ def _answers(url: str, server: subprocess.Popen[bytes]) -> bool:
 
 
 def _write_notebook(path: Path, model: str, device: str) -> None:
-    source = f"from draggan_widget import DragGAN\neditor = DragGAN({model!r}, seed={SEED}, device={device!r})\neditor"
+    source = f"from draggan_widget import Editor\neditor = Editor({model!r}, seed={SEED}, device={device!r})\neditor"
     cell: dict[str, Any] = {"cell_type": "code", "id": "bench", "metadata": {}, "execution_count": None, "outputs": []}
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {"cells": [{**cell, "source": source}], "metadata": {"kernelspec": spec}}

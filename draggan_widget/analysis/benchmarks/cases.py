@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from draggan_widget import dragging
 from draggan_widget.analysis.benchmarks.original import OriginalDrag
 from draggan_widget.config import DragConfig
+from draggan_widget.engines.draggan import init, stride
 from draggan_widget.models import StyleGAN2
 
 if TYPE_CHECKING:
@@ -112,11 +112,11 @@ def stepper(side: str, generator: StyleGAN2, case: Case) -> Callable[[], int]:
     config = DragConfig.official() if side == "official" else generator.drag_config
     config = config.replace(learning_rate=LEARNING_RATE, max_steps=None, stall_steps=None)
     numbered = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
-    state = dragging.init(generator, ws, numbered, mask, config)
+    state = init(generator, ws, numbered, mask, config)
 
     def step_ours() -> int:
         nonlocal state
-        states = dragging.stride(generator, state)
+        states = stride(generator, state)
         state = states[-1]
         return len(states)
 

@@ -25,7 +25,7 @@ MOST_ENTRIES = 300
 
 
 def course(session: Session, tell: Tell, since: int) -> None:
-    """How the edit has gone after the step ``since``."""
+    """Send how the edit has gone after the step ``since``."""
     snapshot = session.latest
     records = later(snapshot.document.records, since)
     message = protocol.course_message(since, thinned(records, MOST_ENTRIES), snapshot.edit)
@@ -33,9 +33,9 @@ def course(session: Session, tell: Tell, since: int) -> None:
 
 
 def thumbnails(session: Session, tell: Tell, steps: Sequence[int]) -> None:
-    """Small pictures of steps, one after the other, so that the edit goes on between them.
+    """Send small pictures of steps, made one after the other, so that the edit goes on between them.
 
-    Of steps that are asked for while others are still made the newest are made: no more than one message may ask for.
+    Steps that are asked for meanwhile join the queue, which holds no more than one message may ask for, the newest.
     """
     snapshot = session.latest
     with _lock:
@@ -80,7 +80,7 @@ def _thumbnails(
 
 
 def before(session: Session, tell: Tell) -> None:
-    """The picture that the edit began with, exact to the bit."""
+    """Send the picture that the edit began with, exact to the bit."""
 
     def answer() -> None:
         picture, edit = session.before(), session.latest.edit

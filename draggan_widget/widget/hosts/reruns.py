@@ -1,10 +1,10 @@
 """A cell that is run again makes another editor; this lets go of the one that it made before.
 
-A notebook keeps every widget for good, and every value that a cell ended with, so a cell that is run fifty times would
-leave fifty editors with their generators. An editor whose cell has made another one, and which no page shows any more,
-is therefore taken out of the notebook's own lists. If it is still there after a collection, somebody holds it: it is
-put back as it was. Else its thread ends and its model leaves the page. marimo says itself when a cell's widgets are no
-more: it closes their comms. Elsewhere nothing of this happens.
+A notebook keeps every widget, and every value that a cell ended with. So a cell that is run fifty times would leave
+fifty editors with their generators. This takes an editor out of the notebook's own lists once its cell has made another
+one and no page shows it. If it is still there after a collection, somebody holds it, and it is put back as it was. Else
+its thread ends and its model leaves the page. marimo closes the comms of a cell's widgets itself, which has the same
+effect. In other hosts nothing of this happens.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from draggan_widget.widget.stream import AWAY_AFTER
 from draggan_widget.widget.traits import weakly
 
 if TYPE_CHECKING:
-    from draggan_widget.widget.editor import DragGAN
+    from draggan_widget.widget.editor import Editor
 
 DELAYS = (0.2, 1.0, 5.0, 20.0)
 """Seconds after which it is tried, and tried again: by the last time nobody holds the editor by chance."""
 OUTPUT_NAME = re.compile(r"_+|_\d+")
 
-_made: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+_made: weakref.WeakSet[Editor] = weakref.WeakSet()
 """By the cell that is running."""
-_of_cell: dict[str, weakref.WeakSet[DragGAN]] = {}
-_replaced: weakref.WeakSet[DragGAN] = weakref.WeakSet()
+_of_cell: dict[str, weakref.WeakSet[Editor]] = {}
+_replaced: weakref.WeakSet[Editor] = weakref.WeakSet()
 """And not tried to let go of since."""
 
 
-def note(editor: DragGAN) -> None:
-    """The cell that is running has made an editor."""
+def note(editor: Editor) -> None:
+    """Note that the cell that is running has made an editor."""
     if (shell := _shell()) is not None:
         _made.add(editor)
         shell.events.register("post_run_cell", _cell_ended)
@@ -45,13 +45,13 @@ def note(editor: DragGAN) -> None:
         _watch(editor)
 
 
-def left(editor: DragGAN) -> None:
-    """No page shows that editor any more; if it was replaced, it goes. Called from any thread."""
+def left(editor: Editor) -> None:
+    """Let go of an editor that no page shows any more, if another has replaced it. Called from any thread."""
     if editor in _replaced:
         _try_later(weakref.ref(editor), DELAYS)
 
 
-def _watch(editor: DragGAN) -> None:
+def _watch(editor: Editor) -> None:
     """Let go of an editor when marimo closes its comm, because its cell runs again or is no more."""
     close, reference = editor.comm.close, weakref.ref(editor)
 
@@ -84,8 +84,8 @@ def _cell_ended(result: Any) -> None:
             _try_later(reference, DELAYS)
 
 
-def _ask(reference: weakref.ref[DragGAN]) -> None:
-    """Send the picture of an editor once more: a page that went without a word does not acknowledge it."""
+def _ask(reference: weakref.ref[Editor]) -> None:
+    """Send the picture of an editor once more, to find out whether a page still acknowledges it."""
     editor = reference()
     if editor is None or editor._loop is None or editor._loop.is_closed() or editor._session.closed:
         return
@@ -99,8 +99,8 @@ def _ask(reference: weakref.ref[DragGAN]) -> None:
     editor._loop.call_soon_threadsafe(editor._loop.call_later, AWAY_AFTER + 1, look)
 
 
-def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> None:
-    """Let go of an editor after the first of these delays, and where somebody holds it then, after the others."""
+def _try_later(reference: weakref.ref[Editor], delays: tuple[float, ...]) -> None:
+    """Let go of an editor after the first delay. If somebody holds it then, try again after the others."""
     editor = reference()
     if editor is None or editor.comm is None:
         return
@@ -128,8 +128,8 @@ def _try_later(reference: weakref.ref[DragGAN], delays: tuple[float, ...]) -> No
     session.show(lambda: None).add_done_callback(wait)
 
 
-def _let_go(reference: weakref.ref[DragGAN]) -> bool:
-    """Have an editor collected; False where somebody holds it."""
+def _let_go(reference: weakref.ref[Editor]) -> bool:
+    """Have an editor collected. Return False if somebody holds it."""
     parting = _part(reference)
     if parting is None:
         return True
@@ -142,13 +142,13 @@ def _let_go(reference: weakref.ref[DragGAN]) -> bool:
     return gone
 
 
-def _part(reference: weakref.ref[DragGAN]) -> _Parting | None:
+def _part(reference: weakref.ref[Editor]) -> _Parting | None:
     editor = reference()
     return None if editor is None or editor.comm is None else _Parting(editor)
 
 
 def _trim() -> None:
-    """Give back to the system what malloc keeps of freed memory, where it can: generators are large and seldom."""
+    """Give the memory that malloc keeps back to the system, where it can: generators are large and seldom freed."""
     with contextlib.suppress(AttributeError, OSError, TypeError):  # other systems have no such call, and no such need
         ctypes.CDLL(None).malloc_trim(0)
 
@@ -156,7 +156,7 @@ def _trim() -> None:
 class _Parting:
     """An editor out of the notebook's lists, and back in them if somebody holds it all the same."""
 
-    def __init__(self, editor: DragGAN) -> None:
+    def __init__(self, editor: Editor) -> None:
         self._editor = weakref.ref(editor)
         self._session = editor._session
         self._widgets = [(weakref.ref(widget), widget.comm) for widget in (editor, editor.layout)]
@@ -168,7 +168,7 @@ class _Parting:
             comm.on_msg(None)
 
     def settle(self) -> bool:
-        """Whether it has gone."""
+        """Put the editor back if it is still there. Return whether it has gone."""
         for reference, comm in self._widgets:
             if (widget := reference()) is None:
                 comm.close()
@@ -184,13 +184,13 @@ class _Parting:
 
 
 def _registered() -> dict[str, Any]:
-    """Widgets by their comms, as the notebook keeps them; ipywidgets 7 does so on the class."""
+    """Return the widgets by their comms, as the notebook keeps them; ipywidgets 7 does so on the class."""
     widgets: dict[str, Any] = registry._instances if hasattr(registry, "_instances") else registry.Widget.widgets
     return widgets
 
 
 def _kept(value: object) -> list[tuple[dict[Any, Any], Any]]:
-    """Where IPython keeps what a cell ended with: in ``Out``, and under the names ``_``, ``_3`` and so on."""
+    """Return where IPython keeps what a cell ended with: in ``Out``, and under the names ``_``, ``_3`` and so on."""
     if (shell := _shell()) is None:
         return []
     spaces = (shell.user_ns, shell.user_ns_hidden, vars(shell.displayhook))
