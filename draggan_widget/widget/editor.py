@@ -198,11 +198,11 @@ class DragGAN(EditTraits):
         self._carry_out(self._session.reset(keep_points=keep_points))
 
     def undo(self) -> None:
-        """Back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
+        """Back by one gesture, one run or one change of model. :raises ValueError: if there is nothing to undo."""
         self._carry_out(self._session.undo())
 
     def redo(self) -> None:
-        """Forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
+        """Forward by one gesture, one run or one change of model. :raises ValueError: if there is nothing to redo."""
         self._carry_out(self._session.redo())
 
     def branch(self, step: int) -> None:
