@@ -134,12 +134,7 @@ class Stored:
             raise ValueError("a state has other fields than it needs")
         bound = self._bound(entry["engine"], entry["settings"])
         mask, origin = self._mask(entry["mask"]), self._shared(entry["origin"])
-        rows = self._read(_name(entry["latent"])).to(self._like.device)
-        latent = origin.clone()
-        whole = latent if rows.ndim < 3 else latent[:, : rows.shape[1]]
-        if origin.dtype != self._like.dtype or rows.dtype != origin.dtype or rows.shape != whole.shape:
-            raise ValueError(f"its latent has rows {tuple(rows.shape)} of {rows.dtype}")
-        whole.copy_(rows)
+        latent = self._with_rows("its latent", entry["latent"], origin)
         self._model.space.check(origin)
         self._model.space.check(latent)
         held, wish = (None if entry[name] is None else self._asked(name, entry[name]) for name in ("held", "wish"))
@@ -163,12 +158,8 @@ class Stored:
             raise ValueError("the mask of a state is not that of its edit")
         tensors = {name: self._shared(number) for name, number in numbers.items() if name not in OWN}
         for name in OWN:
-            rows = self._read(_name(numbers[name])).to(self._like.device)
-            whole = tensors["w0"].clone() if name == "ws" else torch.zeros_like(tensors["w0"])
-            if rows.dtype != whole.dtype or rows.shape != whole[:, : rows.shape[1]].shape:
-                raise ValueError(f"{name} has rows {tuple(rows.shape)} of {rows.dtype}")
-            whole[:, : rows.shape[1]] = rows
-            tensors[name] = whole
+            unedited = tensors["w0"] if name == "ws" else torch.zeros_like(tensors["w0"])
+            tensors[name] = self._with_rows(name, numbers[name], unedited)
         state = DragState.from_parts(tensors, entry["state"])
         anchor = self._anchors.setdefault(numbers["anchor"], state.anchor)
         # At the start both are one tensor, so that the generator computes one map for them.
@@ -191,6 +182,16 @@ class Stored:
                 text = f"its engine {name} cannot serve this model: {error}"
                 raise EngineError(text) from error
         return self._bounds[key]
+
+    def _with_rows(self, what: str, number: Any, unedited: Tensor) -> Tensor:
+        """Return a tensor of which the first rows are stored, and the others are those of ``unedited``."""
+        rows = self._read(_name(number)).to(self._like.device)
+        whole = unedited.clone()
+        edited = whole if rows.ndim < 3 else whole[:, : rows.shape[1]]
+        if whole.dtype != self._like.dtype or rows.dtype != whole.dtype or rows.shape != edited.shape:
+            raise ValueError(f"{what} has rows {tuple(rows.shape)} of {rows.dtype}")
+        edited.copy_(rows)
+        return whole
 
     def _mask(self, number: Any) -> np.ndarray | None:
         if number is None:

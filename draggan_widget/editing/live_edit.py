@@ -261,6 +261,8 @@ class LiveEdit:
         """Go on with a document of elsewhere, as if the session had begun with it."""
         self.stop()
         self.undo, self._look = UndoStack(), None
+        if document.model.generator is self.now.model.generator:  # which has a name and a source here
+            document = document.changed(model=self.now.model)
         self._go_to(document)
         reason = document.drag.verdict if document.drag.step else None
         if reason is None:

@@ -206,11 +206,11 @@ class Editor(EditTraits):
         self._carry_out(self._session.reset(keep_points=keep_points))
 
     def undo(self) -> None:
-        """Go back by one gesture or one run. :raises ValueError: if there is nothing to undo."""
+        """Go back by one gesture, run or change of model. :raises ValueError: if there is nothing to undo."""
         self._carry_out(self._session.undo())
 
     def redo(self) -> None:
-        """Go forward again by one gesture or one run. :raises ValueError: if there is nothing to redo."""
+        """Go forward by one gesture, run or change of model. :raises ValueError: if there is nothing to redo."""
         self._carry_out(self._session.redo())
 
     def branch(self, step: int) -> None:

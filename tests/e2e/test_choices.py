@@ -141,10 +141,21 @@ def test_a_model_is_chosen_and_one_that_cannot_be_loaded_leaves_everything_as_it
     assert len(editor.points()) == 2
     chooser.select_option("digits.safetensors")
     editor.button("Class").wait_for()
-    editor.wait_for_other_picture(second)
+    third = editor.wait_for_other_picture(second)
     notebook.wait_for_output("print(editor.model, editor.label, editor.points)", "digits.safetensors 0 []")
     assert editor.points() == []
-    assert editor.button("Undo").get_attribute("aria-disabled") == "true"
+    editor.click("Undo")
+    said(editor, "Undone: model digits")
+    assert editor.wait_for_other_picture(third).tobytes() == second.tobytes()
+    expect(chooser).to_have_value("cats.safetensors")
+    expect(editor.button("Class")).to_be_hidden()
+    assert len(editor.points()) == 2
+    editor.click("Redo")
+    said(editor, "Redone: model digits")
+    assert editor.wait_for_other_picture(second).tobytes() == third.tobytes()
+    expect(chooser).to_have_value("digits.safetensors")
+    editor.button("Class").wait_for()
+    assert editor.points() == []
 
 
 def test_a_file_that_has_come_is_listed_when_the_list_is_opened(show):

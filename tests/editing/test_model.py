@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import json
 import threading
@@ -187,6 +188,19 @@ def test_undo_keeps_two_models_alive_besides_the_present_one_and_then_ends(make)
     session.set_mask(None).result(5)  # and what was undone is forgotten, its model with it
     gc.collect()
     assert [held() is not None for held in alive] == [False, True, True, False]
+
+
+def test_an_edit_that_is_restored_under_the_same_generator_keeps_the_models_name_and_takes_commands_at_once(make):
+    mine = model("a.pkl")
+    session = make(mine)
+    document = dataclasses.replace(session.now(), model=Model(mine.generator))
+    session.restore(document)
+    session.put_point(1, handle=(9, 9), target=(20, 9)).result(20)
+    assert session.newest().model is mine
+    other = make(model("b.pkl"))
+    other.restore(document).result(20)
+    assert other.newest().model is document.model, "the model of a document comes with it"
+    assert other.generator is mine.generator
 
 
 def test_a_picture_of_the_past_is_painted_by_its_own_model(make):
