@@ -1,8 +1,8 @@
 """The way out of every message: pushed when there is something to say, or kept until a view asks.
 
 Most hosts deliver what a kernel sends at any time. Some, once a cell has ended, deliver only what is sent while a
-message of their page is handled; what a thread sends is lost. A view that finds this out (``js/src/hosts/polling.ts`` says
-how) asks with its acknowledgements. From its first ask on, messages for it are kept, of each kind the newest, and the
+message of their page is handled; what a thread sends is lost. A view that finds this out (``js/src/hosts/polling.ts``)
+asks with its acknowledgements. From its first ask on, messages for it are kept, of each kind the newest, and the
 handler of an ask sends what is kept. Where its asks stop because a cell keeps the kernel from hearing them, messages
 are pushed as well: while a cell runs, those hosts deliver everything.
 """
