@@ -1,13 +1,7 @@
 /** The cards over the picture: one at a time, and the focus goes back to where it came from. */
 import type { FocusKeeper } from "./focus.ts";
 import type { ButtonName } from "./toolbar.ts";
-import type { Card, ViewState } from "./viewstate.ts";
-
-/** The buttons that open the cards. */
-const OPENS = { help: "Help", results: "Results", showing: "Show and hide" } as const satisfies Record<
-  Card,
-  ButtonName
->;
+import { type Card, OPENS, type ViewState } from "./viewstate.ts";
 
 export interface CardsHost {
   readonly view: ViewState;

@@ -68,15 +68,15 @@ export class Controller implements PointerHost {
     Reset: () => this.#travel({ type: "reset" }),
     "Before and after": () => this.#set({ split: this.#view.split === null ? 0.5 : null }),
     "Save image": () => this.#host.save(),
-    Results: () => this.#host.card(this.#view.card === "results" ? null : "results"),
+    Results: () => this.#toggle("results"),
     "All settings": () => this.#set({ drawer: !this.#view.drawer }),
     "Full screen": () => this.#host.full(),
-    Help: () => this.#host.card(this.#view.card === "help" ? null : "help"),
+    Help: () => this.#toggle("help"),
     "Remove all": () => this.remove(this.#view.points.shown().map(({ id }) => id)),
     "New image": () => this.newImage(this.#host.takeSeed()),
     "Previous seed": () => this.#otherSeed(-1),
     "Next seed": () => this.#otherSeed(1),
-    "Show and hide": () => this.#host.card(this.#view.card === "showing" ? null : "showing"),
+    "Show and hide": () => this.#toggle("showing"),
     "Load mask": () => this.#host.loadMask(),
     "Save mask": () => this.#host.saveMask(),
     "Clear mask": () => this.#host.masking.clear(),
@@ -191,7 +191,10 @@ export class Controller implements PointerHost {
   }
 
   newImage(seed: number | null | undefined): void {
-    if (seed !== undefined) this.#travel({ type: "new_image", seed });
+    if (seed === undefined) return;
+    this.#travel({ type: "new_image", seed });
+    if (seed !== null && this.#view.live) this.#view.sentSeed.expect(seed);
+    this.#host.update();
   }
 
   truncate(value: number): void {
@@ -262,6 +265,10 @@ export class Controller implements PointerHost {
     this.#host.keepFocus(() => this.#host.update());
   }
 
+  #toggle(card: Card): void {
+    this.#host.card(this.#view.card === card ? null : card);
+  }
+
   #nudge(dx: number, dy: number): void {
     const { busy, aside, update } = this.#host;
     const { selected, points, state, live, running } = this.#view;
@@ -311,8 +318,8 @@ export class Controller implements PointerHost {
   }
 
   #otherSeed(by: number): void {
-    const seed = this.#view.state?.seed;
-    if (seed != null) this.newImage(seed + by);
+    const { seed } = this.#view;
+    if (seed !== null) this.newImage(seed + by);
   }
 
   #suggestMask(): void {
@@ -335,6 +342,7 @@ export class Controller implements PointerHost {
       cancel();
       this.#cross.forget();
       view.outline = null;
+      view.sentSeed.forget();
       view.points.restore();
       believe();
       if (view.looking !== null) look(null);

@@ -1,4 +1,4 @@
-/** All settings of the drag, each with a line that says what it does, and a way back to the generator's own. */
+/** All settings of the drag, each with a line that says what it does, and a way back to the model's own. */
 import { isOff, make, on, put, say, setOff } from "./dom.ts";
 import { isList, options, read, written } from "./fields.ts";
 import { Pending } from "./pending.ts";
@@ -66,7 +66,7 @@ export class Drawer {
       const own = written(field, state.defaults);
       setOff(reset, text === own && this.#typing !== row && !control.hasAttribute("aria-invalid"));
       const back = own === "" ? (field.none ?? "") : shownAs(row, own);
-      put(reset, "title", `Back to the generator's own: ${back}`);
+      put(reset, "title", `Back to the model's own: ${back}`);
     }
   }
 
@@ -99,7 +99,7 @@ export class Drawer {
           placeholder: field.none ?? "",
           ...about,
         });
-    const reset = button(`Reset ${field.label}`, "reset", "Back to the generator's own");
+    const reset = button(`Reset ${field.label}`, "reset", "Back to the model's own");
     const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
     const element = make(
       "div",

@@ -87,6 +87,7 @@ export class Inbox {
         settings.believe();
         view.exporting.clear();
         view.starting.forget();
+        view.sentSeed.forget();
         update();
         aside(message.text, 6000);
         break;

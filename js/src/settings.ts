@@ -3,9 +3,9 @@ import { ClassField, type ClassHost } from "./classes.ts";
 import { make, on } from "./dom.ts";
 import { type ModelHost, ModelPicker } from "./models.ts";
 import { Pending } from "./pending.ts";
-import type { StateMessage } from "./protocol.ts";
 import { BAD_SEED } from "./status.ts";
 import { button, type Toolbar, wide } from "./toolbar.ts";
+import type { ViewState } from "./viewstate.ts";
 
 const LARGEST_SEED = 2 ** 32 - 1;
 
@@ -45,7 +45,7 @@ export class Settings {
   #shownTruncation: number | null = null;
   /** What the kernel is about to repeat: on a slow line, the next key goes on from here. */
   readonly #sent = new Pending<number>();
-  #state: StateMessage | null = null;
+  #view: ViewState | null = null;
 
   constructor(host: SettingsHost, toolbar: Toolbar) {
     this.#host = host;
@@ -85,14 +85,15 @@ export class Settings {
     return undefined;
   }
 
-  show(state: StateMessage | null): void {
-    this.#state = state;
+  show(view: ViewState): void {
+    this.#view = view;
+    const { state } = view;
     this.models.show(state);
     this.classes.show(state);
     this.source.hidden = this.models.element.hidden && this.classes.element.hidden;
     if (!state) return;
     // Written only where they change: a slider that is set, even to what it says, is laid out and painted again.
-    const seed = state.seed === null ? "" : String(state.seed);
+    const seed = String(view.seed ?? "");
     if (!this.#typing && this.#seed.value !== seed) this.#seed.value = seed;
     const holds = this.#sent.hears((truncation) => truncation === state.truncation);
     if (!this.#sliding && holds && this.#shownTruncation !== state.truncation) {
@@ -119,7 +120,7 @@ export class Settings {
       if (seed !== undefined) this.#host.newImage(seed);
     } else if (event.key === "Escape") {
       this.#done(null);
-      this.show(this.#state);
+      if (this.#view) this.show(this.#view);
     }
   }
 

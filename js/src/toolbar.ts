@@ -3,7 +3,7 @@
 import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import { Roving } from "./roving.ts";
-import type { ViewState } from "./viewstate.ts";
+import { OPENS, type ViewState } from "./viewstate.ts";
 import { NEAREST } from "./zoom.ts";
 
 export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
@@ -105,9 +105,8 @@ export class Toolbar {
   }
 
   show(view: ViewState, painted: boolean, picture: boolean): void {
-    const { state, live, running, tool, hold, brush, looking, zoom } = view;
+    const { state, live, running, tool, hold, brush, looking, zoom, seed } = view;
     const points = view.points.shown().length > 0;
-    const seed = state?.seed ?? null;
     /** What is not named is always on. */
     const on: Partial<Record<ButtonName, boolean>> = {
       Start: live && !running && points,
@@ -147,9 +146,7 @@ export class Toolbar {
     this.#pressed("Before and after", view.split !== null);
     this.#pressed("All settings", view.drawer);
     this.#pressed("Full screen", view.full);
-    this.#put("Help", "aria-expanded", view.card === "help");
-    this.#put("Results", "aria-expanded", view.card === "results");
-    this.#put("Show and hide", "aria-expanded", view.card === "showing");
+    for (const [card, name] of Object.entries(OPENS)) this.#put(name, "aria-expanded", view.card === card);
     this.#put("All settings", "aria-expanded", view.drawer);
   }
 

@@ -356,7 +356,7 @@ export class View {
     this.#stage.veil(veilOf(view));
     this.#buttons.element.hidden = !view.showing.points;
     this.#status.show(view);
-    this.#settings.show(state);
+    this.#settings.show(view);
     this.#maskRow.show(view);
     this.#feedback.element.hidden = !this.#maskRow.element.hidden;
     this.#feedback.show(view);

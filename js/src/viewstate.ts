@@ -10,8 +10,9 @@ import { FIT, type Zoom } from "./zoom.ts";
 /** What makes two states ones of the same picture. */
 const PICTURE = ["width", "height", "seed", "truncation", "label", "generator", "model"] as const;
 
-/** A card lies over the picture, and there is one at a time. */
-export type Card = "help" | "results" | "showing";
+/** The cards over the picture, of which there is one at a time, and the buttons that open them. */
+export const OPENS = { help: "Help", results: "Results", showing: "Show and hide" } as const;
+export type Card = keyof typeof OPENS;
 
 export interface BrushSettings {
   /** The diameter in css pixels: it is as big as it looks, whatever the resolution and zoom. */
@@ -68,11 +69,17 @@ export class ViewState {
   readonly dismissed = new Set<string>();
   /** Points that sit badly, as it was known before a run began: what was said of them stays said until its end. */
   readonly badly = new Set<number>();
+  /** The seed that was asked for: on a slow line, the next press goes on from here. */
+  readonly sentSeed = new Pending<number>();
   /** A run was asked for and has not begun: what would be said now would be gone at once. */
   readonly starting = new Pending<StateMessage | null>();
 
   get running(): boolean {
     return this.state?.status === "running";
+  }
+
+  get seed(): number | null {
+    return this.sentSeed.value ?? this.state?.seed ?? null;
   }
 
   /** Whether what the person does reaches the edit that they see: while a model is loaded it would reach another. */
@@ -113,6 +120,7 @@ export class ViewState {
     this.state = state;
     this.points.receive(state.points, this.running);
     this.selectOnlyWhatIs();
+    this.sentSeed.hears((seed) => seed === state.seed);
     this.starting.hears((was) => was?.status !== state.status || was?.step !== state.step);
     this.#judge(state);
     const same = PICTURE.every((key) => state[key] === last?.[key]);

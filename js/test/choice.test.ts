@@ -60,4 +60,20 @@ describe("the view", () => {
     view.receive(aState({ loading: "x.pkl" }));
     expect(view.live).toBe(false);
   });
+
+  it("counts seeds from the one that was asked for, until the kernel is there or refuses", () => {
+    const view = new ViewState();
+    view.receive(aState({ seed: 9 }));
+    view.sentSeed.expect(11);
+    view.receive(aState({ seed: 10 }));
+    expect(view.seed).toBe(11);
+    view.receive(aState({ seed: 11 }));
+    view.receive(aState({ seed: 4 }));
+    expect(view.seed).toBe(4);
+    view.sentSeed.expect(5);
+    view.sentSeed.forget();
+    expect(view.seed).toBe(4);
+    view.receive(aState({ seed: null }));
+    expect(view.seed).toBeNull();
+  });
 });

@@ -510,3 +510,19 @@ def test_enter_on_the_picture_shows_the_cross_at_once_and_again_that_it_is_press
     near_the_middle(editor)
     editor.page.keyboard.press("ArrowRight")
     assert near_the_middle(editor) <= cross + 10  # not pressed any longer
+
+
+def test_on_a_slow_line_seeds_are_counted_from_the_one_that_was_asked_for(editor):
+    editor.page.evaluate("kernel.lag = 60_000")
+    field = editor.button("Seed")
+    for _ in range(3):
+        editor.click("Next seed")
+    expect(field).to_have_value("12")
+    field.fill("70")
+    field.press("Enter")
+    expect(field).to_have_value("70")  # not the one of before, until the kernel is there
+    editor.click("Previous seed")
+    assert [message["seed"] for message in sent(editor, "new_image")] == [10, 11, 12, 70, 69]
+    editor.page.evaluate("kernel.put({seed: 69, edit: 2})")
+    editor.page.evaluate("kernel.put({seed: 3, edit: 3})")
+    expect(field).to_have_value("3")
