@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 import tomllib
 
-from draggan_widget import DragConfig, cli
+from draggan_widget import DragConfig, cli, drag
+from draggan_widget.engines import unregister
 from draggan_widget.settings import settings_in
 
 ROOT = Path(__file__).parent.parent
@@ -111,6 +114,31 @@ def test_options_in_running_text_are_some_commands():
             for option in re.findall(r"(?<!\S)--[a-z][\w-]*", words):
                 if not words.startswith(("python ", ".venv", "npm", "tests/", "pytest")):
                     assert option in options, f"{name_of(page)} names {option}"
+
+
+def blocks_of(page):
+    return re.findall(r"^```python\n(.*?)^```", text_of(page), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_code_that_is_shown_is_python_and_imports_what_there_is(page):
+    for block in blocks_of(page):
+        tree = compile(block, name_of(page), "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("draggan_widget"):
+                module = importlib.import_module(node.module)
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_the_engine_that_is_shown_drags(generator):
+    (block,) = (block for block in blocks_of(ROOT / "docs" / "engines.md") if "register(" in block)
+    space = {}
+    try:
+        exec(block, space)
+        result = drag(generator, generator.mapping(seed=1), [(20, 20)], [(30, 20)], config=space["Nudge"](pace=0.5))
+        assert (result.reason, result.steps) == ("arrived", 4)
+    finally:
+        unregister("nudge")
 
 
 def settings_table(config):

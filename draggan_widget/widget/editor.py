@@ -100,10 +100,11 @@ class Editor(EditTraits):
     :param seed: of the first picture, 0 to 2³²-1. :param truncation: ψ, 0 to 2; nearer 0 is more ordinary.
     :param label: class of the first picture, for a model that has classes; None for the first of them.
     :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
-    :param config: settings of the drag; None for the generator's own.
+    :param config: settings of an engine, which choose it; None for the model's own.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
-    :param layout: settings by name, such as ``learning_rate=0.003``, and further traits, such as ``layout``.
+    :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
+        as ``layout``.
     :raises FileNotFoundError: for a name that is no file and no built-in generator.
     :raises CheckpointError: for a file that cannot be taken.
     :raises ValueError: for a seed, truncation, label or setting out of its range, which the text names.

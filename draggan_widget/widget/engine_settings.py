@@ -90,8 +90,14 @@ class EngineSetting(Mirrored):
             raise AttributeError(lacking(obj._engine_there(), str(self.name)), name=self.name, obj=obj)
 
 
-SETTING_TRAITS = {name: EngineSetting(setting) for name, setting in SETTINGS.items()}
-"""Of the engines that come with the package, and of runs. Those of other engines are attributes too, but no traits."""
+def _known_settings() -> dict[str, Setting]:
+    """Return the settings of all engines there are, and of runs, by name; of one name that of the first engine."""
+    engines = [settings_in(engine_named(name).Settings) for name in engine_names()]
+    return {**SETTINGS, **{name: setting for known in reversed(engines) for name, setting in known.items()}}
+
+
+SETTING_TRAITS = {name: EngineSetting(setting) for name, setting in _known_settings().items()}
+"""Of the engines that are there on import, and of runs. Settings of later ones are attributes, but no traits."""
 
 
 class WithSettings(anywidget.AnyWidget):
@@ -160,6 +166,11 @@ class WithSettings(anywidget.AnyWidget):
             lost -= self._settings_there().keys()
         state: dict[str, Any] = super().get_state([name for name in keys if name not in lost], drop_defaults)
         return state
+
+    def trait_values(self, **metadata: Any) -> dict[str, Any]:
+        """Return the values of all traits, as in traitlets, without settings that the engine in use lacks."""
+        lost = SETTING_TRAITS.keys() - self._settings_there().keys()
+        return {name: getattr(self, name) for name in self.trait_names(**metadata) if name not in lost}
 
     def _say_changed(self, name: str, value: Any) -> None:
         """Tell observers of a setting that is no trait, because its engine did not come with the package."""

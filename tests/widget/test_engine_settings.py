@@ -12,8 +12,9 @@ import traitlets
 
 import draggan_widget
 from draggan_widget import DragConfig, DragGAN, Editor
-from draggan_widget.engines import Bound, Engine, Step, register, unregister
-from draggan_widget.settings import number, whole
+from draggan_widget.engines import Bound, Engine, Step, engine_named, engine_names, register, unregister
+from draggan_widget.settings import number, settings_in, whole
+from draggan_widget.widget.engine_settings import EngineSetting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,13 @@ def editor(generator):
     editor = Editor(generator, seed=3, config=DragConfig(learning_rate=0.01))
     yield editor
     editor.close()
+
+
+def test_settings_of_the_engines_of_the_package_are_traits_and_no_other_name_of_the_editor_is_in_their_way():
+    for engine in engine_names():
+        for name in settings_in(engine_named(engine).Settings):
+            assert isinstance(getattr(Editor, name), EngineSetting), f"{name} of {engine}"
+    assert Editor.learning_rate.help.startswith("How far a step goes.")
 
 
 def test_editor_and_draggan_are_one_class():
@@ -196,6 +204,8 @@ def test_the_page_is_sent_no_settings_that_the_engine_lacks(editor, slide):
     assert "learning_rate" not in state
     assert state["max_steps"] == 20
     assert editor.get_state(["learning_rate", "seed"]) == {"seed": 3}
+    assert "learning_rate" not in editor.trait_values()
+    assert editor.trait_values()["max_steps"] == 20
     assert repr(editor).startswith("<Editor")
 
 
