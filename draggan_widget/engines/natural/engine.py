@@ -26,8 +26,8 @@ from draggan_widget.engines.natural.memory import Memory
 from draggan_widget.engines.natural.metric import Metric, class_of, covariance_of
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
-from draggan_widget.engines.natural.solving import Stiffened, least_change
-from draggan_widget.engines.natural.staying import projections, stiffness
+from draggan_widget.engines.natural.solving import Linear, least_change
+from draggan_widget.engines.natural.staying import Held, firmness
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -44,6 +44,9 @@ SAME_SPOT = 0.5
 """Pixels within which two handles are on one spot."""
 MARGIN = 2
 """Pixels beyond what is read for sure: around a place between pixels, and for handles a little off."""
+_ANGLES = np.arange(16) * (2 * np.pi / 16)
+RING = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+"""(16, 2), directions around a handle."""
 
 
 class BoundNatural(Bound[Memory]):
@@ -57,7 +60,7 @@ class BoundNatural(Bound[Memory]):
         self._frame = Frame.of(model.resolution, settings.supervision_radius, settings.tracking_radius)
         self._reading = Reading(model, block, self._frame)
         self._stride = settings.stride * model.resolution[0] / 512
-        self._stay: tuple[tuple[Any, ...], Stiffened] | None = None
+        self._held: tuple[tuple[Any, ...], Held | None] | None = None
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
@@ -69,7 +72,7 @@ class BoundNatural(Bound[Memory]):
         covariance = covariance_of(self.model, class_of(self.model, edit.origin))
         there = torch.equal(edit.latent, edit.origin)
         home = {point.id: point.handle for point in edit.points} if there else {}
-        return Memory(covariance, edit.origin, home, {}, {}, self._stride, edit.step)
+        return Memory(covariance, edit.origin, home, {}, self._track, {}, self._stride, edit.step)
 
     def adapt(self, before: Edit, after: Edit, memory: Memory) -> Memory:
         """Return the memory for ``after``: a target that moves changes nothing but that there is some way to go.
@@ -83,17 +86,17 @@ class BoundNatural(Bound[Memory]):
             for point in after.points
             if point.id in before.ids and (point is (was := before.point(point.id)) or _followed(was, point))
         }
+        known = memory.blocks == self._track  # other settings may follow other features
         memory = dataclasses.replace(
             memory,
-            references={number: each for number, each in memory.references.items() if number in same},
+            references={number: each for number, each in memory.references.items() if number in same and known},
+            blocks=self._track,
             seen={number: xy for number, xy in memory.seen.items() if number in after.ids},
             home={number: xy for number, xy in memory.home.items() if number in same},
             reach=self._stride,
             first_step=after.step,
             idle=0,
         )
-        if self._channels is not None and any(len(each) != self._channels for each in memory.references.values()):
-            memory = dataclasses.replace(memory, references={})  # other blocks are followed now
         lost = set(before.ids) - same
         if lost and not torch.equal(memory.base, after.latent):
             home = {point.id: point.handle for point in after.points}
@@ -129,7 +132,9 @@ class BoundNatural(Bound[Memory]):
     # --- one step ----------------------------------------------------------------------------------------------------
 
     def _advance(self, edit: Edit, memory: Memory) -> Step[Memory]:
-        leaf = _leaf_of(edit, memory)
+        leaf, held = _leaf_of(edit, memory), self._what_stays(edit, memory)
+        if held is not None:
+            self._maps(leaf)
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
         memory = dataclasses.replace(memory, references=self._references(edit, memory, leaf, ahead))
         to_go = edit.targets - edit.handles
@@ -138,9 +143,19 @@ class BoundNatural(Bound[Memory]):
             wanted, latent = to_go, memory.base.detach().clone()
         else:
             motion = self._reading.motion(leaf, edit.handles, ahead)
+            if bool(motion.flat.any()):
+                number = edit.ids[int(motion.flat.int().argmax())]
+                raise ValueError(
+                    f"around the handle of point {number} the picture is the same everywhere, so that nothing says how "
+                    "it moves; put it on something that stands out"
+                )
+            linear = Linear(motion, held, None if held is None else self._maps(leaf))
+            asked = self.settings
+            # Rows beyond those that the block reads would change what is held unseen.
+            common = asked.common if held is None else 0.0
+            metric = Metric.of(memory.covariance, self.model.num_ws, asked.own_rows, asked.own, common)
             change = (edit.latent - memory.base)[0]
-            metric = self._metric(edit, memory)
-            latent = memory.base + least_change(motion, metric, wanted, change, self.settings.damping)[None]
+            latent = memory.base + least_change(linear, metric, wanted, change, asked.damping)[None]
         if not bool(torch.isfinite(latent).all()):
             raise DivergedError(
                 f"step {edit.step + 1} gave a latent that is not finite; the one before it, the best so far, is kept. "
@@ -148,6 +163,8 @@ class BoundNatural(Bound[Memory]):
             )
         expected = self._frame.clamp(edit.handles + wanted)
         tried = latent.detach().requires_grad_()
+        if held is not None:
+            self._maps(tried)
         found = self._follow(edit, memory, tried, expected)
         return self._judged(edit, memory, tried, wanted, expected, found)
 
@@ -192,24 +209,24 @@ class BoundNatural(Bound[Memory]):
         home = np.array([memory.home[number] for number in edit.ids])
         return float(lengths(edit.targets - home).max()) <= self.settings.tolerance / 2
 
-    def _metric(self, edit: Edit, memory: Memory) -> Stiffened:
-        """Return the metric, stiffened by what is to stay."""
-        asked = self.settings
+    def _what_stays(self, edit: Edit, memory: Memory) -> Held | None:
+        asked, block = self.settings, self._reading.block
+        if not asked.locality and (edit.mask is None or not asked.mask_weight):
+            return None
         starts = np.array([point.start for point in edit.points])
-        held = stiffness(self.model, self._reading.block, starts, edit.mask, asked.locality, asked.mask_weight)
-        key = (memory.base, memory.covariance, edit.mask, starts.tobytes() if asked.locality else None)
-        known = self._stay
-        if known is None or not all(a is b or (isinstance(a, bytes) and a == b) for a, b in zip(known[0], key, strict=True)):
-            common = asked.common if held is None else asked.common
-            metric = Metric.of(memory.covariance, self.model.num_ws, asked.own_rows, asked.own, common)
-            if held is None:
-                stiffened = Stiffened(metric)
-            else:
-                stiffened = Stiffened.of(metric, projections(self.model, memory.base, self._reading.block, held))
-            known = self._stay = key, stiffened
-        return known[1]
+        key = memory.base, edit.mask, starts.tobytes()
+        if self._held is None or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True)) or self._held[0][2] != key[2]:
+            firm = firmness(self.model, block, starts, edit.mask, asked.locality, asked.mask_weight)
+            self._held = key, None if firm is None else Held.of(self.model, memory.base, block, firm)
+        return self._held[1]
 
     # --- features ----------------------------------------------------------------------------------------------------
+
+    def _maps(self, leaf: Tensor) -> Tensor:
+        """Return the whole map of the block that is held; all that is read of the latent then comes from whole maps."""
+        block = self._reading.block
+        with torch.enable_grad():
+            return self.model.maps(leaf, tuple(sorted({block, *self._track})))[sorted({block, *self._track}).index(block)]
 
     def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""
@@ -249,15 +266,16 @@ class BoundNatural(Bound[Memory]):
                 "kept. Begin from another latent"
             ) from error
 
-    @property
-    def _channels(self) -> int | None:
-        return None
-
     # --- what files, histories and people are told -------------------------------------------------------------------
 
     def pack(self, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the covariance, the base, references, and the course of the run."""
         return memory.pack()
+
+    def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Memory:
+        """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
+        with torch.inference_mode(mode=False):
+            return Memory.unpack(self.model, edit, self._track, tensors, values)
 
     def compact(self, memory: Memory) -> Memory:
         """Return the memory without the tensor that features were read of, which is the edit's latent once more."""
@@ -271,6 +289,27 @@ class BoundNatural(Bound[Memory]):
     def content(self, edit: Edit, memory: Memory, number: int) -> Tensor | None:  # noqa: ARG002
         """Return the features (C,) that a point is followed by; None until they are taken."""
         return memory.references.get(number)
+
+    def confidence(self, edit: Edit, memory: Memory) -> dict[int, float]:
+        """Return how surely each point's content was found, by id.
+
+        1 if its features are those it was grabbed with, 0 if they are no nearer to these than what is around at the
+        radius r2.
+        """
+        points = [point for point in edit.points if point.id in memory.references]
+        if not points:
+            return {}
+        middles = np.array([memory.seen.get(point.id, point.handle) for point in points])
+        around = self._frame.clamp(middles[:, None] + self._frame.tracking * RING)
+        handles = np.array([point.handle for point in points])
+        places = torch.from_numpy(np.concatenate([handles[:, None], around], axis=1).reshape(-1, 2))
+        with torch.inference_mode(mode=False), torch.no_grad():
+            read = self.model.sample_features(_leaf_of(edit, memory), self._track, places, self._ahead(middles))
+            references = torch.stack([memory.references[point.id] for point in points])
+            away = (read.view(len(points), 1 + len(RING), -1) - references[:, None]).norm(dim=2).double().cpu()
+        here, typical = away[:, 0], away[:, 1:].median(dim=1).values
+        sure = (1 - here / typical.clamp(min=1e-30)).clamp(0, 1) * (typical > 0)
+        return {point.id: float(each) for point, each in zip(points, sure, strict=True)}
 
 
 class NaturalDrag(Engine):
@@ -298,7 +337,7 @@ def blocks_of(model: Generator, settings: Natural) -> tuple[int, tuple[int, ...]
     block = blocks[max(0, blocks.index(model.default_block()) - 1)] if asked is None else asked
     followed = settings.track_block
     if followed is None:
-        followed = blocks[max(0, blocks.index(block) - 1)] if block in blocks else block
+        followed = tuple(blocks[max(0, blocks.index(block) - 1) : blocks.index(block) + 1]) if block in blocks else block
     followed = (followed,) if isinstance(followed, int) else followed
     for number in (block, *followed):
         if number not in blocks:

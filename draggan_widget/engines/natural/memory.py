@@ -14,7 +14,7 @@ from draggan_widget.engines.draggan.points import check_ws, check_xy
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.models import Generator
 
-VALUES = {"reach", "first_step", "idle", "home", "seen"}
+VALUES = {"blocks", "reach", "first_step", "idle", "home", "seen"}
 COVARIANCE, BASE, REFERENCE = "covariance", "base", "reference."
 
 
@@ -30,6 +30,8 @@ class Memory:
     """Point → where its content is in the picture of ``base``; only of those for which that is known."""
     references: Mapping[int, Tensor]
     """Point → the features (C,) it is followed by; taken at the first step after it was put."""
+    blocks: tuple[int, ...]
+    """Whose features these are."""
     seen: Mapping[int, XY]
     """Point → the middle of what was read of the latent around it: where it was looked for."""
     reach: float
@@ -47,19 +49,32 @@ class Memory:
         places = {
             name: [[number, *xy] for number, xy in sorted(getattr(self, name).items())] for name in ("home", "seen")
         }
-        values = {"reach": self.reach, "first_step": self.first_step, "idle": self.idle, **places}
+        values = {"blocks": list(self.blocks), "reach": self.reach, "first_step": self.first_step, "idle": self.idle, **places}
         return {COVARIANCE: self.covariance, BASE: self.base, **references}, values
 
     @classmethod
     def unpack(
-        cls, model: Generator, edit: Edit, channels: int, tensors: Mapping[str, Tensor], values: Mapping[str, Any]
+        cls,
+        model: Generator,
+        edit: Edit,
+        blocks: tuple[int, ...],
+        tensors: Mapping[str, Tensor],
+        values: Mapping[str, Any],
     ) -> Memory:
-        """Return the memory of a file. :raises ValueError: if something is missing or does not fit edit or model."""
+        """Return the memory of a file.
+
+        :param blocks: whose features are followed.
+        :raises ValueError: if something is missing or does not fit the edit or the model.
+        """
         if set(values) != VALUES or not {COVARIANCE, BASE} <= set(tensors):
             raise ValueError("what the engine remembers is incomplete, or of another edit")
         covariance = tensors[COVARIANCE].to(next(model.parameters()).device)
         _check_covariance(covariance, model)
         base = check_ws(model, tensors[BASE])
+        if values["blocks"] != list(blocks):
+            raise ValueError("points are followed by the features of other blocks")
+        with torch.no_grad():
+            channels = model.sample_features(base, blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
         references = {}
         for name, tensor in tensors.items():
             if name in (COVARIANCE, BASE):
@@ -78,7 +93,7 @@ class Memory:
         home, seen = (_places(values[name], edit, model) for name in ("home", "seen"))
         if torch.equal(base, edit.origin):
             base = edit.origin
-        return cls(covariance, base, home, references, seen, float(reach), first, idle)
+        return cls(covariance, base, home, references, blocks, seen, float(reach), first, idle)
 
 
 def _check_covariance(covariance: Tensor, model: Generator) -> None:

@@ -65,13 +65,28 @@ class Metric:
         """Return the covariance applied to ``directions`` (K, num_ws, w_dim)."""
         return self.rows @ (directions @ self.columns)
 
-    def distance(self, change: Tensor, rows: int = 6) -> float:
-        """Return the squared Mahalanobis distance of a change (1, num_ws, w_dim), the mean over the first ``rows``.
+    def dual(self, change: Tensor) -> Tensor:
+        """Return the inverse applied to a change (num_ws, w_dim) of rows that may change."""
+        inner = torch.linalg.solve(self.columns.double(), change.double().T).T
+        return (torch.linalg.pinv(self.rows.double()) @ inner).to(change)
 
-        For two samples of a model it is about twice the number of directions that its latents differ in.
-        """
-        moved = change[0, :rows].double().cpu()
-        return float((moved * torch.linalg.solve(self.columns.double().cpu(), moved.T).T).sum(dim=1).mean())
+    def known(self, change: Tensor) -> Tensor:
+        """Return the part of a change (num_ws, w_dim) that the metric allows: its rows as far as they may change."""
+        rows = self.rows.double()
+        return (rows @ torch.linalg.pinv(rows) @ change.double()).to(change)
+
+    def distance(self, change: Tensor) -> float:
+        """Return the squared length of a change (num_ws, w_dim): how unlike another sample it is."""
+        return float((change * self.dual(change)).double().sum())
+
+
+def mahalanobis(covariance: Tensor, change: Tensor, rows: int = 6) -> float:
+    """Return the squared Mahalanobis distance of a change (1, num_ws, w_dim), the mean over the first ``rows``.
+
+    For two samples of a model it is about twice the number of directions in which its latents differ.
+    """
+    moved = change[0, :rows].double().cpu()
+    return float((moved * torch.linalg.solve(covariance.double().cpu(), moved.T).T).sum(dim=1).mean())
 
 
 def covariance_of(model: Generator, label: int | None = None) -> Tensor:

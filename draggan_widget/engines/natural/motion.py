@@ -71,13 +71,15 @@ class Reading:
             trace = normal.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
             normal = normal + (STIFFEN * trace + torch.finfo(torch.float32).tiny) * torch.eye(2).to(normal)
             factors = -torch.einsum("nij,njpc->nipc", torch.linalg.inv(normal).to(slopes), slopes)
-        return Motion(self, leaf, here, places, factors, ahead)
+        return Motion(self, leaf, here, places, factors, trace[:, 0, 0] <= 0, ahead)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Motion:
-    """The motion of N handles as a linear function of the latent: ``J`` (2N, num_ws, w_dim), which is never stored
-    unless it is asked for."""
+    """The motion of N handles as a linear function of the latent, ``J`` (2N, num_ws, w_dim).
+
+    It is stored only where ``jacobian`` asks for it.
+    """
 
     reading: Reading
     leaf: Tensor
@@ -87,29 +89,29 @@ class Motion:
     """(N · P, 2), where they were read."""
     factors: Tensor
     """(N, 2, P, C), what makes motions of changes of them."""
+    flat: Tensor
+    """(N,) bools: around these handles nothing differs from anything."""
     ahead: Mapping[int, Tensor]
 
-    def transposed(self, amounts: Tensor, *, last: bool = False) -> Tensor:
-        """Return ``Jᵀ`` applied to ``amounts`` (2N,): (num_ws, w_dim). One backward pass.
-
-        :param last: that there is no other, so that the graph may be freed.
-        """
-        of_features = torch.einsum("ni,nipc->npc", amounts.view(-1, 2).to(self.factors), self.factors)
-        (gradient,) = torch.autograd.grad(self.here, self.leaf, of_features.reshape(self.here.shape), retain_graph=not last)
-        return gradient[0]
+    def of_features(self, amounts: Tensor) -> Tensor:
+        """Return the gradient (N · P, C) by features of the sum of motions times ``amounts`` (2N,)."""
+        found = torch.einsum("ni,nipc->npc", amounts.view(-1, 2).to(self.factors), self.factors)
+        return found.reshape(self.here.shape)
 
     def jacobian(self) -> Tensor:
         """Return ``J`` (2N, num_ws, w_dim), by 2N backward passes."""
         units = torch.eye(2 * len(self.factors))
-        return torch.stack([self.transposed(unit, last=number == len(units) - 1) for number, unit in enumerate(units)])
+        found = [
+            torch.autograd.grad(self.here, self.leaf, self.of_features(unit), retain_graph=True)[0] for unit in units
+        ]
+        return torch.cat(found)
 
-    def along(self, change: Tensor, length: float) -> Tensor:
-        """Return ``J`` applied to ``change`` (num_ws, w_dim), in 64 bits: (2N,). One forward pass.
+    def along(self, moved: Tensor, length: float) -> Tensor:
+        """Return how handles move, as a difference quotient in 64 bits, (2N,), to the latent ``moved``.
 
-        :param length: of the difference quotient, in changes.
+        :param length: what to divide by.
         """
         with torch.no_grad():
-            moved = self.leaf.detach() + length * change[None]
             there = self.reading.model.sample_features(moved, (self.reading.block,), self.places, self.ahead)
             difference = ((there - self.here) / length).view(len(self.factors), -1, there.shape[1])
             return torch.einsum("nipc,npc->ni", self.factors, difference).reshape(-1).double()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,15 +13,13 @@ from torch import Tensor
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
-SKETCHED = 48
-"""Random projections of what is to stay."""
-LOCAL = 3e4
+LOCAL = 1e4
 """Weight of what else would change, at a locality of 1."""
 NEARBY = 0.06
 """Of the picture's height: as far around a handle, about, everything may change however local it is to be."""
 
 
-def stiffness(
+def firmness(
     model: Generator, block: int, handles: np.ndarray, mask: np.ndarray | None, locality: float, mask_weight: float
 ) -> np.ndarray | None:
     """Return (h, w), how firmly each cell of a block's map is held; None if everything may move.
@@ -41,23 +40,22 @@ def stiffness(
     return np.asarray(held)
 
 
-def projections(model: Generator, latent: Tensor, block: int, held: np.ndarray) -> Tensor:
-    """Return S (m, num_ws, w_dim), random projections of how the features of a block change with the latent.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Held:
+    """How the features of a block were, and how firmly they are to stay so.
 
-    For any change of the latent, ``‖S·change‖²`` is on average the mean of the squared changes of the features, in
-    standard deviations over the map, times ``held`` (Johnson and Lindenstrauss 1984). They are always the same ones.
-
-    :param held: (h, w), the weight of each cell.
+    A change costs the mean over cells and channels of its square, in standard deviations over the map, times firmness.
     """
-    leaf = latent.detach().clone().requires_grad_()
-    random = np.random.RandomState(0)
-    with torch.enable_grad():
-        (feature_map,) = model.feature_maps(leaf, [block])
-        features = feature_map[0]
-        spread = features.detach().std().clamp(min=torch.finfo(features.dtype).tiny)
-        each = torch.from_numpy(np.sqrt(held / SKETCHED / features[0].numel())).to(features) / spread
-        rows = []
-        for number in range(SKETCHED):
-            signs = torch.from_numpy(random.choice(np.array([-1, 1], np.int8), size=tuple(features.shape))).to(features)
-            rows.append(torch.autograd.grad(features, leaf, signs * each, retain_graph=number < SKETCHED - 1)[0][0])
-    return torch.stack(rows)
+
+    before: Tensor
+    """(1, C, h, w)."""
+    weights: Tensor
+    """(h, w), of the square of a change of one number."""
+
+    @classmethod
+    def of(cls, model: Generator, latent: Tensor, block: int, firm: np.ndarray) -> Held:
+        """Return what is held of the picture of ``latent``. :param firm: (h, w), as ``firmness`` gives it."""
+        with torch.no_grad():
+            (before,) = model.feature_maps(latent, [block])
+        variance = before.var().clamp(min=torch.finfo(before.dtype).tiny)
+        return cls(before, torch.from_numpy(firm).to(before) / (variance * before.numel()))
