@@ -32,14 +32,18 @@ from draggan_widget.engines.natural.staying import Held, firmness
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
-PATIENCE = 3
+PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
 NEAR = 0.01
 """Of the picture's height: what is left when it counts as near."""
+SHORTER = 0.4
+"""Of what was asked for, how far the next step may go after one that brought nothing."""
 GOOD, BAD = 0.75, 0.3
 """Parts of the predicted motion: from one on the next step may go farther, below the other less far."""
+SHORTEST = 0.1
+"""Pixels that a step may always go."""
 SAME_SPOT = 0.5
 """Pixels within which two handles are on one spot."""
 MARGIN = 2
@@ -177,7 +181,7 @@ class BoundNatural(Bound[Memory]):
         before, after = _left(edit.targets - edit.handles), _left(edit.targets - found)
         report = {"reach": memory.reach, "met": met}
         if after > before - NEARER:
-            reach = max(0.5 * float(lengths(wanted).max()), 0.25)
+            reach = max(SHORTER * float(lengths(wanted).max()), SHORTEST)
             stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, leaf=None)
             return Step(dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": before}, report)
         reach = memory.reach * (0.5 if met < BAD else 1.5 if met > GOOD else 1.0)
@@ -187,8 +191,10 @@ class BoundNatural(Bound[Memory]):
         )
         moved = dataclasses.replace(edit, latent=tried.detach(), points=points, step=edit.step + 1)
         seen = {point.id: (float(x), float(y)) for point, (x, y) in zip(edit.points, expected, strict=True)}
-        reach = float(np.clip(reach, 0.25, self._stride))
-        return Step(moved, dataclasses.replace(memory, reach=reach, idle=0, seen=seen, leaf=tried), {"left": after}, report)
+        reach = float(np.clip(reach, SHORTEST, max(SHORTEST, self._stride)))
+        return Step(
+            moved, dataclasses.replace(memory, reach=reach, idle=0, seen=seen, leaf=tried), {"left": after}, report
+        )
 
     def _check_spots(self, edit: Edit) -> None:
         handles, targets = edit.handles, edit.targets
@@ -215,7 +221,11 @@ class BoundNatural(Bound[Memory]):
             return None
         starts = np.array([point.start for point in edit.points])
         key = memory.base, edit.mask, starts.tobytes()
-        if self._held is None or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True)) or self._held[0][2] != key[2]:
+        if (
+            self._held is None
+            or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True))
+            or self._held[0][2] != key[2]
+        ):
             firm = firmness(self.model, block, starts, edit.mask, asked.locality, asked.mask_weight)
             self._held = key, None if firm is None else Held.of(self.model, memory.base, block, firm)
         return self._held[1]
@@ -226,11 +236,13 @@ class BoundNatural(Bound[Memory]):
         """Return the whole map of the block that is held; all that is read of the latent then comes from whole maps."""
         block = self._reading.block
         with torch.enable_grad():
-            return self.model.maps(leaf, tuple(sorted({block, *self._track})))[sorted({block, *self._track}).index(block)]
+            return self.model.maps(leaf, tuple(sorted({block, *self._track})))[
+                sorted({block, *self._track}).index(block)
+            ]
 
     def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""
-        reaches = {block: self._frame.tracking + MARGIN for block in self._track}
+        reaches: dict[int, float] = dict.fromkeys(self._track, self._frame.tracking + MARGIN)
         block = self._reading.block
         reaches[block] = max(reaches.get(block, 0), self._reading.reach + MARGIN)
         return {
@@ -250,7 +262,7 @@ class BoundNatural(Bound[Memory]):
         return {**memory.references, **{point.id: each.clone() for point, each in zip(new, read, strict=True)}}
 
     def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray) -> np.ndarray:
-        """Return where the handles are (N, 2) in the picture of ``leaf``. :raises DivergedError: if it is not finite."""
+        """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
         ahead = self._ahead(expected)
 
         def read(xy: np.ndarray) -> Tensor:
@@ -337,7 +349,9 @@ def blocks_of(model: Generator, settings: Natural) -> tuple[int, tuple[int, ...]
     block = blocks[max(0, blocks.index(model.default_block()) - 1)] if asked is None else asked
     followed = settings.track_block
     if followed is None:
-        followed = tuple(blocks[max(0, blocks.index(block) - 1) : blocks.index(block) + 1]) if block in blocks else block
+        followed = (
+            tuple(blocks[max(0, blocks.index(block) - 1) : blocks.index(block) + 1]) if block in blocks else block
+        )
     followed = (followed,) if isinstance(followed, int) else followed
     for number in (block, *followed):
         if number not in blocks:

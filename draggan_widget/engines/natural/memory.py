@@ -49,7 +49,13 @@ class Memory:
         places = {
             name: [[number, *xy] for number, xy in sorted(getattr(self, name).items())] for name in ("home", "seen")
         }
-        values = {"blocks": list(self.blocks), "reach": self.reach, "first_step": self.first_step, "idle": self.idle, **places}
+        values = {
+            "blocks": list(self.blocks),
+            "reach": self.reach,
+            "first_step": self.first_step,
+            "idle": self.idle,
+            **places,
+        }
         return {COVARIANCE: self.covariance, BASE: self.base, **references}, values
 
     @classmethod

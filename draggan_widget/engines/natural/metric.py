@@ -14,7 +14,7 @@ import io
 import os
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,13 +67,15 @@ class Metric:
 
     def dual(self, change: Tensor) -> Tensor:
         """Return the inverse applied to a change (num_ws, w_dim) of rows that may change."""
-        inner = torch.linalg.solve(self.columns.double(), change.double().T).T
-        return (torch.linalg.pinv(self.rows.double()) @ inner).to(change)
+        inner: Tensor = torch.linalg.solve(self.columns.double(), change.double().T).T
+        dual: Tensor = torch.linalg.pinv(self.rows.double()) @ inner
+        return dual.to(change)
 
     def known(self, change: Tensor) -> Tensor:
         """Return the part of a change (num_ws, w_dim) that the metric allows: its rows as far as they may change."""
         rows = self.rows.double()
-        return (rows @ torch.linalg.pinv(rows) @ change.double()).to(change)
+        known: Tensor = rows @ torch.linalg.pinv(rows) @ change.double()
+        return known.to(change)
 
     def distance(self, change: Tensor) -> float:
         """Return the squared length of a change (num_ws, w_dim): how unlike another sample it is."""
@@ -123,7 +125,7 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "draggan_widget"
 
 
-def _once(model: Generator, what: tuple[str, int | None], compute: object) -> np.ndarray:
+def _once(model: Generator, what: tuple[str, int | None], compute: Callable[[], np.ndarray]) -> np.ndarray:
     """Return what ``compute`` gives, from memory or a file where it was computed before."""
     weights = _mapping_weights(model)
     state = tuple(weight._version for _, weight in weights)
@@ -135,7 +137,7 @@ def _once(model: Generator, what: tuple[str, int | None], compute: object) -> np
         name = f"{what[0]}-{FORMAT}-{_mark(weights)}{'' if what[1] is None else f'-{what[1]}'}"
         stored = _read(name, model.w_dim)
         if stored is None:
-            stored = compute()  # type: ignore[operator]
+            stored = compute()
             _write(name, stored)
         found[what] = stored
     return found[what]

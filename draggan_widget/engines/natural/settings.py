@@ -30,12 +30,14 @@ class Natural:
     )
     """Block whose features are followed, or several. None: ``block`` and the one after it."""
     own: float = number(
-        1.0, "Rows on their own", "Variance that each of the first rows has for itself; 0 is W.", most=100, advanced=True
+        1.0,
+        "Rows on their own",
+        "Variance that each of the first rows has for itself; 0 is W.",
+        most=100,
+        advanced=True,
     )
     """Variance that each of the first ``own_rows`` rows of the latent has for itself; 0: all rows change alike (W)."""
-    common: float = number(
-        0.05, "Rows in common", "Variance that all rows have in common.", most=100, advanced=True
-    )
+    common: float = number(0.05, "Rows in common", "Variance that all rows have in common.", most=100, advanced=True)
     """Variance that all rows have in common; 0: no row but the first ``own_rows`` changes. Not both may be 0."""
     own_rows: int = rows(8, "Rows edited", "The first so many rows may change on their own.", most=100, advanced=True)
     """The first so many rows of the latent may change on their own, 1 to 100, of which a model takes what it has."""
@@ -48,7 +50,10 @@ class Natural:
     )
     """r1, of the disc around a handle whose content says how it moves."""
     tracking_radius: float = number(
-        24.0, "Search radius", "How far around where it should be a handle is looked for, in pixels of a picture of 512.", most=128
+        24.0,
+        "Search radius",
+        "How far around where it should be a handle is looked for, in pixels of a picture of 512.",
+        most=128,
     )
     """r2, half the side of the square in which a handle is looked for."""
     damping: float = number(
@@ -56,11 +61,15 @@ class Natural:
     )
     """Part of the mean stiffness of the handles that is added to each."""
     mask_weight: float = number(
-        3e4, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
+        3e3, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
     )
     """How firmly what lies outside the mask is held, 0 for not at all."""
     tolerance: float = number(
-        1.0, "Arrived within", "A handle has arrived when it is so near its target, in pixels.", most=1000, advanced=True
+        1.0,
+        "Arrived within",
+        "A handle has arrived when it is so near its target, in pixels.",
+        most=1000,
+        advanced=True,
     )
     """A handle within so many picture pixels of its target has arrived."""
     max_steps: int = whole(30, "Step cap", "A run ends after so many steps.", least=1, most=100_000)
@@ -71,7 +80,9 @@ class Natural:
         if self.own == 0 and self.common == 0:
             raise ValueError("own and common are both 0, so no row could change; give one of them a value above 0")
         if isinstance(self.block, tuple):
-            raise ValueError(f"block is {self.block}; how content moves is read from one block, such as {self.block[0]}")
+            raise ValueError(
+                f"block is {self.block}; how content moves is read from one block, such as {self.block[0]}"
+            )
 
     def replace(self, **changes: Any) -> Natural:
         """Return a copy with some fields changed and checked."""

@@ -1,10 +1,10 @@
 """The least change of a latent that moves handles as wanted and little else, to first order.
 
-Sought is the change x from the base that makes ``xᵀΣ⁻¹x + |Jx - c|²/ε + |D(x - x_k) + F_k - F_0|²`` least: how natural it
-is, how far handles are from where they are wanted, and how much what is to stay has changed; the last term weighs each
-cell by how firmly it is held. With few handles and nothing held that is ``Σ Jᵀ (J Σ Jᵀ + εI)⁻¹ c``, a backward pass for
-each coordinate. Else it is found by conjugate gradients, whose steps take a forward and a backward pass each, however
-many handles there are.
+Sought is the change x from the base that makes ``xᵀΣ⁻¹x + |Jx - c|²/ε + |D(x - x_k) + F_k - F_0|²`` least: how natural
+it is, how far handles are from where they are wanted, and how much what is to stay has changed; the last term weighs
+each cell by how firmly it is held. With few handles and nothing held that is ``Σ Jᵀ (J Σ Jᵀ + εI)⁻¹ c``, a backward
+pass for each coordinate. Else it is found by conjugate gradients, whose steps take a forward and a backward pass each,
+however many handles there are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from draggan_widget.engines.natural.staying import Held
 
 FEW = 8
 """Handles up to which each coordinate has a backward pass of its own; of more, all are solved for together."""
-ITERATIONS, TOGETHER = 8, 12
+ITERATIONS, TOGETHER = 12, 12
 """Of conjugate gradients at most, where handles have passes of their own, and where they have not."""
 ENOUGH = 1e-3
 """Part of the first residual's square, in the metric, at which they end."""
