@@ -21,7 +21,7 @@ from draggan_widget.engines.natural.staying import Held
 
 FEW = 8
 """Handles up to which each coordinate has a backward pass of its own; of more, all are solved for together."""
-ITERATIONS, TOGETHER = 12, 12
+ITERATIONS, TOGETHER = 8, 12
 """Of conjugate gradients at most, where handles have passes of their own, and where they have not."""
 ENOUGH = 1e-3
 """Part of the first residual's square, in the metric, at which they end."""

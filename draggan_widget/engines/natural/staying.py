@@ -13,7 +13,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
-LOCAL = 1e4
+LOCAL = 3e3
 """Weight of what else would change, at a locality of 1."""
 NEARBY = 0.06
 """Of the picture's height: as far around a handle, about, everything may change however local it is to be."""
