@@ -21,6 +21,9 @@ from draggan_widget.editing.settings import SETTINGS, settings_of
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 POINT = {"handle": [20, 15], "target": [30, 20]}
 
+NAMES = ["engine", *SETTINGS]
+"""Of the settings of an editor: which engine comes first."""
+
 
 @pytest.fixture
 def make():
@@ -41,7 +44,7 @@ def real(editor):
 
 
 def traits_of(editor):
-    return {name: getattr(editor, name) for name in SETTINGS}
+    return {name: getattr(editor, name) for name in NAMES}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +53,7 @@ def traits_of(editor):
 def test_a_new_editor_says_the_settings_that_its_session_uses(make, config):
     editor = make(config=config)
     assert traits_of(editor) == real(editor)
-    assert {name: editor.get_state()[name] for name in SETTINGS} == real(editor), "and tells the page so"
+    assert {name: editor.get_state()[name] for name in NAMES} == real(editor), "and tells the page so"
     assert editor.learning_rate == (config or editor.generator.drag_config).learning_rate
 
 
@@ -133,7 +136,7 @@ def test_the_page_hears_what_settings_there_are_when_it_asks_and_when_the_model_
     page.say("ready", view="page")
     page.say("schema")
     (told,) = page.of("schema")
-    assert [field["name"] for field in told["fields"]] == list(SETTINGS)
+    assert [field["name"] for field in told["fields"]] == NAMES
     blocks = {field["name"]: field["choices"] for field in told["fields"]}["block"]
     assert blocks == [["1", "1"], ["2", "2"], ["3", "3"]]
     editor.load_model(Planted((64, 64)))

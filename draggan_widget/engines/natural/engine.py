@@ -1,0 +1,377 @@
+"""The natural drag as an engine: Gauss–Newton steps in the metric of the model's own latents.
+
+A step asks for the least change of the latent, measured from where the edit began and in the metric of the model's own
+samples, that takes all handles where they are wanted, to first order; then it tracks them and asks again. There is no
+learning rate and no momentum. How far a step may go is learned from how far the handles went of what was predicted,
+and a step that brings them no nearer is not taken: the latent is always the best so far.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.draggan.default import track
+from draggan_widget.engines.draggan.engine import DragGAN
+from draggan_widget.engines.draggan.geometry import Frame, lengths, surroundings
+from draggan_widget.engines.draggan.sampling import DivergedError
+from draggan_widget.engines.edit import XY, Edit
+from draggan_widget.engines.natural.memory import Memory
+from draggan_widget.engines.natural.metric import Metric, class_of, covariance_of
+from draggan_widget.engines.natural.motion import Reading
+from draggan_widget.engines.natural.settings import Natural
+from draggan_widget.engines.natural.solving import Linear, least_change
+from draggan_widget.engines.natural.staying import Held, firmness
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
+PATIENCE = 4
+"""Steps in a row that brought no handle nearer, after which no step will."""
+NEARER = 0.02
+"""Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
+NEAR = 0.01
+"""Of the picture's height: what is left when it counts as near."""
+SHORTER = 0.4
+"""Of what was asked for, how far the next step may go after one that brought nothing."""
+GOOD, BAD = 0.75, 0.3
+"""Parts of the predicted motion: from one on the next step may go farther, below the other less far."""
+SHORTEST = 0.1
+"""Pixels that a step may always go."""
+SAME_SPOT = 0.5
+"""Pixels within which two handles are on one spot."""
+MARGIN = 2
+"""Pixels beyond what is read for sure: around a place between pixels, and for handles a little off."""
+_ANGLES = np.arange(16) * (2 * np.pi / 16)
+RING = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
+"""(16, 2), directions around a handle."""
+
+
+class BoundNatural(Bound[Memory]):
+    """The natural drag on one model."""
+
+    settings: Natural
+
+    def __init__(self, model: Generator, settings: Natural) -> None:
+        super().__init__(model, settings)
+        block, self._track = blocks_of(model, settings)
+        self._frame = Frame.of(model.resolution, settings.supervision_radius, settings.tracking_radius)
+        self._reading = Reading(model, block, self._frame)
+        self._stride = settings.stride * model.resolution[0] / 512
+        self._held: tuple[tuple[Any, ...], Held | None] | None = None
+
+    # --- what an engine does -----------------------------------------------------------------------------------------
+
+    def begin(self, edit: Edit) -> Memory:
+        """Return the memory at the first step from ``edit``.
+
+        :raises ValueError: if the latents of the model do not differ, so that nothing says what is natural.
+        """
+        covariance = covariance_of(self.model, class_of(self.model, edit.origin))
+        there = torch.equal(edit.latent, edit.origin)
+        home = {point.id: point.handle for point in edit.points} if there else {}
+        return Memory(covariance, edit.origin, home, {}, self._track, {}, self._stride, edit.step)
+
+    def adapt(self, before: Edit, after: Edit, memory: Memory) -> Memory:
+        """Return the memory for ``after``: a target that moves changes nothing but that there is some way to go.
+
+        What a point did stays when it is taken away or put elsewhere: changes are then measured from where it led to.
+        """
+        if after.latent is not before.latent or after.origin is not before.origin:
+            return self.begin(after)
+        same = {
+            point.id
+            for point in after.points
+            if point.id in before.ids and (point is (was := before.point(point.id)) or _followed(was, point))
+        }
+        known = memory.blocks == self._track  # other settings may follow other features
+        memory = dataclasses.replace(
+            memory,
+            references={number: each for number, each in memory.references.items() if number in same and known},
+            blocks=self._track,
+            seen={number: xy for number, xy in memory.seen.items() if number in after.ids},
+            home={number: xy for number, xy in memory.home.items() if number in same},
+            reach=self._stride,
+            first_step=after.step,
+            idle=0,
+        )
+        lost = set(before.ids) - same
+        if lost and not torch.equal(memory.base, after.latent):
+            home = {point.id: point.handle for point in after.points}
+            return dataclasses.replace(memory, base=after.latent, home=home)
+        if torch.equal(memory.base, after.latent):
+            added = {point.id: point.handle for point in after.points if point.id not in same}
+            return dataclasses.replace(memory, home={**memory.home, **added})
+        return memory
+
+    def verdict(self, edit: Edit, memory: Memory) -> Verdict | None:
+        """Return "arrived", "near", "stalled" or "capped", or None while steps bring the handles nearer."""
+        if not edit.points:
+            return None
+        left = float(edit.distances.max())
+        if left <= self.settings.tolerance:
+            return "arrived"
+        if memory.idle >= PATIENCE:
+            return "near" if left <= NEAR * self.model.resolution[0] else "stalled"
+        return "capped" if edit.step - memory.first_step >= self.settings.max_steps else None
+
+    def advance(self, edit: Edit, memory: Memory, at_most: int | None = 1) -> list[Step[Memory]]:  # noqa: ARG002
+        """Return the next step. One that would bring the handles no nearer leaves the latent as it is.
+
+        :raises ValueError: without points, or if two on one spot are pulled to different targets.
+        :raises DivergedError: if it is not finite.
+        """
+        if not edit.points:
+            raise ValueError("there are no points to drag; add a handle and its target first")
+        self._check_spots(edit)
+        with torch.inference_mode(mode=False):
+            return [self._advance(edit, memory)]
+
+    # --- one step ----------------------------------------------------------------------------------------------------
+
+    def _advance(self, edit: Edit, memory: Memory) -> Step[Memory]:
+        leaf, held = _leaf_of(edit, memory), self._what_stays(edit, memory)
+        if held is not None:
+            self._maps(leaf)
+        ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
+        memory = dataclasses.replace(memory, references=self._references(edit, memory, leaf, ahead))
+        to_go = edit.targets - edit.handles
+        wanted = to_go * np.minimum(1, memory.reach / np.maximum(lengths(to_go), 1e-9))[:, None]
+        if self._asks_for_the_beginning(edit, memory):
+            wanted, latent = to_go, memory.base.detach().clone()
+        else:
+            motion = self._reading.motion(leaf, edit.handles, ahead)
+            if bool(motion.flat.any()):
+                number = edit.ids[int(motion.flat.int().argmax())]
+                raise ValueError(
+                    f"around the handle of point {number} the picture is the same everywhere, so that nothing says how "
+                    "it moves; put it on something that stands out"
+                )
+            linear = Linear(motion, held, None if held is None else self._maps(leaf))
+            asked = self.settings
+            # Rows beyond those that the block reads would change what is held unseen.
+            common = asked.common if held is None else 0.0
+            metric = Metric.of(memory.covariance, self.model.num_ws, asked.own_rows, asked.own, common)
+            change = (edit.latent - memory.base)[0]
+            latent = memory.base + least_change(linear, metric, wanted, change, asked.damping)[None]
+        if not bool(torch.isfinite(latent).all()):
+            raise DivergedError(
+                f"step {edit.step + 1} gave a latent that is not finite; the one before it, the best so far, is kept. "
+                "Move the points apart or onto something that stands out, or begin from another latent"
+            )
+        expected = self._frame.clamp(edit.handles + wanted)
+        tried = latent.detach().requires_grad_()
+        if held is not None:
+            self._maps(tried)
+        found = self._follow(edit, memory, tried, expected)
+        return self._judged(edit, memory, tried, wanted, expected, found)
+
+    def _judged(
+        self, edit: Edit, memory: Memory, tried: Tensor, wanted: np.ndarray, expected: np.ndarray, found: np.ndarray
+    ) -> Step[Memory]:
+        """Return the step to ``tried``, where the handles are ``found``, if that is nearer; else one that stays."""
+        asked = max(float(np.linalg.norm(wanted)), 1e-9)
+        met = 1 - float(np.linalg.norm(found - edit.handles - wanted)) / asked
+        before, after = _left(edit.targets - edit.handles), _left(edit.targets - found)
+        report = {"reach": memory.reach, "met": met}
+        if after > before - NEARER:
+            reach = max(SHORTER * float(lengths(wanted).max()), SHORTEST)
+            stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, leaf=None)
+            return Step(dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": before}, report)
+        reach = memory.reach * (0.5 if met < BAD else 1.5 if met > GOOD else 1.0)
+        points = tuple(
+            dataclasses.replace(point, handle=(float(x), float(y)))
+            for point, (x, y) in zip(edit.points, found, strict=True)
+        )
+        moved = dataclasses.replace(edit, latent=tried.detach(), points=points, step=edit.step + 1)
+        seen = {point.id: (float(x), float(y)) for point, (x, y) in zip(edit.points, expected, strict=True)}
+        reach = float(np.clip(reach, SHORTEST, max(SHORTEST, self._stride)))
+        return Step(
+            moved, dataclasses.replace(memory, reach=reach, idle=0, seen=seen, leaf=tried), {"left": after}, report
+        )
+
+    def _check_spots(self, edit: Edit) -> None:
+        handles, targets = edit.handles, edit.targets
+        near = np.hypot(*(handles[:, None] - handles[None]).transpose(2, 0, 1)) < SAME_SPOT
+        apart = np.hypot(*(targets[:, None] - targets[None]).transpose(2, 0, 1)) > 2 * self.settings.tolerance + 1
+        clashes = np.argwhere(np.triu(near & apart, 1))
+        if len(clashes):
+            one, other = (edit.ids[number] for number in clashes[0])
+            raise ValueError(
+                f"points {one} and {other} have their handles on one spot and their targets apart, so both cannot "
+                "arrive; move or remove one of them"
+            )
+
+    def _asks_for_the_beginning(self, edit: Edit, memory: Memory) -> bool:
+        """Return whether every target is where its handle is in the picture of the base: then that is the answer."""
+        if set(memory.home) != set(edit.ids):
+            return False
+        home = np.array([memory.home[number] for number in edit.ids])
+        return float(lengths(edit.targets - home).max()) <= self.settings.tolerance / 2
+
+    def _what_stays(self, edit: Edit, memory: Memory) -> Held | None:
+        asked, block = self.settings, self._reading.block
+        if not asked.locality and (edit.mask is None or not asked.mask_weight):
+            return None
+        starts = np.array([point.start for point in edit.points])
+        key = memory.base, edit.mask, starts.tobytes()
+        if (
+            self._held is None
+            or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True))
+            or self._held[0][2] != key[2]
+        ):
+            firm = firmness(self.model, block, starts, edit.mask, asked.locality, asked.mask_weight)
+            self._held = key, None if firm is None else Held.of(self.model, memory.base, block, firm)
+        return self._held[1]
+
+    # --- features ----------------------------------------------------------------------------------------------------
+
+    def _maps(self, leaf: Tensor) -> Tensor:
+        """Return the whole map of the block that is held; all that is read of the latent then comes from whole maps."""
+        block = self._reading.block
+        with torch.enable_grad():
+            return self.model.maps(leaf, tuple(sorted({block, *self._track})))[
+                sorted({block, *self._track}).index(block)
+            ]
+
+    def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
+        """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""
+        reaches: dict[int, float] = dict.fromkeys(self._track, self._frame.tracking + MARGIN)
+        block = self._reading.block
+        reaches[block] = max(reaches.get(block, 0), self._reading.reach + MARGIN)
+        return {
+            block: torch.from_numpy(surroundings(middles, reach, self.model.map_size(block), self._frame))
+            for block, reach in reaches.items()
+        }
+
+    def _references(
+        self, edit: Edit, memory: Memory, leaf: Tensor, ahead: Mapping[int, Tensor]
+    ) -> Mapping[int, Tensor]:
+        new = [point for point in edit.points if point.id not in memory.references]
+        if not new:
+            return memory.references
+        places = torch.from_numpy(np.array([point.handle for point in new]))
+        with torch.enable_grad():  # so that what is read serves the motion as well
+            read = self.model.sample_features(leaf, self._track, places, ahead).detach()
+        return {**memory.references, **{point.id: each.clone() for point, each in zip(new, read, strict=True)}}
+
+    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray) -> np.ndarray:
+        """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
+        ahead = self._ahead(expected)
+
+        def read(xy: np.ndarray) -> Tensor:
+            with torch.enable_grad():
+                places = torch.from_numpy(np.ascontiguousarray(xy))
+                return self.model.sample_features(leaf, self._track, places, ahead).detach()
+
+        try:
+            return track(read, expected, [memory.references[number] for number in edit.ids], self._frame)
+        except DivergedError as error:
+            raise DivergedError(
+                f"the features after step {edit.step + 1} are not finite; the latent before it, the best so far, is "
+                "kept. Begin from another latent"
+            ) from error
+
+    # --- what files, histories and people are told -------------------------------------------------------------------
+
+    def pack(self, memory: Memory) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the covariance, the base, references, and the course of the run."""
+        return memory.pack()
+
+    def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Memory:
+        """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
+        with torch.inference_mode(mode=False):
+            return Memory.unpack(self.model, edit, self._track, tensors, values)
+
+    def compact(self, memory: Memory) -> Memory:
+        """Return the memory without the tensor that features were read of, which is the edit's latent once more."""
+        return dataclasses.replace(memory, leaf=None)
+
+    def texture(self, edit: Edit, memory: Memory, number: int) -> tuple[bool, XY | None]:  # noqa: ARG002
+        """Return whether a handle sits where features are too even, and the nearest spot that is better."""
+        looker = DragGAN().bind(self.model, self.model.drag_config)
+        return looker.texture(edit, looker.begin(edit), number)
+
+    def content(self, edit: Edit, memory: Memory, number: int) -> Tensor | None:  # noqa: ARG002
+        """Return the features (C,) that a point is followed by; None until they are taken."""
+        return memory.references.get(number)
+
+    def confidence(self, edit: Edit, memory: Memory) -> dict[int, float]:
+        """Return how surely each point's content was found, by id.
+
+        1 if its features are those it was grabbed with, 0 if they are no nearer to these than what is around at the
+        radius r2.
+        """
+        points = [point for point in edit.points if point.id in memory.references]
+        if not points:
+            return {}
+        middles = np.array([memory.seen.get(point.id, point.handle) for point in points])
+        around = self._frame.clamp(middles[:, None] + self._frame.tracking * RING)
+        handles = np.array([point.handle for point in points])
+        places = torch.from_numpy(np.concatenate([handles[:, None], around], axis=1).reshape(-1, 2))
+        with torch.inference_mode(mode=False), torch.no_grad():
+            read = self.model.sample_features(_leaf_of(edit, memory), self._track, places, self._ahead(middles))
+            references = torch.stack([memory.references[point.id] for point in points])
+            away = (read.view(len(points), 1 + len(RING), -1) - references[:, None]).norm(dim=2).double().cpu()
+        here, typical = away[:, 0], away[:, 1:].median(dim=1).values
+        sure = (1 - here / typical.clamp(min=1e-30)).clamp(0, 1) * (typical > 0)
+        return {point.id: float(each) for point, each in zip(points, sure, strict=True)}
+
+
+class NaturalDrag(Engine):
+    """The project's own method."""
+
+    name = "natural"
+    help = "The least change, measured as the model's own pictures differ, that takes the points there: a few steps"
+    Settings = Natural
+
+    def bind(self, model: Generator, settings: Natural) -> BoundNatural:
+        """Return the natural drag on a model. :raises ValueError: if the model lacks a block."""
+        return BoundNatural(model, settings)
+
+    def values(self, model: Generator, settings: Natural) -> dict[str, Any]:
+        """Return the settings as they hold: blocks are named even where the settings leave them open."""
+        block, track_blocks = blocks_of(model, settings)
+        named = track_blocks[0] if len(track_blocks) == 1 else list(track_blocks)
+        rows = min(settings.own_rows, model.num_ws)
+        return {**settings.to_dict(), "block": block, "track_block": named, "own_rows": rows}
+
+
+def blocks_of(model: Generator, settings: Natural) -> tuple[int, tuple[int, ...]]:
+    """Return the block that motion is read of, and those that are followed. :raises ValueError: if one is not there."""
+    blocks, asked = model.blocks, settings.block
+    block = blocks[max(0, blocks.index(model.default_block()) - 1)] if asked is None else asked
+    followed = settings.track_block
+    if followed is None:
+        followed = (
+            tuple(blocks[max(0, blocks.index(block) - 1) : blocks.index(block) + 1]) if block in blocks else block
+        )
+    followed = (followed,) if isinstance(followed, int) else followed
+    for number in (block, *followed):
+        if number not in blocks:
+            raise ValueError(f"there is no block {number}; this generator has blocks {blocks[0]} to {blocks[-1]}")
+    assert isinstance(block, int)
+    return block, followed
+
+
+def _leaf_of(edit: Edit, memory: Memory) -> Tensor:
+    """Return the latent of the edit as a tensor that takes gradients, the one that was read of where it is there."""
+    if memory.leaf is not None and memory.leaf.data_ptr() == edit.latent.data_ptr():
+        return memory.leaf
+    return edit.latent.detach().clone().requires_grad_()
+
+
+def _followed(before: Any, after: Any) -> bool:
+    """Return whether a point is on the same content as before: only its target has moved."""
+    return bool(before.handle == after.handle and before.start == after.start and before.target != after.target)
+
+
+def _left(to_go: np.ndarray) -> float:
+    """Return the pixels (N, 2) that handles have to go as one number: their root mean square."""
+    return float(np.sqrt(np.square(to_go).sum(axis=1).mean()))

@@ -1,0 +1,118 @@
+"""What the natural drag remembers between two steps, and how a file keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from draggan_widget.engines.draggan.points import check_ws, check_xy
+from draggan_widget.engines.edit import XY, Edit
+from draggan_widget.models import Generator
+
+VALUES = {"blocks", "reach", "first_step", "idle", "home", "seen"}
+COVARIANCE, BASE, REFERENCE = "covariance", "base", "reference."
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Memory:
+    """What the natural drag remembers between two steps."""
+
+    covariance: Tensor
+    """(w_dim, w_dim), of the model's latents: the one that the edit began with, wherever it goes on."""
+    base: Tensor
+    """(1, num_ws, w_dim), the latent that changes are measured from: the edit's origin, until a point is taken away."""
+    home: Mapping[int, XY]
+    """Point → where its content is in the picture of ``base``; only of those for which that is known."""
+    references: Mapping[int, Tensor]
+    """Point → the features (C,) it is followed by; taken at the first step after it was put."""
+    blocks: tuple[int, ...]
+    """Whose features these are."""
+    seen: Mapping[int, XY]
+    """Point → the middle of what was read of the latent around it: where it was looked for."""
+    reach: float
+    """Pixels that a handle may go in the next step."""
+    first_step: int
+    """Of the edit, at which the run began."""
+    idle: int = 0
+    """Steps in a row that brought the handles no nearer."""
+    leaf: Tensor | None = None
+    """The latent of the edit as the tensor that features were read of; no file keeps it."""
+
+    def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return it as tensors by name and values that JSON can hold."""
+        references = {f"{REFERENCE}{number}": tensor for number, tensor in self.references.items()}
+        places = {
+            name: [[number, *xy] for number, xy in sorted(getattr(self, name).items())] for name in ("home", "seen")
+        }
+        values = {
+            "blocks": list(self.blocks),
+            "reach": self.reach,
+            "first_step": self.first_step,
+            "idle": self.idle,
+            **places,
+        }
+        return {COVARIANCE: self.covariance, BASE: self.base, **references}, values
+
+    @classmethod
+    def unpack(
+        cls,
+        model: Generator,
+        edit: Edit,
+        blocks: tuple[int, ...],
+        tensors: Mapping[str, Tensor],
+        values: Mapping[str, Any],
+    ) -> Memory:
+        """Return the memory of a file.
+
+        :param blocks: whose features are followed.
+        :raises ValueError: if something is missing or does not fit the edit or the model.
+        """
+        if set(values) != VALUES or not {COVARIANCE, BASE} <= set(tensors):
+            raise ValueError("what the engine remembers is incomplete, or of another edit")
+        covariance = tensors[COVARIANCE].to(next(model.parameters()).device)
+        _check_covariance(covariance, model)
+        base = check_ws(model, tensors[BASE])
+        if values["blocks"] != list(blocks):
+            raise ValueError("points are followed by the features of other blocks")
+        with torch.no_grad():
+            channels = model.sample_features(base, blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
+        references = {}
+        for name, tensor in tensors.items():
+            if name in (COVARIANCE, BASE):
+                continue
+            number = name.removeprefix(REFERENCE)
+            if not name.startswith(REFERENCE) or number not in map(str, edit.ids):
+                raise ValueError("what the engine remembers is of another edit")
+            if tuple(tensor.shape) != (channels,) or tensor.dtype != base.dtype or not torch.isfinite(tensor).all():
+                raise ValueError("the features of a point are not those of this generator")
+            references[int(number)] = tensor.to(base.device)
+        reach, first, idle = values["reach"], values["first_step"], values["idle"]
+        if isinstance(reach, bool) or not isinstance(reach, (int, float)) or not 0 < reach < math.inf:
+            raise ValueError("the reach of a step is no length")
+        if type(first) is not int or type(idle) is not int or not 0 <= first <= edit.step or idle < 0:
+            raise ValueError("the steps of a run are no whole numbers")
+        home, seen = (_places(values[name], edit, model) for name in ("home", "seen"))
+        if torch.equal(base, edit.origin):
+            base = edit.origin
+        return cls(covariance, base, home, references, blocks, seen, float(reach), first, idle)
+
+
+def _check_covariance(covariance: Tensor, model: Generator) -> None:
+    fits = covariance.dtype == next(model.parameters()).dtype and covariance.shape == (model.w_dim, model.w_dim)
+    if not fits or not torch.isfinite(covariance).all() or not torch.equal(covariance, covariance.T):
+        raise ValueError("the covariance of latents is not one of this generator's")
+    if not bool((covariance.diagonal() > 0).all()):
+        raise ValueError("the covariance of latents has a variance that is not above 0")
+
+
+def _places(entries: Any, edit: Edit, model: Generator) -> dict[int, XY]:
+    if not isinstance(entries, list) or not all(isinstance(entry, list) and len(entry) == 3 for entry in entries):
+        raise ValueError("the places of points are no list of numbers and places")
+    if not {entry[0] for entry in entries} <= set(edit.ids):
+        raise ValueError("what the engine remembers is of another edit")
+    return {entry[0]: check_xy(f"the place of point {entry[0]}", entry[1:], model.resolution) for entry in entries}

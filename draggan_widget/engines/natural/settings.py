@@ -1,0 +1,101 @@
+"""The settings of the natural drag."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from draggan_widget.settings import blocks, check_fields, number, rows, whole
+
+
+@dataclasses.dataclass(frozen=True)
+class Natural:
+    """How the natural drag goes. Radii and stride are pixels of a picture of 512 px, scaled to the picture at hand.
+
+    Values are checked when the settings are made; a bad one raises ``ValueError`` naming the field, the value and what
+    may be given.
+    """
+
+    locality: float = number(
+        0.0, "Locality", "How much else may move along: 0 is the whole head, 1 only what is around the points.", most=1
+    )
+    """How much else may move: 0 all that a natural change takes along, 1 only what is around the points."""
+    block: int | tuple[int, ...] | None = blocks(
+        None, "Feature block", "Whose features say how content moves; one block.", advanced=True
+    )
+    """Synthesis block whose features say how content moves. None: the one below ``DragConfig``'s."""
+    track_block: int | tuple[int, ...] | None = blocks(
+        None, "Tracking block", "Whose features are followed; one block or several.", advanced=True
+    )
+    """Block whose features are followed, or several. None: ``block`` and the one after it."""
+    own: float = number(
+        1.0,
+        "Rows on their own",
+        "Variance that each of the first rows has for itself; 0 is W.",
+        most=100,
+        advanced=True,
+    )
+    """Variance that each of the first ``own_rows`` rows of the latent has for itself; 0: all rows change alike (W)."""
+    common: float = number(0.05, "Rows in common", "Variance that all rows have in common.", most=100, advanced=True)
+    """Variance that all rows have in common; 0: no row but the first ``own_rows`` changes. Not both may be 0."""
+    own_rows: int = rows(8, "Rows edited", "The first so many rows may change on their own.", most=100, advanced=True)
+    """The first so many rows of the latent may change on their own, 1 to 100, of which a model takes what it has."""
+    stride: float = number(
+        20.0, "Stride", "Pixels of a picture of 512 that a handle goes at most in a step.", above=True, most=512
+    )
+    """Pixels that a handle goes at most in a step."""
+    supervision_radius: float = number(
+        12.0, "Pull radius", "How much around a handle says how it moves, in pixels of a picture of 512.", most=128
+    )
+    """r1, of the disc around a handle whose content says how it moves."""
+    tracking_radius: float = number(
+        24.0,
+        "Search radius",
+        "How far around where it should be a handle is looked for, in pixels of a picture of 512.",
+        most=128,
+    )
+    """r2, half the side of the square in which a handle is looked for."""
+    damping: float = number(
+        1e-2, "Damping", "How soft targets are that pull against each other.", above=True, most=10, advanced=True
+    )
+    """Part of the mean stiffness of the handles that is added to each."""
+    mask_weight: float = number(
+        3e3, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
+    )
+    """How firmly what lies outside the mask is held, 0 for not at all."""
+    tolerance: float = number(
+        1.0,
+        "Arrived within",
+        "A handle has arrived when it is so near its target, in pixels.",
+        most=1000,
+        advanced=True,
+    )
+    """A handle within so many picture pixels of its target has arrived."""
+    max_steps: int = whole(30, "Step cap", "A run ends after so many steps.", least=1, most=100_000)
+    """Steps after which a run is capped."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.own == 0 and self.common == 0:
+            raise ValueError("own and common are both 0, so no row could change; give one of them a value above 0")
+        if isinstance(self.block, tuple):
+            raise ValueError(
+                f"block is {self.block}; how content moves is read from one block, such as {self.block[0]}"
+            )
+
+    def replace(self, **changes: Any) -> Natural:
+        """Return a copy with some fields changed and checked."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as values that JSON can hold."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Natural:
+        """Return the settings of ``to_dict``. :raises ValueError: for a field this version does not know."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise ValueError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls(**fields)

@@ -1,0 +1,61 @@
+"""What else of the picture may change: the mask, and the wish for local changes, as one term."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
+LOCAL = 3e3
+"""Weight of what else would change, at a locality of 1."""
+NEARBY = 0.06
+"""Of the picture's height: as far around a handle, about, everything may change however local it is to be."""
+
+
+def firmness(
+    model: Generator, block: int, handles: np.ndarray, mask: np.ndarray | None, locality: float, mask_weight: float
+) -> np.ndarray | None:
+    """Return (h, w), how firmly each cell of a block's map is held; None if everything may move.
+
+    :param handles: (N, 2) picture pixels, around which all may move that the mask leaves free.
+    :param mask: (H, W), 1 = may move.
+    """
+    masked = mask is not None and mask_weight > 0 and bool((mask < 1).any())
+    if not masked and not locality:
+        return None
+    (height, width), (rows, columns) = model.resolution, model.map_size(block)
+    y, x = (np.arange(rows) + 0.5) * (height / rows) - 0.5, (np.arange(columns) + 0.5) * (width / columns) - 0.5
+    away = np.hypot(x[None, None] - handles[:, 0, None, None], y[None, :, None] - handles[:, 1, None, None]).min(axis=0)
+    held = LOCAL * locality**3 * (1 - np.exp(-0.5 * (away / (NEARBY * height)) ** 2))
+    if masked:
+        stays = 1 - F.adaptive_avg_pool2d(torch.from_numpy(np.asarray(mask, np.float64))[None, None], (rows, columns))
+        held = np.maximum(held, mask_weight * stays[0, 0].numpy())
+    return np.asarray(held)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Held:
+    """How the features of a block were, and how firmly they are to stay so.
+
+    A change costs the mean over cells and channels of its square, in standard deviations over the map, times firmness.
+    """
+
+    before: Tensor
+    """(1, C, h, w)."""
+    weights: Tensor
+    """(h, w), of the square of a change of one number."""
+
+    @classmethod
+    def of(cls, model: Generator, latent: Tensor, block: int, firm: np.ndarray) -> Held:
+        """Return what is held of the picture of ``latent``. :param firm: (h, w), as ``firmness`` gives it."""
+        with torch.no_grad():
+            (before,) = model.feature_maps(latent, [block])
+        variance = before.var().clamp(min=torch.finfo(before.dtype).tiny)
+        return cls(before, torch.from_numpy(firm).to(before) / (variance * before.numel()))

@@ -1,0 +1,307 @@
+"""The engine ``natural``: few steps, near the first picture, and it goes on exactly wherever it went on."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from random_stylegan2 import small_stylegan2
+from random_stylegan3 import small_stylegan3
+
+from draggan_widget import DragConfig, DragGAN, drag, load_generator
+from draggan_widget.editing import Session
+from draggan_widget.engines import DivergedError, Natural, State, begin_with, engine_names
+from draggan_widget.engines.natural import cache_folder, class_of, covariance_of, mahalanobis
+from draggan_widget.engines.natural.solving import FEW
+from draggan_widget.models import StyleGAN2
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """A random StyleGAN2 with as many features as can be followed."""
+    return small_stylegan2(w_dim=64, z_dim=64, channels={4: 48, 8: 48, 16: 48, 32: 48, 64: 24})
+
+
+def difference(model, one, other):
+    with torch.no_grad():
+        return (model.synthesize(one) - model.synthesize(other)).clamp(-2, 2).abs()[0].mean(0).numpy() * 127.5
+
+
+def pulls(model, count):
+    """Pulls of an eighth of the picture from places in its middle half."""
+    height, width = model.resolution
+    random = np.random.RandomState(4)
+    for seed in range(count):
+        start = np.array([width, height]) * (0.25 + 0.5 * random.rand(2))
+        angle = 2 * np.pi * random.rand()
+        yield seed, start, start + height / 12 * np.array([np.cos(angle), np.sin(angle)])
+
+
+# --- the metric ----------------------------------------------------------------------------------------------------
+
+
+def test_the_covariance_is_the_same_to_the_bit_with_any_number_of_threads_and_out_of_its_file(cache):
+    found = []
+    for threads in (1, 3):
+        before = torch.get_num_threads()
+        try:
+            torch.set_num_threads(threads)
+            found.append(covariance_of(small_stylegan2()))
+            assert torch.get_num_threads() == threads
+        finally:
+            torch.set_num_threads(before)
+        (file,) = cache.iterdir()
+        if threads == 1:
+            file.unlink()
+    found.append(covariance_of(small_stylegan2()))  # another object: out of the file
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", None])
+def test_a_broken_cache_file_is_computed_again_and_mended(cache, content):
+    right = covariance_of(small_stylegan2())
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3] + bytes(3) if content is None else content)
+    assert torch.equal(covariance_of(small_stylegan2()), right)
+    assert file.read_bytes() == whole
+
+
+def test_without_a_folder_to_write_to_the_covariance_is_computed_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path / "file" / "below"))
+    assert torch.isfinite(covariance_of(small_stylegan2())).all()
+    assert cache_folder() == tmp_path / "file" / "below"
+
+
+def test_other_weights_of_the_mapping_have_another_covariance(cache):
+    model = small_stylegan2()
+    before = covariance_of(model)
+    with torch.no_grad():
+        next(model.network["mapping"].parameters()).mul_(1.5)
+    assert not torch.equal(covariance_of(model), before)
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_a_class_is_known_by_its_latent_and_has_a_covariance_of_its_own():
+    model = small_stylegan2(c_dim=3)
+    for label in range(3):
+        assert class_of(model, model.mapping(seed=1, label=label, truncation=0.7)) == label
+    assert not torch.equal(covariance_of(model, 0), covariance_of(model, 1))
+
+
+def test_latents_that_do_not_differ_are_refused_in_a_sentence_that_names_the_way_out():
+    model = small_stylegan2()
+    with torch.no_grad():
+        for weight in model.network["mapping"].parameters():
+            weight.zero_()
+    with pytest.raises(ValueError, match=r"do not differ or are not finite.*choose the engine draggan"):
+        drag(model, model.mapping(seed=1), [(20, 20)], [(30, 20)], config=Natural())
+
+
+# --- pulls ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_arrives_as_often_as_draggan_in_at_most_half_of_its_steps_and_stays_nearer(wide):
+    natural, usual, far, near = [], [], [], []
+    for seed, start, target in pulls(wide, 4):
+        ws = wide.mapping(seed=seed)
+        mine = drag(wide, ws, [start], [target], config=Natural())
+        theirs = drag(wide, ws, [start], [target], config=DragConfig())
+        natural.append((mine.reason in ("arrived", "near"), mine.steps))
+        usual.append((theirs.reason == "arrived", theirs.steps))
+        covariance = covariance_of(wide)
+        near.append(mahalanobis(covariance, mine.ws - ws))
+        far.append(mahalanobis(covariance, theirs.ws - ws))
+    assert sum(arrived for arrived, _ in natural) >= sum(arrived for arrived, _ in usual)
+    assert np.median([steps for _, steps in natural]) <= np.median([steps for _, steps in usual]) / 2
+    assert np.median(near) < np.median(far)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: small_stylegan2(32, architecture="resnet"),
+        lambda: StyleGAN2(
+            (32, 16), z_dim=16, w_dim=16, channels={4: 16, 8: 16, 16: 16, 32: 8}, mapping_lr_multiplier=1.0
+        ),
+        lambda: small_stylegan2(32, img_channels=1),
+        lambda: small_stylegan2(32, c_dim=2),
+        lambda: small_stylegan3(32),
+    ],
+    ids=["resnet", "wide", "grey", "classes", "stylegan3"],
+)
+def test_every_kind_of_network_is_dragged_and_none_leaves_the_best_behind(model):
+    model = model()
+    label = {"label": 1} if model.label_dim else {}
+    height, width = model.resolution
+    start = (width / 2, height / 2)
+    result = drag(model, model.mapping(seed=2, **label), [start], [(width / 2 + 2, height / 2 + 2)], config=Natural())
+    assert result.reason in ("arrived", "near", "stalled")
+    left = [record.distances.max() for record in result.history]
+    assert all(after <= before for before, after in itertools.pairwise(left))
+    assert left[-1] < left[0]
+
+
+def test_a_target_that_moves_between_steps_restarts_nothing_and_pulling_back_gives_the_first_picture(wide):
+    ws = wide.mapping(seed=3)
+    state = begin_with(wide, ws, [(1, (30, 30), (34, 30))], None, Natural(tolerance=0.5))
+    (state,) = state.advance()
+    reference = state.memory.references[1]
+    state = state.move_target(1, (30, 33))
+    assert state.memory.references[1] is reference
+    assert state.memory.base is state.w0
+    (state,) = state.advance()
+    assert not torch.equal(state.ws, ws)
+    (state,) = state.move_target(1, (30, 30)).advance()
+    assert state.verdict == "arrived"
+    assert torch.equal(state.ws, ws)
+
+
+def test_many_points_are_solved_for_together_and_come_nearer(wide, monkeypatch):
+    ws = wide.mapping(seed=3)
+    places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)]
+    assert len(places) > FEW
+    passes = []
+    counted = torch.autograd.grad
+    monkeypatch.setattr(torch.autograd, "grad", lambda *a, **k: (passes.append(1), counted(*a, **k))[1])
+    state = begin_with(wide, ws, [(n, xy, (xy[0] + 2, xy[1])) for n, xy in enumerate(places)], None, Natural())
+    (after,) = state.advance()
+    assert len(passes) < 2 * len(places)
+    assert np.square(after.distances).mean() < 0.8 * np.square(state.distances).mean()
+
+
+def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives():
+    faces = load_generator("faces")
+    ws = faces.mapping(seed=910_001, truncation=0.7)
+    start, target = (124, 142), (130, 146)
+    y, x = np.mgrid[:256, :256]
+    outside = np.hypot(x - 127, y - 144) > 30
+    mask = (~outside).astype(np.float32)
+    changed = {}
+    for name, settings, given in (
+        ("free", Natural(), None),
+        ("mask", Natural(), mask),
+        ("locality", Natural(locality=1.0), None),
+    ):
+        result = drag(faces, ws, [start], [target], mask=given, config=settings)
+        assert result.reason in ("arrived", "near")
+        changed[name] = difference(faces, ws, result.ws)[outside].mean()
+    assert changed["mask"] <= 1.5
+    assert max(changed["mask"], changed["locality"]) < 0.5 * changed["free"]
+
+
+# --- what can go wrong ---------------------------------------------------------------------------------------------
+
+
+def test_two_handles_on_one_spot_with_targets_apart_are_told_and_nothing_is_lost(generator):
+    points = [(1, (20, 20), (28, 20)), (7, (20, 20), (12, 20))]
+    state = begin_with(generator, generator.mapping(seed=3), points, None, Natural())
+    with pytest.raises(ValueError, match="points 1 and 7 have their handles on one spot and their targets apart"):
+        state.advance()
+    assert state.move_target(7, (28, 20)).advance()[0].step == 1
+
+
+def test_where_the_picture_is_the_same_everywhere_the_point_is_named():
+    model = small_stylegan2(32)
+    with torch.no_grad():
+        for name, weight in model.network["synthesis"].state_dict().items():
+            if name.endswith(("const", "noise_strength", "bias")) and "affine" not in name:
+                weight.zero_()
+    with pytest.raises(ValueError, match="around the handle of point 1 the picture is the same"):
+        drag(model, model.mapping(seed=1), [(16, 16)], [(20, 16)], config=Natural())
+
+
+def test_a_network_that_is_not_finite_is_told_in_a_sentence(generator):
+    model = small_stylegan2()
+    state = begin_with(model, model.mapping(seed=1), [(1, (20, 20), (28, 20))], None, Natural())
+    with torch.no_grad():
+        model.network["synthesis"]["b8"].conv1.bias.fill_(float("nan"))
+    with pytest.raises(DivergedError, match="the best so far, is kept"):
+        state.advance()
+    assert torch.isfinite(state.ws).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"own": 0, "common": 0}, "own and common are both 0"),
+        ({"block": (2, 3)}, r"block is \(2, 3\); how content moves is read from one block"),
+        ({"locality": 2}, "locality is 2; it must be a number from 0 to 1"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        Natural(**settings)
+
+
+def test_a_block_that_the_model_lacks_is_named(generator):
+    with pytest.raises(ValueError, match="there is no block 9; this generator has blocks 1 to 5"):
+        State.begin(generator, generator.mapping(seed=1), Natural(track_block=9))
+
+
+# --- in the house --------------------------------------------------------------------------------------------------
+
+
+def test_its_file_goes_on_exactly_with_the_covariance_it_was_made_with(generator, tmp_path, monkeypatch):
+    path = tmp_path / "a.drag"
+    editor = DragGAN(generator, seed=3, config=Natural(stride=12.0))
+    editor.points = [{"handle": [20, 20], "target": [34, 26]}]
+    editor.step_once()
+    editor.step_once()
+    editor.save(path)
+    editor.step_once()
+    there = editor.latent
+    editor.close()
+    other = torch.eye(generator.w_dim)  # that of another machine
+    monkeypatch.setattr("draggan_widget.engines.natural.engine.covariance_of", lambda *_: other)
+    again = DragGAN.load(path, model=generator)
+    try:
+        assert (again.engine, again.config, again.step) == ("natural", Natural(stride=12.0), 2)
+        again.step_once()
+        assert (again.latent == there).all()
+    finally:
+        again.close()
+
+
+def test_it_runs_in_the_session_with_undo_timeline_and_confidence(generator):
+    session = Session(generator, seed=3, config=Natural())
+    try:
+        session.put_point(1, handle=(20, 20), target=(28, 20))
+        session.start()
+        assert session.finished().result(30).reason in ("arrived", "near", "stalled")
+        after = session.now()
+        assert 0 <= after.drag.confidence[1] <= 1
+        assert [record.step for record in after.records] == list(range(after.drag.step + 1))
+        session.branch(1).result(5)
+        session.undo().result(5)
+        assert torch.equal(session.now().drag.ws, after.drag.ws)
+        session.undo().result(5)
+        assert session.now().drag.step == 0
+    finally:
+        session.close()
+
+
+def test_it_is_chosen_by_name_and_draggan_is_still_the_default(generator):
+    assert engine_names()[:2] == ("draggan", "natural")
+    editor = DragGAN(generator, seed=3)
+    try:
+        assert editor.engine == "draggan"
+        editor.points = [{"handle": [20, 20], "target": [30, 20]}]
+        editor.engine = "natural"
+        assert editor.config == Natural()
+        editor.step_once()
+        editor.undo()
+        editor.undo()
+        assert editor.engine == "draggan"
+    finally:
+        editor.close()
