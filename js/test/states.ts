@@ -19,6 +19,7 @@ const settings: Settings = {
   supervision_radius: 3,
   tracking_radius: 12,
   space: "w_plus",
+  engine: "draggan",
   method: "default",
   tolerance: 1,
   stall_steps: 10,
