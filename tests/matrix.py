@@ -30,7 +30,7 @@ VERSIONS = {
     "anywidget": ["0.9.13", PINS["anywidget"]],
 }
 """From the oldest to the newest."""
-PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 TESTS = [f"tests/widget/test_{name}.py" for name in ("kernels", "reruns", "static_preview")]
 
 

@@ -20,7 +20,7 @@ const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   ["copy", "copy", "Copy picture", "to the clipboard"],
   ["gif", "film", "Film as GIF", "the course of the edit, for a page or a chat"],
   ["mp4", "film", "Film as MP4", MP4],
-  ["drag", "file", "Edit as .drag file", "everything, to go on with later: DragGAN.load"],
+  ["drag", "file", "Edit as .drag file", "everything, to go on with later: Editor.load"],
   ["latent", "file", "Latent as .npz", "the numbers that make this picture: numpy.load"],
   ["code", "code", "Show code", "the Python that makes this edit again, copied too"],
 ];

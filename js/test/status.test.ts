@@ -37,7 +37,9 @@ describe("the line under the picture", () => {
   it("says beside it what the picture is, and how fast it changes while it does", () => {
     const state = { generator: "faces", width: 256, height: 128 };
     expect(about(aState({ ...state, status: "running", rate: 8 }))).toBe("8 steps/s · faces · 256 × 128 · draggan");
-    expect(about(aState({ ...state, status: "running", rate: 0.84 }))).toBe("0.8 steps/s · faces · 256 × 128 · draggan");
+    expect(about(aState({ ...state, status: "running", rate: 0.84 }))).toBe(
+      "0.8 steps/s · faces · 256 × 128 · draggan",
+    );
     expect(about(aState({ ...state, status: "running" }))).toBe("faces · 256 × 128 · draggan");
     expect(about(aState({ ...state, status: "stopped", rate: 8 }))).toBe("faces · 256 × 128 · draggan");
     const settings = { ...aState().settings, engine: "nudge" }; // where there are several

@@ -1,0 +1,142 @@
+"""Pulls of held-out faces by an engine: how near they end, in how many steps, and how far the latent goes.
+
+python tests/heldout_pulls.py natural natural.csv                  # 24 seeds, 4 landmarks, 4 sizes: 384 pulls
+python tests/heldout_pulls.py draggan draggan.csv --seeds 8
+python tests/heldout_pulls.py --table docs/data/natural_heldout.csv
+
+Each landmark of dlib's (nose tip, outer eye corner, mouth corner, chin) is pulled by 3, 5, 7 and 10 % of the picture in
+a random direction, at truncation 0.7. It needs the extra ``evaluate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from draggan_widget import drag, load_generator
+from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
+from draggan_widget.engines import engine_named, to_image
+
+LANDMARKS = {"nose tip": NOSE_TIP, "outer eye corner": EYE_CORNER, "mouth corner": MOUTH_CORNER, "chin": CHIN}
+PERCENTS = (3, 5, 7, 10)
+FIRST_SEED, DIRECTIONS_SEED = 900_001, 20250
+ROWS, SAMPLES, FLOOR = 6, 6000, 1e-5
+HANDLE_SHARE, LANDMARK_SHARE = 0.01, 0.023
+"""Of the picture: within what a handle has arrived, and a landmark."""
+
+
+def distance_of(generator):
+    """The squared Mahalanobis distance of a change of ``ws``, the mean over the first rows, as a function of it."""
+    z = np.random.RandomState(0).randn(SAMPLES, generator.z_dim)
+    w = generator.mapping(z=z)[:, 0].double()
+    w = w - w.mean(0)
+    covariance = w.T @ w / len(w)
+    covariance += FLOOR * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
+    inverse = torch.linalg.inv(covariance)
+
+    def distance(change):
+        rows = change[0, :ROWS].double()
+        return float(torch.einsum("rd,de,re->r", rows, inverse, rows).mean())
+
+    return distance
+
+
+def pulls(generator, look, count):
+    """Seed, its latent, the landmark's name and number, the percent, and handle and target of each pull."""
+    side, random = generator.resolution[0], np.random.RandomState(DIRECTIONS_SEED)
+    found = 0
+    for seed in itertools.count(FIRST_SEED):
+        ws = generator.mapping(seed=seed, truncation=0.7)
+        marks = look(picture(generator, ws))
+        angles = {each: random.uniform(0, 2 * np.pi) for each in itertools.product(LANDMARKS, PERCENTS)}
+        if marks is None:
+            continue
+        for (name, percent), angle in angles.items():
+            handle = np.clip(marks[LANDMARKS[name]], 0, side - 1)
+            way = percent / 100 * side * np.array([np.cos(angle), np.sin(angle)])
+            yield seed, ws, name, percent, handle, np.clip(handle + way, 0, side - 1)
+        found += 1
+        if found == count:
+            return
+
+
+def picture(generator, ws):
+    """The picture of a latent as an array."""
+    with torch.no_grad():
+        return np.asarray(to_image(generator.synthesize(ws)))
+
+
+def measure(engine, path, count):
+    """Write a row of each pull."""
+    generator, look = load_generator("faces"), Landmarks()
+    config, distance = engine_named(engine).defaults(generator), distance_of(generator)
+    with Path(path).open("w", newline="") as file:
+        writer = None
+        for seed, ws, name, percent, handle, target in pulls(generator, look, count):
+            began = time.perf_counter()
+            result = drag(generator, ws, [handle], [target], config=config)
+            seconds = time.perf_counter() - began
+            after = look(np.asarray(result.image))
+            row = {
+                "engine": engine,
+                "seed": seed,
+                "landmark": name,
+                "percent": percent,
+                "target_x": round(float(target[0]), 2),
+                "target_y": round(float(target[1]), 2),
+                "reason": result.reason,
+                "steps": result.steps,
+                "handle_px": round(float(result.distances.max()), 3),
+                "landmark_px": "" if after is None else round(float(np.hypot(*(after[LANDMARKS[name]] - target))), 3),
+                "mahalanobis2": round(distance(result.ws - ws), 3),
+                "seconds": round(seconds, 3),
+            }
+            writer = writer or csv.DictWriter(file, list(row))
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(row)
+            file.flush()
+
+
+def table(path, side=256):
+    """Say what a file of rows comes to, by engine and then by size and landmark."""
+    with Path(path).open() as file:
+        rows = list(csv.DictReader(file))
+    for engine in dict.fromkeys(row["engine"] for row in rows):
+        mine = [row for row in rows if row["engine"] == engine]
+        print(said(engine, mine, side))
+        for key in ("percent", "landmark"):
+            for value in dict.fromkeys(row[key] for row in mine):
+                print(said(f"  {value}", [row for row in mine if row[key] == value], side))
+
+
+def said(what, rows, side):
+    """A line of the table."""
+    handles = np.array([float(row["handle_px"]) for row in rows])
+    marks = np.array([float(row["landmark_px"] or "inf") for row in rows])
+    middle = {key: np.median([float(row[key]) for row in rows]) for key in ("steps", "mahalanobis2", "seconds")}
+    return (
+        f"{what:20} {len(rows):4} pulls   handle {np.mean(handles <= HANDLE_SHARE * side):6.1%}"
+        f"   landmark {np.mean(marks <= LANDMARK_SHARE * side):6.1%}   steps {middle['steps']:3.0f}"
+        f"   distance² {middle['mahalanobis2']:9.1f}   {middle['seconds']:5.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("engine", nargs="?", default="natural")
+    parser.add_argument("path", nargs="?", default="heldout.csv")
+    parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--table", metavar="CSV", help="say what is in a file instead of measuring")
+    options = parser.parse_args()
+    if options.table:
+        table(options.table)
+    else:
+        measure(options.engine, options.path, options.seeds)
+        table(options.path)
