@@ -21,7 +21,7 @@ README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 LONGEST = 120
 NAMED = re.compile(r"(?:draggan_widget|js|tests|examples|docs)/[\w./-]*\w\.\w+")
-PYTHONS = [f"3.{minor}" for minor in range(10, 15)]
+PYTHONS = [f"3.{minor}" for minor in range(10, 14)]
 
 
 def text_of(path):
