@@ -181,7 +181,7 @@ class LiveEdit:
         self.undo, self._look = stack, None
         document = entry.document
         self._go_to(timeline.taken_up(document, timeline.config_in(document, self.now)))
-        self.audience.set_status("stopped" if self.now.drag.step else "idle", f"{said}: {entry.done}.")
+        self.audience.set_status(timeline.status_of(document, self.now), f"{said}: {entry.done}.")
 
     # --- changes and beginnings --------------------------------------------------------------------------------------
 
@@ -264,11 +264,9 @@ class LiveEdit:
         if document.model.generator is self.now.model.generator:  # which has a name and a source here
             document = document.changed(model=self.now.model)
         self._go_to(document)
-        reason = document.drag.verdict if document.drag.step else None
-        if reason is None:
-            self.audience.set_status("stopped" if document.drag.step else "idle", "")
-        else:
-            self.audience.set_status(reason, sentences.ended(self.now, reason))
+        status = timeline.status_of(document, self.now)
+        over = status not in ("stopped", "idle")
+        self.audience.set_status(status, sentences.ended(self.now, status) if over else "")
 
     # --- who is told -------------------------------------------------------------------------------------------------
 

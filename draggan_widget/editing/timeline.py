@@ -34,3 +34,11 @@ def config_in(document: Document, now: Document) -> Any:
     """
     same = document.model is now.model and engine_of(document.config) is engine_of(now.config)
     return now.config if same else document.config
+
+
+def status_of(document: Document, now: Document) -> str:
+    """Return the status of ``document`` when it is gone back to as ``now``: how its run had ended, if it had."""
+    if not document.drag.step:
+        return "idle"
+    ended = document.drag.verdict if document.drag.ids and document.config == now.config else None
+    return ended or "stopped"

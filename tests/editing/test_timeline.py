@@ -231,3 +231,20 @@ def test_reset_keeps_points_or_takes_them_away_and_undo_brings_all_back(session)
     session.undo()
     session.undo()
     assert (session.now().drag.ids, session.now().drag.step) == ((1,), 6)
+
+
+@pytest.mark.parametrize("steps_back", [1, 2])
+def test_undo_and_redo_lead_back_to_how_the_run_had_ended(session, steps_back):
+    session.put_point(1, handle=(10, 10), target=(10.5, 10))
+    session.start()
+    assert session.finished().result(30).reason == "arrived"
+    session.set_mask(np.ones((64, 64), np.float32))
+    session.put_point(2, handle=(40, 40), target=(41, 40))
+    for _ in range(steps_back):
+        session.undo().result(10)
+    now = session.newest()
+    assert (now.status, now.step > 0) == ("arrived", True)
+    assert now.message.startswith("Undone: ")
+    session.undo().result(10)
+    session.redo().result(10)
+    assert session.newest().status == "arrived"
