@@ -23,8 +23,14 @@ def at(document: Document, step: int) -> Document:
 
 def taken_up(document: Document, config: Any) -> Document:
     """Return a document of the past to go on from, with the settings ``config`` and at the beginning of a run."""
-    ops = () if document.config == config else (("config", config),)
-    return document.changed(*ops, drag=document.drag.with_config(config).begin_run())
+    return (now := with_config(document, config)).changed(drag=now.drag.begin_run())
+
+
+def with_config(document: Document, config: Any) -> Document:
+    """Return a document with other settings; the very same one where it has them."""
+    if document.config == config:
+        return document
+    return document.changed(("config", config), drag=document.drag.with_config(config))
 
 
 def config_in(document: Document, now: Document) -> Any:
