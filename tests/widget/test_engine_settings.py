@@ -227,7 +227,7 @@ def test_a_new_editor_takes_settings_of_its_engine_and_refuses_those_of_others(g
     editor.close()
     with pytest.raises(ValueError, match="the engine slide has no setting 'learning_rate'; draggan has it"):
         Editor(generator, config=Slide(), learning_rate=0.1)
-    with pytest.raises(ValueError, match="there is no engine 'magic'; choose one of draggan, slide"):
+    with pytest.raises(ValueError, match="there is no engine 'magic'; choose one of draggan, natural, slide"):
         Editor(generator, engine="magic")
 
 
