@@ -636,7 +636,7 @@ class Editor(EditTraits):
         self._stream.seen(view)
         if self._session.latest.status == "paused":
             self._session.resume()
-        self._send_now(protocol.pong_message(self._stream.sent))
+        self._send_now(protocol.pong_message(self._stream.sent, withheld=self._outbox.withheld))
         if kind == "ready":
             self._session.show(self._welcome, "welcome")
         else:

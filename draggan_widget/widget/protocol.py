@@ -380,9 +380,12 @@ def notice_message(text: str) -> dict[str, Any]:
     return {"type": "notice", "text": one_line(text)}
 
 
-def pong_message(sent: int) -> dict[str, Any]:
-    """Return the answer to a sign of life, sent while that is handled. ``sent``: the newest frame's number."""
-    return {"type": "pong", "sent": sent}
+def pong_message(sent: int, *, withheld: bool = False) -> dict[str, Any]:
+    """Return the answer to a sign of life, sent while that is handled.
+
+    :param sent: the newest frame's number. :param withheld: whether the host withholds what is not asked for.
+    """
+    return {"type": "pong", "sent": sent, "withheld": withheld}
 
 
 def check_truncation(value: Any) -> float:

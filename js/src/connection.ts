@@ -124,7 +124,7 @@ export class Connection {
       this.#pictured = true;
       this.#polling.frame(message.seq);
     }
-    if (message.type === "pong") this.#polling.answer(message.sent);
+    if (message.type === "pong") this.#polling.answer(message.sent, message.withheld);
     else {
       this.#polling.lively(now);
       this.#pressedAt = Number.NEGATIVE_INFINITY;

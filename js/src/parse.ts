@@ -145,7 +145,7 @@ const MESSAGES: {
   export: { kind: oneOf(KINDS), name: text, mime: text, text },
   exporting: { kind: oneOf(KINDS), progress: orNull(number) },
   notice: { text },
-  pong: { sent: integer },
+  pong: { sent: integer, withheld: flag },
 };
 
 /** What the kernel sent, or null for a type that this page does not know. Throws where a known type is malformed. */

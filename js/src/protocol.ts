@@ -210,8 +210,8 @@ export type KernelMessage =
   | ExportMessage
   | ExportingMessage
   | { readonly type: "notice"; readonly text: string }
-  /** The answer to a sign of life; `sent` is the number of the newest frame that was sent. */
-  | { readonly type: "pong"; readonly sent: number };
+  /** The answer to a sign of life: the newest frame's number, and whether this host withholds what is not asked for. */
+  | { readonly type: "pong"; readonly sent: number; readonly withheld: boolean };
 
 export interface PointMessage {
   readonly type: "point";

@@ -63,7 +63,7 @@ class FakeModel {
   }
 }
 
-const pong = (sent: number) => ({ type: "pong", sent });
+const pong = (sent: number, withheld = false) => ({ type: "pong", sent, withheld });
 let model: FakeModel;
 let channel: Channel;
 

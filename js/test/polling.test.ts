@@ -8,6 +8,11 @@ beforeEach(() => {
 });
 
 describe("what the kernel pushes", () => {
+  it("asks from the first answer on where the kernel knows that its host withholds what is not asked for", () => {
+    polling.answer(0, true);
+    expect(polling.pulls).toBe(true);
+  });
+
   it("comes, as long as no answer tells of a frame that has not", () => {
     polling.answer(40);
     for (let seq = 41; seq < 60; seq++) {

@@ -27,7 +27,7 @@ kernel.frame = (step, number = ++seq) =>
 
 const answers = {
   ready: () => (emit(state), kernel.frame(20)),
-  ping: () => emit({ type: "pong", sent: seq }),
+  ping: () => emit({ type: "pong", sent: seq, withheld: false }),
   look: ({ step }) => (kernel.put({ shown: step }), kernel.frame(step ?? state.length - 1)),
   branch: ({ step }) => (kernel.put({ shown: null, length: step + 1, step, edit: state.edit + 1 }), kernel.frame(step)),
   before: () => {

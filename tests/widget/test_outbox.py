@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import pytest
@@ -216,3 +217,12 @@ def test_moving_pictures_for_a_page_that_asks_are_small_and_the_settled_one_is_w
     assert (picture.size, whole) == ((32, 32), False)
     picture, whole = editor._glimpse(document, False)
     assert (picture.size, whole) == ((64, 64), True)
+
+
+def test_in_colab_a_page_is_told_at_once_that_it_has_to_ask(asking, monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    asking.say("ping", view="page")
+    assert asking.of("pong")[-1]["withheld"] is True
+    monkeypatch.delitem(sys.modules, "google.colab")
+    asking.say("ping", view="page")
+    assert asking.of("pong")[-1]["withheld"] is False

@@ -4,7 +4,8 @@
  * Such hosts deliver, once a cell has ended, only what is sent while a message of the page is handled: answers come,
  * frames do not. An answer says which frame was sent last, and comes after it. Twice in a row with a frame of which
  * nothing was heard (once may be a host that changes the order) means that this is such a host: from then on the view
- * asks, often while something moves, and at rest ever more seldom, so that the kernel is left in peace.
+ * asks, often while something moves, and at rest ever more seldom, so that the kernel is left in peace. A kernel that
+ * knows its host says so with its answer: a view at rest would not find out, and miss what another view does.
  */
 const MISSES = 2;
 const LIVELY = 2000;
@@ -30,10 +31,10 @@ export class Polling {
   }
 
   /** An answer has come, after the frame `sent` was. What was sent before the first answer was for other views. */
-  answer(sent: number): void {
+  answer(sent: number, withheld = false): void {
     this.#newest ??= sent;
     this.#misses = sent > this.#newest ? this.#misses + 1 : 0;
-    if (this.#misses >= MISSES) this.pulls = true;
+    if (withheld || this.#misses >= MISSES) this.pulls = true;
   }
 
   /** Something was told, or done here. */
