@@ -22,29 +22,13 @@ import torch
 from draggan_widget import drag, load_generator
 from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.engines import engine_named, to_image
+from draggan_widget.engines.natural import covariance_of, mahalanobis
 
 LANDMARKS = {"nose tip": NOSE_TIP, "outer eye corner": EYE_CORNER, "mouth corner": MOUTH_CORNER, "chin": CHIN}
 PERCENTS = (3, 5, 7, 10)
 FIRST_SEED, DIRECTIONS_SEED = 900_001, 20250
-ROWS, SAMPLES, FLOOR = 6, 6000, 1e-5
 HANDLE_SHARE, LANDMARK_SHARE = 0.01, 0.023
 """Of the picture: within what a handle has arrived, and a landmark."""
-
-
-def distance_of(generator):
-    """The squared Mahalanobis distance of a change of ``ws``, the mean over the first rows, as a function of it."""
-    z = np.random.RandomState(0).randn(SAMPLES, generator.z_dim)
-    w = generator.mapping(z=z)[:, 0].double()
-    w = w - w.mean(0)
-    covariance = w.T @ w / len(w)
-    covariance += FLOOR * covariance.diagonal().mean() * torch.eye(len(covariance), dtype=torch.float64)
-    inverse = torch.linalg.inv(covariance)
-
-    def distance(change):
-        rows = change[0, :ROWS].double()
-        return float(torch.einsum("rd,de,re->r", rows, inverse, rows).mean())
-
-    return distance
 
 
 def pulls(generator, look, count):
@@ -75,7 +59,7 @@ def picture(generator, ws):
 def measure(engine, path, count):
     """Write a row of each pull."""
     generator, look = load_generator("faces"), Landmarks()
-    config, distance = engine_named(engine).defaults(generator), distance_of(generator)
+    config, covariance = engine_named(engine).defaults(generator), covariance_of(generator)
     with Path(path).open("w", newline="") as file:
         writer = None
         for seed, ws, name, percent, handle, target in pulls(generator, look, count):
@@ -94,7 +78,7 @@ def measure(engine, path, count):
                 "steps": result.steps,
                 "handle_px": round(float(result.distances.max()), 3),
                 "landmark_px": "" if after is None else round(float(np.hypot(*(after[LANDMARKS[name]] - target))), 3),
-                "mahalanobis2": round(distance(result.ws - ws), 3),
+                "mahalanobis2": round(mahalanobis(covariance, result.ws - ws), 3),
                 "seconds": round(seconds, 3),
             }
             writer = writer or csv.DictWriter(file, list(row))

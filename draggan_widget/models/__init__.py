@@ -16,7 +16,7 @@ from draggan_widget.models.protocol import Model
 from draggan_widget.models.space import Metric, Space, WPlus
 from draggan_widget.models.stylegan2 import StyleGAN2
 from draggan_widget.models.stylegan3 import StyleGAN3
-from draggan_widget.models.tuned import TunedCopy, difference, fingerprint
+from draggan_widget.models.tuned import TunedCopy, difference, fingerprint, fingerprint_of
 
 __all__ = [
     "CheckpointError",
@@ -35,6 +35,7 @@ __all__ = [
     "difference",
     "find_checkpoint",
     "fingerprint",
+    "fingerprint_of",
     "guarded",
     "load_generator",
     "placed",

@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import safetensors.torch
@@ -148,8 +148,13 @@ def difference(base: Generator, tuned: Generator) -> TunedCopy:
 
 def fingerprint(generator: Generator) -> str:
     """Return a hash of a generator's weights, the same for the same network wherever its file lies."""
+    return fingerprint_of(sorted(generator.state_dict().items()))
+
+
+def fingerprint_of(weights: Iterable[tuple[str, Tensor]]) -> str:
+    """Return a hash of tensors and their names, in their order."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(generator.state_dict().items()):
+    for name, tensor in weights:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

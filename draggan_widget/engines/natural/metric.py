@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.files import write_whole
+from draggan_widget.models import fingerprint_of
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -134,7 +135,7 @@ def _once(model: Generator, what: tuple[str, int | None], compute: Callable[[], 
         found = {}
         _known[model] = state, found
     if what not in found:
-        name = f"{what[0]}-{FORMAT}-{_mark(weights)}{'' if what[1] is None else f'-{what[1]}'}"
+        name = f"{what[0]}-{FORMAT}-{fingerprint_of(weights)[:32]}{'' if what[1] is None else f'-{what[1]}'}"
         stored = _read(name, model.w_dim)
         if stored is None:
             stored = compute()
@@ -147,14 +148,6 @@ def _mapping_weights(model: Generator) -> list[tuple[str, Tensor]]:
     """Return what the latents of a model depend on, by name: its mapping network, or all of it where none is named."""
     everything = sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items())
     return [(name, weight) for name, weight in everything if "mapping" in name] or everything
-
-
-def _mark(weights: list[tuple[str, Tensor]]) -> str:
-    digest = hashlib.sha256()
-    for name, weight in weights:
-        digest.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
-        digest.update(weight.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:32]
 
 
 def _read(name: str, w_dim: int) -> np.ndarray | None:
