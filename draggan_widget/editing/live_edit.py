@@ -180,7 +180,7 @@ class LiveEdit:
         self.stop()
         self.undo, self._look = stack, None
         document = entry.document
-        self._go_to(timeline.with_config(document, timeline.config_in(document, self.now)))
+        self._go_to(changes.with_config(document, timeline.config_in(document, self.now)))
         self.audience.set_status(timeline.status_of(document, self.now), f"{said}: {entry.done}.")
 
     # --- changes and beginnings --------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from draggan_widget.editing.changes import with_config
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import at_step
 from draggan_widget.editing.script import until
@@ -23,14 +24,8 @@ def at(document: Document, step: int) -> Document:
 
 def taken_up(document: Document, config: Any) -> Document:
     """Return a document of the past to go on from, with the settings ``config`` and at the beginning of a run."""
-    return (now := with_config(document, config)).changed(drag=now.drag.begin_run())
-
-
-def with_config(document: Document, config: Any) -> Document:
-    """Return a document with other settings; the very same one where it has them."""
-    if document.config == config:
-        return document
-    return document.changed(("config", config), drag=document.drag.with_config(config))
+    document = with_config(document, config)
+    return document.changed(drag=document.drag.begin_run())
 
 
 def config_in(document: Document, now: Document) -> Any:
