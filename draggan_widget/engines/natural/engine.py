@@ -27,7 +27,7 @@ from draggan_widget.engines.natural.metric import Metric, class_of, covariance_o
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import Linear, least_change
-from draggan_widget.engines.natural.staying import Held, firmness
+from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -63,6 +63,7 @@ class BoundNatural(Bound[Memory]):
         block, self._track = blocks_of(model, settings)
         self._frame = Frame.of(model.resolution, settings.supervision_radius, settings.tracking_radius)
         self._reading = Reading(model, block, self._frame)
+        self._hold = held_block(model, block)
         self._stride = settings.stride * model.resolution[0] / 512
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
 
@@ -155,9 +156,10 @@ class BoundNatural(Bound[Memory]):
                 )
             linear = Linear(motion, held, None if held is None else self._maps(leaf))
             asked = self.settings
-            # Rows beyond those that the block reads would change what is held unseen.
-            common = asked.common if held is None else 0.0
-            metric = Metric.of(memory.covariance, self.model.num_ws, asked.own_rows, asked.own, common)
+            own_rows, common = asked.own_rows, asked.common
+            if held is not None:  # rows beyond those that its block reads would change the picture unseen
+                own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
+            metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, asked.own, common)
             change = (edit.latent - memory.base)[0]
             latent = memory.base + least_change(linear, metric, wanted, change, asked.damping)[None]
         if not bool(torch.isfinite(latent).all()):
@@ -216,7 +218,7 @@ class BoundNatural(Bound[Memory]):
         return float(lengths(edit.targets - home).max()) <= self.settings.tolerance / 2
 
     def _what_stays(self, edit: Edit, memory: Memory) -> Held | None:
-        asked, block = self.settings, self._reading.block
+        asked, block = self.settings, self._hold
         if not asked.locality and (edit.mask is None or not asked.mask_weight):
             return None
         starts = np.array([point.start for point in edit.points])
@@ -227,18 +229,16 @@ class BoundNatural(Bound[Memory]):
             or self._held[0][2] != key[2]
         ):
             firm = firmness(self.model, block, starts, edit.mask, asked.locality, asked.mask_weight)
-            self._held = key, None if firm is None else Held.of(self.model, memory.base, block, firm)
+            self._held = key, None if firm is None else Held.of(self.model, memory.base, block, firm, memory.covariance)
         return self._held[1]
 
     # --- features ----------------------------------------------------------------------------------------------------
 
     def _maps(self, leaf: Tensor) -> Tensor:
         """Return the whole map of the block that is held; all that is read of the latent then comes from whole maps."""
-        block = self._reading.block
+        blocks = tuple(sorted({self._hold, self._reading.block, *self._track}))
         with torch.enable_grad():
-            return self.model.maps(leaf, tuple(sorted({block, *self._track})))[
-                sorted({block, *self._track}).index(block)
-            ]
+            return self.model.maps(leaf, blocks)[blocks.index(self._hold)]
 
     def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""

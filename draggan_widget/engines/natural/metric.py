@@ -62,6 +62,11 @@ class Metric:
         rows.diagonal()[:own_rows] += own
         return cls(covariance, rows)
 
+    def stiffened(self, stiffness: Tensor) -> Metric:
+        """Return the metric in which a row that may change alone costs so many times more (num_ws,) on top."""
+        scale = (1 + stiffness.to(self.rows) * self.rows.diagonal()).rsqrt()
+        return Metric(self.columns, scale[:, None] * self.rows * scale)
+
     def spread(self, directions: Tensor) -> Tensor:
         """Return the covariance applied to ``directions`` (K, num_ws, w_dim)."""
         return self.rows @ (directions @ self.columns)

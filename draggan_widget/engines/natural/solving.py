@@ -49,8 +49,7 @@ class Linear:
             moved = motion.leaf.detach() + length * change[None]
             features = None
             if self.held is not None and self.now is not None:
-                block = motion.reading.block
-                features = (motion.reading.model.maps(moved, (block,))[0] - self.now) / length
+                features = (motion.reading.model.maps(moved, (self.held.block,))[0] - self.now) / length
             return motion.along(moved, length), features
 
     def transposed(self, amounts: Tensor | None, features: Tensor | None) -> Tensor:
@@ -75,17 +74,19 @@ def least_change(linear: Linear, metric: Metric, wanted: np.ndarray, change: Ten
     onward = torch.from_numpy(wanted.reshape(-1)).to(change.device)
     if len(wanted) <= FEW:
         rows = linear.motion.jacobian()
-        precondition = _Handles.of(rows, metric, damping)
         if linear.held is None:
-            return precondition.change(onward + torch.einsum("krd,rd->k", rows, change).double())
+            handles = _Handles.of(rows, metric, damping)
+            return handles.change(onward + torch.einsum("krd,rd->k", rows, change).double())
+        precondition = _Handles.of(rows, metric.stiffened(linear.held.stiffness), damping)
         # Of the change so far the part is kept that the metric knows; rows that may not change are as they were.
         change = metric.known(change)
-        return change + _conjugate(linear, precondition, precondition.change(onward), None, change, None)
+        return change + _conjugate(linear, metric, precondition, precondition.change(onward), None, change, None)
     signs = torch.from_numpy(np.random.RandomState(0).choice([-1.0, 1.0], len(onward))).to(onward)
     probe = linear.transposed(signs, None)
     ridge = damping * max(float((metric.spread(probe[None])[0] * probe).double().sum()) / len(onward), TINY)
     change = metric.known(change)
-    return change + _conjugate(linear, _Free(metric), torch.zeros_like(change), onward, change, ridge)
+    easy = metric if linear.held is None else metric.stiffened(linear.held.stiffness)
+    return change + _conjugate(linear, metric, _Free(easy), torch.zeros_like(change), onward, change, ridge)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,6 +130,7 @@ class _Handles:
 
 def _conjugate(
     linear: Linear,
+    metric: Metric,
     precondition: _Free | _Handles,
     found: Tensor,
     onward: Tensor | None,
@@ -144,12 +146,12 @@ def _conjugate(
     if linear.held is not None and linear.now is not None:
         features = linear.held.before - linear.now.detach()
         if bool((found != 0).any()):
-            size = precondition.metric.distance(found) ** 0.5
+            size = metric.distance(found) ** 0.5
             _, moved = linear.along(found, LENGTH / max(size, TINY))
             assert moved is not None
             features = features - moved
     amounts = None if onward is None or ridge is None else onward / ridge
-    residual = linear.transposed(amounts, features) - precondition.metric.dual(change)
+    residual = linear.transposed(amounts, features) - metric.dual(change) + _excess(metric, precondition, found)
     natural = precondition(residual)
     direction, dual = natural, residual  # dual: what precondition made direction of
     size = whole = float((residual * natural).double().sum())
@@ -158,7 +160,11 @@ def _conjugate(
             break
         length = LENGTH / max(float((direction * dual).double().sum()), TINY) ** 0.5
         handles, others = linear.along(direction, length)
-        pulled = dual + linear.transposed(None if onward is None or ridge is None else handles / ridge, others)
+        pulled = (
+            dual
+            - _excess(metric, precondition, direction)
+            + linear.transposed(None if onward is None or ridge is None else handles / ridge, others)
+        )
         pace = size / float((direction * pulled).double().sum())
         if not 0 < pace < np.inf:
             break
@@ -168,3 +174,10 @@ def _conjugate(
         before, size = size, float((residual * natural).double().sum())
         direction, dual = natural + size / before * direction, residual + size / before * dual
     return found
+
+
+def _excess(metric: Metric, precondition: _Free | _Handles, change: Tensor) -> Tensor | float:
+    """Return how much stiffer the metric of a preconditioner is than ``metric``, times a change (num_ws, w_dim)."""
+    if precondition.metric is metric:
+        return 0.0
+    return precondition.metric.dual(change) - metric.dual(change)
