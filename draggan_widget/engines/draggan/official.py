@@ -78,15 +78,15 @@ class _Held(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, features: Tensor, base: Tensor, mask: Tensor) -> Tensor:
         change = features - base  # (1, C, h, w)
-        gradient = gradient_of_sum(change, _stay(mask)).div_(change.shape[1] * mask.numel())
+        gradient, ctx.numbers = gradient_of_sum(change, _stay(mask)), change.shape[1] * mask.numel()
         ctx.save_for_backward(gradient)
-        return (change.mul_(gradient)).sum()
+        return change.mul_(gradient).sum() / ctx.numbers
 
     @staticmethod
     @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * factor, None, None
+        return gradient * (factor / ctx.numbers), None, None
 
 
 @functools.lru_cache(maxsize=4)

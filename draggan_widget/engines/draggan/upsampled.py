@@ -16,6 +16,8 @@ from torch import Tensor
 
 LARGEST_UPSAMPLED = 1 << 24
 """Numbers of the upsampled map held at once (64 MiB in float32)."""
+AT_HAND = 1 << 17
+"""Numbers of the map looked at together, which a processor's nearer memory holds."""
 
 
 def gradient_of_sum(x: Tensor, stay: Tensor) -> Tensor:
@@ -26,7 +28,7 @@ def gradient_of_sum(x: Tensor, stay: Tensor) -> Tensor:
     scale = stay.shape[0] // x.shape[2]
     even = stay.shape == (scale * x.shape[2], scale * x.shape[3]) and scale % 2 == 0
     # Other devices are quicker at much of the same than at looking for what differs.
-    return _by_gaps(x, _gaps(stay, scale)) if even and x.device.type == "cpu" else _by_pixels(x, stay)
+    return _by_gaps(x, stay, scale) if even and x.device.type == "cpu" else _by_pixels(x, stay)
 
 
 def _by_pixels(x: Tensor, stay: Tensor) -> Tensor:
@@ -43,54 +45,75 @@ def _by_pixels(x: Tensor, stay: Tensor) -> Tensor:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Gaps:
-    """The pixels between neighbouring cells, scale × scale a gap; outside its border the picture does not stay."""
+    """A rectangle of the gaps between neighbouring cells, of which each has scale × scale pixels."""
 
-    busy: Tensor
-    """(h + 1, w + 1, 1), where something stays."""
+    rows: tuple[int, int]
+    """The first one and the one after the last; gap n lies before cell n."""
+    columns: tuple[int, int]
     stay: Tensor
-    """((h + 1) · (w + 1), scale²), how much each pixel does."""
-    shares: Tensor
-    """(4, scale²), of each corner in each pixel: upper left, upper right, lower left, lower right."""
+    """(rows · columns, scale²), how much each pixel stays; 0 outside the picture."""
     sums: Tensor
-    """(4, h + 1, w + 1, 1), what the pixels that stay have of each corner together."""
+    """(4, rows, columns, 1), what the pixels that stay have of each corner together."""
+
+    def corners(self, cells: Tensor) -> list[Tensor]:
+        """The cells at the upper left, upper right, lower left and lower right, of ``cells`` (h + 2, w + 2, C)."""
+        (top, bottom), (left, right) = self.rows, self.columns
+        return [cells[top + down : bottom + down, left + by : right + by] for down in (0, 1) for by in (0, 1)]
 
 
 @functools.lru_cache(maxsize=4)
-def _gaps(stay: Tensor, scale: int) -> _Gaps:
+def _shares(scale: int, dtype: torch.dtype) -> Tensor:
+    """(4, scale²), of each corner of a gap in each of its pixels."""
+    across = (torch.arange(scale, dtype=dtype) + 0.5) / scale
+    ends = torch.stack([1 - across, across])  # (2, scale)
+    return (ends[:, None, :, None] * ends[None, :, None, :]).reshape(4, -1)
+
+
+@functools.lru_cache(maxsize=4)
+def _gaps(stay: Tensor, scale: int, channels: int) -> list[_Gaps]:
+    """Where something stays, in rectangles of so few gaps that processors keep them at hand."""
     # The middle of a gap is a corner of cells, and cells are as wide as gaps: so the picture is moved by half a cell.
     padded = F.pad(stay, [scale // 2] * 4)
     height, width = padded.shape[0] // scale, padded.shape[1] // scale
-    pixels = padded.view(height, scale, width, scale).permute(0, 2, 1, 3).reshape(height * width, -1).contiguous()
-    across = (torch.arange(scale, dtype=stay.dtype) + 0.5) / scale
-    ends = torch.stack([1 - across, across])  # (2, scale)
-    shares = torch.einsum("ay,bx->abyx", ends, ends).reshape(4, -1)
-    sums = (shares @ pixels.T).view(4, height, width, 1)
-    return _Gaps((pixels.amax(dim=1) > 0).view(height, width, 1), pixels, shares, sums)
+    pixels = padded.view(height, scale, width, scale).permute(0, 2, 1, 3).reshape(height, width, -1)
+    busy = pixels.amax(dim=2) > 0
+    shares, most = _shares(scale, stay.dtype), min(AT_HAND, LARGEST_UPSAMPLED // scale**2) // channels
+    parts = []
+    tall = max(1, most // width)
+    for top in range(0, height, tall):
+        bottom = min(top + tall, height)
+        for first, last in _runs(busy[top:bottom].any(dim=0).tolist()):
+            for left in range(first, last, max(1, most)):
+                right = min(left + max(1, most), last)
+                part = pixels[top:bottom, left:right].reshape(-1, scale**2)
+                sums = (shares @ part.T).view(4, bottom - top, right - left, 1)
+                parts.append(_Gaps((top, bottom), (left, right), part, sums))
+    return parts
 
 
-def _by_gaps(x: Tensor, gaps: _Gaps) -> Tensor:
+def _runs(flags: list[bool]) -> list[tuple[int, int]]:
+    """Where ``flags`` are set one after the other: the first one and the one after the last."""
+    changes = [n for n, (a, b) in enumerate(zip([False, *flags], [*flags, False], strict=True)) if a != b]
+    return list(zip(changes[::2], changes[1::2], strict=True))
+
+
+def _by_gaps(x: Tensor, stay: Tensor, scale: int) -> Tensor:
     """Between cells of one sign by what is counted, between others by their pixels."""
-    height, width, channels = x.shape[2], x.shape[3], x.shape[1]
-    cells = F.pad(x, [1, 1, 1, 1], mode="replicate")[0].permute(1, 2, 0)  # (h + 2, w + 2, C), the border twice
-    corners = [cells[row : height + 1 + row, column : width + 1 + column] for row in (0, 1) for column in (0, 1)]
-    lowest = torch.minimum(torch.minimum(corners[0], corners[1]), torch.minimum(corners[2], corners[3]))
-    highest = torch.maximum(torch.maximum(corners[0], corners[1]), torch.maximum(corners[2], corners[3]))
-    differ = ((lowest < 0) & (highest > 0) & gaps.busy).contiguous()
-    numbers = differ.view(-1).nonzero()[:, 0]
-    signs = lowest.add_(highest).sign_().contiguous()  # (h + 1, w + 1, C)
-    found = torch.empty(4, len(numbers), dtype=x.dtype)
-    values = [each.reshape(-1)[numbers] for each in corners]
-    step = max(1, LARGEST_UPSAMPLED // gaps.shares.shape[1])
-    for begin in range(0, len(numbers), step):
-        part = slice(begin, begin + step)
-        wide = torch.stack([each[part] for each in values], dim=1) @ gaps.shares  # (n, scale²)
-        wide = wide.sign_().mul_(gaps.stay[numbers[part] // channels])
-        found[:, part] = gaps.shares @ wide.T
+    shares = _shares(scale, x.dtype)
+    cells = F.pad(x, [1, 1, 1, 1], mode="replicate")[0].permute(1, 2, 0).contiguous()  # (h + 2, w + 2, C)
     gradient = torch.zeros_like(cells)
-    for number, (row, column) in enumerate(((0, 0), (0, 1), (1, 0), (1, 1))):
-        of_corner = signs * gaps.sums[number]
-        of_corner.view(-1)[numbers] = found[number]
-        gradient[row : height + 1 + row, column : width + 1 + column] += of_corner
+    for gaps in _gaps(stay, scale, x.shape[1]):
+        corners = gaps.corners(cells)  # (rows, columns, C) each
+        lowest = torch.minimum(torch.minimum(corners[0], corners[1]), torch.minimum(corners[2], corners[3]))
+        highest = torch.maximum(torch.maximum(corners[0], corners[1]), torch.maximum(corners[2], corners[3]))
+        differ = torch.minimum(highest, -lowest).view(-1).gt(0).nonzero()[:, 0]
+        signs = highest.add_(lowest).sign_()
+        values = torch.stack([each.reshape(-1).index_select(0, differ) for each in corners])  # (4, n)
+        wide = (values.T @ shares).sign_()  # (n, scale²)
+        wide *= gaps.stay.index_select(0, differ.div(x.shape[1], rounding_mode="floor"))
+        found = shares @ wide.T  # (4, n)
+        for corner, sums, mixed in zip(gaps.corners(gradient), gaps.sums, found, strict=True):
+            corner += (signs * sums).view(-1).index_copy_(0, differ, mixed).view(signs.shape)
     # What was the border twice is one.
     gradient[1] += gradient[0]
     gradient[-2] += gradient[-1]
