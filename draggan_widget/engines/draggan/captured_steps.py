@@ -21,7 +21,7 @@ from torch import Tensor
 
 from draggan_widget.engines.draggan.adam import BETA1, BETA2, EPSILON, Moments
 from draggan_widget.engines.draggan.geometry import disc, square
-from draggan_widget.engines.draggan.iteration import follow, step, terminate
+from draggan_widget.engines.draggan.iteration import eased, follow, rate_of, step, terminate
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
 from draggan_widget.models import captured, guarded, sample_map
@@ -56,6 +56,7 @@ def stride(generator: Generator, state: DragState, at_most: int | None = None) -
 @guarded
 def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
     """``stride`` of the default method on any device. All points must have their references."""
+    state = eased(state)
     with torch.inference_mode(mode=False):
         cycles = _cycles_for(generator, state)
         cycles.begin(state)
@@ -80,9 +81,9 @@ def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
             step=now.step + 1,
             loss=loss,
         )
-        now = dataclasses.replace(after, course=follow(now, after))
+        now = follow(now, after)
         states.append(now)
-        if terminate(now) is not None:
+        if terminate(now) is not None or eased(now) is not now:
             break
     if not states:
         raise DivergedError(
@@ -132,7 +133,7 @@ class _Cycles:
         self._handles, self._targets = (torch.zeros(len(state.points), 2, **like) for _ in range(2))
         self._references = torch.stack([p.reference for p in state.points if p.reference is not None])
         self._ws, self._first, self._second = (torch.zeros_like(state.w0) for _ in range(3))
-        self._count = torch.zeros((), **like)
+        self._count, self._rate = (torch.zeros((), **like) for _ in range(2))
         self._at_start, self._at_anchor = (torch.zeros((), dtype=torch.bool, device=device) for _ in range(2))
         self._captured: tuple[Callable[[], None], tuple[Tensor, ...]] | None = None
 
@@ -146,6 +147,7 @@ class _Cycles:
             (self._first, state.moments.first),
             (self._second, state.moments.second),
             (self._count, torch.tensor(float(state.moments.count))),
+            (self._rate, torch.tensor(rate_of(state), dtype=torch.float64)),
             (self._at_anchor, torch.tensor(torch.equal(state.ws, state.anchor.latent))),
         ):
             mine.copy_(given)
@@ -195,7 +197,7 @@ class _Cycles:
             first = self._first.lerp(gradient, 1 - BETA1)
             second = (self._second * BETA2).addcmul(gradient, gradient, value=1 - BETA2)
             scale = second.sqrt() / (1 - BETA2**count).sqrt().to(second) + EPSILON
-            moved = self._ws - (config.learning_rate / (1 - BETA1**count)).to(second) * (first / scale)
+            moved = self._ws - (self._rate / (1 - BETA1**count)).to(second) * (first / scale)
             if config.space != "w":
                 rows = min(config.edit_layers, self._ws.shape[1])
                 moved, first, second = (

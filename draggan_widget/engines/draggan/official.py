@@ -7,7 +7,7 @@ bilinearly between those pixels, which blurs a little more than one reading betw
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -68,8 +68,7 @@ def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
     """
     if not _holds_both(mask):
         return None
-    total: Tensor = _Held.apply(features, base, mask)
-    return total
+    return cast("Tensor", _Held.apply(features, base, mask))  # type: ignore[no-untyped-call]
 
 
 class _Held(torch.autograd.Function):
@@ -80,13 +79,16 @@ class _Held(torch.autograd.Function):
         change = features - base  # (1, C, h, w)
         gradient, ctx.numbers = gradient_of_sum(change, _stay(mask)), change.shape[1] * mask.numel()
         ctx.save_for_backward(gradient)
-        return change.mul_(gradient).sum() / ctx.numbers
+        mean: Tensor = change.mul_(gradient).sum() / ctx.numbers
+        return mean
 
     @staticmethod
     @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None, None]:
+        gradient: Tensor
         (gradient,) = ctx.saved_tensors
-        return gradient * (factor / ctx.numbers), None, None
+        gradient = gradient * (factor / ctx.numbers)
+        return gradient, None, None
 
 
 @functools.lru_cache(maxsize=4)
