@@ -194,7 +194,9 @@ def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Te
     return torch.stack(parts).sum() if parts else None
 
 
-def _step_rows(ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig, rate: float) -> tuple[Tensor, Moments]:
+def _step_rows(
+    ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig, rate: float
+) -> tuple[Tensor, Moments]:
     """Adam on the first rows of ``ws``, the others and their moments stay; or on what all rows have in common."""
     if config.space == "w":
         return adam_step(ws, gradient.sum(dim=1, keepdim=True).expand_as(ws), moments, rate)
@@ -239,9 +241,7 @@ def follow(before: DragState, after: DragState) -> DragState:
     course = _followed(before.course, before.distances, after.distances)
     if after.config.on_stall != "halve":
         return dataclasses.replace(after, course=course)
-    return dataclasses.replace(
-        after, course=course, pace=_followed(before.pace, before.distances, after.distances)
-    )
+    return dataclasses.replace(after, course=course, pace=_followed(before.pace, before.distances, after.distances))
 
 
 def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
