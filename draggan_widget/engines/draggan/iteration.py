@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.adam import Moments, adam_step
+from draggan_widget.engines.draggan.adam import Moments
+from draggan_widget.engines.draggan.formulas import held, step_rows
 from draggan_widget.engines.draggan.geometry import surroundings
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
 from draggan_widget.engines.draggan.points import make_points, mask_tensor
@@ -171,8 +172,7 @@ def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tenso
         # At the anchor itself nothing has changed, but for rounding, which Adam would blow up to full steps.
         block, kept = keep
         now = generator.sample_features(latent, block, torch.from_numpy(kept.positions), ahead)
-        change = (now - state.anchor.kept(generator, block, mask, kept)).abs().mean(dim=1)
-        keeping = (change * torch.from_numpy(kept.weights).to(change)).sum()
+        keeping = held(now, state.anchor.kept(generator, block, mask, kept), torch.from_numpy(kept.weights).to(now))
     terms = [motion, None if keeping is None else config.mask_weight * keeping]
     total = sum((term for term in terms if term is not None), start=latent.new_zeros(()))
     loss = {"motion": _value(motion), "mask": _value(keeping)}
@@ -197,15 +197,15 @@ def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Te
 def _step_rows(
     ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig, rate: float
 ) -> tuple[Tensor, Moments]:
-    """Adam on the first rows of ``ws``, the others and their moments stay; or on what all rows have in common."""
-    if config.space == "w":
-        return adam_step(ws, gradient.sum(dim=1, keepdim=True).expand_as(ws), moments, rate)
-    rows = min(config.edit_layers, ws.shape[1])
-    part = Moments(moments.first[:, :rows], moments.second[:, :rows], moments.count)
-    stepped, part = adam_step(ws[:, :rows], gradient[:, :rows], part, rate)
-    first = torch.cat([part.first, moments.first[:, rows:]], dim=1)
-    second = torch.cat([part.second, moments.second[:, rows:]], dim=1)
-    return torch.cat([stepped, ws[:, rows:]], dim=1), Moments(first, second, part.count)
+    """``step_rows`` with what the settings ask for."""
+    rows, count = edited_rows(config, ws.shape[1]), moments.count + 1
+    stepped, first, second = step_rows(ws, gradient, moments.first, moments.second, count, rate, rows)
+    return stepped, Moments(first, second, count)
+
+
+def edited_rows(config: DragConfig, rows: int) -> int | None:
+    """How many of a latent's rows are edited each for itself; None: all as one."""
+    return None if config.space == "w" else min(config.edit_layers, rows)
 
 
 def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray:
