@@ -187,7 +187,8 @@ class _Cycles:
             here, counted = formulas.discs(handles, self._frame)
             ahead = here + formulas.no_longer_than_1(self._targets - handles)[:, None]
             now = self._sample(still, here)
-            motion = formulas.pulled(now, torch.cat([self._gather(each, ahead) for each in read], dim=-1), counted)
+            shares = formulas.shares(counted, here.dtype).to(now)
+            motion = formulas.pulled(now, torch.cat([self._gather(each, ahead) for each in read], dim=-1), shares)
             kept = motion.new_zeros(())
             if self._keep is not None:
                 _, places, weights, base = self._keep

@@ -42,7 +42,8 @@ def adam(
 
 def no_longer_than_1(ways: Tensor) -> Tensor:
     """``ways`` (N, 2), those that are longer shortened to 1."""
-    return ways / torch.linalg.vector_norm(ways, dim=1, keepdim=True).clamp(min=1)
+    shortened: Tensor = ways / torch.linalg.vector_norm(ways, dim=1, keepdim=True).clamp(min=1)
+    return shortened
 
 
 def discs(handles: Tensor, frame: Frame, spacing: int = 1) -> tuple[Tensor, Tensor]:
@@ -51,13 +52,18 @@ def discs(handles: Tensor, frame: Frame, spacing: int = 1) -> tuple[Tensor, Tens
     return here, inside(here, frame)
 
 
-def pulled(now: Tensor, ahead: Tensor, counted: Tensor) -> Tensor:
-    """Σ over discs of the mean of |F(q + d) - sg(F(q))| over the pixels that count.
+def shares(counted: Tensor, dtype: torch.dtype) -> Tensor:
+    """Of a mean over each row of (N, P), what each place has in it; nothing where it is not ``counted``."""
+    counts = counted.to(dtype)
+    return counts / counts.sum(dim=1, keepdim=True)
 
-    :param now: F(q), (N, P, C). :param ahead: F(q + d), the same. :param counted: (N, P).
+
+def pulled(now: Tensor, ahead: Tensor, shares: Tensor) -> Tensor:
+    """Σ over pixels q of their ``shares`` (…) times the mean over channels of |F(q + d) - sg(F(q))|.
+
+    :param now: F(q), (…, C). :param ahead: F(q + d), the same.
     """
-    counts = counted.to(ahead)
-    return ((ahead - now.detach()).abs().mean(dim=2) * (counts / counts.sum(dim=1, keepdim=True))).sum()
+    return ((ahead - now.detach()).abs().mean(dim=-1) * shares).sum()
 
 
 def held(now: Tensor, base: Tensor, weights: Tensor) -> Tensor:

@@ -68,6 +68,7 @@ def pulled_apart(read: Reader, handles: np.ndarray, steps: Tensor, frame: Frame)
     """
     spacing = thinning(len(handles) * len(disc(frame.supervision)), MOST_PULLED)
     here, counted = formulas.discs(torch.from_numpy(handles), frame, spacing)  # (N, P, 2), (N, P)
-    both = torch.stack([here, here + steps[:, None]])
-    now, ahead = read(both.view(-1, 2).numpy()).view(*both.shape[:3], -1)  # (N, P, C) each
-    return formulas.pulled(now, ahead, counted)
+    shares = formulas.shares(counted, here.dtype)[counted]  # (Q,)
+    both = torch.stack([here, here + steps[:, None]])[:, counted]  # (2, Q, 2)
+    now, ahead = read(both.view(-1, 2).numpy()).view(2, len(shares), -1)  # (Q, C) each
+    return formulas.pulled(now, ahead, shares.to(ahead))
