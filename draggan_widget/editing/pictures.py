@@ -1,11 +1,12 @@
-"""Pictures while somebody waits for them: whole ones where there is time, coarse ones while a hand moves.
+"""Pictures while somebody waits for them: sharp ones, and fewer of them where they take long.
 
-A step of a drag computes a small part of the picture, so on a processor the picture soon takes longer than the step.
-Then the picture of some first blocks is shown, blown up, while the edit moves, and the whole one as soon as it rests.
+Only where a whole picture is late even at its quickest is one of half the side shown, blown up, while the edit moves,
+and the whole one as soon as it rests.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
@@ -18,10 +19,8 @@ from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import to_image
 from draggan_widget.models import Generator, StyleGAN2, captured
 
-LIVELY = 1 / 14
-"""Seconds from picture to picture while an edit moves, step and all, where the picture can be coarse enough for it."""
-COARSEST = 32
-"""Height in pixels below which a picture tells too little to be shown."""
+LATE = 0.15
+"""Seconds that a whole picture may take while an edit moves, where there is one of half the side instead."""
 THUMBNAIL = 64
 """Height of a thumbnail in pixels."""
 
@@ -33,34 +32,33 @@ class Painter:
         self.generator = generator
         """Whose pictures it makes."""
         self._threads = Threads()
-        self._whole: float | None = None
-        """Seconds that the newest whole picture took."""
+        self._taken = 0
+        """Whole pictures so far; the first prepares what the others find ready."""
+        self._quickest = math.inf
+        """Seconds that the quickest of them took. How sharp pictures are hangs on nothing else: it changes once at
+        most, to finer ones, and who is busy with something else for a while gets fewer pictures, no coarser ones."""
 
     def whole(self, ws: Tensor) -> Image.Image:
         """The picture of ``ws`` (1, num_ws, w_dim)."""
         began = time.perf_counter()
         with torch.no_grad():
             picture = to_image(self._synthesize(ws))
-        self._whole = time.perf_counter() - began
+        self._taken += 1
+        self._quickest = min(self._quickest, time.perf_counter() - began)
         return picture
 
-    def quick(self, ws: Tensor, step_seconds: float = 0.0) -> tuple[Image.Image, bool]:
-        """A picture of the same size while steps of ``step_seconds`` are taken, and whether it is the whole one.
-
-        It is the finest that is expected to take no longer than a step does, or to be there ``LIVELY`` after the
-        picture before; the coarsest if none is, and the whole one where the generator has no other.
-        """
-        generator = self.generator
-        block = self._block(max(LIVELY - step_seconds, step_seconds))
+    def quick(self, ws: Tensor) -> tuple[Image.Image, bool]:
+        """A picture of the same size while steps are taken, and whether it is the whole one."""
+        block = self._half if self._taken > 1 and self._quickest > LATE else None
+        if block is None:
+            return self._threads(lambda: self.whole(ws)), True
 
         def make() -> Image.Image:
-            if block is None:
-                return to_image(self._synthesize(ws))
-            height, width = generator.resolution
-            return to_image(generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
+            height, width = self.generator.resolution
+            return to_image(self.generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
 
         with torch.no_grad():
-            return self._threads(make, 1.0 if block is None else generator.share(block)), block is None
+            return self._threads(make), False
 
     def thumbnail(self, ws: Tensor) -> Image.Image:
         """A picture of ``ws`` that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
@@ -83,17 +81,14 @@ class Painter:
                 replay = _replays[generator] = _Replay(generator, ws)
             return replay(ws)
 
-    def _block(self, budget: float) -> int | None:
-        """The finest block whose picture is in time; None for the whole picture."""
+    @property
+    def _half(self) -> int | None:
+        """The block whose picture has half the side; None where there is none."""
         generator = self.generator
-        whole = self._threads.expected or self._whole
-        if whole is None or whole <= budget:
+        if not generator.has_previews or len(generator.blocks) < 2:
             return None
-        fine_enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= COARSEST]
-        if not fine_enough or not generator.has_previews:
-            return None
-        in_time = [block for block in fine_enough if generator.share(block) * whole <= budget]
-        return in_time[-1] if in_time else fine_enough[0]
+        block = generator.blocks[-2]
+        return block if 2 * generator.map_size(block)[0] >= generator.resolution[0] else None
 
 
 class _Replay:

@@ -155,9 +155,9 @@ class Session:
         return self._worker.call(lambda: self._studio.before(self._live.now))
 
     def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
-        """The picture of a document, a coarse one where it is to be ``quick`` and would be late; and if it is whole."""
-        seconds = self._live.runner.step_seconds
-        return self._worker.call(lambda: self._studio.glimpse(document, seconds if quick else None))
+        """The picture of a document, one of half the side where it is to be ``quick`` and would be late; and if it is
+        whole."""
+        return self._worker.call(lambda: self._studio.glimpse(document, quick))
 
     def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
         """A small picture of a latent (1, num_ws, w_dim) of a model, wherever that lies."""

@@ -50,7 +50,7 @@ class FrameStream:
 
     :param send: takes a message and its buffers.
     :param describe: makes the state message of a snapshot.
-    :param render: makes the picture of a moment, quickly or not, and says whether it is the whole one or a coarse one.
+    :param render: makes the picture of a moment, quickly or not, and says whether it is the whole one.
     :param wake: called from a thread of its own when a settled picture that had to wait may go; has ``pump`` called.
     """
 
