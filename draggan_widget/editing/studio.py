@@ -27,7 +27,7 @@ class Studio:
         return _synthesized(document.model, document.drag.w0)
 
     def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
-        """Return a picture to be shown, and whether it is the whole one: if it is to be ``quick``, it may be another."""
+        """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
         ws, painter = document.drag.ws, self._painter_of(document.model)
         return painter.quick(ws) if quick else (painter.whole(ws), True)
 

@@ -574,9 +574,8 @@ class Editor(EditTraits):
                 session.reset(keep_points=False)
             case protocol.Command("before"):
                 answers.before(session, self._tell)
-            case protocol.Command("cancel_export"):
-                for export in self._exports:
-                    export.cancel()
+            case protocol.Cancel(number):
+                session.cancel(number)
             case protocol.Export():
                 self._exports = [export for export in self._exports if not export.done()]
                 if len(self._exports) >= MOST_EXPORTS:
