@@ -623,6 +623,9 @@ class Editor(EditTraits):
             self._notify("this editor offers no models; give models=…, a folder, when you make it")
             return
         device = next(self.generator.parameters()).device
+        for job in self._session.latest.jobs:
+            if job.what == "load":  # somebody has thought better of it
+                self._session.cancel(job.id)
         self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
 
     def _sign(self, kind: str, view: str) -> None:
