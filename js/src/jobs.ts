@@ -1,19 +1,18 @@
 /** Long work beside the edit: what it is, how much of it is done, and the way to end it. One at a time, the oldest. */
-import { make, on, say } from "./dom.ts";
+import { make, on, putStyle, say } from "./dom.ts";
 import type { Job } from "./protocol.ts";
 import { working } from "./status.ts";
 import { wide } from "./toolbar.ts";
 
 export class JobLine {
-  readonly element = make("span", { class: "dg-past", hidden: true });
+  readonly element = make("span", { class: "dg-past dg-job", hidden: true });
   readonly #words = make("span");
-  readonly #bar = make("progress", { max: 1 });
   #job: Job | undefined;
 
   constructor(cancel: (job: Job) => void) {
     const button = wide("Cancel");
     on(button, "click", () => this.#job && cancel(this.#job));
-    this.element.append(this.#words, this.#bar, button);
+    this.element.append(this.#words, button);
   }
 
   show(job: Job | undefined): void {
@@ -21,7 +20,6 @@ export class JobLine {
     this.element.hidden = !job;
     if (!job) return;
     say(this.#words, working(job));
-    if (job.progress === null) this.#bar.removeAttribute("value");
-    else this.#bar.value = job.progress;
+    putStyle(this.element, "--dg-done", String(job.progress ?? 0));
   }
 }

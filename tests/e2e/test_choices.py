@@ -249,7 +249,7 @@ def test_while_a_model_loads_slowly_one_pulls_on_and_cancel_leaves_all_as_it_is(
     editor = notebook.editor()
     first = editor.picture()
     editor.button("Model").select_option("cats.safetensors")
-    work = editor.root.locator(".dg-past:has(progress)")
+    work = editor.root.locator(".dg-job")
     expect(work).to_contain_text("Loading cats.safetensors…")
     expect(work).to_contain_text(re.compile("[1-9] %"))
     editor.pull((20, 20), (30, 20))

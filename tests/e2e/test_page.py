@@ -436,7 +436,7 @@ def test_a_film_that_the_kernel_cannot_write_is_not_offered_but_says_what_it_nee
 
 def test_the_line_says_what_is_being_made_until_it_is_saved(editor):
     editor.page.evaluate("kernel.lag = 400")
-    work = editor.root.locator(".dg-past:has(progress)")
+    work = editor.root.locator(".dg-job")
     with editor.page.expect_download():
         editor.click("Save image")
         expect(work).to_contain_text("Making the picture…")
@@ -449,7 +449,7 @@ def test_work_beside_the_edit_is_told_under_the_picture_moves_nothing_and_is_can
     jobs = [{"id": 4, "what": "load", "name": "dogs.pkl", "progress": 0.25}]
     jobs += [{"id": 5, "what": "gif", "name": "", "progress": None}]
     editor.page.evaluate("jobs => kernel.put({jobs, status: 'running'})", jobs)
-    work = editor.root.locator(".dg-past:has(progress)")
+    work = editor.root.locator(".dg-job")
     expect(work).to_contain_text("Loading dogs.pkl… 25 %")
     expect(editor.root.locator(".dg-sentence")).to_contain_text("Pulling…")
     expect(editor.button("Stop")).to_be_enabled()
