@@ -55,7 +55,7 @@ class Snapshot:
     """What everybody but the worker sees of a session. Publishing one costs nothing; a picture is made on demand."""
 
     status: str
-    """"idle", "running", "paused", "arrived", "stalled", "capped", "stopped" or "error"."""
+    """"idle", "running", "paused", "arrived", "near", "stalled", "capped", "stopped" or "error"."""
     message: str
     """A sentence about it for people; for "error", what is wrong and what to do."""
     document: Document

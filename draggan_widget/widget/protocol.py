@@ -297,9 +297,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "channels": model.generator.channels,
         "generator": model.title,
         "model": entry,
-        "jobs": [
-            {"id": job.id, "what": job.what, "name": job.name, "progress": job.share} for job in snapshot.jobs
-        ],
+        "jobs": [{"id": job.id, "what": job.what, "name": job.name, "progress": job.share} for job in snapshot.jobs],
         "trouble": snapshot.trouble,
         "can_undo": snapshot.can_undo,
         "can_redo": snapshot.can_redo,

@@ -51,9 +51,9 @@ export function sentence(
     case "arrived":
       return `Arrived after ${steps}.`;
     case "near":
-      return `As near as it gets, after ${steps}${left}.`;
+      return `As near as it gets${left}.`;
     case "stalled":
-      return `Came no closer: ended after ${steps}${left}.`;
+      return `No nearer after ${steps}${left}.`;
     case "capped":
       return `Reached the limit of ${steps}${left}.`;
     case "stopped":

@@ -133,9 +133,7 @@ def test_a_job_that_says_itself_that_it_was_cancelled_is():
 
 def test_what_follows_a_job_sees_it_gone_from_its_lane_and_makes_the_result():
     made, seen = Jobs(), []
-    done = made.add(
-        counting(2, 20), what="gif", then=lambda result: (seen.append(made.running()), result + 1)[1]
-    )
+    done = made.add(counting(2, 20), what="gif", then=lambda result: (seen.append(made.running()), result + 1)[1])
     drive(made, done.done)
     assert (done.result(0), seen) == (21, [()])
     done = made.add(counting(2, 20), then=lambda result: result / 0, otherwise=seen.append)
