@@ -10,6 +10,7 @@ import math
 import threading
 import time
 import weakref
+from collections.abc import Callable
 
 import torch
 from PIL import Image
@@ -17,12 +18,38 @@ from torch import Tensor
 
 from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import to_image
-from draggan_widget.models import Generator, StyleGAN2, captured
+from draggan_widget.models import Generator, StyleGAN2, captured, for_glances
 
 LATE = 0.15
 """Seconds that a whole picture may take while an edit moves, where there is one of half the side instead."""
+CLEARLY = 0.8
+"""Of the time of an exact whole picture: what is less exact has to be quicker than that."""
 THUMBNAIL = 64
 """Height of a thumbnail in pixels."""
+
+
+class _Source:
+    """A generator, and how quick it is at whole pictures."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self.quickest = math.inf
+        """Seconds that the quickest picture took. How sharp pictures are hangs on nothing else: it changes once at
+        most, to finer ones, and who is busy with something else for a while gets fewer pictures, no coarser ones."""
+        self._taken = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether that says something: the first picture prepares what the others find ready."""
+        return self._taken > 1
+
+    def timed(self, make: Callable[[], Image.Image]) -> Image.Image:
+        """The picture that ``make`` makes."""
+        began = time.perf_counter()
+        picture = make()
+        self._taken += 1
+        self.quickest = min(self.quickest, time.perf_counter() - began)
+        return picture
 
 
 class Painter:
@@ -32,33 +59,38 @@ class Painter:
         self.generator = generator
         """Whose pictures it makes."""
         self._threads = Threads()
-        self._taken = 0
-        """Whole pictures so far; the first prepares what the others find ready."""
-        self._quickest = math.inf
-        """Seconds that the quickest of them took. How sharp pictures are hangs on nothing else: it changes once at
-        most, to finer ones, and who is busy with something else for a while gets fewer pictures, no coarser ones."""
+        self._exact = _Source(generator)
+        self._glances: _Source | None = None
 
+    @torch.no_grad()
     def whole(self, ws: Tensor) -> Image.Image:
         """The picture of ``ws`` (1, num_ws, w_dim)."""
-        began = time.perf_counter()
-        with torch.no_grad():
-            picture = to_image(self._synthesize(ws))
-        self._taken += 1
-        self._quickest = min(self._quickest, time.perf_counter() - began)
-        return picture
+        return self._exact.timed(lambda: to_image(self._synthesize(ws)))
 
+    @torch.no_grad()
     def quick(self, ws: Tensor) -> tuple[Image.Image, bool]:
-        """A picture of the same size while steps are taken, and whether it is the whole one."""
-        block = self._half if self._taken > 1 and self._quickest > LATE else None
-        if block is None:
+        """A picture of the same size while steps are taken, and whether it is the same as ``whole`` gives."""
+        source = self._source()
+        block = self._half if source.known and source.quickest > LATE else None
+        if block is not None:
+            return self._threads(lambda: self._enlarged(source.generator.preview(ws, block))), False
+        if source is self._exact:
             return self._threads(lambda: self.whole(ws)), True
+        return self._threads(lambda: source.timed(lambda: to_image(source.generator.synthesize(ws)))), False
 
-        def make() -> Image.Image:
-            height, width = self.generator.resolution
-            return to_image(self.generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
+    def _source(self) -> _Source:
+        """What quick pictures come from: what is less exact only where it is clearly quicker."""
+        if self._glances is None and self._exact.known:
+            glances = for_glances(self.generator)
+            self._glances = self._exact if glances is None else _Source(glances)
+        if self._glances is None:
+            return self._exact
+        slow = self._glances.known and self._glances.quickest > CLEARLY * self._exact.quickest
+        return self._exact if slow else self._glances
 
-        with torch.no_grad():
-            return self._threads(make), False
+    def _enlarged(self, picture: Tensor) -> Image.Image:
+        height, width = self.generator.resolution
+        return to_image(picture).resize((width, height), Image.Resampling.BICUBIC)
 
     def thumbnail(self, ws: Tensor) -> Image.Image:
         """A picture of ``ws`` that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""

@@ -97,3 +97,23 @@ def test_sharpness_never_goes_to_and_fro_however_times_change(ws, slow):
 def test_a_generator_without_coarse_pictures_shows_whole_ones(ws, slow):
     painter = Painter(slow(2 * LATE, has_previews=False))
     assert all(quick(painter, ws, 5))
+
+
+@pytest.mark.parametrize(("share", "glanced"), [(0.5, True), (0.9, False)])
+def test_what_is_less_exact_is_shown_in_a_run_only_where_it_is_clearly_quicker_and_never_at_rest(
+    ws, slow, monkeypatch, share, glanced
+):
+    generator = slow(0.9 * LATE)
+    quicker = Slow(share * generator.seconds)
+    quicker.synthesize = lambda ws: (
+        setattr(generator, "now", generator.now + quicker.seconds),
+        -ws.new_ones(1, 3, 64, 64),
+    )[1]
+    monkeypatch.setattr(pictures, "for_glances", lambda _: quicker)
+    painter = Painter(generator)
+    exact = painter.whole(ws)
+    assert painter.quick(ws)[1], "how long exact ones take is not known yet"
+    quick(painter, ws, 3)
+    picture, is_exact = painter.quick(ws)
+    assert (is_exact, picture.getpixel((3, 3)) == (0, 0, 0)) == (not glanced, glanced)
+    assert painter.whole(ws).tobytes() == exact.tobytes()

@@ -45,7 +45,9 @@ class Page:
     def wait_for_state(self, **fields):
         """Until the newest state has these; returns it."""
         self.wait_for(
-            lambda page: page.of("state")
-            and all(page.of("state")[-1].get(name, page) == value for name, value in fields.items())
+            lambda page: (
+                page.of("state")
+                and all(page.of("state")[-1].get(name, page) == value for name, value in fields.items())
+            )
         )
         return self.of("state")[-1]
