@@ -574,9 +574,8 @@ class Editor(EditTraits):
                 session.reset(keep_points=False)
             case protocol.Command("before"):
                 answers.before(session, self._tell)
-            case protocol.Command("cancel_export"):
-                for export in self._exports:
-                    export.cancel()
+            case protocol.Cancel(number):
+                session.cancel(number)
             case protocol.Export():
                 self._exports = [export for export in self._exports if not export.done()]
                 if len(self._exports) >= MOST_EXPORTS:
@@ -624,6 +623,9 @@ class Editor(EditTraits):
             self._notify("this editor offers no models; give models=…, a folder, when you make it")
             return
         device = next(self.generator.parameters()).device
+        for job in self._session.latest.jobs:
+            if job.what == "load":  # somebody has thought better of it
+                self._session.cancel(job.id)
         self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
 
     def _sign(self, kind: str, view: str) -> None:

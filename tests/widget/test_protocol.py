@@ -30,6 +30,7 @@ KINDS = {
     "models": protocol.Models,
     "schema": protocol.Schema,
     "load": protocol.Load,
+    "cancel": protocol.Cancel,
     "mask": protocol.Mask,
 }
 """What messages are read as; all others are commands."""
@@ -65,15 +66,16 @@ def test_every_golden_message_of_the_page_is_read(entry):
 
 def test_the_golden_messages_cover_every_type_of_both_directions():
     kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
-    commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"}
+    commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask"}
     commands |= {"reset_settings"}
     assert kinds["to_kernel"] == commands | {
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
         *("models", "load", "settings", "schema", "look", "branch", "course", "thumbnails", "export"),
+        "cancel",
     }
     assert kinds["to_page"] == {
         *("state", "frame", "mask", "classes", "models", "notice", "pong"),
-        *("course", "thumbnails", "before", "export", "exporting", "schema"),
+        *("course", "thumbnails", "before", "export", "schema"),
     }
 
 
@@ -91,7 +93,6 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         (protocol.before_message("png", SIZE, 3), [b"x"]),
         (protocol.export_message("gif", "a.gif", "image/gif"), [b"x"]),
         (protocol.export_message("code", "a.py", "text/x-python", "1 + 1"), []),
-        (protocol.exporting_message("gif", 0.5), []),
         (protocol.frame_message(1, 2, "jpeg", SIZE, True), [b"x"]),
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),

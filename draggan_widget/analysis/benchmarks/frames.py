@@ -40,7 +40,7 @@ class _Screen:
             encode(self.session.glimpse(snapshot.document, quick=not snapshot.settled)[0])
             self.frames += 1
             self.changed.set()
-        if snapshot.settled and snapshot.status in ("arrived", "stalled", "capped", "stopped", "error"):
+        if snapshot.settled and snapshot.status in ("arrived", "near", "stalled", "capped", "stopped", "error"):
             self.ended.set()
 
 
