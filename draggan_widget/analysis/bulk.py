@@ -82,7 +82,9 @@ class Job:
             engine = engine_named(self.engine)
             if not (self.config is None or isinstance(self.config, (Mapping, engine.Settings))):
                 kind = type(self.config).__name__
-                raise ValueError(f"the engine of a job is {self.engine}, and its config a {kind}; leave one of them out")
+                raise ValueError(
+                    f"the engine of a job is {self.engine}, and its config a {kind}; leave one of them out"
+                )
 
     @classmethod
     def from_dict(cls, fields: Any) -> Job:
@@ -421,7 +423,7 @@ def _config(job: Job, generator: Generator) -> Any:
     for setting in asked:
         others = [other for other in engine_names() if setting in default_config(generator, other).to_dict()]
         if setting not in known and others:
-            text = f"the engine {name} has no setting {setting!r}; {', '.join(others)} has it: \"engine\": \"{others[0]}\""
+            text = f'the engine {name} has no setting {setting!r}; {", ".join(others)} has it: "engine": "{others[0]}"'
             raise ValueError(text)
     return type(own).from_dict({**known, **asked})
 

@@ -140,9 +140,7 @@ class _Program:
 
     def _ended_by_itself(self, config: Any) -> Any:
         """The settings, if they ended the run after its last step and not before, or can be made to; else None."""
-        *before, last = [
-            record.kept.state(self._generator, record.ws).verdict for record in self._document.records
-        ]
+        *before, last = [record.kept.state(self._generator, record.ws).verdict for record in self._document.records]
         if any(verdict is not None for verdict in before):
             return None
         if last is not None:

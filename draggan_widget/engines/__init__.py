@@ -12,7 +12,15 @@ from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 from draggan_widget.engines.natural import Natural, NaturalDrag
-from draggan_widget.engines.registry import bind, default_config, engine_named, engine_names, engine_of, register, unregister
+from draggan_widget.engines.registry import (
+    bind,
+    default_config,
+    engine_named,
+    engine_names,
+    engine_of,
+    register,
+    unregister,
+)
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps, to_image
 from draggan_widget.engines.state import State, begin_with
 
