@@ -91,7 +91,9 @@ class Job:
         """A job as JSON holds it: ``{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]], …}``.
 
         ``engine`` names the method that pulls, ``config`` is an object of those of its settings that differ from its
-        own for the generator, and ``ws`` may be lists of numbers. :raises ValueError: for what is no such object, a field that is missing, or one that there is none of.
+        own for the generator, and ``ws`` may be lists of numbers.
+
+        :raises ValueError: for what is no such object, a field that is missing, or one that there is none of.
         """
         if not isinstance(fields, Mapping):
             raise ValueError(f"a job is {reprlib.repr(fields)}; it must be an object with seed, handles and targets")

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     'Drag what a JSON file says: [{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]]}, …], or an object with '
-    '"model", "engine" and "jobs". A job may also have name, truncation, label, engine, config, model and ws. DIR then holds NAME.png '
-    "and NAME.npz for each (0000, 0001, … in the order of the file where there is no name), and results.jsonl, errors "
+    '"model", "engine" and "jobs". A job may also have name, truncation, label, engine, config, model and ws. DIR then '
+    "holds NAME.png and NAME.npz for each (0000, 0001, … in the order of the file where there is no name), and "
+    "results.jsonl, errors "
     "included. What is done there already is not done again. A file that is another job's, another model's or another "
-    "engine's is written over only with --force. The path of a model is meant from the folder of JOBS.json, or else from here."
+    "engine's is written over only with --force. The path of a model is meant from the folder of JOBS.json, or else "
+    "from here."
 )
 ENDINGS = (".png", ".npz")
 

@@ -18,7 +18,8 @@ def first_document(model: Model, config: Any, seed: int, truncation: float, labe
     """Return an edit of the picture of a seed before anything was done.
 
     :param config: settings of any engine; None for ``default_config`` of the model. :param label: class of the picture;
-        None for the first one, where there are classes. :raises ValueError: if there is no such class, or if the engine cannot serve the model.
+        None for the first one, where there are classes.
+    :raises ValueError: if there is no such class, or if the engine cannot serve the model.
     """
     label = check_label(label, model.classes)
     ws = model.generator.space.draw(seed=seed, label=label, truncation=truncation)

@@ -47,7 +47,7 @@ def test_the_table_tells_ratios_first_then_figures_and_what_was_left_out():
     assert (told["mask"], told["default faster"], told["official faster"]) == ("yes", "41.3×", "21.9×")
     assert (told["default leaner"], told["official leaner"]) == ("50.0×", "25.0×")
     assert (told["default, ms"], told["original, ms"], told["original, MB"]) == ("100", "4000", "500")
-    assert ["first changed frame, ms", "123"] in cells(text)
+    assert ["first changed sharp frame, ms", "123"] in cells(text)
     assert "left out: 1024 px: there is too little memory" in text
 
 

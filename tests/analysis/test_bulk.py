@@ -18,8 +18,8 @@ from planted import Planted
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, cli, drag
-from draggan_widget.analysis import Job, drag_many
-from draggan_widget.analysis.bulk import before_engines, read_jobs
+from draggan_widget.analysis import Job, bulk, drag_many
+from draggan_widget.analysis.bulk import read_jobs
 from draggan_widget.engines import Natural, to_image
 from draggan_widget.models import save_generator
 
@@ -73,7 +73,7 @@ BAD = [
     (job(-1), "seed is -1"),
     (job(1, config={"speed": 3}), "unknown settings speed; known are block"),
     (job(1, engine="draggan", config={"speed": 3}), "unknown drag settings speed"),
-    (job(1, config={"learning_rate": 0.1}), "natural has no setting 'learning_rate'; draggan has it: \"engine\": \"dr"),
+    (job(1, config={"learning_rate": 0.1}), 'natural has no setting \'learning_rate\'; draggan has it: "engine": "dr'),
     (job(1, engine="magic"), "there is no engine 'magic'; choose one of natural, draggan"),
     (job(1, engine="natural", config=DragConfig()), "the engine of a job is natural, and its config a DragConfig"),
     (job(1, config=3), "must be an object of settings"),
@@ -402,9 +402,7 @@ def test_a_folder_that_another_engine_made_is_gone_on_with_only_when_that_is_ask
     assert status == 1
     assert said.count("does not name the engine of every job, so natural is used") == 1
     assert "0000.png was made by the engine draggan, and this job asks for natural; go on with --engine draggan" in said
-    assert {name: folder.bytes()[name] for name in before if name != "results.jsonl"} == {
-        name: data for name, data in before.items() if name != "results.jsonl"
-    }
+    assert folder.bytes() == before
     named = [folder.pull(1, engine="draggan"), folder.pull(2, engine="draggan")]
     status, said = folder.drag(named)
     assert (status, "2 before" in said, "does not name" in said) == (0, True, False)
@@ -415,16 +413,14 @@ def test_a_folder_that_another_engine_made_is_gone_on_with_only_when_that_is_ask
 
 
 def test_what_was_done_before_there_were_engines_counts_as_dragged_by_draggan(folder, monkeypatch):
-    named = [folder.pull(1, engine="draggan")]
-    monkeypatch.setattr("draggan_widget.analysis.bulk.engine_of", lambda config: SimpleNamespace(name=None))
-    folder.drag(named)  # as it was, but for a name that stands for none
+    keys_of = bulk.job_keys
+    monkeypatch.setattr(bulk, "job_keys", lambda source: lambda job: bulk.before_engines(keys_of(source)(job)))
+    folder.drag([folder.pull(1)], "--engine", "draggan")
     monkeypatch.undo()
-    results = folder.out / "results.jsonl"
-    results.write_text(results.read_text().replace('"engine": null, ', ""))
-    key = json.loads(results.read_text())["asked"]
-    assert "engine" not in key
-    assert before_engines({**key, "engine": "draggan"}) == key
-    assert before_engines({**key, "engine": "natural"}) != key
+    assert '"engine"' not in (folder.out / "results.jsonl").read_text()
+    assert "1 before" in folder.drag([folder.pull(1)], "--engine", "draggan")[1]
+    status, said = folder.drag([folder.pull(1)])
+    assert (status, "made by the engine draggan" in said) == (1, True)
 
 
 def test_a_file_that_was_deleted_is_made_again(folder):

@@ -161,7 +161,14 @@ def test_another_model_begins_a_new_edit_with_the_same_seed_and_truncation(make,
 
 
 def test_undo_leads_back_to_the_model_before_with_its_edit_and_redo_forward(make, folder):
-    editor = make(small_stylegan2(32, c_dim=3), label=2, points=[POINT], mask=np.ones((32, 32)), engine="draggan", learning_rate=0.03)
+    editor = make(
+        small_stylegan2(32, c_dim=3),
+        label=2,
+        points=[POINT],
+        mask=np.ones((32, 32)),
+        engine="draggan",
+        learning_rate=0.03,
+    )
     page = ready(editor)
     editor.step_once()
     before, generator = editor.image.tobytes(), editor.generator
