@@ -16,7 +16,7 @@ import numpy as np
 from draggan_widget.analysis.benchmarks.cases import SEED, Case, stepper
 from draggan_widget.analysis.benchmarks.measure import MAKE_READY, timed
 from draggan_widget.editing import Session, Snapshot
-from draggan_widget.engines import engine_of
+from draggan_widget.engines import default_config, engine_of
 from draggan_widget.models import Generator, StyleGAN2, load_generator
 
 GESTURES = 5
@@ -50,19 +50,19 @@ class _Screen:
             self.ended.set()
 
 
-def measure(model: str | Generator, seconds: float, device: str = "cpu") -> dict[str, Any]:
+def measure(model: str | Generator, seconds: float, device: str = "cpu", engine: str | None = None) -> dict[str, Any]:
     """First changed sharp frame, sharp frames and steps while pulling, and the arrival of a 5 % pull.
 
-    With the settings that hold where nobody gave any (``default_config``).
 
     :param model: a built-in generator's name, a checkpoint, or a ``Generator``. :param seconds: how long is pulled.
+    :param engine: name of the one that pulls; None for that of ``default_config``.
     :returns: ``first_frame_s`` (median of gestures, without the very first, which is ``cold_first_frame_s``),
         ``frames_a_second``, ``steps_a_second``, ``arrival_s``, ``arrival_steps``, ``arrival_reason``, and
         ``engine``, its name.
     """
     generator = model if isinstance(model, Generator) else load_generator(model, device=device)
     screen = _Screen()
-    session = Session(generator, seed=9, on_change=screen.show)
+    session = Session(generator, seed=9, config=default_config(generator, engine), on_change=screen.show)
     screen.session = session
     try:
         waits = [_first_frame(session, screen) for _ in range(GESTURES + 1)]
