@@ -19,7 +19,7 @@ from draggan_widget.editing.export import FILES, KINDS, code_of, film, latent, p
 from draggan_widget.editing.films import MOST_FRAMES, _even, _palette
 from draggan_widget.editing.jobs import Jobs
 from draggan_widget.editing.provenance import SOURCE_TYPE, provenance_of
-from draggan_widget.engines import to_image
+from draggan_widget.engines import Natural, to_image
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
 MADE = {"generator": "cats.pkl", "seed": 3, "truncation": 0.7, "engine": "draggan", "steps": 2}
@@ -556,3 +556,23 @@ def test_films_of_grey_and_of_transparent_pictures(channels):
             assert read.mode == {1: "L", 4: "RGBA"}[channels]
     finally:
         session.close()
+
+
+# --- code of the default engine ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["to its end", "stopped"])
+@pytest.mark.parametrize("config", [None, Natural(stride=10, own_rows=3)], ids=["its own settings", "others"])
+def test_a_run_of_natural_is_one_call_of_drag_that_names_its_engine_and_gives_the_latent_again(
+    make, generator, config, stopped
+):
+    session = make(config)
+    pulled(session, steps=1 if stopped else None)
+    document = session.now()
+    text = code_of(document, Model(generator))
+    assert text.count("drag(") == 1
+    assert "config=engines.Natural(" in text
+    assert ("own_rows=3" in text, "max_steps=1" in text) == (config is not None, stopped)
+    there = {"generator": generator}
+    exec(text, there)
+    assert torch.equal(there["ws"], document.drag.ws)
