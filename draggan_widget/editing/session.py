@@ -46,7 +46,8 @@ class Session:
     :param model: the generator whose latents are edited, or a ``Model``, which has a name; from now on only the worker
         uses it.
     :param seed: of the first picture. :param truncation: of the first picture. :param label: its class; None for the
-        first one, where there are classes. :param config: settings of any engine; None for the generator's own.
+        first one, where there are classes. :param config: settings of any engine; None for
+        ``default_config`` of the model.
     :param speed: largest number of steps a second; None for no limit.
     :param on_change: called in the worker thread with every new snapshot.
     :param on_notice: called in the worker thread with a sentence when a command could not be carried out.
@@ -67,7 +68,7 @@ class Session:
         attended: Callable[[], bool] = lambda: True,
     ) -> None:
         model = Model.of(model)
-        document = beginnings.first_document(model, config or model.generator.drag_config, seed, truncation, label)
+        document = beginnings.first_document(model, config, seed, truncation, label)
         self._worker = Worker(self._work, "draggan")
         self._jobs = Jobs(self._wake)
         self._live = LiveEdit(

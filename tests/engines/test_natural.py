@@ -291,17 +291,18 @@ def test_it_runs_in_the_session_with_undo_timeline_and_confidence(generator):
         session.close()
 
 
-def test_it_is_chosen_by_name_and_draggan_is_still_the_default(generator):
-    assert engine_names()[:2] == ("draggan", "natural")
+def test_it_is_the_default_and_draggan_is_chosen_by_name(generator):
+    assert engine_names()[:2] == ("natural", "draggan")
     editor = DragGAN(generator, seed=3)
     try:
-        assert editor.engine == "draggan"
-        editor.points = [{"handle": [20, 20], "target": [30, 20]}]
-        editor.engine = "natural"
+        assert editor.engine == "natural"
         assert editor.config == Natural()
+        editor.points = [{"handle": [20, 20], "target": [30, 20]}]
+        editor.engine = "draggan"
+        assert editor.config == generator.drag_config
         editor.step_once()
         editor.undo()
         editor.undo()
-        assert editor.engine == "draggan"
+        assert editor.engine == "natural"
     finally:
         editor.close()

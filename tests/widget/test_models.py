@@ -21,6 +21,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import Model
+from draggan_widget.engines import Natural
 from draggan_widget.models import save_generator
 from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
@@ -160,7 +161,14 @@ def test_another_model_begins_a_new_edit_with_the_same_seed_and_truncation(make,
 
 
 def test_undo_leads_back_to_the_model_before_with_its_edit_and_redo_forward(make, folder):
-    editor = make(small_stylegan2(32, c_dim=3), label=2, points=[POINT], mask=np.ones((32, 32)), learning_rate=0.03)
+    editor = make(
+        small_stylegan2(32, c_dim=3),
+        label=2,
+        points=[POINT],
+        mask=np.ones((32, 32)),
+        engine="draggan",
+        learning_rate=0.03,
+    )
     page = ready(editor)
     editor.step_once()
     before, generator = editor.image.tobytes(), editor.generator
@@ -217,6 +225,12 @@ def test_a_picture_without_a_seed_gives_way_to_the_first_seed(make):
 def test_settings_that_somebody_chose_stay_and_others_are_the_new_models_own(make):
     other = small_stylegan2(32, seed=4, drag_config=DragConfig(learning_rate=0.123))
     editor = make()
+    editor.load_model(other)
+    assert editor.config == Natural()
+    editor.own_rows = 3
+    editor.load_model("cats.safetensors")
+    assert editor.config == Natural(own_rows=3)
+    editor.engine = "draggan"
     editor.load_model(other)
     assert editor.config == other.drag_config
     editor.config = NEVER

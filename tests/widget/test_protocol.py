@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from random_stylegan2 import small_stylegan2
 
+from draggan_widget import DragConfig
 from draggan_widget.editing import Feedback, Session, Texture
 from draggan_widget.widget import protocol
 
@@ -80,7 +81,7 @@ def test_the_golden_messages_cover_every_type_of_both_directions():
 
 
 def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
-    session = Session(small_stylegan2(64), seed=3)
+    session = Session(small_stylegan2(64), seed=3, config=DragConfig())  # of which the golden messages are
     session.put_point(1, handle=(1, 2), target=(3, 4))
     session.step_once()
     records = session.now().records

@@ -23,7 +23,7 @@ from draggan_widget.engines.draggan.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.natural.memory import Memory
-from draggan_widget.engines.natural.metric import Metric, class_of, covariance_of
+from draggan_widget.engines.natural.metric import Metric, check_latents, class_of, covariance_of
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import Linear, least_change
@@ -330,6 +330,12 @@ class NaturalDrag(Engine):
     name = "natural"
     help = "The least change, measured as the model's own pictures differ, that takes the points there: a few steps"
     Settings = Natural
+    needs = (*Engine.needs, "sample_features", "maps", "map_size", "blocks", "default_block", "num_ws", "w_dim")
+
+    def check_model(self, model: Any) -> None:
+        """Check that a model has what this engine needs, and that its latents differ."""
+        super().check_model(model)
+        check_latents(model)
 
     def bind(self, model: Generator, settings: Natural) -> BoundNatural:
         """Return the natural drag on a model. :raises ValueError: if the model lacks a block."""
