@@ -2,6 +2,7 @@
 
 python tests/heldout_pulls.py natural natural.csv                  # 24 seeds, 4 landmarks, 4 sizes: 384 pulls
 python tests/heldout_pulls.py draggan draggan.csv --seeds 8
+python tests/heldout_pulls.py natural far.csv --percents 15         # pulls that far alone
 python tests/heldout_pulls.py --table docs/data/natural_heldout.csv
 
 Each landmark of dlib's (nose tip, outer eye corner, mouth corner, chin) is pulled by 3, 5, 7 and 10 % of the picture in
@@ -31,14 +32,14 @@ HANDLE_SHARE, LANDMARK_SHARE = 0.01, 0.023
 """Of the picture: within what a handle has arrived, and a landmark."""
 
 
-def pulls(generator, look, count):
+def pulls(generator, look, count, percents=PERCENTS, first_seed=FIRST_SEED):
     """Seed, its latent, the landmark's name and number, the percent, and handle and target of each pull."""
     side, random = generator.resolution[0], np.random.RandomState(DIRECTIONS_SEED)
     found = 0
-    for seed in itertools.count(FIRST_SEED):
+    for seed in itertools.count(first_seed):
         ws = generator.mapping(seed=seed, truncation=0.7)
         marks = look(picture(generator, ws))
-        angles = {each: random.uniform(0, 2 * np.pi) for each in itertools.product(LANDMARKS, PERCENTS)}
+        angles = {each: random.uniform(0, 2 * np.pi) for each in itertools.product(LANDMARKS, percents)}
         if marks is None:
             continue
         for (name, percent), angle in angles.items():
@@ -56,13 +57,13 @@ def picture(generator, ws):
         return np.asarray(to_image(generator.synthesize(ws)))
 
 
-def measure(engine, path, count):
+def measure(engine, path, count, percents, first_seed):
     """Write a row of each pull."""
     generator, look = load_generator("faces"), Landmarks()
     config, covariance = engine_named(engine).defaults(generator), covariance_of(generator)
     with Path(path).open("w", newline="") as file:
         writer = None
-        for seed, ws, name, percent, handle, target in pulls(generator, look, count):
+        for seed, ws, name, percent, handle, target in pulls(generator, look, count, percents, first_seed):
             began = time.perf_counter()
             result = drag(generator, ws, [handle], [target], config=config)
             seconds = time.perf_counter() - began
@@ -117,10 +118,12 @@ if __name__ == "__main__":
     parser.add_argument("engine", nargs="?", default="natural")
     parser.add_argument("path", nargs="?", default="heldout.csv")
     parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--percents", type=int, nargs="+", default=PERCENTS, help="of the picture, to pull by")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="another one to try things on")
     parser.add_argument("--table", metavar="CSV", help="say what is in a file instead of measuring")
     options = parser.parse_args()
     if options.table:
         table(options.table)
     else:
-        measure(options.engine, options.path, options.seeds)
+        measure(options.engine, options.path, options.seeds, options.percents, options.first_seed)
         table(options.path)
