@@ -44,8 +44,8 @@ GOOD, BAD = 0.75, 0.3
 """Parts of the predicted motion: from one on the next step may go farther, below the other less far."""
 SHORTEST = 0.1
 """Pixels that a step may always go."""
-SPOT = 8
-"""Pixels of a picture of 512 around a handle that it is followed by."""
+SPOT = 1.0
+"""Cells of the map that motion is read of, around a handle, by which it is followed."""
 SAME_SPOT = 0.5
 """Pixels within which two handles are on one spot."""
 MARGIN = 2
@@ -66,7 +66,7 @@ class BoundNatural(Bound[Memory]):
         self._frame = Frame.of(model.resolution, settings.supervision_radius, settings.tracking_radius)
         self._reading = Reading(model, block, self._frame)
         self._stride = settings.stride * model.resolution[0] / 512
-        self._spot = spot(round(SPOT * model.resolution[0] / 512))
+        self._spot = spot(round(SPOT * self._reading.cell))
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
 
     # --- what an engine does -----------------------------------------------------------------------------------------
@@ -147,7 +147,8 @@ class BoundNatural(Bound[Memory]):
         memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
         wanted = to_go * np.minimum(1, memory.reach / np.maximum(lengths(to_go), 1e-9))[:, None]
-        if self._asks_for_the_beginning(edit, memory):
+        back = self._asks_for_the_beginning(edit, memory)
+        if back:
             wanted, latent = to_go, memory.base.detach().clone()
         else:
             motion = self._reading.motion(leaf, edit.handles, ahead)
@@ -173,7 +174,10 @@ class BoundNatural(Bound[Memory]):
         tried = latent.detach().requires_grad_()
         if held is not None:
             self._maps(tried)
-        found = self._follow(edit, memory, tried, expected)
+        if back:  # where the content is in that picture is known
+            found = np.array([memory.home[number] for number in edit.ids])
+        else:
+            found = self._follow(edit, memory, tried, expected)
         return self._judged(edit, memory, tried, wanted, expected, found)
 
     def _judged(
