@@ -6,14 +6,16 @@ the content has changed on a long way.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.geometry import Frame, Grid, disc
-from draggan_widget.engines.draggan.sampling import LARGEST_READ, DivergedError, Reader
+from draggan_widget.engines.draggan.formulas import LARGEST_READ
+from draggan_widget.engines.draggan.geometry import Frame, disc
+from draggan_widget.engines.draggan.sampling import DivergedError, Reader
 
 LATEST = 0.5
 """How much the spot as it was seen last counts; what remains is for the spot as it was grabbed."""
@@ -55,15 +57,15 @@ def find_spots(
     """
     found = []
     for middle, grabbed, seen in zip(expected, first, latest, strict=True):
-        wide = Grid.around(np.round(middle), frame.tracking, 1, frame)
+        wide = _Grid.around(np.round(middle), frame.tracking, 1, frame)
         pixel = wide.nearest(_distances(read, wide, grabbed, seen, offsets, frame))
-        fine = Grid.around(pixel, round(1 / FINE), FINE, frame)
+        fine = _Grid.around(pixel, round(1 / FINE), FINE, frame)
         found.append(fine.lowest(_distances(read, fine, grabbed, seen, offsets, frame)))
     return np.stack(found)
 
 
 def _distances(
-    read: Reader, grid: Grid, grabbed: Tensor, seen: Tensor, offsets: np.ndarray, frame: Frame
+    read: Reader, grid: _Grid, grabbed: Tensor, seen: Tensor, offsets: np.ndarray, frame: Frame
 ) -> np.ndarray:
     """Return how far (rows · columns,) the spots at the places of a grid are from both, root mean square."""
     places = frame.clamp(grid.positions()[:, None] + offsets).reshape(-1, 2)
@@ -87,3 +89,45 @@ def _distances(
     if not np.isfinite(found).all():
         raise DivergedError("the features of the new latent are not finite; the latent before it is kept")
     return np.asarray(found)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Grid:
+    """Positions in rows and columns, inside the picture."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    @classmethod
+    def around(cls, middle: np.ndarray, reach: int, spacing: float, frame: Frame) -> _Grid:
+        """Return up to ``reach`` rows and columns each way from ``middle`` (2,), ``spacing`` pixels apart."""
+        offsets = np.arange(-reach, reach + 1) * spacing
+        x, y = middle[0] + offsets, middle[1] + offsets
+        return cls(x[(x >= 0) & (x <= frame.width - 1)], y[(y >= 0) & (y <= frame.height - 1)])
+
+    def positions(self) -> np.ndarray:
+        """Return all places (rows · columns, 2), row by row."""
+        x, y = np.meshgrid(self.x, self.y)
+        return np.stack([x.ravel(), y.ravel()], axis=1)
+
+    def nearest(self, distances: np.ndarray) -> np.ndarray:
+        """Return the position (2,) of the least of ``distances`` (rows · columns,), of equal ones the first."""
+        row, column = divmod(int(distances.argmin()), len(self.x))
+        return np.array([self.x[column], self.y[row]])
+
+    def lowest(self, distances: np.ndarray) -> np.ndarray:
+        """Return the same, moved by less than one spacing to the lowest point of a parabola along each axis."""
+        heights = distances.reshape(len(self.y), len(self.x)).astype(np.float64) ** 2
+        row, column = divmod(int(distances.argmin()), len(self.x))
+        return np.array([_valley(self.x, heights[row], column), _valley(self.y, heights[:, column], row)])
+
+
+def _valley(places: np.ndarray, heights: np.ndarray, lowest: int) -> float:
+    """Return the minimum of the parabola through ``heights`` at ``lowest`` and its neighbours, evenly spaced."""
+    if 0 < lowest < len(heights) - 1:
+        before, here, after = heights[lowest - 1 : lowest + 2]
+        curvature = before - 2 * here + after
+        if curvature > 0:
+            spacing = places[lowest + 1] - places[lowest]
+            return float(places[lowest] + spacing * (before - after) / (2 * curvature))
+    return float(places[lowest])
