@@ -97,7 +97,8 @@ def make_parser() -> argparse.ArgumentParser:
         "drag",
         help="many drags, as a JSON file says",
         description=textwrap.fill(bulk.DESCRIPTION, 79),
-        epilog=f"The settings of a config, those left out being the generator's own:\n\n{config_help()}",
+        epilog="Which settings a config may have, the engine says; docs/engines.md lists them. Those of draggan,\n"
+        f"those left out being the generator's own:\n\n{config_help()}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     bulk.add_options(drag)

@@ -99,6 +99,16 @@ class DragConfig:
         advanced=True,
     )
     """A run is ``stalled`` when no handle has come nearer for so many trackings, 1 to 100,000. None: never."""
+    on_stall: Literal["halve", "stop"] = choice(
+        "halve",
+        "When stuck",
+        "Whether steps are made smaller, and the way so far forgotten, when four have brought no handle nearer.",
+        {"halve": "smaller steps", "stop": "none but the end"},
+        advanced=True,
+    )
+    """``"halve"``: when four trackings in a row found no handle nearer, the rate is halved and Adam's moments are
+    cleared, again and again, until the points or the rate change. ``"stop"``: never. That is what a config of before
+    has, which knew no other; and the paper."""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -106,13 +116,13 @@ class DragConfig:
     @classmethod
     def paper(cls, **changes: Any) -> DragConfig:
         """The formulas as the paper prints them, with means for sums (a literal sum lets the mask swamp the motion)."""
-        return cls(**{"method": "paper", "tolerance": None, **changes})
+        return cls(**{"method": "paper", "tolerance": None, "on_stall": "stop", **changes})
 
     @classmethod
     def official(cls, **changes: Any) -> DragConfig:
         """The formulas as the authors' published program behaves: the yardstick for speed and quality."""
         settings = {"method": "official", "learning_rate": 1e-3, "tolerance": None, "max_steps": None}
-        return cls(**{**settings, "stall_steps": None, **changes})
+        return cls(**{**settings, "stall_steps": None, "on_stall": "stop", **changes})
 
     def replace(self, **changes: Any) -> DragConfig:
         """A copy with some fields changed and checked."""
@@ -126,12 +136,14 @@ class DragConfig:
     def from_dict(cls, fields: Mapping[str, Any]) -> DragConfig:
         """A config from the fields of ``to_dict``; those left out keep their defaults.
 
+        Without ``on_stall`` it is one of before there was any, and so ``"stop"``.
+
         Raises ``ValueError`` for a field this version does not know.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"unknown drag settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        return cls(**fields)
+        return cls(**{"on_stall": "stop", **fields})
 
 
 def config_help() -> str:

@@ -67,6 +67,7 @@ def main() -> None:
     from draggan_widget import DragGAN
 
     editor = DragGAN("faces", seed=9)
+    editor.config = editor.generator.drag_config  # the engine that every commit has
     editor.send = lambda *message: None
     session = editor._session
     corner, up = {"handle": [98, 174], "target": [82, 163]}, {"handle": [159, 174], "target": [175, 163]}

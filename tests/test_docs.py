@@ -13,7 +13,7 @@ import pytest
 import tomllib
 
 from draggan_widget import DragConfig, cli, drag
-from draggan_widget.engines import unregister
+from draggan_widget.engines import Natural, unregister
 from draggan_widget.settings import settings_in
 
 ROOT = Path(__file__).parent.parent
@@ -153,8 +153,9 @@ def settings_table(config):
     return "\n".join(rows)
 
 
-def test_the_table_of_settings_is_that_of_the_code():
-    table = settings_table(DragConfig)
+@pytest.mark.parametrize("config", [Natural, DragConfig])
+def test_the_table_of_settings_is_that_of_the_code(config):
+    table = settings_table(config)
     assert table in text_of(ROOT / "docs" / "engines.md"), f"docs/engines.md needs this table:\n{table}"
 
 

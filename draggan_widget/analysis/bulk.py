@@ -22,8 +22,7 @@ import numpy as np
 import torch
 
 from draggan_widget.analysis.ledger import Ledger
-from draggan_widget.config import DragConfig
-from draggan_widget.engines import check_ws, drag
+from draggan_widget.engines import check_ws, default_config, drag, engine_named, engine_names, engine_of
 from draggan_widget.files import parse_json, readable, shown
 from draggan_widget.models import Generator, builtin_names, find_checkpoint, load_generator
 
@@ -47,8 +46,8 @@ MOST_VALUES = 20_000_000
 class Job:
     """One drag. Positions are image pixels (x, y); what else there is means what it does in ``drag`` and ``mapping``.
 
-    :raises ValueError: for neither or both of ``seed`` and ``ws``, a model that is no name or path, or a name that is
-        no file's.
+    :raises ValueError: for neither or both of ``seed`` and ``ws``, a model that is no name or path, a name that is
+        no file's, or an engine that there is none of, or that is not that of ``config``.
     """
 
     handles: Any
@@ -61,8 +60,10 @@ class Job:
     truncation: float = 0.7
     label: int | None = None
     mask: Any = None
-    config: DragConfig | None = None
-    """None: the generator's own."""
+    config: Any = None
+    """Settings of an engine, which choose it, or an object of some settings by name; None: the engine's own."""
+    engine: str | None = None
+    """Name of the method that pulls; None: that of ``config``, or else ``default_config`` of the generator."""
     model: str | None = None
     """Name or path of the generator, from the working folder; None: the one that all jobs were given."""
     name: str = ""
@@ -77,13 +78,22 @@ class Job:
             raise ValueError(f"the name {self.name[:20]}… of a job has {length} bytes; give at most {LONGEST_NAME}")
         if not (self.model is None or isinstance(self.model, (str, os.PathLike))):
             raise ValueError(f"the model of a job is {reprlib.repr(self.model)}; give a name or a path")
+        if self.engine is not None:
+            engine = engine_named(self.engine)
+            if not (self.config is None or isinstance(self.config, (Mapping, engine.Settings))):
+                kind = type(self.config).__name__
+                raise ValueError(
+                    f"the engine of a job is {self.engine}, and its config a {kind}; leave one of them out"
+                )
 
     @classmethod
     def from_dict(cls, fields: Any) -> Job:
         """A job as JSON holds it: ``{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]], …}``.
 
-        ``config`` is an object of the settings that differ from the generator's own, and ``ws`` may be lists of
-        numbers. :raises ValueError: for what is no such object, a field that is missing, or one that there is none of.
+        ``engine`` names the method that pulls, ``config`` is an object of those of its settings that differ from its
+        own for the generator, and ``ws`` may be lists of numbers.
+
+        :raises ValueError: for what is no such object, a field that is missing, or one that there is none of.
         """
         if not isinstance(fields, Mapping):
             raise ValueError(f"a job is {reprlib.repr(fields)}; it must be an object with seed, handles and targets")
@@ -235,7 +245,7 @@ def drag_many(
             if keep is not None:
                 with contextlib.suppress(Exception):  # doing the job says what is wrong with it
                     keys[number] = key_of(job)
-            if number in keys and (before := _kept(ledger.find(keys[number]), number, job.name)):
+            if number in keys and (before := _kept(_found(ledger, keys[number]), number, job.name)):
                 outcomes[number] = before
             else:
                 good[number] = job
@@ -282,12 +292,13 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
     from draggan_widget.analysis.experiments.evaluation import fingerprint
 
     @functools.cache
-    def about(source: Source) -> tuple[str, DragConfig]:
+    def about(source: Source) -> tuple[str, Generator]:
         generator = source if isinstance(source, Generator) else _model(source)
-        return fingerprint(generator), generator.drag_config
+        return fingerprint(generator), generator
 
     def key(job: Job) -> dict[str, Any]:
-        mark, own = about(job.model or source)
+        mark, generator = about(job.model or source)
+        config = _config(job, generator)
         given = {
             "handles": job.handles,
             "targets": job.targets,
@@ -296,7 +307,8 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
             "label": job.label,
             "ws": _digest("ws", job.ws),
             "mask": _digest("mask", job.mask),
-            "config": _config(job, own).to_dict(),
+            "engine": engine_of(config).name,
+            "config": config.to_dict(),
         }
         said = json.dumps({"generator": mark, **given}, default=lambda value: np.asarray(value).tolist())
         told: dict[str, Any] = json.loads(said)
@@ -305,8 +317,13 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
     return key
 
 
+def before_engines(key: Mapping[str, Any]) -> dict[str, Any]:
+    """The key that ``job_keys`` made of the same job before there were engines but draggan; of others, the same."""
+    return {name: value for name, value in key.items() if name != "engine" or value != "draggan"}
+
+
 def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
-    """The jobs in a JSON file, which is a list of them, or an object with ``jobs`` and, for all of them, ``model``.
+    """The jobs in a JSON file: a list of them, or an object with ``jobs`` and, for all, ``model`` and ``engine``.
 
     A model's path is meant from the folder of the file; where there is none, from the working folder.
 
@@ -320,9 +337,13 @@ def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
         held = parse_json(path.read_text(encoding="utf-8-sig"), MOST_VALUES)
     except ValueError as error:
         raise ValueError(f"{shown(path)} is no JSON that can be read: {shown(error)}") from error
-    model, jobs = (held.get("model"), held.get("jobs")) if isinstance(held, dict) else (None, held)
+    about = held if isinstance(held, dict) else {"jobs": held}
+    model, engine, jobs = (about.get(name) for name in ("model", "engine", "jobs"))
     if not isinstance(jobs, list) or not (model is None or isinstance(model, str)):
         raise ValueError(f'{shown(path)} must hold a list of jobs, or {{"model": "faces", "jobs": […]}}')
+    if engine is not None:
+        engine_named(engine)
+        jobs = [{"engine": engine, **job} if isinstance(job, dict) else job for job in jobs]
     folder = path.parent
     for job in jobs:
         if isinstance(job, dict) and isinstance(job.get("model"), str) and job["model"]:
@@ -375,7 +396,7 @@ def _do(source: Source | bytes, job: Job, number: int, threads: int | None, pict
                 ws = generator.mapping(seed=job.seed, label=job.label, truncation=job.truncation)
             else:
                 ws = check_ws(generator, job.ws)
-            result = drag(generator, ws, job.handles, job.targets, job.mask, _config(job, generator.drag_config))
+            result = drag(generator, ws, job.handles, job.targets, job.mask, _config(job, generator))
             picture = result.image if pictures else None
     except Exception as error:
         return Outcome(number, job.name, error=str(error) or type(error).__name__)
@@ -386,15 +407,31 @@ def _do(source: Source | bytes, job: Job, number: int, threads: int | None, pict
     )
 
 
-def _config(job: Job, own: DragConfig) -> DragConfig:
+def _config(job: Job, generator: Generator) -> Any:
+    """The settings that a job is done with, which say by their kind with which engine."""
     asked = job.config
-    if asked is None or isinstance(asked, DragConfig):
-        return asked or own
-    if not isinstance(asked, Mapping):
-        raise ValueError(
-            f"config is {reprlib.repr(asked)}; it must be an object of settings, such as {{'max_steps': 100}}"
-        )
-    return DragConfig.from_dict({**own.to_dict(), **asked})
+    if asked is not None and not isinstance(asked, Mapping):
+        try:
+            engine_of(asked)
+        except TypeError:
+            raise ValueError(
+                f"config is {reprlib.repr(asked)}; it must be an object of settings, such as {{'max_steps': 100}}"
+            ) from None
+        return asked
+    own = default_config(generator, job.engine)
+    if not asked:
+        return own
+    name, known = engine_of(own).name, own.to_dict()
+    for setting in asked:
+        others = [other for other in engine_names() if setting in default_config(generator, other).to_dict()]
+        if setting not in known and others:
+            text = f'the engine {name} has no setting {setting!r}; {", ".join(others)} has it: "engine": "{others[0]}"'
+            raise ValueError(text)
+    return type(own).from_dict({**known, **asked})
+
+
+def _found(ledger: Ledger, key: dict[str, Any]) -> dict[str, Any] | None:
+    return ledger.find(key) or ledger.find(before_engines(key))
 
 
 def _digest(what: str, numbers: Any) -> str | None:

@@ -12,17 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.files import FULL, write_whole
+from draggan_widget.files import FULL, shown, write_whole
 
 if TYPE_CHECKING:
     from draggan_widget.analysis.bulk import Job, Outcome
 
 DESCRIPTION = (
     'Drag what a JSON file says: [{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]]}, …], or an object with '
-    '"model" and "jobs". A job may also have name, truncation, label, config, model and ws. DIR then holds NAME.png '
-    "and NAME.npz for each (0000, 0001, … in the order of the file where there is no name), and results.jsonl, errors "
-    "included. What is done there already is not done again. A file that is another job's, or another model's, is "
-    "written over only with --force. The path of a model is meant from the folder of JOBS.json, or else from here."
+    '"model", "engine" and "jobs". A job may also have name, truncation, label, engine, config, model and ws. DIR then '
+    "holds NAME.png and NAME.npz for each (0000, 0001, … in the order of the file where there is no name), and "
+    "results.jsonl, errors "
+    "included. What is done there already is not done again. A file that is another job's, another model's or another "
+    "engine's is written over only with --force. The path of a model is meant from the folder of JOBS.json, or else "
+    "from here."
 )
 ENDINGS = (".png", ".npz")
 
@@ -32,7 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("jobs", type=Path, metavar="JOBS.json")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for pictures, latents, results")
     parser.add_argument("--model", help="a built-in name or a checkpoint (default: the file's, else faces)")
-    parser.add_argument("--force", action="store_true", help="write over files of other jobs and of other models")
+    parser.add_argument("--engine", metavar="NAME", help="for jobs that name none (default: natural)")
+    parser.add_argument("--force", action="store_true", help="write over files of other jobs, models and engines")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--workers", type=int, metavar="N", help="so many processes on this machine; needs dask")
     where.add_argument("--cluster", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://host:8786")
@@ -40,8 +43,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_drag(options: argparse.Namespace) -> int:
     """Drag, say how it goes; the status is 1 where a job failed or nothing could be begun."""
-    from draggan_widget.analysis.bulk import Job, Outcome, check_jobs, drag_many, job_keys, read_jobs
+    from draggan_widget.analysis.bulk import Job, Outcome, before_engines, check_jobs, drag_many, job_keys, read_jobs
     from draggan_widget.analysis.ledger import Ledger
+    from draggan_widget.engines import engine_named, engine_names
     from draggan_widget.models import CheckpointError, load_generator
 
     failed = before = 0
@@ -50,6 +54,15 @@ def run_drag(options: argparse.Namespace) -> int:
         named, jobs = read_jobs(options.jobs)
         model = options.model or named or "faces"
         generator = load_generator(model)
+        if options.engine is not None:
+            engine_named(options.engine)
+            jobs = [{"engine": options.engine, **job} if isinstance(job, dict) else job for job in jobs]
+        elif any(isinstance(job, dict) and job.get("engine") is None for job in jobs):
+            used, *others = engine_names()
+            sys.stderr.write(
+                f"{shown(options.jobs)} does not name the engine of every job, so {used} is used; "
+                f'"engine": "{others[0]}" in it, or --engine {others[0]}, takes the other\n'
+            )
         options.out.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(options.out / "results.jsonl")
 
@@ -74,13 +87,13 @@ def run_drag(options: argparse.Namespace) -> int:
                 add({"name": job.name, "job": jobs[number]}, job)
                 continue
             files = [options.out / f"{job.name}{ending}" for ending in ENDINGS]
-            foreign = [file for file in files if file.exists() and _belongs(file) != key]
+            foreign = [file for file in files if file.exists() and _belongs(file) not in (key, before_engines(key))]
             if foreign and not options.force:
                 add(key, Outcome(number, job.name, error=_taken(foreign[0], key)))
             elif (
                 not foreign
                 and all(file.exists() for file in files)
-                and "error" not in (ledger.find(key) or {"error": ""})
+                and "error" not in (ledger.find(key) or ledger.find(before_engines(key)) or {"error": ""})
             ):
                 before += 1
             else:
@@ -146,6 +159,14 @@ def _belongs(file: Path) -> Any:
 
 def _taken(file: Path, key: dict[str, Any]) -> str:
     owner = _belongs(file)
+    if isinstance(owner, dict):
+        engine = owner.get("engine", "draggan")
+        unlike = {"engine": None, "config": None, "generator": None}
+        if engine != key["engine"] and {**owner, **unlike} == {**key, **unlike}:
+            return (
+                f"{file} was made by the engine {engine}, and this job asks for {key['engine']}; go on with --engine "
+                f"{engine}, give another --out, or write over it with --force"
+            )
     if isinstance(owner, dict) and {**owner, "generator": None} == {**key, "generator": None}:
         return f"{file} was made with another model; give another --out, or write over it with --force"
     whose = "is no job's" if owner is None else "is another job's"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -9,20 +10,21 @@ from torch import Tensor
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model, check_label
-from draggan_widget.engines import State, begin_with, engine_of
+from draggan_widget.engines import State, begin_with, bind, default_config, engine_of
 from draggan_widget.models import Generator
 
 
 def first_document(model: Model, config: Any, seed: int, truncation: float, label: int | None = None) -> Document:
     """Return an edit of the picture of a seed before anything was done.
 
-    :param config: settings of any engine. :param label: class of the picture; None for the first one, where there are
-        classes. :raises ValueError: if there is no such class, or if the engine cannot serve the model.
+    :param config: settings of any engine; None for ``default_config`` of the model. :param label: class of the picture;
+        None for the first one, where there are classes.
+    :raises ValueError: if there is no such class, or if the engine cannot serve the model.
     """
     label = check_label(label, model.classes)
     ws = model.generator.space.draw(seed=seed, label=label, truncation=truncation)
     drag = State.begin(model.generator, ws, config)
-    return Document(model, drag, None, seed, truncation, (("config", config),), label=label)
+    return Document(model, drag, None, seed, truncation, (("config", drag.config),), label=label)
 
 
 def new_image(document: Document, seed: int, truncation: float) -> Document:
@@ -86,10 +88,8 @@ def _seed_of(document: Document, what: str) -> int:
 
 def _config_for(document: Document, generator: Generator) -> Any:
     config, engine = document.config, engine_of(document.config)
-    if config == engine.defaults(document.model.generator):
-        return engine.defaults(generator)  # nobody chose: each has its own
-    try:
-        engine.bind(generator, config)
-    except ValueError:
-        return engine.defaults(generator)
-    return config
+    chosen = config != engine.defaults(document.model.generator)  # else each model has its own
+    for asked in (config, engine.defaults(generator)) if chosen else (engine.defaults(generator),):
+        with contextlib.suppress(ValueError):
+            return bind(generator, asked).settings
+    return default_config(generator)

@@ -16,7 +16,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Script
-from draggan_widget.engines import engine_of
+from draggan_widget.engines import Natural, engine_of
 from draggan_widget.engines.draggan import tolerance_of
 from draggan_widget.models.checkpoints import best_device
 
@@ -118,29 +118,37 @@ class _Program:
         rest = script[first:]
         if not rest and not start.points:
             return
-        steps = self._one_run(start, rest)
-        if steps is not None:
-            self._drag(start, steps)
+        config = self._one_run(start, rest)
+        if config is not None:
+            self._drag(start, config)
         else:
             self._steps(start, rest)
 
-    def _one_run(self, start: _Start, rest: Script) -> int | None:
-        """Of how many steps, if all that follows is one run, which ``drag`` would not end earlier."""
+    def _one_run(self, start: _Start, rest: Script) -> Any:
+        """The settings with which ``drag`` takes as many steps, if all that follows is one run; else None."""
         if len(rest) != 1 or rest[0][0] != "steps" or not start.points:
             return None
         steps, records = rest[0][1], self._document.records
-        if not isinstance(start.config, DragConfig):
-            return None  # what ends a run of another engine is not known here
         if [record.step for record in records] != list(range(steps + 1)):
             return None
+        if not isinstance(start.config, DragConfig):
+            return self._ended_by_itself(start.config)
         within = tolerance_of(start.config, len(start.points), self._generator.resolution)
         arrived = any(record.distances.max() <= within for record in records[:-1])
-        return None if arrived else steps
-
-    def _drag(self, start: _Start, steps: int) -> None:
-        self._imports.add("drag")
         # The number of steps is what it took, whoever or whatever ended the run.
-        config = self._config(start.config.replace(max_steps=steps, stall_steps=None))
+        return None if arrived else start.config.replace(max_steps=steps, stall_steps=None)
+
+    def _ended_by_itself(self, config: Any) -> Any:
+        """The settings, if they ended the run after its last step and not before, or can be made to; else None."""
+        *before, last = [record.kept.state(self._generator, record.ws).verdict for record in self._document.records]
+        if any(verdict is not None for verdict in before):
+            return None
+        if last is not None:
+            return config
+        return config.replace(max_steps=len(before)) if isinstance(config, Natural) else None
+
+    def _drag(self, start: _Start, config: Any) -> None:
+        self._imports.add("drag")
         handles, targets = zip(*start.points.values(), strict=True)
         self._add("result = drag(")
         self._add("    generator,")
@@ -149,7 +157,7 @@ class _Program:
         self._add(f"    targets=[{', '.join(map(_xy, targets))}],")
         if start.mask is not None:
             self._add(f"    mask={self._mask(start.mask)},")
-        self._add(f"    config={config},")
+        self._add(f"    config={self._config(config)},")
         self._add(")")
         self._add("ws = result.ws")
 
@@ -191,9 +199,14 @@ class _Program:
         return f"generator.drag_config.replace({', '.join(changes)})" if changes else "generator.drag_config"
 
     def _settings(self, settings: Any) -> str:
-        name = engine_of(settings).name
-        values = ", ".join(f"{key}={value!r}" for key, value in settings.to_dict().items())
-        return f"engines.engine_named({name!r}).Settings({values})"
+        self._imports.add("engines")
+        name, values = engine_of(settings).name, settings.to_dict()
+        if isinstance(settings, Natural):
+            usual = Natural().to_dict()
+            changes = [f"{key}={value!r}" for key, value in values.items() if value != usual[key]]
+            return f"engines.Natural({', '.join(changes)})"
+        told = ", ".join(f"{key}={value!r}" for key, value in values.items())
+        return f"engines.engine_named({name!r}).Settings({told})"
 
     def _mask(self, mask: np.ndarray) -> str:
         """The name of a variable that holds it."""

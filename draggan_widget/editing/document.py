@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.jobs import Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Op, Script, written
 from draggan_widget.engines import State
@@ -54,7 +55,7 @@ class Snapshot:
     """What everybody but the worker sees of a session. Publishing one costs nothing; a picture is made on demand."""
 
     status: str
-    """"idle", "running", "paused", "arrived", "stalled", "capped", "stopped" or "error"."""
+    """"idle", "running", "paused", "arrived", "near", "stalled", "capped", "stopped" or "error"."""
     message: str
     """A sentence about it for people; for "error", what is wrong and what to do."""
     document: Document
@@ -62,10 +63,8 @@ class Snapshot:
     can_redo: bool
     rate: float | None
     """Steps per second of the run, while one is on."""
-    loading: str | None = None
-    """Name of the model that is about to take its place; until then this one is untouched."""
-    progress: float | None = None
-    """How much of it has been read, 0 … 1; None while that is not known."""
+    jobs: tuple[Running, ...] = ()
+    """Long work that goes on beside the edit, which nothing of it changes before it is done."""
     look: Document | None = None
     """The moment that is looked at; None for the newest."""
     speed: float | None = None
@@ -87,6 +86,11 @@ class Snapshot:
     def model(self) -> Model:
         """Whose pictures are edited."""
         return self.document.model
+
+    @property
+    def loading(self) -> str | None:
+        """Name of the model that is about to take this one's place."""
+        return next((job.name for job in self.jobs if job.what == "load"), None)
 
     @property
     def settled(self) -> bool:

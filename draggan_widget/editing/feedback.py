@@ -13,6 +13,7 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.editing.diagnostics import warning_of
+from draggan_widget.editing.straying import strayed
 from draggan_widget.engines import XY
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class Observer:
         self._begin(generator)
         state = document.drag
         textures = {number: measured.texture for number, measured in self._known(state).items()}
-        return Feedback(dict(self._confidence(state)), textures, _warning(generator, document, status))
+        found = dict(self._confidence(state))
+        return Feedback(found, textures, _warning(generator, document, found, status))
 
     def look(self, generator: Generator, document: Document) -> bool:
         """Measure the textures of some points that were not seen before, where their handles are now.
@@ -156,16 +158,19 @@ class Observer:
         return found
 
 
-def _warning(generator: Generator, document: Document, status: str) -> str:
+def _warning(generator: Generator, document: Document, confidence: Mapping[int, float], status: str) -> str:
     """That of the records, as long as they are of the points that there are now."""
     drag, records = document.drag, document.records
     if not records or records[-1].ids != drag.ids:
         return ""
     last = records[-1]
     same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
-    if not same or not isinstance(drag.config, DragConfig):
-        return ""  # the advice is about the settings of DragGAN; other engines say what they have to by their verdict
+    if not same:
+        return ""
+    if not isinstance(drag.config, DragConfig):  # other advice is about the settings of DragGAN
+        return strayed(generator, document, confidence, status)
     own, masked = generator.drag_config, document.mask is not None
-    return warning_of(
+    told = warning_of(
         records, drag.config, status, generator.resolution, masked=masked, own=own, num_ws=generator.num_ws
     )
+    return told or strayed(generator, document, confidence, status)

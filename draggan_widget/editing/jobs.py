@@ -11,6 +11,7 @@ import atexit
 import collections
 import contextlib
 import dataclasses
+import itertools
 import threading
 import time
 import weakref
@@ -23,7 +24,7 @@ from PIL import Image
 T = TypeVar("T")
 R = TypeVar("R")
 TELL_EVERY = 0.2
-"""Seconds between the reports of work in a thread of its own."""
+"""Seconds between two reports of how far work is."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,19 @@ class Progress:
     """What is being done, in a few words for people."""
     preview: Image.Image | None = None
     """What there is to see of it already."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """A job that people are told of while it is not over."""
+
+    id: int
+    what: str
+    """What it makes: "load", or the kind of a file."""
+    name: str
+    """Of what, for people."""
+    share: float | None
+    """How much is done, 0 … 1; None while that is not known."""
 
 
 Job = Generator[Progress | Future[Any], None, T]
@@ -141,7 +155,9 @@ def _end_all() -> None:
 class _Entry:
     """A job that is not over."""
 
+    id: int
     job: Job[Any]
+    what: str
     name: str
     tell: Callable[[Progress], None]
     then: Callable[[Any], Any]
@@ -167,6 +183,7 @@ class Jobs:
         self._lock = threading.Lock()
         self._lanes: dict[Any, collections.deque[_Entry]] = {}
         self._closed: str | None = None
+        self._ids = itertools.count(1)
 
     def __len__(self) -> int:
         return sum(len(lane) for lane in self._lanes.values())
@@ -176,6 +193,7 @@ class Jobs:
         job: Job[T],
         *,
         lane: str | None = None,
+        what: str = "",
         name: str = "",
         progress: Callable[[Progress], None] = lambda progress: None,
         then: Callable[[T], Any] = lambda result: result,
@@ -183,13 +201,14 @@ class Jobs:
     ) -> Future[Any]:
         """Have a job done. Its future may be cancelled, whereupon it ends at once.
 
-        :param lane: jobs of one lane are done one after another; None: a lane of its own. :param name: for people.
+        :param lane: jobs of one lane are done one after another; None: a lane of its own. :param what: it makes;
+            jobs that say it are ``running`` for people. :param name: likewise.
         :param progress: called with what it yields. :param then: called with its result once it has left its lane,
             and makes of it that of the future. :param otherwise: called instead, likewise, where it fails or was
             cancelled. All three are called in the thread of ``advance``.
         :raises GivenUpError: once all were given up.
         """
-        entry = _Entry(job, name, progress, then, otherwise)
+        entry = _Entry(next(self._ids), job, what, name, progress, then, otherwise)
         with self._lock:
             if self._closed is not None:
                 raise GivenUpError(self._closed)
@@ -198,11 +217,22 @@ class Jobs:
         self._wake()
         return entry.future
 
-    def current(self, lane: str) -> tuple[str, Progress | None] | None:
-        """Return the name of the job that a lane is at, and how far that is; None where there is none."""
+    def running(self) -> tuple[Running, ...]:
+        """Return the jobs that people are told of, oldest first: those that say what they make."""
         with self._lock:
-            entries = self._lanes.get(lane)
-            return (entries[0].name, entries[0].newest) if entries else None
+            entries = [entry for lane in self._lanes.values() for entry in lane if entry.what]
+        return tuple(
+            Running(entry.id, entry.what, entry.name, None if entry.newest is None else entry.newest.share)
+            for entry in sorted(entries, key=lambda entry: entry.id)
+            if not entry.future.cancelled()
+        )
+
+    def cancel(self, number: int) -> None:
+        """Cancel the job of that id; one that is over, or was never there, is ignored."""
+        with self._lock:
+            entries = [entry for lane in self._lanes.values() for entry in lane if entry.id == number]
+        for entry in entries:
+            entry.future.cancel()
 
     def advance(self) -> bool:
         """Do a slice of the job whose turn it is; return whether there is more to do at once.

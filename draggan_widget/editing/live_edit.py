@@ -13,7 +13,7 @@ from draggan_widget.editing import changes, sentences, timeline
 from draggan_widget.editing.audience import Audience
 from draggan_widget.editing.beginnings import with_model
 from draggan_widget.editing.document import Document, Snapshot
-from draggan_widget.editing.jobs import Progress
+from draggan_widget.editing.jobs import Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.runner import LOOK_EVERY, Runner
 from draggan_widget.editing.settings import with_settings
@@ -33,8 +33,8 @@ class LiveEdit:
     one sees is what one edits. Undo brings back what came after it.
 
     :param speed: largest number of steps a second; None for no limit. :param on_change: called with every snapshot.
-    :param attended: whether anybody looks; a run that a view started pauses when not. :param loading: the name of the
-        model that is being read and how far that is, if one is.
+    :param attended: whether anybody looks; a run that a view started pauses when not. :param jobs: the long work that
+        goes on beside it.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class LiveEdit:
         speed: float | None,
         on_change: Callable[[Snapshot], None],
         attended: Callable[[], bool],
-        loading: Callable[[], tuple[str, Progress | None] | None],
+        jobs: Callable[[], tuple[Running, ...]],
     ) -> None:
         self.now = document
         self.runner = Runner(speed)
@@ -52,7 +52,7 @@ class LiveEdit:
         self._look: Document | None = None
         self._edit = 0
         self._pulling = self._gesture = False
-        self._attended, self._loading = attended, loading
+        self._attended, self._jobs = attended, jobs
         self.audience = Audience(on_change, self._snapshot, self._result, self._cut)
         self.latest = self._snapshot()
         """The newest snapshot, for any thread to read."""
@@ -285,7 +285,6 @@ class LiveEdit:
         self.audience.set_status("error", sentences.failed(what, error), error)
 
     def _snapshot(self) -> Snapshot:
-        loading, progress = self._loading() or (None, None)
         self.latest = Snapshot(
             status=self.audience.status,
             message=self.audience.message,
@@ -293,8 +292,7 @@ class LiveEdit:
             can_undo=bool(self.undo.past),
             can_redo=bool(self.undo.future),
             rate=self.runner.rate,
-            loading=loading,
-            progress=None if progress is None else progress.share,
+            jobs=self._jobs(),
             trouble=self.audience.trouble,
             look=self._look,
             speed=self.runner.speed,

@@ -14,8 +14,8 @@ from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.sentences import failed
 
 log = logging.getLogger(__name__)
-LANE = "model"
-"""The lane of models that are read."""
+LANE = "load"
+"""The lane of models that are read, and what they are to people."""
 
 
 def load(
@@ -37,6 +37,7 @@ def load(
     return jobs.add(
         reading(),
         lane=LANE,
+        what=LANE,
         name=name,
         progress=lambda _: live.audience.publish(),
         then=live.take_model,

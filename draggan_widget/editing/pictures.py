@@ -1,14 +1,16 @@
-"""Pictures while somebody waits for them: whole ones where there is time, coarse ones while a hand moves.
+"""Pictures while somebody waits for them: sharp ones, and fewer of them where they take long.
 
-A step of a drag computes a small part of the picture, so on a processor the picture soon takes longer than the step.
-Then the picture of some first blocks is shown, blown up, while the edit moves, and the whole one as soon as it rests.
+Only where a whole picture is late even at its quickest is one of half the side shown, blown up, while the edit moves,
+and the whole one as soon as it rests.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
+from collections.abc import Callable
 
 import torch
 from PIL import Image
@@ -16,14 +18,38 @@ from torch import Tensor
 
 from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import to_image
-from draggan_widget.models import Generator, StyleGAN2, captured
+from draggan_widget.models import Generator, StyleGAN2, captured, for_glances
 
-LIVELY = 1 / 14
-"""Seconds from picture to picture while an edit moves, step and all, where the picture can be coarse enough for it."""
-COARSEST = 32
-"""Height in pixels below which a picture tells too little to be shown."""
+LATE = 0.15
+"""Seconds that a whole picture may take while an edit moves, where there is one of half the side instead."""
+CLEARLY = 0.8
+"""Of the time of an exact whole picture: what is less exact has to be quicker than that."""
 THUMBNAIL = 64
 """Height of a thumbnail in pixels."""
+
+
+class _Source:
+    """A generator, and how quick it is at whole pictures."""
+
+    def __init__(self, generator: Generator) -> None:
+        self.generator = generator
+        self.quickest = math.inf
+        """Seconds that the quickest picture took. How sharp pictures are hangs on nothing else: it changes once at
+        most, to finer ones, and who is busy with something else for a while gets fewer pictures, no coarser ones."""
+        self._taken = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether that says something: the first picture prepares what the others find ready."""
+        return self._taken > 1
+
+    def timed(self, make: Callable[[], Image.Image]) -> Image.Image:
+        """The picture that ``make`` makes."""
+        began = time.perf_counter()
+        picture = make()
+        self._taken += 1
+        self.quickest = min(self.quickest, time.perf_counter() - began)
+        return picture
 
 
 class Painter:
@@ -33,34 +59,38 @@ class Painter:
         self.generator = generator
         """Whose pictures it makes."""
         self._threads = Threads()
-        self._whole: float | None = None
-        """Seconds that the newest whole picture took."""
+        self._exact = _Source(generator)
+        self._glances: _Source | None = None
 
+    @torch.no_grad()
     def whole(self, ws: Tensor) -> Image.Image:
         """The picture of ``ws`` (1, num_ws, w_dim)."""
-        began = time.perf_counter()
-        with torch.no_grad():
-            picture = to_image(self._synthesize(ws))
-        self._whole = time.perf_counter() - began
-        return picture
+        return self._exact.timed(lambda: to_image(self._synthesize(ws)))
 
-    def quick(self, ws: Tensor, step_seconds: float = 0.0) -> tuple[Image.Image, bool]:
-        """A picture of the same size while steps of ``step_seconds`` are taken, and whether it is the whole one.
+    @torch.no_grad()
+    def quick(self, ws: Tensor) -> tuple[Image.Image, bool]:
+        """A picture of the same size while steps are taken, and whether it is the same as ``whole`` gives."""
+        source = self._source()
+        block = self._half if source.known and source.quickest > LATE else None
+        if block is not None:
+            return self._threads(lambda: self._enlarged(source.generator.preview(ws, block))), False
+        if source is self._exact:
+            return self._threads(lambda: self.whole(ws)), True
+        return self._threads(lambda: source.timed(lambda: to_image(source.generator.synthesize(ws)))), False
 
-        It is the finest that is expected to take no longer than a step does, or to be there ``LIVELY`` after the
-        picture before; the coarsest if none is, and the whole one where the generator has no other.
-        """
-        generator = self.generator
-        block = self._block(max(LIVELY - step_seconds, step_seconds))
+    def _source(self) -> _Source:
+        """What quick pictures come from: what is less exact only where it is clearly quicker."""
+        if self._glances is None and self._exact.known:
+            glances = for_glances(self.generator)
+            self._glances = self._exact if glances is None else _Source(glances)
+        if self._glances is None:
+            return self._exact
+        slow = self._glances.known and self._glances.quickest > CLEARLY * self._exact.quickest
+        return self._exact if slow else self._glances
 
-        def make() -> Image.Image:
-            if block is None:
-                return to_image(self._synthesize(ws))
-            height, width = generator.resolution
-            return to_image(generator.preview(ws, block)).resize((width, height), Image.Resampling.BICUBIC)
-
-        with torch.no_grad():
-            return self._threads(make, 1.0 if block is None else generator.share(block)), block is None
+    def _enlarged(self, picture: Tensor) -> Image.Image:
+        height, width = self.generator.resolution
+        return to_image(picture).resize((width, height), Image.Resampling.BICUBIC)
 
     def thumbnail(self, ws: Tensor) -> Image.Image:
         """A picture of ``ws`` that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
@@ -83,17 +113,14 @@ class Painter:
                 replay = _replays[generator] = _Replay(generator, ws)
             return replay(ws)
 
-    def _block(self, budget: float) -> int | None:
-        """The finest block whose picture is in time; None for the whole picture."""
+    @property
+    def _half(self) -> int | None:
+        """The block whose picture has half the side; None where there is none."""
         generator = self.generator
-        whole = self._threads.expected or self._whole
-        if whole is None or whole <= budget:
+        if not generator.has_previews or len(generator.blocks) < 2:
             return None
-        fine_enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= COARSEST]
-        if not fine_enough or not generator.has_previews:
-            return None
-        in_time = [block for block in fine_enough if generator.share(block) * whole <= budget]
-        return in_time[-1] if in_time else fine_enough[0]
+        block = generator.blocks[-2]
+        return block if 2 * generator.map_size(block)[0] >= generator.resolution[0] else None
 
 
 class _Replay:

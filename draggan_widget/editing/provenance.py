@@ -16,6 +16,7 @@ from xml.sax.saxutils import escape
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
+from draggan_widget.engines import engine_of
 
 SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """What the IPTC calls media made by a trained model (NewsCodes, Digital Source Type)."""
@@ -40,12 +41,13 @@ MP4_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 
 def provenance_of(document: Document, model: Model) -> dict[str, Any]:
-    """Where the picture of a moment comes from: generator, seed, truncation, class and steps."""
+    """Where the picture of a moment comes from: generator, seed, truncation, class, engine and steps."""
     known = {
         "generator": model.name,
         "seed": document.seed,
         "truncation": None if document.seed is None else document.truncation,
         "label": document.label,
+        "engine": engine_of(document.config).name,
         "steps": document.drag.step,
     }
     return {name: value for name, value in known.items() if value is not None}

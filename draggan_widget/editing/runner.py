@@ -39,8 +39,6 @@ class Runner:
     """
 
     def __init__(self, speed: float | None = None) -> None:
-        self.step_seconds = 0.0
-        """Seconds that the newest step took."""
         self.resting = False
         """Whether the run has reached its targets and waits for the pointer that holds one of them to move on."""
         self._speed = speed
@@ -120,9 +118,7 @@ class Runner:
         """
         began = time.perf_counter()
         states = self._threads(lambda: document.drag.advance(at_most))
-        seconds = time.perf_counter() - began
-        self.step_seconds = seconds / len(states)
-        return with_steps(document, states, seconds)
+        return with_steps(document, states, time.perf_counter() - began)
 
     def beside(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, done with as many threads as steps are."""

@@ -12,7 +12,7 @@ of documents: ``changes``, ``beginnings`` and ``timeline``.
 from __future__ import annotations
 
 import contextlib
-import functools
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -27,9 +27,9 @@ from draggan_widget.editing.changes import Move
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
-from draggan_widget.editing.jobs import Job, Jobs, Progress, finish
+from draggan_widget.editing.jobs import TELL_EVERY, Job, Jobs, Progress, finish
 from draggan_widget.editing.live_edit import LiveEdit
-from draggan_widget.editing.loading import LANE, load
+from draggan_widget.editing.loading import load
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.studio import Studio
@@ -46,7 +46,8 @@ class Session:
     :param model: the generator whose latents are edited, or a ``Model``, which has a name; from now on only the worker
         uses it.
     :param seed: of the first picture. :param truncation: of the first picture. :param label: its class; None for the
-        first one, where there are classes. :param config: settings of any engine; None for the generator's own.
+        first one, where there are classes. :param config: settings of any engine; None for
+        ``default_config`` of the model.
     :param speed: largest number of steps a second; None for no limit.
     :param on_change: called in the worker thread with every new snapshot.
     :param on_notice: called in the worker thread with a sentence when a command could not be carried out.
@@ -67,7 +68,7 @@ class Session:
         attended: Callable[[], bool] = lambda: True,
     ) -> None:
         model = Model.of(model)
-        document = beginnings.first_document(model, config or model.generator.drag_config, seed, truncation, label)
+        document = beginnings.first_document(model, config, seed, truncation, label)
         self._worker = Worker(self._work, "draggan")
         self._jobs = Jobs(self._wake)
         self._live = LiveEdit(
@@ -75,7 +76,7 @@ class Session:
             speed=speed,
             on_change=on_change,
             attended=attended,
-            loading=functools.partial(self._jobs.current, LANE),
+            jobs=self._jobs.running,
         )
         self._commands = Commands(self._worker, self._live, on_notice)
         self._studio = Studio()
@@ -155,9 +156,9 @@ class Session:
         return self._worker.call(lambda: self._studio.before(self._live.now))
 
     def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
-        """The picture of a document, a coarse one where it is to be ``quick`` and would be late; and if it is whole."""
-        seconds = self._live.runner.step_seconds
-        return self._worker.call(lambda: self._studio.glimpse(document, seconds if quick else None))
+        """The picture of a document, one of half the side where it is to be ``quick`` and would be late; and if it is
+        whole."""
+        return self._worker.call(lambda: self._studio.glimpse(document, quick))
 
     def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
         """A small picture of a latent (1, num_ws, w_dim) of a model, wherever that lies."""
@@ -191,15 +192,34 @@ class Session:
         """What ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
         return self._live.runner.beside(work)
 
-    def run_job(
-        self, job: Job[T], *, lane: str | None = None, progress: Callable[[Progress], None] = lambda progress: None
-    ) -> Future[T]:
+    def run_job(self, job: Job[T], *, lane: str | None = None, what: str = "") -> Future[T]:
         """Have long work done in the worker's thread, in slices between which the edit goes on; see ``jobs``.
 
-        :param lane: jobs of one lane are done one after another; None: a lane of its own. :param progress: is told how
-            far it is. The future may be cancelled, whereupon it ends at once.
+        :param lane: jobs of one lane are done one after another; None: a lane of its own. :param what: it makes, with
+            which snapshots tell of it while it goes. The future may be cancelled, whereupon it ends at once.
         """
-        return self._jobs.add(job, lane=lane, progress=progress)
+        if not what:
+            return self._jobs.add(job, lane=lane)
+        publish, told_at = self._live.audience.publish, time.monotonic()
+
+        def tell(_: Progress) -> None:
+            nonlocal told_at
+            if time.monotonic() - told_at >= TELL_EVERY:
+                publish()
+                told_at = time.monotonic()
+
+        def then(made: T) -> T:
+            publish()
+            return made
+
+        added = self._jobs.add(job, lane=lane, what=what, progress=tell, then=then, otherwise=lambda _: publish())
+        self._worker.submit(publish)  # that it has begun
+        return added
+
+    def cancel(self, number: int) -> None:
+        """Cancel the long work of that id, as snapshots have it; what is over already is ignored."""
+        self._jobs.cancel(number)
+        self._worker.submit(self._live.audience.publish)  # one that waits for its turn goes at once
 
     def finish_job(self, job: Job[T], *, lane: str | None = None) -> T:
         """The result of long work; in the worker's own thread, which must not wait for itself, done at once."""

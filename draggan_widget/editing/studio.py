@@ -26,14 +26,10 @@ class Studio:
         """Return the picture that the edit began with."""
         return _synthesized(document.model, document.drag.w0)
 
-    def glimpse(self, document: Document, step_seconds: float | None) -> tuple[Image.Image, bool]:
-        """Return a picture to be shown, and whether it is the whole one.
-
-        :param step_seconds: of a step, where steps are taken meanwhile: if the whole one would be late, it is a coarse
-            one then. None: it is to be whole.
-        """
+    def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
+        """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
         ws, painter = document.drag.ws, self._painter_of(document.model)
-        return (painter.whole(ws), True) if step_seconds is None else painter.quick(ws, step_seconds)
+        return painter.quick(ws) if quick else (painter.whole(ws), True)
 
     def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
         """Return a small picture of a latent (1, num_ws, w_dim), wherever that lies."""

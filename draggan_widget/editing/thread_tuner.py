@@ -36,26 +36,21 @@ class Threads:
 
     def __init__(self) -> None:
         self._seconds: dict[bool, float] = {}
-        """Of a piece of size 1: alone (True) and with all threads."""
+        """Of a piece: alone (True) and with all threads."""
         self._trials = collections.deque([False, True, False])
         self._warm = False
         self._until_trial = AGAIN
         self._patience = AGAIN
 
-    @property
-    def expected(self) -> float | None:
-        """Seconds that a piece of size 1 takes; None while that is not known."""
-        return min(self._seconds.values(), default=None)
-
-    def __call__(self, work: Callable[[], T], size: float = 1.0) -> T:
-        """What ``work`` returns, which is a piece of ``size``: in proportion to this it takes its time."""
+    def __call__(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns."""
         threads = torch.get_num_threads()
         alone = threads == 1 or (self._trials.popleft() if self._trials else self._alone())
         began = time.perf_counter()
         with _threads(1 if alone else threads):
             done = work()
         if self._warm:  # the first piece prepares what the others find ready
-            self._learn(alone, (time.perf_counter() - began) / size)
+            self._learn(alone, time.perf_counter() - began)
         self._warm = True
         return done
 

@@ -12,12 +12,21 @@ from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 from draggan_widget.engines.natural import Natural, NaturalDrag
-from draggan_widget.engines.registry import bind, engine_named, engine_names, engine_of, register, unregister
+from draggan_widget.engines.registry import (
+    bind,
+    default_config,
+    engine_named,
+    engine_names,
+    engine_of,
+    register,
+    unregister,
+)
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps, to_image
 from draggan_widget.engines.state import State, begin_with
 
-register(DragGAN())
+# The first one that can serve a model is its default.
 register(NaturalDrag())
+register(DragGAN())
 
 __all__ = [
     "VERDICTS",
@@ -42,6 +51,7 @@ __all__ = [
     "check_mask",
     "check_ws",
     "check_xy",
+    "default_config",
     "drag",
     "drag_steps",
     "engine_named",

@@ -1,13 +1,18 @@
-"""The engines there are, by name and by their settings."""
+"""The engines there are, by name and by their settings, and which one pulls where nobody chose."""
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+import weakref
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from draggan_widget.engines.base import Bound, Engine
 
 _engines: dict[str, Engine] = {}
+_told: weakref.WeakSet[Any] = weakref.WeakSet()
+"""Models of which it was said that the first engine cannot serve them."""
 
 
 def register(engine: Engine) -> Engine:
@@ -28,7 +33,7 @@ def unregister(name: str) -> None:
 
 
 def engine_names() -> tuple[str, ...]:
-    """Return the names of all engines, in the order in which they were added."""
+    """Return the names of all engines, in the order in which they were added: the first is the default."""
     return tuple(_engines)
 
 
@@ -43,15 +48,49 @@ def engine_named(name: Any) -> Engine:
 def bind(model: Any, settings: Any = None) -> Bound[Any]:
     """Return the engine of these settings on a model.
 
-    :param settings: None for those that the model carries, or else the first engine's.
+    :param settings: None for ``default_config(model)``.
     :raises ValueError: in one sentence, if the engine cannot serve the model. :raises TypeError: if they are no
         engine's settings.
     """
     if settings is None:
-        settings = getattr(model, "drag_config", None) or next(iter(_engines.values())).defaults(model)
+        return _default(model)
     engine = engine_of(settings)
     engine.check_model(model)
     return engine.bind(model, settings)
+
+
+def default_config(model: Any, engine: str | None = None) -> Any:
+    """Return the settings that hold on a model where nobody gave any. Whoever takes ``config=None`` asks here.
+
+    :param engine: the name of the one that was chosen, which gives its own for the model. None: the first engine that
+        can serve the model; a warning says once for each model why another one cannot.
+    :raises ValueError: for an engine there is none of. Without one: if none can serve the model, why the first cannot.
+    """
+    return _default(model).settings if engine is None else engine_named(engine).defaults(model)
+
+
+def _default(model: Any) -> Bound[Any]:
+    """Return the first engine that can serve a model, with its own settings."""
+    refusal: ValueError | None = None
+    for engine in _engines.values():
+        try:
+            engine.check_model(model)
+            bound = engine.bind(model, engine.defaults(model))
+        except ValueError as error:
+            refusal = refusal or error
+        else:
+            if refusal is not None:
+                _tell(model, engine, refusal)
+            return bound
+    assert refusal is not None, "there are no engines"
+    raise refusal
+
+
+def _tell(model: Any, engine: Engine, refusal: ValueError) -> None:
+    if model not in _told:
+        with contextlib.suppress(TypeError):  # of a model that cannot be referred to weakly
+            _told.add(model)
+        warnings.warn(f"the engine {engine.name} pulls on this model: {refusal}", stacklevel=4)
 
 
 def engine_of(settings: Any) -> Engine:

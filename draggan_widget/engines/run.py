@@ -105,9 +105,9 @@ def drag(
     :param ws: (1, num_ws, w_dim), from ``generator.mapping``. :param handles: (N, 2), (x, y) in picture pixels, x to
         the right and y down, pixel centres at integers. :param targets: (N, 2), one for each handle.
     :param mask: (H, W) bools or numbers 0 … 1, 1 = may move, 0 = must stay; None: everything may move.
-    :param config: settings of any engine, which choose it; None for the
-        generator's own. With neither ``max_steps`` nor ``stall_steps``, as in
-        ``DragConfig.official()``, the drag goes on until it arrives.
+    :param config: settings of any engine, which choose it; None for ``default_config`` of the model: those of
+        ``natural``, or of the first engine that can serve the model. With neither ``max_steps`` nor ``stall_steps``, as
+        in ``DragConfig.official()``, the drag goes on until it arrives.
     :param callback: called with every state, the start included; a string it returns ends the drag, as its reason.
     :raises ValueError: for no points, positions outside the picture, or anything else that cannot be worked with.
     :raises DivergedError: if the optimisation leaves the finite numbers.

@@ -41,7 +41,7 @@ class State:
         """Return the state before the first step, without points.
 
         :param latent: for a StyleGAN ``ws`` (1, num_ws, w_dim). :param settings: of any engine, which chooses it;
-            None for the model's own.
+            None for ``default_config`` of the model.
         :raises ValueError: for a latent that the model does not have, or if the engine cannot serve the model.
         :raises TypeError: for what holds no numbers or is no engine's settings.
         """

@@ -12,6 +12,7 @@ from draggan_widget.models.checkpoints import (
 )
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
+from draggan_widget.models.precision import for_glances
 from draggan_widget.models.protocol import Model
 from draggan_widget.models.space import Metric, Space, WPlus
 from draggan_widget.models.stylegan2 import StyleGAN2
@@ -36,6 +37,7 @@ __all__ = [
     "find_checkpoint",
     "fingerprint",
     "fingerprint_of",
+    "for_glances",
     "guarded",
     "load_generator",
     "placed",

@@ -213,10 +213,6 @@ class Generator(nn.Module, abc.ABC):
         """
         raise ValueError("this generator has no coarse pictures; synthesize the whole one")
 
-    def share(self, block: int) -> float:
-        """The part of ``synthesize``'s work, above 0 to 1, that the blocks up to this one are, roughly."""
-        return block / self.blocks[-1]
-
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles leave what is remembered behind: maps hold a graph and a weak reference.
         return {**self.__dict__, "_latest": None, "metrics": {}}

@@ -8,6 +8,8 @@ that one, compute in float32.
 
 from __future__ import annotations
 
+import copy
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -36,6 +38,22 @@ def choose(generator: Generator) -> torch.dtype | None:
     if not isinstance(generator, StyleGAN2) or next(generator.parameters()).device.type != "cuda":
         return None
     return compare(generator, seconds)
+
+
+def for_glances(generator: Generator) -> StyleGAN2 | None:
+    """Return a copy that shares the weights and multiplies in bfloat16, for pictures that are looked at for a moment.
+
+    They differ from exact ones by at most some 3 of 255. None where the processor has no units for such products,
+    without which they are slow, and for other models than a ``StyleGAN2`` in float32.
+    """
+    if type(generator) is not StyleGAN2 or not getattr(torch.cpu, "_is_amx_tile_supported", bool)():
+        return None
+    weights = list(itertools.chain(generator.parameters(), generator.buffers()))
+    if any(weight.device.type != "cpu" or weight.dtype != torch.float32 for weight in weights):
+        return None
+    glances = copy.deepcopy(generator, {id(weight): weight for weight in weights})
+    glances.operands = torch.bfloat16
+    return glances
 
 
 def compare(generator: StyleGAN2, clock: Callable[[StyleGAN2], float]) -> torch.dtype | None:

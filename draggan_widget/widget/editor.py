@@ -37,7 +37,7 @@ from draggan_widget.editing import (
     settings_for,
     with_settings,
 )
-from draggan_widget.engines import engine_of
+from draggan_widget.engines import default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.models import Generator, builtin_names, check_seed
 from draggan_widget.texts import printable
@@ -100,7 +100,8 @@ class Editor(EditTraits):
     :param seed: of the first picture, 0 to 2³²-1. :param truncation: ψ, 0 to 2; nearer 0 is more ordinary.
     :param label: class of the first picture, for a model that has classes; None for the first of them.
     :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
-    :param config: settings of an engine, which choose it; None for the model's own.
+    :param config: settings of an engine, which choose it; None for ``natural``, or the first engine that can serve the
+        model.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
@@ -133,7 +134,7 @@ class Editor(EditTraits):
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
         self._model_list = None if models is None else ModelList(models)
         model = _read_model(model, self._model_list, device)
-        own = config or model.generator.drag_config
+        own = config or default_config(model.generator, layout.get("engine"))
         chosen = {name: layout.pop(name) for name in list(layout) if self._is_setting(name, own)}
         config, speed = with_settings(model.generator, own, None, chosen)
         self._session = Session(
@@ -574,9 +575,8 @@ class Editor(EditTraits):
                 session.reset(keep_points=False)
             case protocol.Command("before"):
                 answers.before(session, self._tell)
-            case protocol.Command("cancel_export"):
-                for export in self._exports:
-                    export.cancel()
+            case protocol.Cancel(number):
+                session.cancel(number)
             case protocol.Export():
                 self._exports = [export for export in self._exports if not export.done()]
                 if len(self._exports) >= MOST_EXPORTS:
@@ -624,6 +624,9 @@ class Editor(EditTraits):
             self._notify("this editor offers no models; give models=…, a folder, when you make it")
             return
         device = next(self.generator.parameters()).device
+        for job in self._session.latest.jobs:
+            if job.what == "load":  # somebody has thought better of it
+                self._session.cancel(job.id)
         self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
 
     def _sign(self, kind: str, view: str) -> None:

@@ -102,7 +102,6 @@ def send(
     name = f"{session.latest.model.title or 'edit'}-{begun}-step{document.drag.step}{ending}".replace("/", "-")
 
     def ended(done: Future[bytes]) -> None:
-        tell(protocol.exporting_message(kind, None), [])
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
@@ -114,8 +113,6 @@ def send(
 
     job = make(session, kind, handles=asked.handles, provenance=provenance)
     # A short one does not wait for a film; of films that are asked for at once, one is made after the other.
-    future = session.run_job(
-        job, lane=kind, progress=lambda told: tell(protocol.exporting_message(kind, told.share), [])
-    )
+    future = session.run_job(job, lane=kind, what=kind)
     future.add_done_callback(ended)
     return future

@@ -91,7 +91,6 @@ class Command:
         "redo",
         "before",
         "suggest_mask",
-        "cancel_export",
         "reset_settings",
     ]
 
@@ -178,6 +177,13 @@ class Export:
 
 
 @dataclasses.dataclass(frozen=True)
+class Cancel:
+    """End the job of that id. One that is over already needs no end."""
+
+    id: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Mask:
     """A painted mask (H, W) in 0 … 1, 1 = may move; None when nothing is painted."""
 
@@ -185,7 +191,7 @@ class Mask:
 
 
 Change = Point | Remove | Command | NewImage | Truncation | Label | Load | Mask | Settings | Branch
-Question = Models | Schema | Look | Course | Thumbnails | Export
+Question = Models | Schema | Look | Course | Thumbnails | Export | Cancel
 FromPage = Sign | Ack | Change | Question
 
 
@@ -220,7 +226,7 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             return Remove(tuple(_whole("the id of a point", number) for number in message["ids"]))
         case "start" | "stop" | "step_once" | "reset" | "undo" | "redo" as name:
             return Command(name)
-        case "before" | "suggest_mask" | "cancel_export" | "reset_settings" as name:
+        case "before" | "suggest_mask" | "reset_settings" as name:
             return Command(name)
         case "schema":
             return Schema()
@@ -243,6 +249,8 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             if message["kind"] not in KINDS:
                 raise ValueError(f"there is no export {message['kind']!r}; there are {', '.join(KINDS)}")
             return Export(message["kind"], bool(message["handles"]))
+        case "cancel":
+            return Cancel(_whole("the id of a job", message["id"]))
         case "new_image":
             return NewImage(None if message["seed"] is None else check_seed(message["seed"]))
         case "truncation":
@@ -289,8 +297,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "channels": model.generator.channels,
         "generator": model.title,
         "model": entry,
-        "loading": snapshot.loading,
-        "progress": snapshot.progress,
+        "jobs": [{"id": job.id, "what": job.what, "name": job.name, "progress": job.share} for job in snapshot.jobs],
         "trouble": snapshot.trouble,
         "can_undo": snapshot.can_undo,
         "can_redo": snapshot.can_redo,
@@ -343,11 +350,6 @@ def before_message(encoding: str, size: tuple[int, int], edit: int) -> dict[str,
 def export_message(kind: str, name: str, mime: str, text: str = "") -> dict[str, Any]:
     """Return the head of an exported file, which is the one buffer; code is ``text``."""
     return {"type": "export", "kind": kind, "name": name, "mime": mime, "text": text}
-
-
-def exporting_message(kind: str, progress: float | None) -> dict[str, Any]:
-    """Return how much of an export is done, 0 … 1; None once it has ended, whatever its end."""
-    return {"type": "exporting", "kind": kind, "progress": progress}
 
 
 def frame_message(seq: int, step: int, encoding: str, size: tuple[int, int], ack: bool) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class FrameStream:
 
     :param send: takes a message and its buffers.
     :param describe: makes the state message of a snapshot.
-    :param render: makes the picture of a moment, quickly or not, and says whether it is the whole one or a coarse one.
+    :param render: makes the picture of a moment, quickly or not, and says whether it is the whole one.
     :param wake: called from a thread of its own when a settled picture that had to wait may go; has ``pump`` called.
     """
 
@@ -99,7 +99,7 @@ class FrameStream:
     def views(self) -> set[str]:
         """Return the views that are there, as far as is known.
 
-        A page pings while a run or a load goes, and acknowledges what it is asked to. At rest it owes nothing and is
+        A page pings while a run or a job goes, and acknowledges what it is asked to. At rest it owes nothing and is
         silent, so nobody's silence means that they have gone.
         """
         with self._lock:
@@ -180,7 +180,7 @@ class FrameStream:
             with self._lock:
                 self._told = self._shown = None  # or they would keep the model before alive until somebody looks
         self._newest = snapshot
-        busy = not snapshot.settled or snapshot.loading is not None
+        busy = not snapshot.settled or bool(snapshot.jobs)
         if busy != self._busy:
             with self._lock:
                 self._busy = busy
@@ -200,7 +200,7 @@ class FrameStream:
             free = self._free()
             show = free and not self._is_shown(snapshot)
             due = free and not self._is_told(snapshot)
-            tell = self._told is not snapshot and (show or due or snapshot.settled or snapshot.loading is not None)
+            tell = self._told is not snapshot and (show or due or snapshot.settled or bool(snapshot.jobs))
             if tell:
                 self._told = snapshot
         if tell:
@@ -266,7 +266,7 @@ class FrameStream:
             "redo",
             "edit",
             "model",
-            "loading",
+            "jobs",
             "trouble",
             "look",
             "speed",

@@ -20,7 +20,7 @@ import numpy as np
 import traitlets
 
 from draggan_widget.editing import Session, Snapshot, check_label, check_points, with_settings
-from draggan_widget.engines import check_mask, engine_named, engine_of
+from draggan_widget.engines import check_mask, engine_named, engine_names, engine_of
 from draggan_widget.models import check_seed
 from draggan_widget.settings import as_whole
 from draggan_widget.settings import shown as in_short
@@ -85,7 +85,7 @@ class EditTraits(WithSettings):
     label = Mirrored(None, help="class of that picture; None without classes")
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
-    engine = Mirrored("draggan", lambda name: engine_named(name).name, "name of the method that pulls")
+    engine = Mirrored(engine_names()[0], lambda name: engine_named(name).name, "name of the method that pulls")
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
     still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)

@@ -27,8 +27,7 @@ export function concern(view: ViewState): Concern | null {
       key: null,
     };
   }
-  if (!state || state.loading !== null || view.looking !== null || view.starting.waits() || !advises(state))
-    return null;
+  if (!state || view.looking !== null || view.starting.waits() || !advises(state)) return null;
   const found = [...(state.warning ? [told(state.warning)] : []), ...flat(state)];
   return found.find(({ key }) => key === null || !dismissed.has(key)) ?? null;
 }

@@ -55,7 +55,7 @@ export class Connection {
   #aloneSince = Date.now();
   #pressedAt = Number.NEGATIVE_INFINITY;
   #running = false;
-  readonly #jobs = new Set<string>();
+  #working = false;
   #answered = false;
   /** Whether a picture has come; where only what is told during a cell comes, it may be all that is missing. */
   #pictured = false;
@@ -113,12 +113,7 @@ export class Connection {
       this.#answered = true;
       this.#running = message.status === "running";
       this.#silence.runs(this.#running);
-      if (message.loading === null) this.#jobs.delete("loading");
-      else this.#jobs.add("loading");
-    }
-    if (message.type === "exporting") {
-      if (message.progress === null) this.#jobs.delete(message.kind);
-      else this.#jobs.add(message.kind);
+      this.#working = message.jobs.length > 0;
     }
     if (message.type === "frame") {
       this.#pictured = true;
@@ -153,7 +148,7 @@ export class Connection {
 
   /** Whether a run or a job goes, or this view knows nothing yet. */
   get #busy(): boolean {
-    return this.#running || this.#jobs.size > 0 || (this.#connected && !this.#answered);
+    return this.#running || this.#working || (this.#connected && !this.#answered);
   }
 
   /** Whether the person did something of which nothing has come yet but that the kernel is there; or opened the view. */
@@ -189,8 +184,7 @@ export class Connection {
     if (this.#connected && this.#unanswered >= 2 && this.#silence.lost(now, silence)) {
       this.#say(false);
       this.#silence.runs(false);
-      this.#connected = this.#answered = this.#running = false;
-      this.#jobs.clear();
+      this.#connected = this.#answered = this.#running = this.#working = false;
       this.#aloneSince = now;
       this.#listener.connected(false);
     }

@@ -1,7 +1,7 @@
 /** The way of results out of the page: to a file, to the clipboard, or as code to be shown. */
 
 import type { Frame } from "./frames.ts";
-import type { ExportingMessage, ExportMessage, Kind, PageMessage } from "./protocol.ts";
+import type { ExportMessage, Job, Kind, PageMessage } from "./protocol.ts";
 import { blobOf, copyPicture, copyText, download } from "./save.ts";
 import type { Stage } from "./stage.ts";
 import { CODE_COPIED, CODE_NOT_COPIED, COPIED, fileName, NOT_COPIED, saved } from "./status.ts";
@@ -30,7 +30,7 @@ export class Exports {
     const { view, send, update } = this.#host;
     if (view.exporting.has(kind)) return;
     this.#asked.add(kind);
-    view.exporting.set(kind, null);
+    view.exporting.add(kind);
     send({ type: "export", kind, handles });
     update();
   }
@@ -41,20 +41,13 @@ export class Exports {
     else void this.#saveScreen(drawn);
   }
 
-  cancel(): void {
-    const { view, send, update } = this.#host;
-    this.#asked.clear();
-    view.exporting.clear();
-    send({ type: "cancel_export" });
-    update();
-  }
-
-  progress({ kind, progress }: ExportingMessage): void {
-    const { view, update } = this.#host;
-    if (!view.exporting.has(kind)) return;
-    if (progress === null) view.exporting.delete(kind);
-    else view.exporting.set(kind, progress);
-    update();
+  /** Ends long work of any kind. */
+  cancel({ id, what }: Job): void {
+    const { stage, send } = this.#host;
+    if (what !== "load") this.#asked.delete(what);
+    send({ type: "cancel", id });
+    // The button goes once the kernel has answered, and would take the focus with it.
+    stage.element.focus({ preventScroll: true });
   }
 
   receive({ kind, name, mime, text }: ExportMessage, data: ArrayBufferView | undefined): void {

@@ -79,9 +79,6 @@ export class Inbox {
       case "export":
         exports.receive(message, data);
         break;
-      case "exporting":
-        exports.progress(message);
-        break;
       case "notice":
         // Whatever was refused, it may be what was chosen.
         settings.believe();

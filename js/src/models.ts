@@ -18,10 +18,16 @@ export interface ModelHost {
  * What the list holds. What is not listed has its place too, or the list would show another model as the present one:
  * `foreign` is what came from elsewhere and cannot be chosen, `others` are files that have gone, or are about to be read.
  */
-export function choices({ builtin, files }: ModelsMessage, { model, loading, generator }: StateMessage) {
+export function choices({ builtin, files }: ModelsMessage, state: StateMessage) {
+  const { model, generator } = state;
   const listed = new Set([...builtin, ...files]);
-  const others = [...new Set([model, loading])].filter((name) => name !== null && !listed.has(name));
+  const others = [...new Set([model, loadingOf(state)])].filter((name) => name !== null && !listed.has(name));
   return { foreign: model === null ? generator : null, others: others as string[], builtin, files };
+}
+
+/** The model that is about to take this one's place. */
+function loadingOf(state: StateMessage): string | null {
+  return state.jobs.findLast(({ what }) => what === "load")?.name ?? null;
 }
 
 export class ModelPicker {
@@ -69,10 +75,11 @@ export class ModelPicker {
     this.element.hidden = this.#models === null || state === null;
     if (!this.#models || !state) return;
     this.#make(this.#models, state);
-    this.#list.setAttribute("aria-busy", String(state.loading !== null));
-    this.element.toggleAttribute("data-busy", state.loading !== null);
-    this.#sent.hears((name) => name === state.loading);
-    if (this.#dwelling === null) this.#list.value = this.#sent.value ?? state.loading ?? state.model ?? "";
+    const loading = loadingOf(state);
+    this.#list.setAttribute("aria-busy", String(loading !== null));
+    this.element.toggleAttribute("data-busy", loading !== null);
+    this.#sent.hears((name) => name === loading);
+    if (this.#dwelling === null) this.#list.value = this.#sent.value ?? loading ?? state.model ?? "";
   }
 
   /** A key in the list: until a pointer is used, choosing is taken to be by key. */
@@ -99,7 +106,7 @@ export class ModelPicker {
   #choose(): void {
     this.#rest();
     const name = this.#list.value;
-    if (name !== "" && name !== this.#state?.model && this.#state?.loading === null) {
+    if (name !== "" && this.#state && name !== (loadingOf(this.#state) ?? this.#state.model)) {
       this.#sent.expect(name);
       this.#host.load(name);
     }

@@ -67,6 +67,16 @@ export interface SchemaMessage {
   readonly fields: readonly Field[];
 }
 
+/** Long work that goes on beside the edit, which nothing of it changes before it is done. */
+export interface Job {
+  readonly id: number;
+  /** "load": another model, called `name`. */
+  readonly what: Kind | "load";
+  readonly name: string;
+  /** How much of it is done, 0 … 1; null while that is not known. */
+  readonly progress: number | null;
+}
+
 export interface StateMessage {
   readonly type: "state";
   readonly status: Status;
@@ -86,10 +96,7 @@ export interface StateMessage {
   readonly generator: string;
   /** The model's name in the list of models; null where it came from elsewhere, or where there is no list. */
   readonly model: string | null;
-  /** The model that is about to take this one's place. */
-  readonly loading: string | null;
-  /** How much of it has been read, 0 … 1; null while that is not known. */
-  readonly progress: number | null;
+  readonly jobs: readonly Job[];
   /** Why the last model that was asked for could not be loaded, or nothing. */
   readonly trouble: string;
   readonly can_undo: boolean;
@@ -190,13 +197,6 @@ export interface ExportMessage {
   readonly text: string;
 }
 
-/** How much of an export is done, 0 … 1; null once it has ended, whatever its end. */
-export interface ExportingMessage {
-  readonly type: "exporting";
-  readonly kind: Kind;
-  readonly progress: number | null;
-}
-
 export type KernelMessage =
   | StateMessage
   | FrameMessage
@@ -208,7 +208,6 @@ export type KernelMessage =
   | BeforeMessage
   | SchemaMessage
   | ExportMessage
-  | ExportingMessage
   | { readonly type: "notice"; readonly text: string }
   /** The answer to a sign of life: the newest frame's number, and whether this host withholds what is not asked for. */
   | { readonly type: "pong"; readonly sent: number; readonly withheld: boolean };
@@ -242,7 +241,6 @@ export const COMMANDS = [
   /** Asks for the picture the edit began with. */
   "before",
   "suggest_mask",
-  "cancel_export",
   /** All settings as the model has them. */
   "reset_settings",
 ] as const;
@@ -259,6 +257,8 @@ export type PageMessage =
   /** Asks what models there are. */
   | { readonly type: "models" }
   | { readonly type: "load"; readonly name: string }
+  /** Ends that job. */
+  | { readonly type: "cancel"; readonly id: number }
   /** Other settings from the next step on; null is the model's own. */
   | { readonly type: "settings"; readonly values: Settings }
   /** Asks what settings there are. */

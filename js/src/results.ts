@@ -27,13 +27,9 @@ const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
 
 export class Results {
   readonly element = make("div", { class: "dg-card", role: "dialog", "aria-label": "Results", hidden: true });
-  readonly #buttons = new Map<
-    Kind | "copy",
-    { button: HTMLButtonElement; bar: HTMLProgressElement; words: HTMLElement }
-  >();
+  readonly #buttons = new Map<Kind | "copy", { button: HTMLButtonElement; words: HTMLElement }>();
   readonly #handles = make("input", { type: "checkbox" });
   readonly #close = button("Close", "close", "Close (Esc)");
-  readonly #cancel = wide("Cancel");
   readonly #code = make("pre", { tabindex: 0, "aria-label": "Code", class: "dg-code" });
   readonly #copyCode = wide("Copy code", "", "copy");
   readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
@@ -48,32 +44,25 @@ export class Results {
         "div",
         { class: "dg-row" },
         make("label", { class: "dg-field" }, this.#handles, "Films with handles and targets"),
-        this.#cancel,
       ),
       this.#shownCode,
     );
     markMore(this.element);
     on(this.#close, "click", close);
-    on(this.#cancel, "click", () => exports.cancel());
     on(this.#copyCode, "click", () => void exports.copyCode(this.#code.textContent ?? ""));
   }
 
-  show({ card, live, exporting, connected, newest, state }: ViewState, picture: boolean): void {
+  show({ card, live, jobs, connected, newest, state }: ViewState, picture: boolean): void {
     const opened = this.element.hidden && card === "results";
     this.element.hidden = card !== "results";
-    for (const [kind, { button, bar }] of this.#buttons) {
-      const busy = kind !== "copy" && exporting.has(kind);
+    for (const [kind, { button }] of this.#buttons) {
+      const busy = jobs.some(({ what }) => what === kind);
       const film = kind === "gif" || kind === "mp4";
       const packed = kind !== "mp4" || state?.mp4 !== false;
       setOff(button, kind === "copy" ? !picture : !live || busy || !packed || (film && newest === 0));
-      bar.hidden = !busy;
-      const progress = kind === "copy" ? null : (exporting.get(kind) ?? null);
-      if (progress === null) bar.removeAttribute("value");
-      else bar.value = progress;
     }
     const mp4 = this.#buttons.get("mp4");
     if (mp4) say(mp4.words, state?.mp4 === false ? NO_MP4 : MP4);
-    this.#cancel.style.visibility = exporting.size > 0 ? "visible" : "hidden";
     if (!connected) this.#shownCode.hidden = true;
     if (opened) this.#close.focus({ preventScroll: true });
   }
@@ -87,7 +76,6 @@ export class Results {
   }
 
   #row(kind: Kind | "copy", picture: Icon, label: string, words: string, exports: Exports): HTMLElement {
-    const bar = make("progress", { max: 1, "aria-label": `${label}: progress`, hidden: true });
     const about = make("small", {}, words);
     const row = make(
       "button",
@@ -100,7 +88,7 @@ export class Results {
       if (kind === "copy") void exports.copyPicture();
       else exports.ask(kind, this.#handles.checked);
     });
-    this.#buttons.set(kind, { button: row, bar, words: about });
-    return make("div", {}, row, bar);
+    this.#buttons.set(kind, { button: row, words: about });
+    return row;
   }
 }

@@ -132,7 +132,7 @@ export class Stage {
     const shape = `${this.#width} / ${this.#height}`;
     if (this.element.style.aspectRatio !== shape) this.element.style.aspectRatio = shape;
     this.element.toggleAttribute("data-alpha", state?.channels === 4);
-    put(this.element, "aria-busy", String(state?.loading != null));
+    put(this.element, "aria-busy", String(state === null));
     this.#fit();
   }
 

@@ -1,6 +1,6 @@
 /** The words under the picture. */
 import type { Tool } from "./keys.ts";
-import type { Kind, StateMessage } from "./protocol.ts";
+import type { Job, Kind, StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
@@ -32,11 +32,7 @@ export function sentence(
   tool: Tool = "points",
 ): string {
   if (!state) return LOADING;
-  if (looking !== null && state.loading === null) return `Looking at step ${looking} of ${state.length - 1}.`;
-  if (state.loading !== null) {
-    const read = state.progress === null ? "" : ` ${Math.round(100 * state.progress)} %`;
-    return `Loading ${state.loading}…${read}`;
-  }
+  if (looking !== null) return `Looking at step ${looking} of ${state.length - 1}.`;
   if (state.trouble) return state.trouble;
   if (state.message) return state.message;
   const steps = `${state.step} ${state.step === 1 ? "step" : "steps"}`;
@@ -55,9 +51,9 @@ export function sentence(
     case "arrived":
       return `Arrived after ${steps}.`;
     case "near":
-      return `As near as it gets, after ${steps}${left}.`;
+      return `As near as it gets${left}.`;
     case "stalled":
-      return `Came no closer: ended after ${steps}${left}.`;
+      return `No nearer after ${steps}${left}.`;
     case "capped":
       return `Reached the limit of ${steps}${left}.`;
     case "stopped":
@@ -85,12 +81,10 @@ const MADE: Readonly<Record<Kind, string>> = {
   code: "the code",
 };
 
-/** What is being made for this view, and how much of it is done; empty where it is nothing. */
-export function making(exporting: ReadonlyMap<Kind, number | null>): string {
-  const [first] = exporting;
-  if (!first) return "";
-  const [kind, share] = first;
-  return `Making ${MADE[kind]}…${share ? ` ${Math.round(100 * share)} %` : ""}`;
+/** What goes on beside the edit, and how much of it is done. */
+export function working({ what, name, progress }: Job): string {
+  const doing = what === "load" ? `Loading ${name}` : `Making ${MADE[what]}`;
+  return `${doing}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
 }
 
 /** What it is done to, how fast, and where there are several engines with which. */
@@ -114,7 +108,7 @@ export function sureness(confidence: number | null): string {
 
 /** What kind of thing that sentence is: a screen reader is told at once where it changes. */
 export function kind(state: StateMessage | null): string {
-  if (!state || state.loading !== null) return "loading";
+  if (!state) return "loading";
   return state.trouble ? "trouble" : state.status;
 }
 
@@ -151,7 +145,7 @@ export class Announcer {
 
   tell(kind: string, text: string): void {
     const now = Date.now();
-    const progress = ["running", "loading", "making"].includes(kind);
+    const progress = /running|loading|…/.test(kind);
     if (kind === this.#kind && progress && now - this.#saidAt < this.#every) return;
     this.#kind = kind;
     this.#saidAt = now;

@@ -1,7 +1,9 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 
 import { make, put, say } from "./dom.ts";
-import { Announcer, DISCONNECTED, kind, making, NO_ANSWER, sentence, about as whatItIsDoneTo } from "./status.ts";
+import { JobLine } from "./jobs.ts";
+import type { Job } from "./protocol.ts";
+import { Announcer, DISCONNECTED, kind, NO_ANSWER, sentence, about as whatItIsDoneTo, working } from "./status.ts";
 import type { ViewState } from "./viewstate.ts";
 
 /** What the kernel tells within so many milliseconds of something that was said belongs to the same thing. */
@@ -12,6 +14,7 @@ export class StatusLine {
   readonly #seen = make("span", { class: "dg-sentence", "aria-hidden": "true" });
   readonly #spoken = make("span", { class: "dg-spoken", role: "status", "aria-live": "polite" });
   readonly #about = make("span", { class: "dg-about" });
+  readonly #jobs: JobLine;
   readonly #past = make("span", { class: "dg-past", hidden: true });
   readonly #announcer = new Announcer((text) => {
     this.#spoken.textContent = text;
@@ -21,7 +24,8 @@ export class StatusLine {
   #text = "";
 
   /** `past` is what can be done while the past is looked at. */
-  constructor(...past: HTMLElement[]) {
+  constructor(cancel: (job: Job) => void, ...past: HTMLElement[]) {
+    this.#jobs = new JobLine(cancel);
     this.#past.append(...past);
     this.element = make(
       "div",
@@ -31,24 +35,26 @@ export class StatusLine {
       this.#spoken,
       this.#about,
       this.#past,
+      this.#jobs.element,
     );
   }
 
-  show({ state, connected, late, hold, looking, tool, exporting }: ViewState): void {
-    const made = connected && !late ? making(exporting) : "";
-    const said = !connected ? DISCONNECTED : late ? NO_ANSWER : sentence(state, hold, looking, tool);
-    this.#text = !made ? said : state?.status === "running" ? `${said} ${made}` : made;
+  show({ state, connected, late, hold, looking, tool, jobs }: ViewState): void {
+    const job = connected && !late ? jobs[0] : undefined;
+    this.#text = !connected ? DISCONNECTED : late ? NO_ANSWER : sentence(state, hold, looking, tool);
     // What was said for a moment is of something else by now.
-    const about = [connected, late, connected && kind(state), state?.message, looking, tool, made !== ""].join();
+    const about = [connected, late, connected && kind(state), state?.message, looking, tool, job?.id].join();
     if (about !== this.#saidOf && this.#aside && Date.now() - this.#aside.at > FRESH) this.#drop();
     this.#saidOf = about;
     this.#past.hidden = looking === null;
-    this.#about.hidden = looking !== null;
+    this.#jobs.show(job);
+    this.#about.hidden = looking !== null || job !== undefined;
     say(this.#about, state ? whatItIsDoneTo(state) : "");
     this.#write();
     // The slider says itself where it is.
-    const told = !connected ? "disconnected" : late ? "late" : made ? "making" : kind(state);
-    if (looking === null) this.#announcer.tell(told, this.#text);
+    const told = !connected ? "disconnected" : late ? "late" : kind(state);
+    if (job) this.#announcer.tell(`${told}…`, `${this.#text} ${working(job)}`);
+    else if (looking === null) this.#announcer.tell(told, this.#text);
   }
 
   /** Something worth a line for a moment; then the line says again what is going on. */

@@ -213,6 +213,7 @@ export class View {
       this.#toolbar.add("Remove all", button("Remove all", "trash", "Remove all points")),
     );
     this.#status = new StatusLine(
+      (job) => this.#exports.cancel(job),
       this.#toolbar.add("Go on from here", wide("Go on from here", "Go on from here; undo leads back")),
       this.#toolbar.add("Newest", wide("Newest", "Back to the newest picture (Esc)")),
     );
@@ -343,7 +344,6 @@ export class View {
     const attributes = {
       empty: state === null,
       still: this.#still.left && !connected && state === null,
-      loading: state?.loading != null,
       trouble: kind(state) === "trouble",
       late: view.late,
       full: view.full,

@@ -4,7 +4,7 @@ import type { Tool } from "./keys.ts";
 import { Pending } from "./pending.ts";
 import { sitsBadly } from "./placement.ts";
 import { Points } from "./points.ts";
-import type { Kind, StateMessage, Xy } from "./protocol.ts";
+import type { Job, Kind, StateMessage, Xy } from "./protocol.ts";
 import { FIT, type Zoom } from "./zoom.ts";
 
 /** What makes two states ones of the same picture. */
@@ -63,8 +63,8 @@ export class ViewState {
   full = false;
   /** The record that the person has just slid to, until the kernel shows it. */
   sliding: number | null = null;
-  /** What is being made in the kernel for this view, and how much of it is done. */
-  readonly exporting = new Map<Kind, number | null>();
+  /** The files that this view has asked for and that did not come yet. */
+  readonly exporting = new Set<Kind>();
   /** Warnings that were read and waved away. */
   readonly dismissed = new Set<string>();
   /** Points that sit badly, as it was known before a run began: what was said of them stays said until its end. */
@@ -74,6 +74,13 @@ export class ViewState {
   /** A run was asked for and has not begun: what would be said now would be gone at once. */
   readonly starting = new Pending<StateMessage | null>();
 
+  /** Long work beside the edit; what was asked for here and is not yet told of has no number. */
+  get jobs(): readonly Job[] {
+    const told = this.state?.jobs ?? [];
+    const asked = [...this.exporting].filter((kind) => told.every(({ what }) => what !== kind));
+    return [...told, ...asked.map((what) => ({ id: 0, what, name: "", progress: null }))];
+  }
+
   get running(): boolean {
     return this.state?.status === "running";
   }
@@ -82,9 +89,9 @@ export class ViewState {
     return this.sentSeed.value ?? this.state?.seed ?? null;
   }
 
-  /** Whether what the person does reaches the edit that they see: while a model is loaded it would reach another. */
+  /** Whether what the person does reaches the edit that they see. */
   get live(): boolean {
-    return this.connected && this.state?.loading === null;
+    return this.connected && this.state !== null;
   }
 
   /** The newest record of the edit; the first is 0. */
@@ -123,6 +130,9 @@ export class ViewState {
     this.sentSeed.hears((seed) => seed === state.seed);
     this.starting.hears((was) => was?.status !== state.status || was?.step !== state.step);
     this.#judge(state);
+    // What is no longer under way has come, or never will.
+    for (const { id, what } of last?.jobs ?? [])
+      if (what !== "load" && state.jobs.every((job) => job.id !== id)) this.exporting.delete(what);
     const same = PICTURE.every((key) => state[key] === last?.[key]);
     if (!same) {
       this.points.restore();

@@ -4,7 +4,7 @@ import { Channel } from "../src/channel.ts";
 import { Coalescer } from "../src/coalescer.ts";
 import type { Connection } from "../src/connection.ts";
 import { type KernelMessage, type PageMessage, point } from "../src/protocol.ts";
-import { aState } from "./states.ts";
+import { aLoad, aState } from "./states.ts";
 
 type Handler = (message: unknown, buffers: readonly ArrayBufferView[]) => void;
 
@@ -98,7 +98,7 @@ describe("a view", () => {
     vi.advanceTimersByTime(4000);
     expect(model.types().filter((type) => type === "ready")).toHaveLength(3);
     expect(connection.view).toMatch(/^\w{6,}$/);
-    model.say(aState({ loading: "other" }));
+    model.say(aState({ jobs: [aLoad("other")] }));
     vi.advanceTimersByTime(3000);
     expect(model.types()).toEqual(["ping"]);
     model.say(pong(0));
@@ -284,11 +284,8 @@ describe("an edit at rest", () => {
     expect(pings()).toBe(false);
     for (const [on, off] of [
       [aState({ status: "running" }), aState({ status: "arrived" })],
-      [aState({ loading: "other" }), aState()],
-      [
-        { type: "exporting", kind: "gif", progress: 0.1 },
-        { type: "exporting", kind: "gif", progress: null },
-      ],
+      [aState({ jobs: [aLoad("other")] }), aState()],
+      [aState({ jobs: [{ id: 2, what: "gif", name: "", progress: 0.1 }] }), aState()],
     ]) {
       model.say(on);
       expect(pings()).toBe(true);

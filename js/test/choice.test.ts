@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { classOf } from "../src/classes.ts";
 import { choices } from "../src/models.ts";
 import { ViewState } from "../src/viewstate.ts";
-import { aPoint, aState } from "./states.ts";
+import { aLoad, aPoint, aState } from "./states.ts";
 
 describe("a typed class", () => {
   it.each([
@@ -37,7 +37,7 @@ describe("the list of models", () => {
 
   it("keeps a file that has gone, for as long as it is the present one", () => {
     expect(choices(models, aState({ model: "gone.pkl" })).others).toEqual(["gone.pkl"]);
-    expect(choices(models, aState({ model: "gone.pkl", loading: "gone.pkl" })).others).toEqual(["gone.pkl"]);
+    expect(choices(models, aState({ model: "gone.pkl", jobs: [aLoad("gone.pkl")] })).others).toEqual(["gone.pkl"]);
   });
 });
 
@@ -46,19 +46,32 @@ describe("the view", () => {
     const view = new ViewState();
     const first = aState({ label: 3, classes: 10 });
     expect(view.receive(first)).toBe(true);
-    expect(view.receive({ ...first, step: 4, status: "running", loading: "x.pkl" })).toBe(false);
+    expect(view.receive({ ...first, step: 4, status: "running", jobs: [aLoad("x.pkl")] })).toBe(false);
     expect(view.receive({ ...first, label: 4 })).toBe(true);
     expect(view.receive({ ...first, label: 4, model: "x.pkl" })).toBe(true);
     expect(view.receive({ ...first, label: 4, model: "x.pkl", height: 512 })).toBe(true);
   });
 
-  it("is not live while a model is loaded, when what is done would reach another edit", () => {
+  it("is live from the first state on, and stays so while a model is loaded", () => {
     const view = new ViewState();
     expect(view.live).toBe(false);
     view.receive(aState({ points: [aPoint(1, [1, 2], [3, 4])] }));
     expect(view.live).toBe(true);
-    view.receive(aState({ loading: "x.pkl" }));
+    view.receive(aState({ jobs: [aLoad("x.pkl")] }));
+    expect(view.live).toBe(true);
+    view.connected = false;
     expect(view.live).toBe(false);
+  });
+
+  it("has a file that was asked for among the jobs until it has come or has ended without", () => {
+    const view = new ViewState();
+    view.exporting.add("gif");
+    expect(view.jobs).toEqual([{ id: 0, what: "gif", name: "", progress: null }]);
+    const gif = { id: 7, what: "gif", name: "", progress: 0.5 } as const;
+    view.receive(aState({ jobs: [aLoad("x.pkl"), gif] }));
+    expect(view.jobs).toEqual([aLoad("x.pkl"), gif]);
+    view.receive(aState({ jobs: [aLoad("x.pkl")] }));
+    expect([view.jobs, view.exporting.size]).toEqual([[aLoad("x.pkl")], 0]);
   });
 
   it("counts seeds from the one that was asked for, until the kernel is there or refuses", () => {

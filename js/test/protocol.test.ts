@@ -39,6 +39,7 @@ const made: PageMessage[] = [
   { type: "label", value: 999 },
   { type: "models" },
   { type: "load", name: "network-snapshot-025000.pkl" },
+  { type: "cancel", id: 3 },
   { type: "mask", width: 4, height: 3 },
   { type: "mask", width: 256, height: 256 },
 ];
@@ -58,7 +59,7 @@ describe("the golden messages", () => {
     expect(new Set(golden.to_page.map(({ message }) => message.type))).toEqual(
       new Set([
         ...["state", "frame", "mask", "classes", "models", "notice", "pong"],
-        ...["course", "thumbnails", "before", "export", "exporting", "schema"],
+        ...["course", "thumbnails", "before", "export", "schema"],
       ]),
     );
   });
@@ -128,8 +129,8 @@ describe("reading a message", () => {
     ["classes", null],
     ["channels", "RGB"],
     ["model", undefined],
-    ["loading", false],
-    ["progress", "half"],
+    ["jobs", null],
+    ["jobs", [7]],
     ["trouble", null],
     ["can_undo", 1],
     ["undo", null],
@@ -148,6 +149,15 @@ describe("reading a message", () => {
     ["rate", undefined],
   ])("throws at a state whose %s is %j", (field, value) => {
     expect(() => parse({ ...state, [field]: value }, [])).toThrow(`bad ${field === "points" ? "" : field}`);
+  });
+
+  it.each([
+    ["what", "tea"],
+    ["progress", "half"],
+    ["id", null],
+  ])("throws at a job whose %s is %j", (field, value) => {
+    const job = { id: 1, what: "gif", name: "", progress: null, [field]: value };
+    expect(() => parse({ ...state, jobs: [job] }, [])).toThrow(`bad ${field}`);
   });
 });
 

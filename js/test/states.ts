@@ -1,6 +1,6 @@
 import golden from "../../tests/golden/messages.json" with { type: "json" };
 import { parse } from "../src/parse.ts";
-import type { Field, PointState, Settings, StateMessage } from "../src/protocol.ts";
+import type { Field, Job, PointState, Settings, StateMessage } from "../src/protocol.ts";
 
 /** The fields of the fixtures' schema, which are those of the kernel. */
 export function theFields(): readonly Field[] {
@@ -42,8 +42,7 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
     channels: 3,
     generator: "faces",
     model: null,
-    loading: null,
-    progress: null,
+    jobs: [],
     trouble: "",
     can_undo: false,
     can_redo: false,
@@ -60,6 +59,10 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
     shown: null,
     ...changes,
   };
+}
+
+export function aLoad(name: string, progress: number | null = null): Job {
+  return { id: 1, what: "load", name, progress };
 }
 
 export function aPoint(id: number, handle: readonly [number, number], target: readonly [number, number]): PointState {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Announcer, about, fileName, kind, LOADING, making, sentence } from "../src/status.ts";
-import { aPoint, aState } from "./states.ts";
+import { Announcer, about, fileName, kind, LOADING, sentence, working } from "../src/status.ts";
+import { aLoad, aPoint, aState } from "./states.ts";
 
 describe("the line under the picture", () => {
   const points = [aPoint(1, [0, 0], [3, 4]), aPoint(2, [0, 0], [5.3, 0])];
@@ -28,10 +28,11 @@ describe("the line under the picture", () => {
     );
   });
 
-  it("says what is being made, and how much of it is done", () => {
-    expect(making(new Map())).toBe("");
-    expect(making(new Map([["png", null]]))).toBe("Making the picture…");
-    expect(making(new Map([["gif", 0.416]]))).toBe("Making the GIF… 42 %");
+  it("says what goes on beside the edit, and how much of it is done", () => {
+    expect(working({ id: 1, what: "png", name: "", progress: null })).toBe("Making the picture…");
+    expect(working({ id: 1, what: "gif", name: "", progress: 0.416 })).toBe("Making the GIF… 42 %");
+    expect(working(aLoad("dogs.pkl"))).toBe("Loading dogs.pkl…");
+    expect(working(aLoad("dogs.pkl", 0.416))).toBe("Loading dogs.pkl… 42 %");
   });
 
   it("says beside it what the picture is, and how fast it changes while it does", () => {
@@ -46,14 +47,13 @@ describe("the line under the picture", () => {
     expect(about(aState({ ...state, settings }))).toBe("faces · 256 × 128 · nudge");
   });
 
-  it("says what is being loaded, and why it was not, whatever the edit does meanwhile", () => {
+  it("says how the edit goes while a model is loaded, and why one was not", () => {
     const running = aState({ status: "running", step: 12, points });
-    expect(sentence({ ...running, loading: "dogs.pkl" }, false)).toBe("Loading dogs.pkl…");
-    expect(sentence({ ...running, loading: "dogs.pkl", progress: 0.416 }, false)).toBe("Loading dogs.pkl… 42 %");
+    expect(sentence({ ...running, jobs: [aLoad("dogs.pkl")] }, false)).toBe("Pulling… step 12, 5.3 px to go");
     expect(sentence({ ...running, trouble: "dogs.pkl was not loaded: no dogs" }, false)).toContain("no dogs");
     expect([kind(null), kind(running)]).toEqual(["loading", "running"]);
-    expect([kind({ ...running, loading: "dogs.pkl" }), kind({ ...running, trouble: "x" })]).toEqual([
-      "loading",
+    expect([kind({ ...running, jobs: [aLoad("x")] }), kind({ ...running, trouble: "x" })]).toEqual([
+      "running",
       "trouble",
     ]);
   });
@@ -103,6 +103,15 @@ describe("what is spoken", () => {
       vi.advanceTimersByTime(100);
     }
     expect(spoken).toEqual(["step 0", "step 50"]);
+  });
+
+  it("is not every step of what goes on beside the edit, but how the edit ends at once", () => {
+    announcer.tell("running…", "Pulling… Loading…");
+    announcer.tell("running…", "Pulling… Loading… 10 %");
+    announcer.tell("arrived…", "Arrived. Loading… 20 %");
+    announcer.tell("arrived…", "Arrived. Loading… 30 %");
+    announcer.tell("arrived", "Arrived.");
+    expect(spoken).toEqual(["Pulling… Loading…", "Arrived. Loading… 20 %", "Arrived."]);
   });
 
   it("is every change at once", () => {

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from draggan_widget import cli
 from draggan_widget.analysis.benchmarks import bench, browser, command, frames, measure
@@ -47,7 +49,7 @@ def test_the_table_tells_ratios_first_then_figures_and_what_was_left_out():
     assert (told["mask"], told["default faster"], told["official faster"]) == ("yes", "41.3×", "21.9×")
     assert (told["default leaner"], told["official leaner"]) == ("50.0×", "25.0×")
     assert (told["default, ms"], told["original, ms"], told["original, MB"]) == ("100", "4000", "500")
-    assert ["first changed frame, ms", "123"] in cells(text)
+    assert ["first changed sharp frame, ms", "123"] in cells(text)
     assert "left out: 1024 px: there is too little memory" in text
 
 
@@ -112,10 +114,28 @@ def test_a_child_measures_memory_and_what_fails_in_it_is_left_out_with_its_reaso
 
 
 def test_frames_are_counted_only_where_the_picture_changed():
-    found = frames.measure(network(32, width=4), 0.3)
+    found = frames.measure(network(32, width=4), 0.3, engine="draggan")  # each of whose steps changes it
     assert found["frames_a_second"] == pytest.approx(found["steps_a_second"], abs=8)
     assert found["first_frame_s"] > 0
     assert found["arrival_reason"] in ("arrived", "stalled", "capped")
+
+
+def test_pulls_are_measured_with_the_default_engine_whose_steps_that_are_not_taken_show_no_new_picture():
+    found = frames.measure(network(32, width=4), 0.3)
+    assert found["engine"] == "natural"
+    assert 0 < found["frames_a_second"] <= found["steps_a_second"] + 8
+    assert found["arrival_reason"] in ("arrived", "near", "stalled", "capped")
+
+
+def test_a_blurred_picture_is_no_frame():
+    screen, sharp = frames._Screen(), [False, True, False]
+    blank = Image.new("RGB", (8, 8))
+    screen.session = SimpleNamespace(glimpse=lambda document, quick: (blank, sharp.pop(0)))
+    for step in (1, 2, 3):
+        drag = SimpleNamespace(ws=torch.zeros(step))
+        screen.show(SimpleNamespace(document=SimpleNamespace(drag=drag), step=step, settled=False, status="running"))
+        assert screen.changed.is_set() == (step > 1)
+    assert (screen.frames, sharp) == (1, [])
 
 
 def test_an_edit_with_frames_takes_longer_than_its_steps_alone():

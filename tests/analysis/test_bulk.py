@@ -18,9 +18,9 @@ from planted import Planted
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, cli, drag
-from draggan_widget.analysis import Job, drag_many
+from draggan_widget.analysis import Job, bulk, drag_many
 from draggan_widget.analysis.bulk import read_jobs
-from draggan_widget.engines import to_image
+from draggan_widget.engines import Natural, to_image
 from draggan_widget.models import save_generator
 
 STEPS = 12
@@ -38,7 +38,7 @@ def job(seed, by=5.0, **fields):
 def test_every_job_comes_to_what_drag_comes_to(planted):
     batch = drag_many(planted, [job(1), job(2, -4.0)])
     assert [outcome.error for outcome in batch] == [None, None]
-    config = planted.drag_config.replace(max_steps=STEPS)
+    config = Natural(max_steps=STEPS)
     for outcome, (seed, by) in zip(batch, [(1, 5.0), (2, -4.0)], strict=True):
         alone = drag(planted, planted.mapping(seed=seed, truncation=0.7), [[20, 24]], [[20 + by, 24]], config=config)
         assert np.array_equal(outcome.ws, alone.ws.numpy())
@@ -53,16 +53,29 @@ def test_a_job_may_begin_with_a_latent_and_hold_what_must_stay(planted):
     alone = drag(planted, ws, [[20, 24]], [[24, 24]], mask, DragConfig())
     assert np.array_equal(outcome.ws, alone.ws.numpy())
     listed = {"ws": ws.tolist(), "handles": [[20, 24]], "targets": [[24, 24]], "mask": mask.tolist()}
-    listed["config"] = DragConfig().to_dict()
+    listed |= {"engine": "draggan", "config": DragConfig().to_dict()}
     (read,) = drag_many(planted, [json.loads(json.dumps(listed))])
     assert np.array_equal(read.ws, alone.ws.numpy())
+
+
+def test_a_job_names_its_engine_or_has_the_default_one_or_that_of_its_settings(planted):
+    bare = {"seed": 1, "handles": [[20, 24]], "targets": [[25, 24]]}
+    jobs = [bare, {**bare, "engine": "draggan"}, Job(**bare, config=Natural()), Job(**bare, config=DragConfig())]
+    settings = [Natural(), planted.drag_config, Natural(), DragConfig()]
+    ws = planted.mapping(seed=1, truncation=0.7)
+    for outcome, config in zip(drag_many(planted, jobs), settings, strict=True):
+        assert np.array_equal(outcome.ws, drag(planted, ws, [[20, 24]], [[25, 24]], config=config).ws.numpy())
 
 
 BAD = [
     ({"seed": 1, "handles": [[99, 24]], "targets": [[20, 24]]}, "handle of point 1 is outside the picture"),
     (job(1, model="nowhere.pkl"), "nowhere.pkl"),
     (job(-1), "seed is -1"),
-    (job(1, config={"speed": 3}), "unknown drag settings speed"),
+    (job(1, config={"speed": 3}), "unknown settings speed; known are block"),
+    (job(1, engine="draggan", config={"speed": 3}), "unknown drag settings speed"),
+    (job(1, config={"learning_rate": 0.1}), 'natural has no setting \'learning_rate\'; draggan has it: "engine": "dr'),
+    (job(1, engine="magic"), "there is no engine 'magic'; choose one of natural, draggan"),
+    (job(1, engine="natural", config=DragConfig()), "the engine of a job is natural, and its config a DragConfig"),
     (job(1, config=3), "must be an object of settings"),
     (job(1, label=2), "no classes"),
     (job(1, name="../up"), "the name of a job is '../up'"),
@@ -379,6 +392,35 @@ def test_files_of_another_job_are_written_over_only_when_that_is_asked(folder):
     status, said = folder.drag([folder.pull(1, name="mine")])
     assert "mine.png is no job's" in said
     assert (folder.out / "mine.png").read_bytes() == b"something else"
+
+
+def test_a_folder_that_another_engine_made_is_gone_on_with_only_when_that_is_asked(folder):
+    status, said = folder.drag([folder.pull(1), folder.pull(2)], "--engine", "draggan")
+    assert (status, "does not name the engine" in said) == (0, False)
+    before = folder.bytes()
+    status, said = folder.drag([folder.pull(1), folder.pull(2)])
+    assert status == 1
+    assert said.count("does not name the engine of every job, so natural is used") == 1
+    assert "0000.png was made by the engine draggan, and this job asks for natural; go on with --engine draggan" in said
+    assert folder.bytes() == before
+    named = [folder.pull(1, engine="draggan"), folder.pull(2, engine="draggan")]
+    status, said = folder.drag(named)
+    assert (status, "2 before" in said, "does not name" in said) == (0, True, False)
+    status, said = folder.drag([folder.pull(1), folder.pull(2)], "--force")
+    assert (status, "2 done, 0 failed, 0 before" in said) == (0, True)
+    assert "2 before" in folder.drag([folder.pull(1), folder.pull(2)])[1]
+    assert folder.drag([folder.pull(1)], "--engine", "magic")[0] == 1
+
+
+def test_what_was_done_before_there_were_engines_counts_as_dragged_by_draggan(folder, monkeypatch):
+    keys_of = bulk.job_keys
+    monkeypatch.setattr(bulk, "job_keys", lambda source: lambda job: bulk.before_engines(keys_of(source)(job)))
+    folder.drag([folder.pull(1)], "--engine", "draggan")
+    monkeypatch.undo()
+    assert '"engine"' not in (folder.out / "results.jsonl").read_text()
+    assert "1 before" in folder.drag([folder.pull(1)], "--engine", "draggan")[1]
+    status, said = folder.drag([folder.pull(1)])
+    assert (status, "made by the engine draggan" in said) == (1, True)
 
 
 def test_a_file_that_was_deleted_is_made_again(folder):

@@ -24,6 +24,7 @@ from draggan_widget.analysis.experiments.experiments import (
 )
 from draggan_widget.analysis.experiments.ways import Way, block_ways, drag_tracked, standard_ways
 from draggan_widget.analysis.ledger import Ledger
+from draggan_widget.engines import Natural
 from draggan_widget.engines.draggan import init, step, with_handles
 from draggan_widget.engines.trackers import base as trackers
 from draggan_widget.engines.trackers import learned
@@ -406,6 +407,13 @@ def test_pips_come_from_a_checkout_and_its_checkpoint_and_track(planted, tmp_pat
 
 def test_standard_ways_tell_formulas_from_settings(planted):
     names = {way.name: way for way in standard_ways(planted)}
+    assert list(names) == [
+        *("no edit", "natural", "official", "paper", "default", "optical flow", "official, our settings"),
+    ]
+    assert names["natural"].config == Natural()
+    assert names["natural"].to_dict()["engine"] == "natural"
+    assert names["default"].config == planted.drag_config
+    assert "engine" not in names["default"].to_dict()  # as rows of before there were engines have it
     assert names["official"].config == DragConfig.official()
     assert names["official, our settings"].config.method == "official"
     assert names["official, our settings"].config.learning_rate == planted.drag_config.learning_rate
@@ -460,6 +468,8 @@ def test_the_ablation_takes_landmarks_where_there_are_faces_and_pictures_elsewhe
 def test_a_way_that_does_nothing_has_no_tracker():
     with pytest.raises(ValueError, match="give it a config"):
         Way("idle", None, "flow")
+    with pytest.raises(ValueError, match="the engine natural tracks by itself; give a DragConfig"):
+        Way("other", Natural(), "flow")
 
 
 def test_a_drag_tracked_by_its_own_features_is_the_plain_drag(generator):
@@ -617,7 +627,7 @@ def test_the_command_writes_tables_and_figures_for_the_built_in_faces(tmp_path, 
     ("arguments", "says"),
     [
         (["--experiments", "eyes"], "no experiment 'eyes'; there are landmarks1"),
-        (["--ways", "mine"], "no way 'mine'; there are no edit; official"),
+        (["--ways", "mine"], "no way 'mine'; there are no edit; natural; official"),
         (["--samples", "0"], "at least 1"),
         (["--raft", "nowhere.pth"], "torchvision|nowhere.pth"),
         (["--pips", "nowhere", "x.pth"], "no nets/pips.py"),

@@ -11,8 +11,9 @@ from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import DivergedError
-from draggan_widget.engines.draggan import begin_run, init, step, terminate
+from draggan_widget.engines.draggan import begin_run, default, formulas, init, step, terminate
 from draggan_widget.engines.draggan.captured_steps import stride, walk
+from draggan_widget.engines.draggan.geometry import Frame
 
 POINTS = [(1, (20.3, 31.7), (29.5, 26.5)), (2, (62.5, 0.25), (55, 12)), (3, (0, 63), (4, 60))]
 
@@ -38,9 +39,9 @@ def test_steps_at_once_lead_where_single_steps_do(masked, space, block):
         together = walk(generator, begun, 3)
         assert len(together) == 3
         for one, other in zip(together, expected, strict=True):
-            np.testing.assert_allclose(one.handles, other.handles, atol=1e-6)
-            torch.testing.assert_close(one.ws, other.ws, rtol=1e-7, atol=1e-7)
-            torch.testing.assert_close(one.moments.second, other.moments.second, rtol=1e-6, atol=1e-12)
+            np.testing.assert_allclose(one.handles, other.handles, rtol=0, atol=1e-12)
+            torch.testing.assert_close(one.ws, other.ws, rtol=0, atol=1e-12)
+            torch.testing.assert_close(one.moments.second, other.moments.second, rtol=1e-10, atol=1e-12)
             assert (one.step, one.moments.count, one.course.idle) == (
                 other.step,
                 other.moments.count,
@@ -112,3 +113,34 @@ def test_nothing_is_read_back_within_a_cycle(monkeypatch):
     reads.clear()
     cycles._cycle()
     assert reads == []
+
+
+def test_the_formulas_look_at_no_value():
+    """On the meta device there is none to look at."""
+    frame, like = Frame.of((512, 512), 3, 12), {"device": "meta", "dtype": torch.float64}
+    handles, references, ws = torch.empty(3, 2, **like), torch.empty(3, 5, **like), torch.empty(1, 8, 4, **like)
+
+    def read(xy):
+        return xy.sum(dim=-1, keepdim=True).expand(*xy.shape[:-1], 5)
+
+    assert default.follow(read, handles, references, frame).shape == (3, 2)
+    here, counted = formulas.discs(handles, frame)
+    ahead = here + formulas.no_longer_than_1(handles)[:, None]
+    assert formulas.pulled(read(here), read(ahead), formulas.shares(counted, here.dtype)).shape == ()
+    assert formulas.held(references, references, references[:, 0]).shape == ()
+    for rows in (None, 6):
+        count, rate = torch.empty((), **like), torch.empty((), **like)
+        assert [each.shape for each in formulas.step_rows(ws, ws, ws, ws, count, rate, rows)] == [ws.shape] * 3
+
+
+@pytest.mark.parametrize("rows", [None, 6])
+def test_a_count_and_a_rate_on_the_device_lead_where_plain_numbers_do(rows):
+    torch.manual_seed(0)
+    plain = captured = (torch.randn(1, 8, 16).double(), torch.zeros(1, 8, 16).double(), torch.zeros(1, 8, 16).double())
+    for count in range(1, 9):
+        gradient = torch.randn(1, 8, 16).double()
+        plain = formulas.step_rows(plain[0], gradient, *plain[1:], count, 2e-3, rows)
+        on_device = (torch.tensor(number, dtype=torch.float64) for number in (count, 2e-3))
+        captured = formulas.step_rows(captured[0], gradient, *captured[1:], *on_device, rows)
+        for one, other in zip(plain, captured, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)

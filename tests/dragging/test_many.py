@@ -13,9 +13,9 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines.draggan import init, sampling, step
+from draggan_widget.engines.draggan import formulas, init, step
 from draggan_widget.engines.draggan.geometry import Frame, disc, surroundings
-from draggan_widget.engines.draggan.sampling import LARGEST_READ, nearest_places
+from draggan_widget.engines.draggan.sampling import nearest_places
 from draggan_widget.models.stylegan2.cells import corners
 
 FRAME = Frame.of((64, 64), 3 * 8, 12 * 8)
@@ -57,7 +57,7 @@ def smooth_reader(largest):
 
 @pytest.mark.parametrize("most", [1 << 18, 500, 40])
 def test_the_nearest_place_is_found_though_not_all_are_looked_at(monkeypatch, most):
-    monkeypatch.setattr(sampling, "MOST_TRACKED", most)
+    monkeypatch.setattr(formulas, "MOST_TRACKED", most)
     middles = np.array([[20.0, 20.0], [0.0, 63.0], [40.0, 9.0]])
     wanted = np.array([[27.0, 13.0], [5.0, 60.0], [52.0, 9.0]])
     looked = []
@@ -75,7 +75,12 @@ def test_the_nearest_place_is_found_though_not_all_are_looked_at(monkeypatch, mo
 def test_a_window_larger_than_what_is_read_at_once_is_cut():
     wide = Frame.of((512, 512), 3, 128)
     (found,) = nearest_places(
-        smooth_reader(LARGEST_READ), np.array([[250.0, 250]]), 128, [torch.tensor([300.0, 260.0])], wide, order=2
+        smooth_reader(formulas.LARGEST_READ),
+        np.array([[250.0, 250]]),
+        128,
+        [torch.tensor([300.0, 260.0])],
+        wide,
+        order=2,
     )
     np.testing.assert_array_equal(found, [300, 260])
 
@@ -90,7 +95,7 @@ def test_a_disc_that_is_thinned_keeps_its_middle_and_its_extent():
 
 @pytest.mark.parametrize("method", ["default", "paper", "official"])
 def test_points_and_radii_that_are_thinned_still_pull_to_their_targets(method, monkeypatch):
-    monkeypatch.setattr(sampling, "MOST_TRACKED", 200)
+    monkeypatch.setattr(formulas, "MOST_TRACKED", 200)
     for module in ("paper", "official"):
         monkeypatch.setattr(f"draggan_widget.engines.draggan.{module}.MOST_PULLED", 60)
     config = DragConfig(method=method, learning_rate=2e-2, supervision_radius=40, tracking_radius=60)

@@ -3,12 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from naive_drag import official as by_the_book
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import drag, drag_steps
-from draggan_widget.engines.draggan import init, official, step, terminate
+from draggan_widget.engines.draggan import init, official, step, terminate, upsampled
 from draggan_widget.engines.draggan.geometry import Frame
 
 
@@ -131,16 +132,25 @@ def test_official_leaves_the_mask_out_unless_it_holds_both_a_0_and_a_1():
     assert float(official.mask_loss(features, base, mask)) == pytest.approx(0.25)
 
 
-def test_the_mask_term_is_the_same_however_many_channels_are_upsampled_at_once(monkeypatch):
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last], ids=["planes", "channels_last"])
+@pytest.mark.parametrize("scale", [(2, 2), (8, 8), (4, 4), (3, 3), (2, 4)], ids=str)
+def test_the_mask_term_and_its_gradient_are_those_of_the_upsampled_map(scale, memory, monkeypatch):
     torch.manual_seed(0)
-    features = torch.randn(1, 7, 8, 8, dtype=torch.float64, requires_grad=True)
-    base, mask = torch.randn(1, 7, 8, 8, dtype=torch.float64), (torch.rand(16, 16) > 0.5).double()
-    at_once = official.mask_loss(features, base, mask)
-    (gradient,) = torch.autograd.grad(at_once, features)
-    monkeypatch.setattr(official, "LARGEST_UPSAMPLED", 2 * mask.numel())
-    in_parts = official.mask_loss(features, base, mask)
-    assert torch.allclose(at_once, in_parts)
-    assert torch.allclose(gradient, torch.autograd.grad(in_parts, features)[0])
+    features, base = (torch.randn(1, 7, 6, 9, dtype=torch.float64).to(memory_format=memory) for _ in range(2))
+    features[:, 0], features[:, 1, 2:5, 3:5] = base[:, 0], base[:, 1, 2:5, 3:5]  # where nothing changed, nothing pulls
+    features.requires_grad_()
+    mask = torch.rand(6 * scale[0], 9 * scale[1], dtype=torch.float64).round()
+    mask[: 2 * scale[0]], mask[3 * scale[0] :, 4 * scale[1] : 6 * scale[1]] = 0, 1
+    mask[-1] = torch.linspace(0, 1, mask.shape[1])
+    wide = (F.interpolate(each, size=mask.shape, mode="bilinear") for each in (features, base))
+    plain = F.l1_loss(*(each * (1 - mask) for each in wide))
+    (wanted,) = torch.autograd.grad(plain, features)
+    for largest in (1 << 24, 64):
+        monkeypatch.setattr(upsampled, "LARGEST_UPSAMPLED", largest)
+        upsampled._gaps.cache_clear()
+        term = official.mask_loss(features, base, mask)
+        torch.testing.assert_close(term, plain, rtol=1e-13, atol=0)
+        torch.testing.assert_close(torch.autograd.grad(term, features)[0], wanted, rtol=1e-12, atol=1e-15)
 
 
 def test_official_overshoots_with_a_unit_step_when_less_than_2_px_remain():

@@ -9,7 +9,7 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines import DivergedError, drag, drag_steps
+from draggan_widget.engines import DivergedError, default_config, drag, drag_steps
 from draggan_widget.engines.draggan import init, step
 from draggan_widget.models import StyleGAN2
 from draggan_widget.models.stylegan2.sparse_forward import Windows
@@ -87,11 +87,12 @@ def test_a_callback_sees_every_state_and_may_end_the_drag_with_its_reason(medium
     assert (result.reason, result.steps) == ("stopped", 2)
 
 
-def test_without_settings_a_drag_takes_the_generator_s_own():
+def test_draggan_takes_the_settings_that_the_generator_carries():
     torch.manual_seed(0)
     generator = StyleGAN2(32, z_dim=4, w_dim=8, channels=dict.fromkeys((4, 8, 16, 32), 4), mapping_layers=1,
                           drag_config=DragConfig(max_steps=1))  # fmt: skip
-    result = drag(generator, generator.mapping(seed=0), [(3, 3)], [(28, 28)])
+    own = default_config(generator, "draggan")
+    result = drag(generator, generator.mapping(seed=0), [(3, 3)], [(28, 28)], config=own)
     assert (result.reason, result.steps) == ("capped", 1)
 
 

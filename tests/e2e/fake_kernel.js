@@ -10,7 +10,7 @@ const hear = new Set();
 const kernel = { sent: [], lag: 0, alive: true, shown: null, late: null };
 const state = {
   type: "state", status: "stopped", message: "", step: 20, seed: 9, truncation: 0.7, label: null, classes: 0, width: 64,
-  height: 64, channels: 3, generator: "fake", model: null, loading: null, progress: null, trouble: "", can_undo: true,
+  height: 64, channels: 3, generator: "fake", model: null, jobs: [], trouble: "", can_undo: true,
   can_redo: false, undo: "pull of point 1", redo: "", edit: 1, mp4: true, edited: true, rate: null, warning: "",
   settings: { ...settings }, defaults: settings, length: 21, shown: null,
   points: [{ id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.9, texture: null }],
@@ -66,7 +66,6 @@ const answers = {
   export: ({ kind }) => {
     const text = kind === "code" ? 'DragGAN("fake", seed=9)' : "";
     emit({ type: "export", kind, name: `edit.${kind}`, mime: "image/png", text }, text ? [] : [bytes(window.pictures[0])]);
-    emit({ type: "exporting", kind, progress: null });
   },
 };
 

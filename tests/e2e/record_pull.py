@@ -18,13 +18,13 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 CELL = """
-from draggan_widget import DragGAN
+from draggan_widget import Editor
 
-editor = DragGAN("faces", seed=9)
+editor = Editor("faces", seed=9)
 editor
 """
 #: Picture pixels: what is pulled, and where to.
-PULLS = [((92, 171), (78, 160)), ((151, 168), (166, 158))]
+PULLS = [((98, 174), (86, 165)), ((141, 163), (155, 155))]
 WIDTH = 420
 #: Small and strong colours, which a palette of what there is most of would lose.
 STRONG = ("#ff4f5e", "#2b8cff", "#1976d2", "#1669bb", "#d9e7f7", "#1a8f4c", "#d4737b", "#e08d90", "#b9555f")

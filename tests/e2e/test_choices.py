@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,20 @@ named = small(0, c_dim=3)
 named.class_names = ["cat", "dog", "horse"]
 editor = DragGAN(named, seed=3)
 editor
+"""
+SLOWLY = """
+import time
+from draggan_widget.editing import Model
+
+read = Model.load
+
+def slowly(source, device=None, progress=None):
+    for part in range(100):
+        progress(part / 100)
+        time.sleep(0.3)
+    return read(source, device, progress)
+
+Model.load = staticmethod(slowly)
 """
 PLANTED = f"""
 import sys
@@ -227,3 +242,25 @@ def test_what_is_transparent_shows_a_checkerboard_and_is_saved_as_it_is(show):
     assert (saved.mode, saved.size) == ("RGBA", (64, 64))
     notebook.execute("editor.load_model(Planted((64, 64), 3))")
     editor.page.wait_for_function("!document.querySelector('.dg-stage').hasAttribute('data-alpha')")
+
+
+def test_while_a_model_loads_slowly_one_pulls_on_and_cancel_leaves_all_as_it_is(show):
+    notebook = show(SMALL, MODELS, SLOWLY)
+    editor = notebook.editor()
+    first = editor.picture()
+    editor.button("Model").select_option("cats.safetensors")
+    work = editor.root.locator(".dg-job")
+    expect(work).to_contain_text("Loading cats.safetensors…")
+    expect(work).to_contain_text(re.compile("[1-9] %"))
+    editor.pull((20, 20), (30, 20))
+    pulled = editor.wait_for_other_picture(first)
+    expect(work).to_contain_text("Loading cats.safetensors…")
+    expect(editor.button("Model")).to_have_value("cats.safetensors")
+    work.get_by_role("button", name="Cancel").click()
+    expect(work).to_be_hidden()
+    expect(editor.button("Model")).to_have_value("")
+    notebook.wait_for_output(
+        "editor.stop(); print(editor.model, len(editor.points), editor.step > 0)", "StyleGAN2 1 True"
+    )
+    assert pulled.tobytes() != first.tobytes()
+    assert editor.root.get_attribute("data-trouble") is None

@@ -405,14 +405,14 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
     editor = notebook.editor()
     editor.click("All settings")
     expect(editor.button("Learning rate")).to_be_visible()
-    assert editor.button("Engine").locator("option").all_inner_texts() == ["draggan", "natural"]
+    assert editor.button("Engine").locator("option").all_inner_texts() == ["natural", "draggan"]
     editor.click("All settings")
     notebook.execute(NUDGE)
     try:
         editor.click("All settings")
         engine = editor.button("Engine")
         expect(engine).to_have_value("draggan")
-        assert engine.locator("option").all_inner_texts() == ["draggan", "natural", "nudge"]
+        assert engine.locator("option").all_inner_texts() == ["natural", "draggan", "nudge"]
         first = editor.picture()
         engine.focus()
         engine.select_option("nudge")

@@ -436,11 +436,30 @@ def test_a_film_that_the_kernel_cannot_write_is_not_offered_but_says_what_it_nee
 
 def test_the_line_says_what_is_being_made_until_it_is_saved(editor):
     editor.page.evaluate("kernel.lag = 400")
-    line = editor.root.locator(".dg-sentence")
+    work = editor.root.locator(".dg-job")
     with editor.page.expect_download():
         editor.click("Save image")
-        expect(line).to_have_text("Making the picture…")
-    expect(line).to_have_text("edit.png is saved.")
+        expect(work).to_contain_text("Making the picture…")
+    expect(work).to_be_hidden()
+    expect(editor.root.locator(".dg-sentence")).to_have_text("edit.png is saved.")
+
+
+def test_work_beside_the_edit_is_told_under_the_picture_moves_nothing_and_is_cancelled_there(editor):
+    height = editor.root.bounding_box()["height"]
+    jobs = [{"id": 4, "what": "load", "name": "dogs.pkl", "progress": 0.25}]
+    jobs += [{"id": 5, "what": "gif", "name": "", "progress": None}]
+    editor.page.evaluate("jobs => kernel.put({jobs, status: 'running'})", jobs)
+    work = editor.root.locator(".dg-job")
+    expect(work).to_contain_text("Loading dogs.pkl… 25 %")
+    expect(editor.root.locator(".dg-sentence")).to_contain_text("Pulling…")
+    expect(editor.button("Stop")).to_be_enabled()
+    assert editor.root.bounding_box()["height"] == height
+    work.get_by_role("button", name="Cancel").click()
+    assert {"type": "cancel", "id": 4} in editor.page.evaluate("kernel.sent")
+    editor.page.evaluate("jobs => kernel.put({jobs})", jobs[1:])
+    expect(work).to_contain_text("Making the GIF…")
+    editor.page.evaluate("kernel.put({jobs: [], status: 'stopped'})")
+    expect(work).to_be_hidden()
 
 
 def test_what_was_said_for_a_moment_goes_when_something_else_is_done(editor):

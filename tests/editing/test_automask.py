@@ -11,7 +11,7 @@ import torch
 
 from draggan_widget import drag, load_generator
 from draggan_widget.editing.automask import suggest_mask
-from draggan_widget.engines import to_image
+from draggan_widget.engines import default_config, engine_names, to_image
 
 TRUTH = json.loads((Path(__file__).parents[1] / "data" / "heads" / "heads.json").read_text())
 FRAME = TRUTH["heads"][0]["frames"][0]
@@ -43,7 +43,10 @@ def test_it_is_open_around_the_way_of_each_handle_and_closes_softly():
         ("right_eye_outer", (0, -10), ("right_upper_lid", "right_brow_outer"), ("left_eye_inner", "nose_tip", "chin")),
     ],
 )
-def test_a_pull_gets_where_it_should_and_what_is_far_from_it_changes_much_less(faces, landmark, by, beside, away):
+@pytest.mark.parametrize("engine", engine_names())
+def test_a_pull_gets_where_it_should_and_what_is_far_from_it_changes_much_less(
+    faces, landmark, by, beside, away, engine
+):
     handle = PLACES[landmark][None]
     target = handle + by
     mask = suggest_mask(handle, handle, target, faces.resolution)
@@ -62,7 +65,7 @@ def test_a_pull_gets_where_it_should_and_what_is_far_from_it_changes_much_less(f
     near = np.hypot(x - target[0, 0], y - target[0, 1]) < 15
     changes = {}
     for name, veil in (("free", None), ("masked", mask)):
-        result = drag(faces, ws, handle, target, mask=veil)
+        result = drag(faces, ws, handle, target, mask=veil, config=default_config(faces, engine))
         changed = np.abs(np.asarray(result.image, float) - before).mean(axis=2)
         changes[name] = changed[far].mean(), changed[near].mean()
     assert result.distances[0] <= 2

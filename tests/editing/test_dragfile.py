@@ -18,13 +18,23 @@ from draggan_widget.editing.compact_files import Stored
 from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
 
 
-@pytest.fixture
-def document(generator):
-    session = Session(generator, seed=1)
+def after_a_step(generator, config=None):
+    session = Session(generator, seed=1, config=config)
     session.put_point(1, handle=(30, 30), target=(36, 30))
     session.step_once()
-    yield session.now()
+    document = session.now()
     session.close()
+    return document
+
+
+@pytest.fixture
+def document(generator):
+    return after_a_step(generator)
+
+
+@pytest.fixture
+def of_draggan(generator):
+    return after_a_step(generator, DragConfig())
 
 
 def number(header, name):
@@ -100,9 +110,9 @@ def test_a_broken_save_leaves_the_old_file(document, generator, tmp_path, monkey
         lambda header, tensors: header.pop("finish"),
     ],
 )
-def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(document, generator, tmp_path, spoil):
+def test_contents_that_do_not_fit_are_refused_when_the_file_is_read(of_draggan, generator, tmp_path, spoil):
     path = tmp_path / "a.drag"
-    save_drag(path, document, generator, None)
+    save_drag(path, of_draggan, generator, None)
     with safetensors.safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["draggan_edit"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -123,10 +133,10 @@ BAD_SETTINGS = [
 @pytest.mark.parametrize(("bad", "told"), BAD_SETTINGS)
 @pytest.mark.parametrize("where", ["state", "record", "script"])
 def test_an_edit_with_settings_out_of_bounds_is_refused_by_name_and_nothing_is_lost(
-    document, generator, tmp_path, bad, told, where
+    of_draggan, generator, tmp_path, bad, told, where
 ):
     path = tmp_path / "a.drag"
-    save_drag(path, document, generator, None)
+    save_drag(path, of_draggan, generator, None)
     with safetensors.safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["draggan_edit"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -347,7 +357,7 @@ def nudge():
 @pytest.fixture
 def nudged(nudge, generator, tmp_path):
     """The path of an edit of that engine, which DragGAN began, and its moment."""
-    session = Session(generator, seed=1)
+    session = Session(generator, seed=1, config=DragConfig())
     session.put_point(1, handle=(30, 30), target=(36, 30))
     session.step_once()
     session.set_config(Nudging(0.01))
@@ -384,7 +394,7 @@ def test_an_edit_of_an_engine_that_is_not_there_is_refused_and_loads_once_it_is_
     unregister("nudge")
     with pytest.raises(
         DragFileError,
-        match=r"a\.drag cannot go on here: there is no engine 'nudge' here, only draggan.*; register it or update",
+        match=r"a\.drag cannot go on here: there is no engine 'nudge' here, only natural, draggan; register it",
     ):
         load_drag(path, generator)
     assert path.read_bytes() == before

@@ -19,9 +19,10 @@ from draggan_widget.editing.export import FILES, KINDS, code_of, film, latent, p
 from draggan_widget.editing.films import MOST_FRAMES, _even, _palette
 from draggan_widget.editing.jobs import Jobs
 from draggan_widget.editing.provenance import SOURCE_TYPE, provenance_of
-from draggan_widget.engines import to_image
+from draggan_widget.engines import Natural, to_image
 
 FAST = DragConfig(learning_rate=0.05, max_steps=60)
+MADE = {"generator": "cats.pkl", "seed": 3, "truncation": 0.7, "engine": "draggan", "steps": 2}
 
 
 @pytest.fixture
@@ -77,7 +78,13 @@ def test_a_png_says_that_it_was_made_by_a_machine_and_how(make, generator):
         np.testing.assert_array_equal(np.asarray(read), np.asarray(session.picture()))
     assert text["Software"].startswith("draggan_widget ")
     assert text["Description"].startswith("AI-generated picture of the generator cats.pkl")
-    assert json.loads(text["Comment"]) == {"generator": "cats.pkl", "seed": 3, "truncation": 0.7, "steps": 2}
+    assert json.loads(text["Comment"]) == {
+        "generator": "cats.pkl",
+        "seed": 3,
+        "truncation": 0.7,
+        "engine": "draggan",
+        "steps": 2,
+    }
     assert f"<Iptc4xmpExt:DigitalSourceType>{SOURCE_TYPE}</Iptc4xmpExt:DigitalSourceType>" in text["XML:com.adobe.xmp"]
 
 
@@ -239,7 +246,13 @@ def test_a_gif_says_that_it_was_made_by_a_machine_and_how(make, generator):
         assert read.n_frames == 3
         sentence, values = read.info["comment"].decode().split("\n")
     assert sentence == "AI-generated film of the generator cats.pkl, edited by dragging points"
-    assert json.loads(values) == {"generator": "cats.pkl", "seed": 3, "truncation": 0.7, "steps": 2}
+    assert json.loads(values) == {
+        "generator": "cats.pkl",
+        "seed": 3,
+        "truncation": 0.7,
+        "engine": "draggan",
+        "steps": 2,
+    }
     block = gif_applications(content)[b"XMP DataXMP"]
     assert len(block) > 258, "the last 258 bytes lead readers of blocks to their end"
     assert source_types(block[:-258].decode()) == [SOURCE_TYPE]
@@ -254,7 +267,13 @@ def test_an_mp4_says_that_it_was_made_by_a_machine_and_how(make, generator):
         tags = container.metadata
         assert len(list(container.decode(video=0))) > 2
     assert tags["description"] == "AI-generated film of the generator cats.pkl, edited by dragging points"
-    assert json.loads(tags["comment"]) == {"generator": "cats.pkl", "seed": 3, "truncation": 0.7, "steps": 2}
+    assert json.loads(tags["comment"]) == {
+        "generator": "cats.pkl",
+        "seed": 3,
+        "truncation": 0.7,
+        "engine": "draggan",
+        "steps": 2,
+    }
     assert tags["encoder"].startswith("draggan_widget ")
     kind, box = mp4_boxes(content)[-1]
     assert (kind, box[:16].hex()) == (b"uuid", "be7acfcb97a942e89c71999491e3afac")
@@ -537,3 +556,23 @@ def test_films_of_grey_and_of_transparent_pictures(channels):
             assert read.mode == {1: "L", 4: "RGBA"}[channels]
     finally:
         session.close()
+
+
+# --- code of the default engine ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["to its end", "stopped"])
+@pytest.mark.parametrize("config", [None, Natural(stride=10, own_rows=3)], ids=["its own settings", "others"])
+def test_a_run_of_natural_is_one_call_of_drag_that_names_its_engine_and_gives_the_latent_again(
+    make, generator, config, stopped
+):
+    session = make(config)
+    pulled(session, steps=1 if stopped else None)
+    document = session.now()
+    text = code_of(document, Model(generator))
+    assert text.count("drag(") == 1
+    assert "config=engines.Natural(" in text
+    assert ("own_rows=3" in text, "max_steps=1" in text) == (config is not None, stopped)
+    there = {"generator": generator}
+    exec(text, there)
+    assert torch.equal(there["ws"], document.drag.ws)

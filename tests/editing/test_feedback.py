@@ -83,7 +83,7 @@ def test_a_learning_rate_is_said_to_be_too_high_where_it_is_and_not_where_it_is_
 
 
 def test_an_observer_knows_whether_there_is_a_mask(generator):
-    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))], None, CONFIG)
     records = tuple(
         Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
     )
@@ -210,7 +210,9 @@ def counted(monkeypatch):
 
 def test_what_was_measured_is_not_measured_again_while_the_points_are_pulled(generator, counted):
     observer = Observer()
-    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30)), (2, (40, 40), (20, 30))])
+    drag = begin_with(
+        generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30)), (2, (40, 40), (20, 30))], None, CONFIG
+    )
     assert observer.observe(generator, moment_of(drag), "idle").texture == {}
     assert [observer.look(generator, moment_of(drag)) for _ in range(3)] == [True, False, False]
     for _ in range(3):
@@ -262,7 +264,7 @@ def test_an_observer_tells_of_a_real_drag(generator):
 
 
 def test_a_warning_goes_when_somebody_moves_the_target(generator):
-    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))])
+    drag = begin_with(generator, generator.mapping(seed=1), [(1, (20, 20), (40, 30))], None, CONFIG)
     records = tuple(
         Record(n, 0.0, drag.ids, drag.handles, drag.targets, {}, torch.zeros(1, 1, 1).numpy(), None) for n in range(20)
     )

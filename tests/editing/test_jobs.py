@@ -9,7 +9,7 @@ from concurrent.futures import CancelledError
 import pytest
 
 from draggan_widget.editing import GivenUpError, Progress, finish, jobs
-from draggan_widget.editing.jobs import Jobs, in_thread
+from draggan_widget.editing.jobs import Jobs, Running, in_thread
 
 
 def counting(upto, done=None, log=None):
@@ -49,16 +49,31 @@ def test_the_result_comes_by_the_future_and_progress_is_told_on_the_way():
     assert told == [Progress(share, "counting") for share in (0.0, 0.25, 0.5, 0.75)]
 
 
-def test_a_lane_says_what_it_is_at_and_how_far():
+def test_people_are_told_of_the_jobs_that_say_what_they_make_and_how_far_they_are():
     made = Jobs()
-    assert made.current("model") is None
-    done = made.add(counting(2), lane="model", name="cats")
-    made.add(counting(2), lane="model", name="dogs")
-    assert made.current("model") == ("cats", None)
+    assert made.running() == ()
+    done = made.add(counting(2), lane="load", what="load", name="cats")
+    made.add(counting(2), lane="load", what="load", name="dogs")
+    made.add(counting(2))
+    assert made.running() == (Running(1, "load", "cats", None), Running(2, "load", "dogs", None))
     made.advance()
-    assert made.current("model") == ("cats", Progress(0.0, "counting"))
+    assert made.running()[0] == Running(1, "load", "cats", 0.0)
     drive(made, done.done)
-    assert made.current("model")[0] == "dogs"
+    assert [job.name for job in made.running()] == ["dogs"]
+
+
+def test_a_job_is_cancelled_by_its_id_and_is_gone_at_once_wherever_it_stands():
+    made, order = Jobs(), []
+    first = made.add(counting(1000), lane="film", what="gif")
+    second = made.add(counting(2, "b", order), lane="film", what="mp4")
+    made.cancel(7)  # never there
+    made.cancel(2)
+    assert [job.what for job in made.running()] == ["gif"]
+    made.cancel(1)
+    assert made.running() == ()
+    drive(made, lambda: len(made) == 0)
+    assert (first.cancelled(), second.cancelled(), order) == (True, True, [])
+    made.cancel(1)  # over
 
 
 def test_one_of_several_jobs_is_cancelled_at_once_and_the_others_go_on():
@@ -118,11 +133,9 @@ def test_a_job_that_says_itself_that_it_was_cancelled_is():
 
 def test_what_follows_a_job_sees_it_gone_from_its_lane_and_makes_the_result():
     made, seen = Jobs(), []
-    done = made.add(
-        counting(2, 20), lane="model", then=lambda result: (seen.append(made.current("model")), result + 1)[1]
-    )
+    done = made.add(counting(2, 20), what="gif", then=lambda result: (seen.append(made.running()), result + 1)[1])
     drive(made, done.done)
-    assert (done.result(0), seen) == (21, [None])
+    assert (done.result(0), seen) == (21, [()])
     done = made.add(counting(2, 20), then=lambda result: result / 0, otherwise=seen.append)
     drive(made, done.done)
     assert isinstance(done.exception(0), ZeroDivisionError)

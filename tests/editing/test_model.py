@@ -216,6 +216,17 @@ def test_a_picture_of_the_past_is_painted_by_its_own_model(make):
 # --- a model that is read beside the edit ----------------------------------------------------------------------------
 
 
+def watched(job, tell):
+    """The same job, of whose progress somebody is told."""
+    while True:
+        try:
+            told = next(job)
+        except StopIteration as end:
+            return end.value
+        tell(told)
+        yield told
+
+
 class Slow:
     """A file that is read as slowly as the test likes."""
 
@@ -261,14 +272,14 @@ def test_a_run_a_film_and_a_model_that_is_read_go_on_at_once(make):
     loaded = session.load("b.pkl", slow)
     assert slow.begun.wait(20)
     document = session.now()
-    film_made = session.run_job(film("gif", document, document.model.generator), progress=shares.append)
+    film_made = session.run_job(watched(film("gif", document, document.model.generator), shares.append), what="gif")
     goes_on(session)
     session.put_point(1, target=(22, 12), pulling=True).result(20)
     goes_on(session)
     assert session.newest().points()[0]["target"] == [22, 12], "the pull is obeyed"
     assert film_made.result(20).startswith(b"GIF89a")
     assert len(shares) > 2
-    until(lambda: session.latest.progress == 0.5)
+    until(lambda: [job.share for job in session.latest.jobs] == [0.5])
     goes_on(session)
     now = session.latest
     assert (now.status, now.loading, now.model.name, loaded.done()) == ("running", "b.pkl", "a.pkl", False)
@@ -288,7 +299,7 @@ def test_a_film_that_is_made_while_another_model_comes_is_of_the_edit_it_was_beg
     alone = finish(film("gif", document, document.model.generator))
     first, go = threading.Event(), threading.Event()
     made = session.run_job(
-        film("gif", document, document.model.generator), progress=lambda _: (first.set(), go.wait(20))
+        watched(film("gif", document, document.model.generator), lambda _: (first.set(), go.wait(20)))
     )
     assert first.wait(20)
     loaded = session.load("b.pkl", lambda progress: model("b.pkl"))
@@ -387,7 +398,7 @@ def test_what_was_meant_for_a_picture_of_the_model_before_is_refused(make):
     session.show(lambda: busy.set() or go.wait(20))
     assert busy.wait(20)
     slow.go.set()
-    until(lambda: session._jobs._lanes["model"][0].waits.done())
+    until(lambda: session._jobs._lanes["load"][0].waits.done())
     session.show(lambda: finish_slices(session))
     late = session.put_point(1, handle=(9, 9), target=(20, 9))
     go.set()
@@ -416,11 +427,11 @@ def test_how_much_of_a_model_is_read_is_told_now_and_then(make, monkeypatch):
         return Model(Planted((32, 32)))
 
     session.load("b.pkl", read).result(5)
-    told = [snapshot.progress for snapshot in published if snapshot.loading == "b.pkl"]
+    told = [snapshot.jobs[0].share for snapshot in published if snapshot.loading == "b.pkl"]
     assert told[0] is None
     assert told[1:] == sorted(told[1:])
     assert 2 <= len(told[1:]) <= 4
-    assert published[-1].progress is None
+    assert published[-1].jobs == ()
 
 
 def open_on_a_bad_disk():

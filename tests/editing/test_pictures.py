@@ -5,7 +5,7 @@ from random_stylegan2 import generator_of
 
 from draggan_widget.editing import pictures
 from draggan_widget.editing import thread_tuner as threads
-from draggan_widget.editing.pictures import LIVELY, Painter
+from draggan_widget.editing.pictures import LATE, Painter
 from draggan_widget.engines import to_image
 
 
@@ -27,7 +27,7 @@ class Slow:
         return self._generator.synthesize(ws)
 
     def preview(self, ws, block):
-        self.now += self.seconds * self.share(block)
+        self.now += 0.6 * self.seconds
         return self._generator.preview(ws, block)
 
 
@@ -47,54 +47,73 @@ def ws():
     return generator_of(64).mapping(seed=3)
 
 
-def test_where_there_is_time_for_it_the_whole_picture_is_shown(ws, slow):
-    painter = Painter(slow(0.9 * LIVELY))
+def quick(painter, ws, times):
+    """Whether each of some pictures is the whole one."""
+    return [painter.quick(ws)[1] for _ in range(times)]
+
+
+def test_pictures_of_a_moving_edit_are_whole_and_the_same_as_at_rest(ws, slow):
+    painter = Painter(slow(0.9 * LATE))
     whole = painter.whole(ws)
     picture, is_whole = painter.quick(ws)
     assert is_whole
     assert picture.tobytes() == whole.tobytes()
+    assert all(quick(painter, ws, 40))
 
 
-def test_while_an_edit_moves_a_picture_that_takes_too_long_is_a_coarse_one_of_the_same_size(ws, slow):
-    generator = slow(4 * LIVELY)
+def test_where_whole_pictures_are_late_those_of_a_moving_edit_have_half_the_side_blown_up(ws, slow):
+    generator = slow(1.1 * LATE)
     painter = Painter(generator)
-    assert painter.quick(ws)[1], "how long it takes is not known yet"
     painter.whole(ws)
-    began = generator.now
+    assert painter.quick(ws)[1], "the first one of all says little about how long others take"
     picture, is_whole = painter.quick(ws)
-    assert generator.now - began < LIVELY
     assert not is_whole
     assert picture.size == (64, 64)
-    expected = to_image(generator_of(64).preview(ws, 4)).resize((64, 64), 3)
-    assert picture.tobytes() == expected.tobytes()
+    expected = to_image(generator_of(64).preview(ws, generator.blocks[-2]))
+    assert expected.size == (32, 32)
+    assert picture.tobytes() == expected.resize((64, 64), 3).tobytes()
 
 
-def test_what_a_step_takes_is_not_left_for_the_picture(ws, slow):
-    painter = Painter(slow(0.9 * LIVELY))
-    painter.whole(ws)
-    assert painter.quick(ws)[1]
-    assert not painter.quick(ws, step_seconds=0.4 * LIVELY)[1]
-
-
-def test_a_picture_may_take_as_long_as_a_step(ws, slow):
-    painter = Painter(slow(2 * LIVELY))
-    painter.whole(ws)
-    assert painter.quick(ws, step_seconds=3 * LIVELY)[1]
-    assert not painter.quick(ws, step_seconds=LIVELY)[1]
-
-
-def test_pictures_that_turn_out_slower_become_coarser_and_finer_again(ws, slow):
-    generator = slow(0.9 * LIVELY)
+def test_who_is_busy_for_a_while_gets_fewer_pictures_and_no_coarser_ones(ws, slow):
+    generator = slow(0.5 * LATE)
     painter = Painter(generator)
-    assert all(painter.quick(ws)[1] for _ in range(4))
-    generator.seconds *= 8
-    assert not any([painter.quick(ws)[1] for _ in range(12)][4:])
-    generator.seconds /= 8
-    assert painter.whole(ws)
-    assert all([painter.quick(ws)[1] for _ in range(20)][16:])
+    assert all(quick(painter, ws, 4))
+    generator.seconds *= 10
+    assert all(quick(painter, ws, 40))
+
+
+def test_sharpness_never_goes_to_and_fro_however_times_change(ws, slow):
+    generator = slow(4 * LATE)
+    painter = Painter(generator)
+    painter.whole(ws)
+    seen = []
+    for seconds in (4, 3, 0.5, 4, 0.5, 8):
+        generator.seconds = seconds * LATE
+        painter.whole(ws)  # at rest, between two runs
+        seen += quick(painter, ws, 5)
+    assert seen == [False] * 10 + [True] * 20, "once a whole one was in time they stay whole"
 
 
 def test_a_generator_without_coarse_pictures_shows_whole_ones(ws, slow):
-    painter = Painter(slow(2 * LIVELY, has_previews=False))
-    painter.whole(ws)
-    assert painter.quick(ws)[1]
+    painter = Painter(slow(2 * LATE, has_previews=False))
+    assert all(quick(painter, ws, 5))
+
+
+@pytest.mark.parametrize(("share", "glanced"), [(0.5, True), (0.9, False)])
+def test_what_is_less_exact_is_shown_in_a_run_only_where_it_is_clearly_quicker_and_never_at_rest(
+    ws, slow, monkeypatch, share, glanced
+):
+    generator = slow(0.9 * LATE)
+    quicker = Slow(share * generator.seconds)
+    quicker.synthesize = lambda ws: (
+        setattr(generator, "now", generator.now + quicker.seconds),
+        -ws.new_ones(1, 3, 64, 64),
+    )[1]
+    monkeypatch.setattr(pictures, "for_glances", lambda _: quicker)
+    painter = Painter(generator)
+    exact = painter.whole(ws)
+    assert painter.quick(ws)[1], "how long exact ones take is not known yet"
+    quick(painter, ws, 3)
+    picture, is_exact = painter.quick(ws)
+    assert (is_exact, picture.getpixel((3, 3)) == (0, 0, 0)) == (not glanced, glanced)
+    assert painter.whole(ws).tobytes() == exact.tobytes()

@@ -48,7 +48,6 @@ def test_work_is_done_by_all_threads_where_they_are_quicker_and_one_is_tried_now
     threads = Threads()
     first = done(machine, threads, 3)
     assert sorted(first) == [False, False, True]
-    assert threads.expected == pytest.approx(0.6)
     later = done(machine, threads, 3 * (AGAIN + 1))
     assert 2 <= sum(later) <= 3
 
@@ -88,14 +87,6 @@ def test_torch_has_its_threads_back_after_every_piece_also_one_that_fails(machin
     assert threads(machine.work) == "done"
 
 
-def test_pieces_of_different_size_are_compared_by_what_a_whole_one_would_take(machine):
-    machine.alone = machine.together = 0.25
-    threads = Threads()
-    for _ in range(4):
-        threads(machine.work, size=0.25)
-    assert threads.expected == pytest.approx(1.0)
-
-
 def test_other_work_has_as_many_threads_and_teaches_nothing(machine):
     threads = Threads()
     assert threads.aside(torch.get_num_threads) == 2
@@ -103,11 +94,9 @@ def test_other_work_has_as_many_threads_and_teaches_nothing(machine):
     done(machine, threads, 4)
     assert threads.aside(torch.get_num_threads) == 1
     assert torch.get_num_threads() == 2
-    assert threads.expected == pytest.approx(1.0)
 
 
 def test_a_torch_with_one_thread_keeps_it(machine):
     torch.set_num_threads(1)
     threads = Threads()
     assert all(done(machine, threads, 3 * AGAIN))
-    assert threads.expected == pytest.approx(1.0)

@@ -126,7 +126,7 @@ def test_it_is_chosen_by_name_in_one_step_of_undo_and_keeps_points_and_latent(ge
         assert points(editor) == before
         editor.redo()
         assert editor.engine == "nudge"
-        with pytest.raises(Exception, match="there is no engine 'magic'; choose one of draggan, natural, nudge"):
+        with pytest.raises(Exception, match="there is no engine 'magic'; choose one of natural, draggan, nudge"):
             editor.engine = "magic"
     finally:
         editor.close()
@@ -160,7 +160,7 @@ def test_its_settings_are_in_the_schema_that_the_page_draws(generator):
     try:
         fields = {field["name"]: field for field in schema_message(session.latest.model, session.config)["fields"]}
         assert list(fields) == ["engine", "pace", "patience", "speed"]
-        assert fields["engine"]["choices"] == [["draggan", "draggan"], ["natural", "natural"], ["nudge", "nudge"]]
+        assert fields["engine"]["choices"] == [["natural", "natural"], ["draggan", "draggan"], ["nudge", "nudge"]]
         session.set_settings({"pace": 0.75}).result(5)
         assert session.config == Nudge(pace=0.75)
         with pytest.raises(ValueError, match="the engine nudge has no setting 'learning_rate'; draggan has it"):

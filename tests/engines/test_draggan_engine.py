@@ -104,7 +104,7 @@ def test_an_engine_that_takes_over_keeps_latent_points_and_beginning(generator):
 
 
 def test_unknown_engines_and_strange_settings_are_named():
-    with pytest.raises(ValueError, match="no engine 'magic'; choose one of draggan"):
+    with pytest.raises(ValueError, match="no engine 'magic'; choose one of natural, draggan"):
         engine_named("magic")
-    with pytest.raises(TypeError, match="dict is no engine's settings; give one of DragConfig"):
+    with pytest.raises(TypeError, match="dict is no engine's settings; give one of Natural, DragConfig"):
         engine_of({})

@@ -231,6 +231,48 @@ def test_a_network_that_is_not_finite_is_told_in_a_sentence(generator):
     assert torch.isfinite(state.ws).all()
 
 
+def test_a_target_outside_the_picture_is_told_or_comes_as_near_as_it_can(generator):
+    ws = generator.mapping(seed=3)
+    state = begin_with(generator, ws, [(1, (60, 30), (60, 34))], None, Natural())
+    with pytest.raises(ValueError, match="target"):
+        state.move_target(1, (90, 30))
+    assert state.advance()[0].step == 1
+
+
+def test_more_points_than_the_latent_has_directions_never_leave_the_best_behind(generator):
+    places = [(x, y) for x in range(8, 60, 6) for y in range(8, 60, 6)]
+    points = [(n, xy, (xy[0] + (-1) ** n * 3, xy[1])) for n, xy in enumerate(places)]
+    assert 2 * len(points) > generator.w_dim
+    settings = Natural(own=0.0)  # W: one row for all of them
+    state = begin_with(generator, generator.mapping(seed=3), points, None, settings)
+    left = [np.square(state.distances).mean()]
+    for _ in range(2):
+        (state,) = state.advance()
+        left.append(np.square(state.distances).mean())
+        assert torch.isfinite(state.ws).all()
+    assert left == sorted(left, reverse=True)
+
+
+def test_latents_of_classes_alone_fill_few_directions_and_are_dragged_all_the_same():
+    model = small_stylegan2(32, c_dim=3, z_dim=0)
+    assert np.linalg.matrix_rank(covariance_of(model, 1).numpy(), tol=1e-3) < model.w_dim
+    result = drag(model, model.mapping(seed=1, label=1), [(16, 16)], [(18, 17)], config=Natural())
+    assert torch.isfinite(result.ws).all()
+    left = [record.distances.max() for record in result.history]
+    assert all(after <= before for before, after in itertools.pairwise(left))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_latent_or_a_target_that_is_not_finite_is_refused(generator, bad):
+    ws = generator.mapping(seed=3)
+    with pytest.raises(ValueError, match="finite|inside"):
+        begin_with(generator, ws, [(1, (20, 20), (bad, 20))], None, Natural())
+    broken = ws.clone()
+    broken[0, 0, 0] = bad
+    with pytest.raises(ValueError, match="finite"):
+        begin_with(generator, broken, [(1, (20, 20), (30, 20))], None, Natural())
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -291,17 +333,18 @@ def test_it_runs_in_the_session_with_undo_timeline_and_confidence(generator):
         session.close()
 
 
-def test_it_is_chosen_by_name_and_draggan_is_still_the_default(generator):
-    assert engine_names()[:2] == ("draggan", "natural")
+def test_it_is_the_default_and_draggan_is_chosen_by_name(generator):
+    assert engine_names()[:2] == ("natural", "draggan")
     editor = DragGAN(generator, seed=3)
     try:
-        assert editor.engine == "draggan"
-        editor.points = [{"handle": [20, 20], "target": [30, 20]}]
-        editor.engine = "natural"
+        assert editor.engine == "natural"
         assert editor.config == Natural()
+        editor.points = [{"handle": [20, 20], "target": [30, 20]}]
+        editor.engine = "draggan"
+        assert editor.config == generator.drag_config
         editor.step_once()
         editor.undo()
         editor.undo()
-        assert editor.engine == "draggan"
+        assert editor.engine == "natural"
     finally:
         editor.close()

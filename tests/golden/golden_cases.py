@@ -64,7 +64,10 @@ def read_lines(name):
 def config_of(method, **changes):
     """A method with rates at which a small random network moves; λ is too small there to hold all of it."""
     made = {"default": DragConfig, "paper": DragConfig.paper, "official": DragConfig.official}[method]
-    return made(**{"learning_rate": 0.05, "mask_weight": 0.5, "stall_steps": 6, "max_steps": 8, **changes})
+    # What was recorded knew no other way than to go on alike where nothing came nearer.
+    return made(
+        **{"on_stall": "stop", "learning_rate": 0.05, "mask_weight": 0.5, "stall_steps": 6, "max_steps": 8, **changes}
+    )
 
 
 def pairs(resolution, count):

@@ -43,6 +43,16 @@ EDITS = {
 """Kinds of files, each with its network."""
 
 
+LATER = {"on_stall": "stop"}
+"""Settings that there were not when the files were written, and what they are for such a file."""
+
+
+def without_later(fields):
+    """The settings that there were then, the later ones being as they are for a file of then."""
+    assert {name: fields[name] for name in LATER} == LATER
+    return {name: value for name, value in fields.items() if name not in LATER}
+
+
 def file_of(kind):
     """The file of a kind."""
     return FILES / f"{kind}.drag"
@@ -154,7 +164,7 @@ def go_on(kind, generators):
             "label": editor.label,
             "targets": [point["target"] for point in editor.points],
             "mask": None if editor.mask is None else digest(editor.mask),
-            "config": editor.config.to_dict(),
+            "config": without_later(editor.config.to_dict()),
             "records": [
                 [record.step, np.asarray(record.handles).tolist(), digest(record.ws)] for record in editor.history
             ],

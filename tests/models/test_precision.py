@@ -6,7 +6,7 @@ import pytest
 import torch
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget.models import load_generator, precision
+from draggan_widget.models import for_glances, load_generator, precision
 from draggan_widget.models.stylegan2.layers import phases
 
 
@@ -98,3 +98,24 @@ def test_on_a_processor_nothing_is_asked():
     generator = load_generator("faces", device="cpu")
     assert precision.choose(generator) is None
     assert generator.operands is None
+
+
+def test_a_copy_for_glances_shares_the_weights_and_leaves_exact_pictures_as_they_are(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    generator = small_stylegan2(64)
+    ws = generator.mapping(seed=3)
+    exact = generator.synthesize(ws)
+    glances = for_glances(generator)
+    assert [weight.data_ptr() for weight in glances.parameters()] == [w.data_ptr() for w in generator.parameters()]
+    glanced = glances.synthesize(ws)
+    assert not torch.equal(glanced, exact)
+    assert (glanced - exact).abs().mean() < 0.01 * exact.abs().mean()
+    assert torch.equal(generator.synthesize(ws), exact)
+    assert generator.operands is None
+
+
+def test_where_halves_are_slow_or_mean_something_else_there_is_no_copy_for_glances(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True, raising=False)
+    assert for_glances(small_stylegan2(32).double()) is None
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    assert for_glances(small_stylegan2(32)) is None

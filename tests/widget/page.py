@@ -44,10 +44,10 @@ class Page:
 
     def wait_for_state(self, **fields):
         """Until the newest state has these; returns it."""
-        wanted = fields.items()
-        self.wait_for(lambda page: page.of("state") and wanted <= _plain(page.of("state")[-1]).items())
+        self.wait_for(
+            lambda page: (
+                page.of("state")
+                and all(page.of("state")[-1].get(name, page) == value for name, value in fields.items())
+            )
+        )
         return self.of("state")[-1]
-
-
-def _plain(state):
-    return {name: value for name, value in state.items() if not isinstance(value, list)}

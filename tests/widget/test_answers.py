@@ -138,7 +138,7 @@ def test_the_page_gets_the_files_that_it_asks_for(page, kind):
     content, buffers = next(each for each in page.told if each[0]["type"] == "export")
     assert content["kind"] == kind
     assert content["name"].endswith({"latent": ".npz", "code": ".py"}.get(kind, f".{kind}"))
-    assert page.of("exporting")[-1]["progress"] is None
+    page.wait_for_state(jobs=[])
     if kind == "code":
         assert "mapping(seed=1" in content["text"]
         assert not buffers
@@ -148,8 +148,11 @@ def test_the_page_gets_the_files_that_it_asks_for(page, kind):
 
 def test_an_export_that_is_cancelled_ends_without_a_file(editor, page):
     page.say("export", kind="gif", handles=False)
-    page.say("cancel_export")
-    page.wait_for(lambda p: p.of("exporting") and p.of("exporting")[-1]["progress"] is None)
+    page.wait_for(lambda p: p.of("state")[-1]["jobs"])
+    (job,) = page.of("state")[-1]["jobs"]
+    assert (job["what"], job["name"]) == ("gif", "")
+    page.say("cancel", id=job["id"])
+    page.wait_for_state(jobs=[])
     editor.snapshot()
     assert not page.of("export")
 

@@ -176,7 +176,7 @@ def test_settings_change_in_mid_run_and_must_be_a_config(make):
     editor.start()
     editor.config = FAST
     assert finish(editor).reason == "arrived"
-    with pytest.raises(TypeError, match="is no engine.s settings; give one of DragConfig"):
+    with pytest.raises(TypeError, match="is no engine.s settings; give one of Natural, DragConfig"):
         editor.config = {"learning_rate": 1}
     with pytest.raises(ValueError, match="no synthesis block|block"):
         editor.config = FAST.replace(block=9)

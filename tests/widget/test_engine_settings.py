@@ -12,7 +12,7 @@ import traitlets
 
 import draggan_widget
 from draggan_widget import DragConfig, DragGAN, Editor
-from draggan_widget.engines import Bound, Engine, Step, engine_named, engine_names, register, unregister
+from draggan_widget.engines import Bound, Engine, Natural, Step, engine_named, engine_names, register, unregister
 from draggan_widget.settings import number, settings_in, whole
 from draggan_widget.widget.engine_settings import EngineSetting
 
@@ -216,7 +216,7 @@ def test_an_engine_that_cannot_serve_the_model_is_refused_in_its_sentence(slide)
     try:
         with pytest.raises(traitlets.TraitError, match="slide needs pictures of more than 32 px; choose draggan"):
             editor.engine = "slide"
-        assert (editor.engine, type(editor.config)) == ("draggan", DragConfig)
+        assert (editor.engine, type(editor.config)) == ("natural", Natural)
     finally:
         editor.close()
 
@@ -227,7 +227,7 @@ def test_a_new_editor_takes_settings_of_its_engine_and_refuses_those_of_others(g
     editor.close()
     with pytest.raises(ValueError, match="the engine slide has no setting 'learning_rate'; draggan has it"):
         Editor(generator, config=Slide(), learning_rate=0.1)
-    with pytest.raises(ValueError, match="there is no engine 'magic'; choose one of draggan, natural, slide"):
+    with pytest.raises(ValueError, match="there is no engine 'magic'; choose one of natural, draggan, slide"):
         Editor(generator, engine="magic")
 
 

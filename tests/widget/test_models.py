@@ -21,6 +21,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import Model
+from draggan_widget.engines import Natural
 from draggan_widget.models import save_generator
 from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
@@ -160,7 +161,14 @@ def test_another_model_begins_a_new_edit_with_the_same_seed_and_truncation(make,
 
 
 def test_undo_leads_back_to_the_model_before_with_its_edit_and_redo_forward(make, folder):
-    editor = make(small_stylegan2(32, c_dim=3), label=2, points=[POINT], mask=np.ones((32, 32)), learning_rate=0.03)
+    editor = make(
+        small_stylegan2(32, c_dim=3),
+        label=2,
+        points=[POINT],
+        mask=np.ones((32, 32)),
+        engine="draggan",
+        learning_rate=0.03,
+    )
     page = ready(editor)
     editor.step_once()
     before, generator = editor.image.tobytes(), editor.generator
@@ -217,6 +225,12 @@ def test_a_picture_without_a_seed_gives_way_to_the_first_seed(make):
 def test_settings_that_somebody_chose_stay_and_others_are_the_new_models_own(make):
     other = small_stylegan2(32, seed=4, drag_config=DragConfig(learning_rate=0.123))
     editor = make()
+    editor.load_model(other)
+    assert editor.config == Natural()
+    editor.own_rows = 3
+    editor.load_model("cats.safetensors")
+    assert editor.config == Natural(own_rows=3)
+    editor.engine = "draggan"
     editor.load_model(other)
     assert editor.config == other.drag_config
     editor.config = NEVER
@@ -292,7 +306,7 @@ def test_what_is_done_while_a_model_is_read_is_done_to_the_one_that_is_there_and
     page.wait_for(lambda p: p.of("state")[-1]["step"] > 2)
     assert editor._session.latest.loading == "cats.safetensors"
     go.set()
-    page.wait_for_state(model="cats.safetensors", loading=None, status="idle")
+    page.wait_for_state(model="cats.safetensors", jobs=[], status="idle")
     assert page.of("notice") == []
     assert editor._session.newest().points() == []
     editor.undo()
@@ -388,7 +402,7 @@ def test_a_choice_of_the_page_is_loaded_while_the_picture_stays_and_then_takes_i
     page = ready(editor)
     page.say("load", name="digits.safetensors")
     assert begun.wait(10)
-    state = page.wait_for_state(loading="digits.safetensors")
+    state = page.wait_for_state(jobs=[{"id": 1, "what": "load", "name": "digits.safetensors", "progress": None}])
     assert (state["generator"], state["status"], state["label"]) == ("StyleGAN2", "idle", 2)
     frames, pongs = len(page.of("frame")), len(page.of("pong"))
     page.say("ping", view="page")
@@ -396,7 +410,7 @@ def test_a_choice_of_the_page_is_loaded_while_the_picture_stays_and_then_takes_i
     assert len(page.of("frame")) == frames
     go.set()
     state = page.wait_for_state(model="digits.safetensors")
-    assert (state["loading"], state["trouble"], state["generator"]) == (None, "", "digits")
+    assert (state["jobs"], state["trouble"], state["generator"]) == ([], "", "digits")
     assert (state["seed"], state["label"], state["classes"], state["channels"]) == (3, 2, 10, 1)
     assert "digits is loaded" in state["message"]
     page.wait_for(lambda p: len(p.of("frame")) > frames)
@@ -413,7 +427,7 @@ def test_a_choice_that_cannot_be_loaded_is_told_and_everything_stays(make, folde
     state = page.of("state")[-1]
     assert "broken.pkl was not loaded" in state["trouble"]
     assert str(folder / "broken.pkl") in state["trouble"]
-    assert (state["loading"], state["generator"], len(state["points"])) == (None, "StyleGAN2", 1)
+    assert (state["jobs"], state["generator"], len(state["points"])) == ([], "StyleGAN2", 1)
     assert editor._session.newest().document is before.document
     page.say("point", id=1, target=[19, 9], pulling=False)
     page.wait_for_state(trouble="")
@@ -438,10 +452,52 @@ def test_loading_during_a_run_is_told_at_once_and_ends_the_run(make, slow):
     page.say("start")
     page.wait_for(lambda p: p.of("state")[-1]["step"] > 1)
     page.say("load", name="cats.safetensors")
-    page.wait_for_state(loading="cats.safetensors", status="running")
+    loading = {"id": 1, "what": "load", "name": "cats.safetensors", "progress": None}
+    page.wait_for_state(jobs=[loading], status="running")
     assert begun.wait(10)
     go.set()
     page.wait_for_state(model="cats.safetensors", status="idle")
+
+
+def test_a_load_that_the_page_cancels_leaves_model_edit_and_run_as_they_are(make, slow):
+    begun, go = slow
+    editor = make(config=NEVER)
+    page = ready(editor)
+    page.say("load", name="cats.safetensors")
+    assert begun.wait(10)
+    page.say("point", id=1, handle=[9, 9], target=[20, 9], pulling=True, start=True)
+    page.wait_for(lambda p: p.of("state")[-1]["step"] > 2)
+    step = page.of("state")[-1]["step"]
+    (job,) = page.of("state")[-1]["jobs"]
+    page.say("cancel", id=job["id"] + 1)  # no such job
+    page.say("cancel", id=job["id"])
+    state = page.wait_for_state(jobs=[], status="running")
+    assert (state["generator"], state["trouble"]) == ("StyleGAN2", "")
+    go.set()
+    page.wait_for(lambda p: p.of("state")[-1]["step"] > step + 3)
+    assert (editor.model, page.of("notice")) == ("StyleGAN2", [])
+
+
+def test_undo_and_reset_while_a_model_is_read_take_back_what_was_done_and_the_model_comes_all_the_same(make, slow):
+    begun, go = slow
+    editor = make(config=NEVER)
+    page = ready(editor)
+    page.say("load", name="cats.safetensors")
+    assert begun.wait(10)
+    page.say("point", id=1, handle=[9, 9], target=[20, 9], pulling=False)
+    page.say("step_once")
+    page.wait_for(lambda p: p.of("state")[-1]["step"] == 1)
+    page.say("undo")
+    state = page.wait_for_state(step=0, undo="pull of point 1")
+    assert [job["what"] for job in state["jobs"]] == ["load"]
+    page.say("reset")
+    state = page.wait_for_state(undo="reset")
+    assert (state["points"], [job["what"] for job in state["jobs"]]) == ([], ["load"])
+    go.set()
+    page.wait_for_state(model="cats.safetensors", jobs=[])
+    assert page.of("notice") == []
+    page.say("undo")
+    page.wait_for_state(generator="StyleGAN2", undo="reset")
 
 
 def until(condition, timeout=10.0):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from random_stylegan2 import small_stylegan2
 
+from draggan_widget import DragConfig
 from draggan_widget.editing import Feedback, Session, Texture
 from draggan_widget.widget import protocol
 
@@ -30,6 +31,7 @@ KINDS = {
     "models": protocol.Models,
     "schema": protocol.Schema,
     "load": protocol.Load,
+    "cancel": protocol.Cancel,
     "mask": protocol.Mask,
 }
 """What messages are read as; all others are commands."""
@@ -65,20 +67,21 @@ def test_every_golden_message_of_the_page_is_read(entry):
 
 def test_the_golden_messages_cover_every_type_of_both_directions():
     kinds = {direction: {entry["message"]["type"] for entry in GOLDEN[direction]} for direction in GOLDEN}
-    commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask", "cancel_export"}
+    commands = {"start", "stop", "step_once", "reset", "undo", "redo", "before", "suggest_mask"}
     commands |= {"reset_settings"}
     assert kinds["to_kernel"] == commands | {
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
         *("models", "load", "settings", "schema", "look", "branch", "course", "thumbnails", "export"),
+        "cancel",
     }
     assert kinds["to_page"] == {
         *("state", "frame", "mask", "classes", "models", "notice", "pong"),
-        *("course", "thumbnails", "before", "export", "exporting", "schema"),
+        *("course", "thumbnails", "before", "export", "schema"),
     }
 
 
 def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
-    session = Session(small_stylegan2(64), seed=3)
+    session = Session(small_stylegan2(64), seed=3, config=DragConfig())  # of which the golden messages are
     session.put_point(1, handle=(1, 2), target=(3, 4))
     session.step_once()
     records = session.now().records
@@ -91,7 +94,6 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         (protocol.before_message("png", SIZE, 3), [b"x"]),
         (protocol.export_message("gif", "a.gif", "image/gif"), [b"x"]),
         (protocol.export_message("code", "a.py", "text/x-python", "1 + 1"), []),
-        (protocol.exporting_message("gif", 0.5), []),
         (protocol.frame_message(1, 2, "jpeg", SIZE, True), [b"x"]),
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),

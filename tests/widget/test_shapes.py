@@ -12,6 +12,7 @@ from PIL import Image
 from planted import Planted
 
 from draggan_widget import DragConfig, DragGAN, drag
+from draggan_widget.engines import Natural
 
 SHAPES = [(64, 32), (32, 64), (48, 48)]
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
@@ -41,9 +42,10 @@ def brightest(image):
 
 @each_shape
 @everything
-def test_the_content_ends_where_its_handle_is_shown(make, resolution, channels):
+@pytest.mark.parametrize("config", [Natural(block=3), DragConfig(learning_rate=0.05)], ids=lambda c: type(c).__name__)
+def test_the_content_ends_where_its_handle_is_shown(make, resolution, channels, config):
     height, width = resolution
-    editor = make(resolution, channels)
+    editor = make(resolution, channels, config=config)
     page = Page(editor)
     page.say("ready", view="page")
     start, end = [width // 2, height // 2], [width // 2 + 5, height // 2 - 4]
@@ -55,7 +57,7 @@ def test_the_content_ends_where_its_handle_is_shown(make, resolution, channels):
     result = asyncio.run(editor.finished())
     assert np.abs(brightest(result.image) - handle).max() <= 1
     assert np.abs(brightest(result.image) - end).max() <= 1.5
-    alone = drag(Planted(resolution, channels), editor._session.now().drag.w0, [start], [end])
+    alone = drag(Planted(resolution, channels), editor._session.now().drag.w0, [start], [end], config=config)
     assert (alone.reason, alone.image.tobytes()) == ("arrived", result.image.tobytes())
 
 
@@ -117,7 +119,7 @@ def test_masks_have_rows_and_columns_the_right_way_round(make, resolution):
 
 
 def test_a_mask_keeps_what_must_stay_in_a_picture_of_1_to_2(make):
-    free, held = make((64, 32)), make((64, 32))
+    free, held = make((64, 32), engine="draggan"), make((64, 32), engine="draggan")
     held.mask = np.zeros((64, 32))
     for editor in (free, held):
         editor.config = editor.config.replace(max_steps=10, tolerance=0.0, stall_steps=None)

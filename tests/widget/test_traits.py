@@ -17,12 +17,13 @@ from planted import Planted
 
 from draggan_widget import DragConfig, DragGAN
 from draggan_widget.editing.settings import SETTINGS, settings_of
+from draggan_widget.engines import Natural
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 POINT = {"handle": [20, 15], "target": [30, 20]}
 
 NAMES = ["engine", *SETTINGS]
-"""Of the settings of an editor: which engine comes first."""
+"""Of the settings of an editor with the engine draggan: which engine comes first."""
 
 
 @pytest.fixture
@@ -30,6 +31,8 @@ def make():
     made = []
 
     def make(**arguments):
+        if "config" not in arguments:
+            arguments = {"engine": "draggan", **arguments}  # whose settings most tests name
         made.append(DragGAN(Planted((32, 48)), seed=1, **arguments))
         return made[-1]
 
@@ -44,17 +47,19 @@ def real(editor):
 
 
 def traits_of(editor):
-    return {name: getattr(editor, name) for name in NAMES}
+    return {name: getattr(editor, name) for name in ("engine", *editor.settings, "speed")}
 
 
 @pytest.mark.parametrize(
-    "config", [None, ENDLESS.replace(mask_weight=3.0, block=(1, 2)), DragConfig.official(space="w")]
+    "config",
+    [None, Natural(own=0.5, block=2), ENDLESS.replace(mask_weight=3.0, block=(1, 2)), DragConfig.official(space="w")],
 )
 def test_a_new_editor_says_the_settings_that_its_session_uses(make, config):
     editor = make(config=config)
     assert traits_of(editor) == real(editor)
-    assert {name: editor.get_state()[name] for name in NAMES} == real(editor), "and tells the page so"
-    assert editor.learning_rate == (config or editor.generator.drag_config).learning_rate
+    assert {name: editor.get_state()[name] for name in real(editor)} == real(editor), "and tells the page so"
+    assert editor.config == (Natural() if config is None else config)
+    assert editor.max_steps == editor.config.max_steps
 
 
 @pytest.mark.parametrize("name", list(SETTINGS))

@@ -210,7 +210,7 @@ class _Pulls:
         self.forget()
         self.page.mouse.move(*self.at(MOUTH[0] - 0.8 * PULL, MOUTH[1] - 0.6 * PULL), steps=4)
         self.page.mouse.up()
-        ended = "['arrived', 'stalled', 'capped'].includes(root.dataset.status)"
+        ended = "['arrived', 'near', 'stalled', 'capped'].includes(root.dataset.status)"
         self.page.wait_for_function(f"root => {ended}", arg=self.root.element_handle(), timeout=300_000)
         seen = self.seen()
         last = seen["states"][-1]

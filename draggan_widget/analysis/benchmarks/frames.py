@@ -1,4 +1,7 @@
-"""What a person waits for, without a browser: a moved target → steps → a picture encoded as the page gets it."""
+"""What a person waits for, without a browser: a moved target → steps → a picture encoded as the page gets it.
+
+Only sharp pictures count. One that was made coarse to be in time is blurred, and is taken for none.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import numpy as np
 from draggan_widget.analysis.benchmarks.cases import SEED, Case, stepper
 from draggan_widget.analysis.benchmarks.measure import MAKE_READY, timed
 from draggan_widget.editing import Session, Snapshot
+from draggan_widget.engines import default_config, engine_of
 from draggan_widget.models import Generator, StyleGAN2, load_generator
 
 GESTURES = 5
@@ -22,7 +26,7 @@ PULL = 0.05
 
 
 class _Screen:
-    """Takes every picture that is not there yet, as a page would that draws at once."""
+    """Takes every picture that is not there yet, as a page would that draws at once; counts those that are sharp."""
 
     def __init__(self) -> None:
         self.changed = threading.Event()
@@ -37,23 +41,28 @@ class _Screen:
         new = self._shown is None or self._shown.document.drag.ws.data_ptr() != address
         if new and snapshot.step > 0 and self.session is not None:
             self._shown = snapshot
-            encode(self.session.glimpse(snapshot.document, quick=not snapshot.settled)[0])
-            self.frames += 1
-            self.changed.set()
-        if snapshot.settled and snapshot.status in ("arrived", "stalled", "capped", "stopped", "error"):
+            picture, sharp = self.session.glimpse(snapshot.document, quick=not snapshot.settled)
+            encode(picture)
+            if sharp:
+                self.frames += 1
+                self.changed.set()
+        if snapshot.settled and snapshot.status in ("arrived", "near", "stalled", "capped", "stopped", "error"):
             self.ended.set()
 
 
-def measure(model: str | Generator, seconds: float, device: str = "cpu") -> dict[str, Any]:
-    """First changed frame, frames and steps while pulling, and the arrival of a 5 % pull.
+def measure(model: str | Generator, seconds: float, device: str = "cpu", engine: str | None = None) -> dict[str, Any]:
+    """First changed sharp frame, sharp frames and steps while pulling, and the arrival of a 5 % pull.
+
 
     :param model: a built-in generator's name, a checkpoint, or a ``Generator``. :param seconds: how long is pulled.
+    :param engine: name of the one that pulls; None for that of ``default_config``.
     :returns: ``first_frame_s`` (median of gestures, without the very first, which is ``cold_first_frame_s``),
-        ``frames_a_second``, ``steps_a_second``, ``arrival_s``, ``arrival_steps``, ``arrival_reason``.
+        ``frames_a_second``, ``steps_a_second``, ``arrival_s``, ``arrival_steps``, ``arrival_reason``, and
+        ``engine``, its name.
     """
     generator = model if isinstance(model, Generator) else load_generator(model, device=device)
     screen = _Screen()
-    session = Session(generator, seed=9, on_change=screen.show)
+    session = Session(generator, seed=9, config=default_config(generator, engine), on_change=screen.show)
     screen.session = session
     try:
         waits = [_first_frame(session, screen) for _ in range(GESTURES + 1)]
@@ -63,7 +72,13 @@ def measure(model: str | Generator, seconds: float, device: str = "cpu") -> dict
         arrival = _arrive(session, screen)
     finally:
         session.close()
-    return {"cold_first_frame_s": waits[0], "first_frame_s": statistics.median(waits[1:]), **pulled, **arrival}
+    return {
+        "engine": engine_of(session.config).name,
+        "cold_first_frame_s": waits[0],
+        "first_frame_s": statistics.median(waits[1:]),
+        **pulled,
+        **arrival,
+    }
 
 
 def _place(generator: Generator, x: float, y: float) -> tuple[float, float]:

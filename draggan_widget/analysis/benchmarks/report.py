@@ -59,8 +59,8 @@ def _leaner(held: dict[str, int], side: str) -> float | None:
 
 def _waits(ways: Sequence[dict[str, Any]]) -> list[list[str]]:
     rows = (
-        ("first changed frame, ms", "first_frame_s", 1000),
-        ("frames a second", "frames_a_second", 1),
+        ("first changed sharp frame, ms", "first_frame_s", 1000),
+        ("sharp frames a second", "frames_a_second", 1),
         ("steps a second", "steps_a_second", 1),
         ("a pull of 5 % ends after, s", "arrival_s", 1),
     )

@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help=f"of {', '.join(EXPERIMENTS)} (default: all)",
     )
-    parser.add_argument("--ways", metavar="A;B", help='only these, such as "no edit;default;official"')
+    parser.add_argument("--ways", metavar="A;B", help='only these, such as "no edit;natural;default;official"')
     parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too; needs torchvision")
     parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes of one thread each")

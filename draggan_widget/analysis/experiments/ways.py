@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines import DragRecord, DragResult, State, drag
+from draggan_widget.engines import DragGAN, DragRecord, DragResult, State, default_config, drag, engine_of
 from draggan_widget.engines.draggan import BoundDragGAN, DragState, init, step, terminate, with_handles
 from draggan_widget.engines.trackers import Tracker, make
 from draggan_widget.models import Generator
@@ -21,19 +21,25 @@ class Way:
     """One way of dragging. :raises ValueError: for a tracker without settings to drag with."""
 
     name: str
-    config: DragConfig | None
-    """None: nothing is done, for comparison."""
+    config: Any
+    """Settings of an engine, which choose it; None: nothing is done, for comparison."""
     tracker: str | None = None
     """Who tracks, as ``trackers.make`` names it; None: the method itself."""
 
     def __post_init__(self) -> None:
         if self.config is None and self.tracker is not None:
             raise ValueError(f"{self.name} has a tracker, but no settings to drag with; give it a config")
+        if self.config is not None and self.tracker is not None and not isinstance(self.config, DragConfig):
+            name = engine_of(self.config).name
+            raise ValueError(f"{self.name} has a tracker, but the engine {name} tracks by itself; give a DragConfig")
 
     def to_dict(self) -> dict[str, Any]:
         """As values that JSON can hold."""
+        engine = None if self.config is None else engine_of(self.config).name
         return {
             "name": self.name,
+            # Not for draggan, so that what was done before there were other engines is not done again.
+            **({} if engine in (None, DragGAN.name) else {"engine": engine}),
             "config": None if self.config is None else self.config.to_dict(),
             "tracker": self.tracker,
         }
@@ -47,8 +53,9 @@ class Way:
         """
         if self.config is None:
             return None
-        steps = most if self.config.max_steps is None else min(most, self.config.max_steps)
-        config = self.config.replace(max_steps=steps)
+        config = self.config
+        if hasattr(config, "max_steps"):
+            config = config.replace(max_steps=most if config.max_steps is None else min(most, config.max_steps))
         if self.tracker is None:
             return drag(generator, ws, handles, targets, config=config)
         return drag_tracked(generator, ws, handles, targets, config, self.tracker_in(trackers))
@@ -90,15 +97,19 @@ def _record(state: DragState) -> DragRecord:
 
 
 def standard_ways(generator: Generator) -> list[Way]:
-    """No edit; ``official``; ``paper``; the generator's own settings, with features and with optical flow; and
-    ``official``'s formulas with the generator's own block, rows and rate, to tell formulas from settings.
+    """No edit; the default engine by its name; and of ``draggan``: ``official``; ``paper``; ``default``, which is the
+    generator's own settings, with features and with optical flow; and ``official``'s formulas with the generator's own
+    block, rows and rate, to tell formulas from settings.
     """
+    usual = default_config(generator)
+    name = engine_of(usual).name
     own = generator.drag_config
     fitted = DragConfig.official(
         block=own.block, edit_layers=own.edit_layers, learning_rate=own.learning_rate, space=own.space
     )
     return [
         Way(NO_EDIT, None),
+        *([] if name == DragGAN.name else [Way(name, usual)]),
         Way("official", DragConfig.official()),
         Way("paper", DragConfig.paper()),
         Way("default", own),

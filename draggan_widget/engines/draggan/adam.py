@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+from draggan_widget.engines.draggan.formulas import adam
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,8 +33,5 @@ def adam_step(parameter: Tensor, gradient: Tensor, moments: Moments, learning_ra
     Returns the new parameter and moments; what is passed in stays as it is.
     """
     count = moments.count + 1
-    first = moments.first.lerp(gradient, 1 - BETA1)
-    second = (moments.second * BETA2).addcmul(gradient, gradient, value=1 - BETA2)
-    scale = (second.sqrt() / (1 - BETA2**count) ** 0.5).add(EPSILON)
-    step_size = learning_rate / (1 - BETA1**count)
-    return parameter.addcdiv(first, scale, value=-step_size), Moments(first, second, count)
+    stepped, first, second = adam(parameter, gradient, moments.first, moments.second, count, learning_rate)
+    return stepped, Moments(first, second, count)

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.adam import BETA1, BETA2, EPSILON, Moments
-from draggan_widget.engines.draggan.geometry import disc, square
-from draggan_widget.engines.draggan.iteration import follow, step, terminate
+from draggan_widget.engines.draggan import formulas
+from draggan_widget.engines.draggan.adam import Moments
+from draggan_widget.engines.draggan.default import follow as tracked
+from draggan_widget.engines.draggan.iteration import eased, edited_rows, follow, rate_of, step, terminate
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
 from draggan_widget.models import captured, guarded, sample_map
@@ -56,6 +57,7 @@ def stride(generator: Generator, state: DragState, at_most: int | None = None) -
 @guarded
 def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
     """``stride`` of the default method on any device. All points must have their references."""
+    state = eased(state)
     with torch.inference_mode(mode=False):
         cycles = _cycles_for(generator, state)
         cycles.begin(state)
@@ -80,9 +82,9 @@ def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
             step=now.step + 1,
             loss=loss,
         )
-        now = dataclasses.replace(after, course=follow(now, after))
+        now = follow(now, after)
         states.append(now)
-        if terminate(now) is not None:
+        if terminate(now) is not None or eased(now) is not now:
             break
     if not states:
         raise DivergedError(
@@ -116,10 +118,6 @@ class _Cycles:
         # Where a device knows no 64 bits, 32 place a handle to a ten-thousandth of a pixel.
         precise = torch.float32 if device.type == "mps" else torch.float64
         like: dict[str, Any] = {"dtype": precise, "device": device}
-        self._limits = torch.tensor([self._frame.width - 1, self._frame.height - 1], **like)
-        self._disc = torch.tensor(disc(self._frame.supervision), **like)
-        self._coarse = torch.tensor(square(self._frame.tracking), **like)
-        self._fine = torch.tensor(square(4) * 0.25, **like)
         self._keep: tuple[int, Tensor, Tensor, Tensor] | None = None
         if state.mask is not None and config.mask_weight > 0:
             block = mask_block_of(generator, config)
@@ -128,11 +126,11 @@ class _Cycles:
                 with torch.no_grad():
                     (base,) = generator.feature_maps(state.anchor.latent, [block])
                 places, weights = (torch.from_numpy(each).to(device) for each in (kept.numbers, kept.weights))
-                self._keep = block, places, weights.to(base.dtype), base[0].flatten(1).index_select(1, places)
+                self._keep = block, places, weights.to(base.dtype), base[0].flatten(1).index_select(1, places).T
         self._handles, self._targets = (torch.zeros(len(state.points), 2, **like) for _ in range(2))
         self._references = torch.stack([p.reference for p in state.points if p.reference is not None])
         self._ws, self._first, self._second = (torch.zeros_like(state.w0) for _ in range(3))
-        self._count = torch.zeros((), **like)
+        self._count, self._rate = (torch.zeros((), **like) for _ in range(2))
         self._at_start, self._at_anchor = (torch.zeros((), dtype=torch.bool, device=device) for _ in range(2))
         self._captured: tuple[Callable[[], None], tuple[Tensor, ...]] | None = None
 
@@ -146,6 +144,7 @@ class _Cycles:
             (self._first, state.moments.first),
             (self._second, state.moments.second),
             (self._count, torch.tensor(float(state.moments.count))),
+            (self._rate, torch.tensor(rate_of(state), dtype=torch.float64)),
             (self._at_anchor, torch.tensor(torch.equal(state.ws, state.anchor.latent))),
         ):
             mine.copy_(given)
@@ -180,29 +179,27 @@ class _Cycles:
             blocks = self._blocks if self._keep is None else (*self._blocks, self._keep[0])
             maps = generator.feature_maps(latent, blocks)
             read = maps[: len(self._blocks)]
-            handles = torch.where(self._at_start, self._handles, self._track([each.detach() for each in read]))
-            motion = self._motion(read, handles)
+            still = [each.detach() for each in read]
+            found = tracked(lambda xy: self._sample(still, xy), self._handles, self._references, self._frame)
+            sound = torch.isfinite(found).all() | self._at_start
+            # What is not is told of, and not read.
+            handles = torch.where(self._at_start | ~sound, self._handles, found)
+            here, counted = formulas.discs(handles, self._frame)
+            ahead = here + formulas.no_longer_than_1(self._targets - handles)[:, None]
+            now = self._sample(still, here)
+            shares = formulas.shares(counted, here.dtype).to(now)
+            motion = formulas.pulled(now, torch.cat([self._gather(each, ahead) for each in read], dim=-1), shares)
             kept = motion.new_zeros(())
             if self._keep is not None:
                 _, places, weights, base = self._keep
-                change = (maps[-1][0].flatten(1).index_select(1, places) - base).abs().mean(dim=0)
-                kept = torch.where(self._at_anchor, torch.zeros_like(kept), (change * weights).sum())
+                change = formulas.held(maps[-1][0].flatten(1).index_select(1, places).T, base, weights)
+                kept = torch.where(self._at_anchor, torch.zeros_like(kept), change)
             (gradient,) = torch.autograd.grad(motion + config.mask_weight * kept, latent)
         with torch.no_grad():
-            if config.space == "w":
-                gradient = gradient.sum(dim=1, keepdim=True).expand_as(latent)
-            count = self._count + 1
-            first = self._first.lerp(gradient, 1 - BETA1)
-            second = (self._second * BETA2).addcmul(gradient, gradient, value=1 - BETA2)
-            scale = second.sqrt() / (1 - BETA2**count).sqrt().to(second) + EPSILON
-            moved = self._ws - (config.learning_rate / (1 - BETA1**count)).to(second) * (first / scale)
-            if config.space != "w":
-                rows = min(config.edit_layers, self._ws.shape[1])
-                moved, first, second = (
-                    torch.cat([new[:, :rows], old[:, rows:]], dim=1)
-                    for new, old in ((moved, self._ws), (first, self._first), (second, self._second))
-                )
-            finite = torch.isfinite(self._ws).all() & torch.isfinite(handles).all() & torch.isfinite(motion)
+            parts = self._ws, gradient, self._first, self._second
+            rows = edited_rows(config, self._ws.shape[1])
+            moved, first, second = formulas.step_rows(*parts, self._count + 1, self._rate, rows)
+            finite = torch.isfinite(self._ws).all() & sound & torch.isfinite(motion)
             return handles, torch.stack([motion.detach(), kept.detach()]), finite, moved, first, second
 
     def _sample(self, maps: list[Tensor], xy: Tensor) -> Tensor:
@@ -223,48 +220,6 @@ class _Cycles:
         cells = feature_map[0].permute(1, 2, 0).flatten(0, 1)  # (h · w, C)
         read = cells.index_select(0, corners.flatten().long()).view(*weights.shape, -1)
         return (read * weights[..., None]).sum(dim=0)
-
-    def _inside(self, xy: Tensor) -> Tensor:
-        return ((xy >= 0) & (xy <= self._limits)).all(dim=-1)
-
-    def _motion(self, maps: list[Tensor], handles: Tensor) -> Tensor:
-        to_go = self._targets - handles
-        steps = to_go / torch.linalg.vector_norm(to_go, dim=1, keepdim=True).clamp(min=1)
-        here = handles[:, None] + self._disc  # (N, P, 2)
-        counts = self._inside(here).to(maps[0])
-        now = self._sample([each.detach() for each in maps], here)
-        ahead = torch.cat([self._gather(each, here + steps[:, None]) for each in maps], dim=-1)
-        return ((ahead - now).abs().mean(dim=2) * counts / counts.sum(dim=1, keepdim=True)).sum()
-
-    def _track(self, maps: list[Tensor]) -> Tensor:
-        pixels, _ = self._nearest(maps, self._handles.round()[:, None] + self._coarse)
-        places = pixels[:, None] + self._fine
-        found, away = self._nearest(maps, places)
-        side = round(len(self._fine) ** 0.5)
-        square_away = away.square().view(-1, side, side)
-        lowest = away.argmin(dim=1)
-        row, column = lowest // side, lowest % side
-        each = torch.arange(len(found), device=found.device)
-        return found + 0.25 * torch.stack(
-            [_valley(square_away[each, row], column), _valley(square_away[each, :, column], row)], dim=1
-        )
-
-    def _nearest(self, maps: list[Tensor], places: Tensor) -> tuple[Tensor, Tensor]:
-        """Of places (N, P, 2) in the picture, that (N, 2) nearest in features to the references, and all distances."""
-        away = torch.linalg.vector_norm(self._sample(maps, places) - self._references[:, None], dim=2).to(places.dtype)
-        away = away.masked_fill(~self._inside(places), torch.inf)
-        lowest = away.argmin(dim=1)
-        return places[torch.arange(len(places), device=places.device), lowest], away
-
-
-def _valley(heights: Tensor, lowest: Tensor) -> Tensor:
-    """How far (N,) from entry ``lowest`` (N,) of ``heights`` (N, S) the parabola through its neighbours is lowest."""
-    last = heights.shape[1] - 1
-    each = torch.arange(len(heights), device=heights.device)
-    before, here, after = (heights[each, (lowest + by).clamp(0, last)] for by in (-1, 0, 1))
-    curvature = before - 2 * here + after
-    good = (lowest > 0) & (lowest < last) & torch.isfinite(curvature) & (curvature > 0)
-    return torch.where(good, (before - after) / (2 * torch.where(good, curvature, torch.ones_like(curvature))), 0.0)
 
 
 _remembered: weakref.WeakKeyDictionary[Generator, tuple[tuple[object, ...], _Cycles]] = weakref.WeakKeyDictionary()

@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.engines.draggan.geometry import Frame, Grid
+from draggan_widget.engines.draggan import formulas
+from draggan_widget.engines.draggan.geometry import Frame
 from draggan_widget.engines.draggan.paper import place, pulled_apart
-from draggan_widget.engines.draggan.sampling import Kept, Reader, distances_to_references, nearest_places
+from draggan_widget.engines.draggan.sampling import Kept, Reader, checked, on_tensors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,21 +26,22 @@ NORM = 2
 
 def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
     """Σ_i mean over the disc of |F(q + d_i) - sg(F(q))|, where d_i is no longer than what remains to be gone."""
-    to_go = targets - handles
-    distances = np.hypot(to_go[:, :1], to_go[:, 1:])
-    return pulled_apart(read, handles, to_go / np.maximum(distances, 1), frame)
+    return pulled_apart(read, handles, formulas.no_longer_than_1(torch.from_numpy(targets - handles)), frame)
 
 
 def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
-    """Where within ±r2 of each handle the features are nearest to its reference, to a fraction of a pixel.
+    """``follow`` (N, 2), from handles (N, 2). :raises DivergedError: if a distance is not finite."""
+    return checked(follow(on_tensors(read), torch.from_numpy(handles), torch.stack(list(references)), frame))
 
-    The nearest whole pixel first, then the nearest quarter of a pixel within 1 px of it, then the lowest point of a
-    parabola along each axis: the map is bilinear between its cells, so the squared distance is a parabola inside one.
+
+def follow(read: formulas.Read, handles: Tensor, references: Tensor, frame: Frame) -> Tensor:
+    """Where within ±r2 of each handle (N, 2) the features are nearest to its reference, to a fraction of a pixel.
+
+    The nearest whole pixel first, then the nearest place around it. NaN where features are not finite.
     """
-    pixels = nearest_places(read, np.round(handles), frame.tracking, references, frame, order=NORM)
-    fine = [Grid.around(pixel, 4, 0.25, frame) for pixel in pixels]
-    distances = distances_to_references(read, [grid.positions() for grid in fine], references, order=NORM)
-    return np.stack([grid.lowest(found) for grid, found in zip(fine, distances, strict=True)])
+    pixels, away = formulas.nearest(read, handles.round(), frame.tracking, references, frame, order=NORM)
+    found, less = formulas.finest(read, pixels, references, frame, order=NORM)
+    return formulas.finite(found, away, less)
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:

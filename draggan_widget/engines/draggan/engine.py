@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 MOMENTS = ("adam.first", "adam.second")
 REMEMBERED = {"seen", "adam_steps", "course"}
+"""Values of any memory; with ``on_stall="halve"`` there is its pace as well."""
 MASKS = 8
 """Masks that are remembered as tensors, so that the states of one edit share them."""
 _channels: weakref.WeakKeyDictionary[Generator, dict[tuple[int, ...], int]] = weakref.WeakKeyDictionary()
@@ -126,13 +127,15 @@ class BoundDragGAN(Bound[DragState]):
             edited = torch.nonzero((parts[name] != 0).any(dim=2).any(dim=0))
             tensors[name] = parts[name][:, : int(edited[-1]) + 1 if len(edited) else 0]
         seen = [point["seen"] for point in values["points"]]
-        return tensors, {"seen": seen, "adam_steps": values["adam_steps"], "course": values["course"]}
+        pace = {"pace": values["pace"]} if "pace" in values else {}
+        return tensors, {"seen": seen, "adam_steps": values["adam_steps"], "course": values["course"], **pace}
 
     def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> DragState:
         """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
         least = {"anchor", *MOMENTS}
         named = least <= set(tensors) <= least | {f"reference.{point.id}" for point in edit.points}
-        if not named or set(values) != REMEMBERED or not isinstance(values["seen"], list):
+        paced = REMEMBERED | ({"pace"} if self.settings.on_stall == "halve" else set())
+        if not named or set(values) != paced or not isinstance(values["seen"], list):
             raise ValueError("what the engine remembers is incomplete, or of another edit")
         if len(values["seen"]) != len(edit.points):
             raise ValueError("what the engine remembers is of another edit")
@@ -187,7 +190,8 @@ class BoundDragGAN(Bound[DragState]):
             self._check_kind(state.mask)
             if ("mask", id(state.mask)) not in self._checked:
                 check_mask(state.mask, state.resolution)
-        if state.course.nearest and len(state.course.nearest) != len(state.points):
+        counted = [state.course.nearest, *([state.pace.nearest] if state.pace.of == state.pull else [])]
+        if any(nearest and len(nearest) != len(state.points) for nearest in counted):
             raise ValueError("it has not one nearest distance for each point")
         for point in state.points:
             for part in ("handle", "target", "start", "seen"):

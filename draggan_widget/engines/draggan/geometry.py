@@ -38,52 +38,6 @@ class Frame:
         return np.asarray(((xy >= 0) & (xy <= [self.width - 1, self.height - 1])).all(axis=1))
 
 
-@dataclasses.dataclass(frozen=True)
-class Grid:
-    """Positions in rows and columns, inside the picture."""
-
-    x: np.ndarray
-    y: np.ndarray
-
-    @classmethod
-    def around(cls, middle: np.ndarray, reach: int, spacing: float, frame: Frame) -> Grid:
-        """Up to ``reach`` rows and columns each way from ``middle`` (2,), ``spacing`` pixels apart."""
-        offsets = np.arange(-reach, reach + 1) * spacing
-        x, y = middle[0] + offsets, middle[1] + offsets
-        return cls(x[(x >= 0) & (x <= frame.width - 1)], y[(y >= 0) & (y <= frame.height - 1)])
-
-    def within(self, middle: np.ndarray, reach: float) -> Grid:
-        """Those rows and columns that are no farther than ``reach`` from ``middle`` (2,)."""
-        return Grid(self.x[np.abs(self.x - middle[0]) <= reach], self.y[np.abs(self.y - middle[1]) <= reach])
-
-    def positions(self) -> np.ndarray:
-        """(rows · columns, 2), row by row."""
-        x, y = np.meshgrid(self.x, self.y)
-        return np.stack([x.ravel(), y.ravel()], axis=1)
-
-    def nearest(self, distances: np.ndarray) -> np.ndarray:
-        """The position (2,) of the least of ``distances`` (rows · columns,), of equal ones the first."""
-        row, column = divmod(int(distances.argmin()), len(self.x))
-        return np.array([self.x[column], self.y[row]])
-
-    def lowest(self, distances: np.ndarray) -> np.ndarray:
-        """The same, moved by less than one spacing to the lowest point of a parabola along each axis."""
-        heights = distances.reshape(len(self.y), len(self.x)).astype(np.float64) ** 2
-        row, column = divmod(int(distances.argmin()), len(self.x))
-        return np.array([_valley(self.x, heights[row], column), _valley(self.y, heights[:, column], row)])
-
-
-def _valley(places: np.ndarray, heights: np.ndarray, lowest: int) -> float:
-    """The minimum of the parabola through ``heights`` at ``lowest`` and its neighbours, evenly spaced."""
-    if 0 < lowest < len(heights) - 1:
-        before, here, after = heights[lowest - 1 : lowest + 2]
-        curvature = before - 2 * here + after
-        if curvature > 0:
-            spacing = places[lowest + 1] - places[lowest]
-            return float(places[lowest] + spacing * (before - after) / (2 * curvature))
-    return float(places[lowest])
-
-
 def square(radius: int, spacing: int = 1) -> np.ndarray:
     """Whole-pixel offsets (n, 2) with |x| and |y| up to ``radius``, row by row; (0, 0) is always one of them."""
     reach = radius // spacing

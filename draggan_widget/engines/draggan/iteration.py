@@ -8,18 +8,19 @@ and those that the next step supervises are of the same latent, so a step costs 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.adam import Moments, adam_step
+from draggan_widget.engines.draggan.adam import Moments
+from draggan_widget.engines.draggan.formulas import held, step_rows
 from draggan_widget.engines.draggan.geometry import surroundings
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
 from draggan_widget.engines.draggan.points import make_points, mask_tensor
 from draggan_widget.engines.draggan.sampling import DivergedError
-from draggan_widget.engines.draggan.state import Anchor, Course, DragState
+from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Pace
 from draggan_widget.models import guarded
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from draggan_widget.engines.draggan.sampling import Kept, Reader
     from draggan_widget.models import Generator
 
+C = TypeVar("C", Course, Pace)
 MARGIN = 3
 """Pixels beyond the disc that supervision may read: a step ahead, and the pixels around a place between pixels."""
+IDLE = 4
+"""Trackings that brought no handle nearer, after which ``on_stall`` halves the rate."""
 MARKED = 0.1
 """A handle has come nearer if it did so by as many pixels; less may be the noise of tracking."""
 
@@ -79,14 +83,14 @@ def step(generator: Generator, state: DragState) -> DragState:
     if not state.points:
         raise ValueError("there are no points to drag; add a handle and its target first")
     with torch.inference_mode(mode=False), torch.enable_grad():
-        state, latent, moments, loss = _supervise(generator, state)
+        state, latent, moments, loss = _supervise(generator, eased(state))
         handles = _track(generator, state, latent)
     points = tuple(
         dataclasses.replace(point, handle=(float(x), float(y)), seen=point.handle)
         for point, (x, y) in zip(state.points, handles, strict=True)
     )
     after = dataclasses.replace(state, points=points, latent=latent, moments=moments, step=state.step + 1, loss=loss)
-    return dataclasses.replace(after, course=follow(state, after))
+    return follow(state, after)
 
 
 def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | None:
@@ -168,13 +172,12 @@ def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tenso
         # At the anchor itself nothing has changed, but for rounding, which Adam would blow up to full steps.
         block, kept = keep
         now = generator.sample_features(latent, block, torch.from_numpy(kept.positions), ahead)
-        change = (now - state.anchor.kept(generator, block, mask, kept)).abs().mean(dim=1)
-        keeping = (change * torch.from_numpy(kept.weights).to(change)).sum()
+        keeping = held(now, state.anchor.kept(generator, block, mask, kept), torch.from_numpy(kept.weights).to(now))
     terms = [motion, None if keeping is None else config.mask_weight * keeping]
     total = sum((term for term in terms if term is not None), start=latent.new_zeros(()))
     loss = {"motion": _value(motion), "mask": _value(keeping)}
     gradient = torch.autograd.grad(total, latent)[0] if total.requires_grad else torch.zeros_like(latent)
-    moved, moments = _step_rows(latent.detach(), gradient, state.moments, config)
+    moved, moments = _step_rows(latent.detach(), gradient, state.moments, config, rate_of(state))
     if not np.isfinite(list(loss.values())).all() or not bool(torch.isfinite(moved).all()):
         raise DivergedError(
             f"step {state.step + 1} gave a loss of {_value(total)} and a latent that is not finite; the latent before "
@@ -191,16 +194,18 @@ def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Te
     return torch.stack(parts).sum() if parts else None
 
 
-def _step_rows(ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig) -> tuple[Tensor, Moments]:
-    """Adam on the first rows of ``ws``, the others and their moments stay; or on what all rows have in common."""
-    if config.space == "w":
-        return adam_step(ws, gradient.sum(dim=1, keepdim=True).expand_as(ws), moments, config.learning_rate)
-    rows = min(config.edit_layers, ws.shape[1])
-    part = Moments(moments.first[:, :rows], moments.second[:, :rows], moments.count)
-    stepped, part = adam_step(ws[:, :rows], gradient[:, :rows], part, config.learning_rate)
-    first = torch.cat([part.first, moments.first[:, rows:]], dim=1)
-    second = torch.cat([part.second, moments.second[:, rows:]], dim=1)
-    return torch.cat([stepped, ws[:, rows:]], dim=1), Moments(first, second, part.count)
+def _step_rows(
+    ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig, rate: float
+) -> tuple[Tensor, Moments]:
+    """``step_rows`` with what the settings ask for."""
+    rows, count = edited_rows(config, ws.shape[1]), moments.count + 1
+    stepped, first, second = step_rows(ws, gradient, moments.first, moments.second, count, rate, rows)
+    return stepped, Moments(first, second, count)
+
+
+def edited_rows(config: DragConfig, rows: int) -> int | None:
+    """How many of a latent's rows are edited each for itself; None: all as one."""
+    return None if config.space == "w" else min(config.edit_layers, rows)
 
 
 def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray:
@@ -228,19 +233,43 @@ def with_handles(before: DragState, after: DragState, handles: np.ndarray) -> Dr
         dataclasses.replace(point, handle=(float(x), float(y)))
         for point, (x, y) in zip(after.points, places, strict=True)
     )
-    moved = dataclasses.replace(after, points=points)
-    return dataclasses.replace(moved, course=follow(before, moved))
+    return follow(eased(before), dataclasses.replace(after, points=points))
 
 
-def follow(before: DragState, after: DragState) -> Course:
-    """The course of the run at ``after``, one tracking on from ``before``."""
-    nearest = np.array(before.course.nearest or before.distances)
-    nearer = after.distances <= nearest - MARKED
+def follow(before: DragState, after: DragState) -> DragState:
+    """``after``, one tracking on from ``before``, with how the run has gone so far."""
+    course = _followed(before.course, before.distances, after.distances)
+    if after.config.on_stall != "halve":
+        return dataclasses.replace(after, course=course)
+    return dataclasses.replace(after, course=course, pace=_followed(before.pace, before.distances, after.distances))
+
+
+def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
+    """``course`` one tracking on, between which the handles' distances (N,) went from ``before`` to ``after``."""
+    nearest = np.array(course.nearest or before)
+    nearer = after <= nearest - MARKED
     return dataclasses.replace(
-        before.course,
-        nearest=tuple(np.where(nearer, after.distances, nearest).tolist()),
-        idle=0 if nearer.any() else before.course.idle + 1,
+        course,
+        nearest=tuple(np.where(nearer, after, nearest).tolist()),
+        idle=0 if nearer.any() else course.idle + 1,
     )
+
+
+def eased(state: DragState) -> DragState:
+    """``state`` as the next step takes it: where nothing came nearer, at half the rate and without moments."""
+    if state.config.on_stall != "halve":
+        return state
+    if state.pace.of != state.pull:
+        return dataclasses.replace(state, pace=Pace(state.pull))
+    if state.pace.idle < IDLE:
+        return state
+    pace = dataclasses.replace(state.pace, idle=0, halvings=state.pace.halvings + 1)
+    return dataclasses.replace(state, moments=Moments.zeros_like(state.w0), pace=pace)
+
+
+def rate_of(state: DragState) -> float:
+    """The rate of the next step."""
+    return state.config.learning_rate * 0.5**state.pace.halvings
 
 
 def _value(term: Tensor | None) -> float:

@@ -6,22 +6,21 @@ bilinearly between those pixels, which blurs a little more than one reading betw
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.engines.draggan.geometry import Frame, lengths, square, thinning
 from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
+from draggan_widget.engines.draggan.upsampled import gradient_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CORNERS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=np.float64)
-LARGEST_UPSAMPLED = 1 << 24
-"""Numbers of the upsampled map held at once (64 MiB in float32)."""
 
 
 def place(handles: np.ndarray, frame: Frame) -> np.ndarray:
@@ -64,24 +63,42 @@ def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
     """Mean of |(F - F0)·(1 - M)| over all channels and pixels of the upsampled map.
 
-    None, no term, unless the mask (H, W) holds both a 0 and a 1. The map is upsampled a few channels at a time. That
-    its gradient is at hand then costs nothing: the term is linear in F - F0 wherever signs stay, so it equals the
-    product of F - F0 with its own gradient.
+    None, no term, unless the mask (H, W) holds both a 0 and a 1. The term is linear in F - F0 wherever signs stay, so
+    it equals the product of F - F0 with its own gradient, for which nothing needs to be upsampled at once.
     """
-    if mask.min() != 0 or mask.max() != 1:
+    if not _holds_both(mask):
         return None
-    change = features - base  # (1, C, h, w)
-    stay = 1 - mask
-    channels = max(1, LARGEST_UPSAMPLED // mask.numel())
-    parts = []
-    for part in torch.split(change.detach(), channels, dim=1):
-        part = part.requires_grad_()
-        with torch.enable_grad():
-            wide = F.interpolate(part, size=mask.shape, mode="bilinear", align_corners=False)
-            total = (wide * stay).abs().sum()
-        parts.append(torch.autograd.grad(total, part)[0])
-    gradient = torch.cat(parts, dim=1) / (change.shape[1] * mask.numel())
-    return (change * gradient).sum()
+    return cast("Tensor", _Held.apply(features, base, mask))  # type: ignore[no-untyped-call]
+
+
+class _Held(torch.autograd.Function):
+    """(F, F0, M) → the mask term."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, base: Tensor, mask: Tensor) -> Tensor:
+        change = features - base  # (1, C, h, w)
+        gradient, ctx.numbers = gradient_of_sum(change, _stay(mask)), change.shape[1] * mask.numel()
+        ctx.save_for_backward(gradient)
+        mean: Tensor = change.mul_(gradient).sum() / ctx.numbers
+        return mean
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None, None]:
+        gradient: Tensor
+        (gradient,) = ctx.saved_tensors
+        gradient = gradient * (factor / ctx.numbers)
+        return gradient, None, None
+
+
+@functools.lru_cache(maxsize=4)
+def _holds_both(mask: Tensor) -> bool:
+    return bool(mask.min() == 0 and mask.max() == 1)
+
+
+@functools.lru_cache(maxsize=4)
+def _stay(mask: Tensor) -> Tensor:
+    return 1 - mask
 
 
 def kept(_mask: Tensor, _size: tuple[int, int]) -> Kept | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from draggan_widget.engines.draggan import formulas
 from draggan_widget.engines.draggan.geometry import Frame, disc, thinning
-from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
+from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +30,7 @@ def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: F
     to_go = targets - handles
     distances = np.hypot(to_go[:, :1], to_go[:, 1:])
     steps = np.divide(to_go, distances, out=np.zeros_like(to_go), where=distances > 0)
-    return pulled_apart(read, handles, steps, frame)
+    return pulled_apart(read, handles, torch.from_numpy(steps), frame)
 
 
 def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
@@ -57,19 +59,16 @@ def tolerance(points: int, _frame: Frame) -> float:
     return 1.0 if points <= 5 else 2.0
 
 
-def pulled_apart(read: Reader, handles: np.ndarray, steps: np.ndarray, frame: Frame) -> Tensor:
+def pulled_apart(read: Reader, handles: np.ndarray, steps: Tensor, frame: Frame) -> Tensor:
     """Σ_i mean over the disc ``≤ r1`` around handle i of |F(q + step_i) - sg(F(q))|.
 
     Pixels of a disc that are outside the picture have no content to pull and do not count; ``q + step_i`` outside
     reads the border. Of more pixels than ``MOST_PULLED`` in all discs every second is read, across and down, or every
     third, and so on.
     """
-    offsets = disc(frame.supervision)
-    offsets = disc(frame.supervision, thinning(len(handles) * len(offsets), MOST_PULLED))
-    discs = [handle + offsets for handle in handles]
-    discs = [pixels[frame.contains(pixels)] for pixels in discs]
-    counts = [len(pixels) for pixels in discs]
-    here = np.concatenate(discs)  # (P, 2)
-    features = read(np.concatenate([here, here + np.repeat(steps, counts, axis=0)]))
-    now, pulled = features[: len(here)].detach(), features[len(here) :]  # (P, C) each
-    return mean_per_disc((pulled - now).abs().mean(dim=1), counts)
+    spacing = thinning(len(handles) * len(disc(frame.supervision)), MOST_PULLED)
+    here, counted = formulas.discs(torch.from_numpy(handles), frame, spacing)  # (N, P, 2), (N, P)
+    shares = formulas.shares(counted, here.dtype)[counted]  # (Q,)
+    both = torch.stack([here, here + steps[:, None]])[:, counted]  # (2, Q, 2)
+    now, ahead = read(both.view(-1, 2).numpy()).view(2, len(shares), -1)  # (Q, C) each
+    return formulas.pulled(now, ahead, shares.to(ahead))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,6 +69,24 @@ class Course:
     """Trackings since any of these fell."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """How far the rate was lowered where nothing came nearer, by the points and the rate that it was counted for.
+
+    For other ones the next step counts anew. A new run alone does not: when somebody starts and stops is no part of how
+    an edit is done again.
+    """
+
+    of: int = 0
+    """Tells points and rate from others; see ``DragState.pull``."""
+    nearest: tuple[float, ...] = ()
+    """As that of ``Course``, with ``idle``."""
+    idle: int = 0
+    """Trackings since any of these fell, or since the rate was last halved."""
+    halvings: int = 0
+    """Times that it was."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class DragState:
     """The latent after some steps, and where the handles are in its picture.
@@ -92,6 +111,7 @@ class DragState:
     step: int = 0
     """Steps done since the drag began."""
     course: Course = Course()
+    pace: Pace = Pace()
     loss: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """The terms whose gradient led here, ``"motion"`` and ``"mask"`` (before its weight); empty at the start."""
 
@@ -119,6 +139,12 @@ class DragState:
     def distances(self) -> np.ndarray:
         """(N,) picture pixels that each handle has still to go."""
         return lengths(self.targets - self.handles)
+
+    @property
+    def pull(self) -> int:
+        """A number that changes with the points, where they were put and are pulled, and with the rate."""
+        points = [(point.id, *point.start, *point.target) for point in self.points]
+        return zlib.crc32(repr((self.config.learning_rate, points)).encode())
 
     def point(self, number: int) -> Point:
         """The point of that id. :raises ValueError: if there is none."""
@@ -169,6 +195,8 @@ class DragState:
             "course": dataclasses.asdict(self.course),
             "loss": dict(self.loss),
         }
+        if self.config.on_stall == "halve":
+            description["pace"] = dataclasses.asdict(self.pace)
         return tensors, description
 
     @classmethod
@@ -213,6 +241,7 @@ class DragState:
                 ),
                 step=step,
                 course=_course(description["course"], step),
+                pace=_pace(description["pace"]) if "pace" in description else Pace(),
                 loss={str(name): real_number(f"loss {name}", value) for name, value in description["loss"].items()},
             )
         except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
@@ -243,6 +272,12 @@ def _course(described: Any, step: int) -> Course:
         nearest,
         whole_number("idle", described["idle"]),
     )
+
+
+def _pace(described: Any) -> Pace:
+    nearest = tuple(real_number("the nearest distance", each) for each in described["nearest"])
+    of, idle, halvings = (whole_number(name, described[name]) for name in ("of", "idle", "halvings"))
+    return Pace(of, nearest, idle, halvings)
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: int = LARGEST_WHOLE) -> int:

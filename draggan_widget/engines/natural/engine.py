@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
-from draggan_widget.engines.draggan.default import track
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.draggan.geometry import Frame, lengths, surroundings
-from draggan_widget.engines.draggan.sampling import DivergedError
+from draggan_widget.engines.draggan.sampling import DivergedError, Reader
 from draggan_widget.engines.edit import XY, Edit
+from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 from draggan_widget.engines.natural.memory import Memory
-from draggan_widget.engines.natural.metric import Metric, class_of, covariance_of
+from draggan_widget.engines.natural.metric import Metric, check_latents, class_of, covariance_of
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import Linear, least_change
@@ -44,6 +44,8 @@ GOOD, BAD = 0.75, 0.3
 """Parts of the predicted motion: from one on the next step may go farther, below the other less far."""
 SHORTEST = 0.1
 """Pixels that a step may always go."""
+SPOT = 1.0
+"""Cells of the map that motion is read of, around a handle, by which it is followed."""
 SAME_SPOT = 0.5
 """Pixels within which two handles are on one spot."""
 MARGIN = 2
@@ -65,6 +67,7 @@ class BoundNatural(Bound[Memory]):
         self._reading = Reading(model, block, self._frame)
         self._hold = held_block(model, block)
         self._stride = settings.stride * model.resolution[0] / 512
+        self._spot = spot(round(SPOT * self._reading.cell))
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
 
     # --- what an engine does -----------------------------------------------------------------------------------------
@@ -77,7 +80,7 @@ class BoundNatural(Bound[Memory]):
         covariance = covariance_of(self.model, class_of(self.model, edit.origin))
         there = torch.equal(edit.latent, edit.origin)
         home = {point.id: point.handle for point in edit.points} if there else {}
-        return Memory(covariance, edit.origin, home, {}, self._track, {}, self._stride, edit.step)
+        return Memory(covariance, edit.origin, home, {}, {}, self._track, {}, self._stride, edit.step)
 
     def adapt(self, before: Edit, after: Edit, memory: Memory) -> Memory:
         """Return the memory for ``after``: a target that moves changes nothing but that there is some way to go.
@@ -95,6 +98,7 @@ class BoundNatural(Bound[Memory]):
         memory = dataclasses.replace(
             memory,
             references={number: each for number, each in memory.references.items() if number in same and known},
+            latest={number: each for number, each in memory.latest.items() if number in same and known},
             blocks=self._track,
             seen={number: xy for number, xy in memory.seen.items() if number in after.ids},
             home={number: xy for number, xy in memory.home.items() if number in same},
@@ -141,10 +145,11 @@ class BoundNatural(Bound[Memory]):
         if held is not None:
             self._maps(leaf)
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
-        memory = dataclasses.replace(memory, references=self._references(edit, memory, leaf, ahead))
+        memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
         wanted = to_go * np.minimum(1, memory.reach / np.maximum(lengths(to_go), 1e-9))[:, None]
-        if self._asks_for_the_beginning(edit, memory):
+        back = self._asks_for_the_beginning(edit, memory)
+        if back:
             wanted, latent = to_go, memory.base.detach().clone()
         else:
             motion = self._reading.motion(leaf, edit.handles, ahead)
@@ -171,7 +176,10 @@ class BoundNatural(Bound[Memory]):
         tried = latent.detach().requires_grad_()
         if held is not None:
             self._maps(tried)
-        found = self._follow(edit, memory, tried, expected)
+        if back:  # where the content is in that picture is known
+            found = np.array([memory.home[number] for number in edit.ids])
+        else:
+            found = self._follow(edit, memory, tried, expected)
         return self._judged(edit, memory, tried, wanted, expected, found)
 
     def _judged(
@@ -194,8 +202,13 @@ class BoundNatural(Bound[Memory]):
         moved = dataclasses.replace(edit, latent=tried.detach(), points=points, step=edit.step + 1)
         seen = {point.id: (float(x), float(y)) for point, (x, y) in zip(edit.points, expected, strict=True)}
         reach = float(np.clip(reach, SHORTEST, max(SHORTEST, self._stride)))
+        spots = self._spots(tried, found, self._ahead(expected))
+        latest = {**memory.latest, **{point.id: each for point, each in zip(points, spots, strict=True)}}
         return Step(
-            moved, dataclasses.replace(memory, reach=reach, idle=0, seen=seen, leaf=tried), {"left": after}, report
+            moved,
+            dataclasses.replace(memory, reach=reach, idle=0, seen=seen, latest=latest, leaf=tried),
+            {"left": after},
+            report,
         )
 
     def _check_spots(self, edit: Edit) -> None:
@@ -242,7 +255,7 @@ class BoundNatural(Bound[Memory]):
 
     def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""
-        reaches: dict[int, float] = dict.fromkeys(self._track, self._frame.tracking + MARGIN)
+        reaches: dict[int, float] = dict.fromkeys(self._track, self._frame.tracking + float(self._spot.max()) + MARGIN)
         block = self._reading.block
         reaches[block] = max(reaches.get(block, 0), self._reading.reach + MARGIN)
         return {
@@ -250,28 +263,38 @@ class BoundNatural(Bound[Memory]):
             for block, reach in reaches.items()
         }
 
-    def _references(
-        self, edit: Edit, memory: Memory, leaf: Tensor, ahead: Mapping[int, Tensor]
-    ) -> Mapping[int, Tensor]:
+    def _grabbed(self, edit: Edit, memory: Memory, leaf: Tensor, ahead: Mapping[int, Tensor]) -> Memory:
         new = [point for point in edit.points if point.id not in memory.references]
         if not new:
-            return memory.references
-        places = torch.from_numpy(np.array([point.handle for point in new]))
-        with torch.enable_grad():  # so that what is read serves the motion as well
-            read = self.model.sample_features(leaf, self._track, places, ahead).detach()
-        return {**memory.references, **{point.id: each.clone() for point, each in zip(new, read, strict=True)}}
+            return memory
+        spots = self._spots(leaf, np.array([point.handle for point in new]), ahead)
+        added = {point.id: each for point, each in zip(new, spots, strict=True)}
+        return dataclasses.replace(memory, references={**memory.references, **added}, latest={**memory.latest, **added})
 
-    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray) -> np.ndarray:
-        """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
-        ahead = self._ahead(expected)
+    def _spots(self, leaf: Tensor, places: np.ndarray, ahead: Mapping[int, Tensor]) -> list[Tensor]:
+        found = read_spots(self._reader(leaf, ahead), places, self._spot, self._frame)
+        return [each.clone() for each in found]
 
+    def _reader(self, leaf: Tensor, ahead: Mapping[int, Tensor]) -> Reader:
         def read(xy: np.ndarray) -> Tensor:
-            with torch.enable_grad():
+            with torch.enable_grad():  # so that what is read serves the motion as well
                 places = torch.from_numpy(np.ascontiguousarray(xy))
                 return self.model.sample_features(leaf, self._track, places, ahead).detach()
 
+        return read
+
+    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray) -> np.ndarray:
+        """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
+        read, ids = self._reader(leaf, self._ahead(expected)), edit.ids
         try:
-            return track(read, expected, [memory.references[number] for number in edit.ids], self._frame)
+            return find_spots(
+                read,
+                expected,
+                [memory.references[number] for number in ids],
+                [memory.latest[number] for number in ids],
+                self._spot,
+                self._frame,
+            )
         except DivergedError as error:
             raise DivergedError(
                 f"the features after step {edit.step + 1} are not finite; the latent before it, the best so far, is "
@@ -287,7 +310,7 @@ class BoundNatural(Bound[Memory]):
     def unpack(self, edit: Edit, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> Memory:
         """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
         with torch.inference_mode(mode=False):
-            return Memory.unpack(self.model, edit, self._track, tensors, values)
+            return Memory.unpack(self.model, edit, self._track, len(self._spot), tensors, values)
 
     def compact(self, memory: Memory) -> Memory:
         """Return the memory without the tensor that features were read of, which is the edit's latent once more."""
@@ -300,7 +323,8 @@ class BoundNatural(Bound[Memory]):
 
     def content(self, edit: Edit, memory: Memory, number: int) -> Tensor | None:  # noqa: ARG002
         """Return the features (C,) that a point is followed by; None until they are taken."""
-        return memory.references.get(number)
+        spot = memory.references.get(number)
+        return None if spot is None else spot[0]
 
     def confidence(self, edit: Edit, memory: Memory) -> dict[int, float]:
         """Return how surely each point's content was found, by id.
@@ -317,7 +341,7 @@ class BoundNatural(Bound[Memory]):
         places = torch.from_numpy(np.concatenate([handles[:, None], around], axis=1).reshape(-1, 2))
         with torch.inference_mode(mode=False), torch.no_grad():
             read = self.model.sample_features(_leaf_of(edit, memory), self._track, places, self._ahead(middles))
-            references = torch.stack([memory.references[point.id] for point in points])
+            references = torch.stack([memory.references[point.id][0] for point in points])
             away = (read.view(len(points), 1 + len(RING), -1) - references[:, None]).norm(dim=2).double().cpu()
         here, typical = away[:, 0], away[:, 1:].median(dim=1).values
         sure = (1 - here / typical.clamp(min=1e-30)).clamp(0, 1) * (typical > 0)
@@ -330,6 +354,12 @@ class NaturalDrag(Engine):
     name = "natural"
     help = "The least change, measured as the model's own pictures differ, that takes the points there: a few steps"
     Settings = Natural
+    needs = (*Engine.needs, "sample_features", "maps", "map_size", "blocks", "default_block", "num_ws", "w_dim")
+
+    def check_model(self, model: Any) -> None:
+        """Check that a model has what this engine needs, and that its latents differ."""
+        super().check_model(model)
+        check_latents(model)
 
     def bind(self, model: Generator, settings: Natural) -> BoundNatural:
         """Return the natural drag on a model. :raises ValueError: if the model lacks a block."""

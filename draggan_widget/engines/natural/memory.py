@@ -15,7 +15,7 @@ from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.models import Generator
 
 VALUES = {"blocks", "reach", "first_step", "idle", "home", "seen"}
-COVARIANCE, BASE, REFERENCE = "covariance", "base", "reference."
+COVARIANCE, BASE, REFERENCE, LATEST = "covariance", "base", "reference.", "latest."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,7 +29,9 @@ class Memory:
     home: Mapping[int, XY]
     """Point → where its content is in the picture of ``base``; only of those for which that is known."""
     references: Mapping[int, Tensor]
-    """Point → the features (C,) it is followed by; taken at the first step after it was put."""
+    """Point → the features (K, C) of the spot it is followed by; taken at the first step after it was put."""
+    latest: Mapping[int, Tensor]
+    """Point → the same (K, C) where it was found last."""
     blocks: tuple[int, ...]
     """Whose features these are."""
     seen: Mapping[int, XY]
@@ -45,7 +47,11 @@ class Memory:
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return it as tensors by name and values that JSON can hold."""
-        references = {f"{REFERENCE}{number}": tensor for number, tensor in self.references.items()}
+        spots = {
+            f"{prefix}{number}": tensor
+            for prefix, kept in ((REFERENCE, self.references), (LATEST, self.latest))
+            for number, tensor in kept.items()
+        }
         places = {
             name: [[number, *xy] for number, xy in sorted(getattr(self, name).items())] for name in ("home", "seen")
         }
@@ -56,7 +62,7 @@ class Memory:
             "idle": self.idle,
             **places,
         }
-        return {COVARIANCE: self.covariance, BASE: self.base, **references}, values
+        return {COVARIANCE: self.covariance, BASE: self.base, **spots}, values
 
     @classmethod
     def unpack(
@@ -64,12 +70,13 @@ class Memory:
         model: Generator,
         edit: Edit,
         blocks: tuple[int, ...],
+        parts: int,
         tensors: Mapping[str, Tensor],
         values: Mapping[str, Any],
     ) -> Memory:
         """Return the memory of a file.
 
-        :param blocks: whose features are followed.
+        :param blocks: whose features are followed. :param parts: places of a spot at which they are read.
         :raises ValueError: if something is missing or does not fit the edit or the model.
         """
         if set(values) != VALUES or not {COVARIANCE, BASE} <= set(tensors):
@@ -81,16 +88,19 @@ class Memory:
             raise ValueError("points are followed by the features of other blocks")
         with torch.no_grad():
             channels = model.sample_features(base, blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
-        references = {}
+        spots: dict[str, dict[int, Tensor]] = {REFERENCE: {}, LATEST: {}}
         for name, tensor in tensors.items():
             if name in (COVARIANCE, BASE):
                 continue
-            number = name.removeprefix(REFERENCE)
-            if not name.startswith(REFERENCE) or number not in map(str, edit.ids):
+            prefix = next((prefix for prefix in spots if name.startswith(prefix)), None)
+            if prefix is None or name.removeprefix(prefix) not in map(str, edit.ids):
                 raise ValueError("what the engine remembers is of another edit")
-            if tuple(tensor.shape) != (channels,) or tensor.dtype != base.dtype or not torch.isfinite(tensor).all():
+            fits = tuple(tensor.shape) == (parts, channels) and tensor.dtype == base.dtype
+            if not fits or not torch.isfinite(tensor).all():
                 raise ValueError("the features of a point are not those of this generator")
-            references[int(number)] = tensor.to(base.device)
+            spots[prefix][int(name.removeprefix(prefix))] = tensor.to(base.device)
+        if set(spots[REFERENCE]) != set(spots[LATEST]):
+            raise ValueError("what the engine remembers is incomplete, or of another edit")
         reach, first, idle = values["reach"], values["first_step"], values["idle"]
         if isinstance(reach, bool) or not isinstance(reach, (int, float)) or not 0 < reach < math.inf:
             raise ValueError("the reach of a step is no length")
@@ -99,7 +109,7 @@ class Memory:
         home, seen = (_places(values[name], edit, model) for name in ("home", "seen"))
         if torch.equal(base, edit.origin):
             base = edit.origin
-        return cls(covariance, base, home, references, blocks, seen, float(reach), first, idle)
+        return cls(covariance, base, home, spots[REFERENCE], spots[LATEST], blocks, seen, float(reach), first, idle)
 
 
 def _check_covariance(covariance: Tensor, model: Generator) -> None:

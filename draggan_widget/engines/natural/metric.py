@@ -40,6 +40,12 @@ FORMAT = 1
 CACHE = "DRAGGAN_WIDGET_CACHE"
 """The environment variable that names the cache folder."""
 
+SAME = (
+    "the latents of this model do not differ or are not finite, so nothing says which changes are natural; "
+    "choose the engine draggan"
+)
+_differ: weakref.WeakSet[Generator] = weakref.WeakSet()
+"""Models two of whose latents were seen to differ."""
 _known: weakref.WeakKeyDictionary[Generator, tuple[object, dict[object, np.ndarray]]] = weakref.WeakKeyDictionary()
 
 
@@ -107,6 +113,23 @@ def covariance_of(model: Generator, label: int | None = None) -> Tensor:
     """
     like = next(model.parameters())
     return torch.from_numpy(_once(model, ("covariance", label), lambda: _covariance(model, label))).to(like)
+
+
+def check_latents(model: Generator) -> None:
+    """Check by two latents whether a model has a covariance, which takes long to compute.
+
+    :raises ValueError: if they do not differ or are not finite.
+    """
+    if model in _differ:
+        return
+    if model.z_dim:
+        z = np.random.RandomState(0).randn(2, model.z_dim)
+        w = _mapped(model, [(z, 0 if model.label_dim else None)])
+    else:
+        w = _mapped(model, [(np.zeros((1, 0)), number) for number in range(model.label_dim)])
+    if not np.isfinite(w).all() or not np.ptp(w, axis=0).any():
+        raise ValueError(SAME)
+    _differ.add(model)
 
 
 def class_of(model: Generator, latent: Tensor) -> int | None:
@@ -191,10 +214,7 @@ def _covariance(model: Generator, label: int | None) -> np.ndarray:
         covariance = (torch.from_numpy(w).T @ torch.from_numpy(w)).numpy() / len(w)
     variance = float(covariance.diagonal().mean())
     if not np.isfinite(covariance).all() or not variance > 0:
-        raise ValueError(
-            "the latents of this model do not differ or are not finite, so nothing says which changes are natural; "
-            "choose the engine draggan"
-        )
+        raise ValueError(SAME)
     return np.asarray(covariance + FLOOR * variance * np.eye(len(covariance)))
 
 

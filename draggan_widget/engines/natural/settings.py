@@ -28,7 +28,7 @@ class Natural:
     track_block: int | tuple[int, ...] | None = blocks(
         None, "Tracking block", "Whose features are followed; one block or several.", advanced=True
     )
-    """Block whose features are followed, or several. None: ``block`` and the one after it."""
+    """Block whose features are followed, or several. None: ``block`` and the one below it."""
     own: float = number(
         1.0,
         "Rows on their own",

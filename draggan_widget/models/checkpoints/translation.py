@@ -56,7 +56,7 @@ class Translation:
         pictures are of is known where the file names its data set. Without a name the package's default stays.
         """
         if self.settings is not None:
-            return DragConfig.from_dict(self.settings)
+            return DragConfig.from_dict({"on_stall": DragConfig().on_stall, **self.settings})
         name = self.notes.get("dataset")
         if name is None:
             return DragConfig()

@@ -240,7 +240,10 @@ class SynthesisLayer(nn.Module):
             return F.pixel_shuffle(F.conv2d(x, weight, added, padding=1), 2).to(kind)
         # A zero-interleaved map convolved with the weight, then with the low-pass filter; the transposed convolution
         # leaves one extra row and column, which the filter's support takes up.
-        x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, C_out, H + 1, W + 1)
+        turned = weight.transpose(0, 1)
+        if weight is self.weight and x.device.type == "cpu":  # where it would be copied at every pass, and back again
+            turned = self._lasting("turned", _turned, weight)
+        x = F.conv_transpose2d(x, turned, stride=2)  # (N, C_out, H + 1, W + 1)
         return low_pass(x.to(kind), self.resample_filter * 4, bias)
 
     def _factor(self, *, in_phases: bool) -> Tensor:
@@ -274,6 +277,10 @@ class SynthesisLayer(nn.Module):
     def derived(self) -> list[Tensor]:
         """Return what was made of the weights, and serves as long as they stay: copies of the layer may share it."""
         return [tensor for _, tensor in self._kept.values()]
+
+
+def _turned(weight: Tensor) -> Tensor:
+    return weight.transpose(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 def _states(tensors: Sequence[Tensor]) -> object:

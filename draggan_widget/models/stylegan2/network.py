@@ -294,15 +294,6 @@ class StyleGAN2(Generator):
         picture = self._paint(ws, self._synthesis_blocks()[:block])
         return super().preview(ws, block) if picture is None else picture
 
-    def share(self, block: int) -> float:
-        """See ``Generator``."""
-        work = [
-            math.prod(layers.size) * layers.conv1.weight.numel()
-            + (0 if layers.is_first else math.prod(layers.size) // 4 * layers.conv0.weight.numel())
-            for layers in self._synthesis_blocks()
-        ]
-        return sum(work[:block]) / sum(work)
-
     def _paint(self, ws: Tensor, blocks: Sequence[SynthesisBlock]) -> Tensor | None:
         x: Tensor | None = None
         picture: Tensor | None = None

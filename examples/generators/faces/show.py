@@ -12,9 +12,9 @@ from draggan_widget.models import Generator
 
 EDITS = (
     ("smile", 9, (48, 54), ((-0.04, -0.035), (0.04, -0.035))),
-    ("look up", 14, (30,), ((0.0, -0.06),)),
+    ("open the mouth", 16, (51, 57), ((0.0, -0.02), (0.0, 0.06))),
     ("turn the head", 31, (30,), ((0.09, 0.0),)),
-    ("a longer face", 2, (57, 8), ((0.0, 0.05), (0.0, 0.04))),
+    ("look up", 14, (30,), ((0.0, -0.06),)),
 )
 """What, seed, dlib's landmarks that are pulled, and how far, in picture widths."""
 GAP = 6

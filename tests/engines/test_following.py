@@ -1,0 +1,72 @@
+"""How the natural drag follows handles: by the spot around each, as grabbed and as last seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from draggan_widget.engines.draggan.geometry import Frame
+from draggan_widget.engines.draggan.sampling import DivergedError
+from draggan_widget.engines.natural.following import find_spots, read_spots, spot
+
+FRAME = Frame(64, 64, 2, 6)
+
+
+def content(shift=(0.0, 0.0), fade=0.0):
+    """Reads features of a smooth random texture that has moved by ``shift`` and turned by ``fade`` into another."""
+    random = np.random.RandomState(0)
+    waves, other = random.normal(0, 0.25, (2, 24, 2)), random.uniform(0, 6, (2, 24))
+
+    def read(xy):
+        places = torch.from_numpy(np.asarray(xy) - np.array(shift))
+        one, two = (
+            torch.sin(places @ torch.from_numpy(wave).T + torch.from_numpy(phase))
+            for wave, phase in zip(waves, other, strict=True)
+        )
+        return (1 - fade) * one + fade * two
+
+    return read
+
+
+def test_a_spot_begins_with_its_handle_and_reaches_as_far_as_asked():
+    assert spot(0).tolist() == [[0, 0]]
+    offsets = spot(4)
+    assert offsets[0].tolist() == [0, 0]
+    assert np.hypot(*offsets.T).max() == 4
+    assert len(np.unique(offsets, axis=0)) == len(offsets)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-4.3, 2.6)])
+def test_spots_are_found_where_they_went_to_part_of_a_pixel(shift):
+    places, offsets = np.array([[20.0, 30.0], [41.0, 33.0]]), spot(4)
+    spots = list(read_spots(content(), places, offsets, FRAME))
+    found = find_spots(content(shift), places, spots, spots, offsets, FRAME)
+    assert np.abs(found - places - shift).max() < 0.1
+
+
+def test_content_that_changes_on_its_way_is_found_by_what_was_seen_last():
+    places, offsets = np.array([[30.0, 30.0]]), spot(4)
+    first = list(read_spots(content(), places, offsets, FRAME))
+    latest, found = first, places
+    for number in range(1, 6):
+        shift, fade = (3.0 * number, -2.0 * number), 0.1 * number
+        found = find_spots(content(shift, fade), found, first, latest, offsets, FRAME)
+        latest = list(read_spots(content(shift, fade), found, offsets, FRAME))
+    assert np.hypot(*(found[0] - places[0] - shift)) < 1.5
+    alone = find_spots(content(shift, fade), places + shift, first, first, offsets, FRAME)
+    assert np.hypot(*(alone[0] - places[0] - shift)) > np.hypot(*(found[0] - places[0] - shift))
+
+
+def test_places_outside_the_picture_are_never_found():
+    places, offsets = np.array([[1.0, 62.0]]), spot(4)
+    spots = list(read_spots(content(), places, offsets, FRAME))
+    found = find_spots(content((-5, 5)), places, spots, spots, offsets, FRAME)
+    assert FRAME.contains(found).all()
+
+
+def test_features_that_are_not_finite_are_told():
+    places, offsets = np.array([[30.0, 30.0]]), spot(4)
+    spots = list(read_spots(content(), places, offsets, FRAME))
+    with pytest.raises(DivergedError, match="not finite"):
+        find_spots(lambda xy: torch.full((len(xy), 24), torch.nan).double(), places, spots, spots, offsets, FRAME)
