@@ -36,6 +36,8 @@ PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
+LESS = 0.9
+"""Of what has changed outside the mask, or far from the points, to which a step must bring it to be taken for that."""
 NEAR = 0.01
 """Of the picture's height: what is left when it counts as near."""
 SHORTER = 0.4
@@ -120,7 +122,7 @@ class BoundNatural(Bound[Memory]):
         if not edit.points:
             return None
         left = float(edit.distances.max())
-        if left <= self.settings.tolerance:
+        if left <= self.settings.tolerance and memory.at_rest:
             return "arrived"
         if memory.idle >= PATIENCE:
             return "near" if left <= NEAR * self.model.resolution[0] else "stalled"
@@ -142,8 +144,7 @@ class BoundNatural(Bound[Memory]):
 
     def _advance(self, edit: Edit, memory: Memory) -> Step[Memory]:
         leaf, held = _leaf_of(edit, memory), self._what_stays(edit, memory)
-        if held is not None:
-            self._maps(leaf)
+        changed = None if held is None else held.change(self._maps(leaf))
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
         memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
@@ -174,25 +175,39 @@ class BoundNatural(Bound[Memory]):
             )
         expected = self._frame.clamp(edit.handles + wanted)
         tried = latent.detach().requires_grad_()
-        if held is not None:
-            self._maps(tried)
+        spared = None
+        if held is not None and changed is not None:
+            spared = changed, held.change(self._maps(tried))
         if back:  # where the content is in that picture is known
             found = np.array([memory.home[number] for number in edit.ids])
         else:
             found = self._follow(edit, memory, tried, expected)
-        return self._judged(edit, memory, tried, wanted, expected, found)
+        return self._judged(edit, memory, tried, wanted, expected, found, spared)
 
     def _judged(
-        self, edit: Edit, memory: Memory, tried: Tensor, wanted: np.ndarray, expected: np.ndarray, found: np.ndarray
+        self,
+        edit: Edit,
+        memory: Memory,
+        tried: Tensor,
+        wanted: np.ndarray,
+        expected: np.ndarray,
+        found: np.ndarray,
+        spared: tuple[float, float] | None,
     ) -> Step[Memory]:
-        """Return the step to ``tried``, where the handles are ``found``, if that is nearer; else one that stays."""
+        """Return the step to ``tried``, where the handles are ``found``, if that is nearer; else one that stays.
+
+        :param spared: how much of what is to stay has changed before the step, and after it; where all handles have
+            arrived, a step that changes less of it is taken too.
+        """
         asked = max(float(np.linalg.norm(wanted)), 1e-9)
         met = 1 - float(np.linalg.norm(found - edit.handles - wanted)) / asked
         before, after = _left(edit.targets - edit.handles), _left(edit.targets - found)
         report = {"reach": memory.reach, "met": met}
-        if after > before - NEARER:
+        there = float(lengths(edit.targets - found).max()) <= self.settings.tolerance
+        less = spared is not None and there and spared[1] < LESS * spared[0]
+        if after > before - NEARER and not less:
             reach = max(SHORTER * float(lengths(wanted).max()), SHORTEST)
-            stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, leaf=None)
+            stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, at_rest=True, leaf=None)
             return Step(dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": before}, report)
         reach = memory.reach * (0.5 if met < BAD else 1.5 if met > GOOD else 1.0)
         points = tuple(
@@ -206,7 +221,9 @@ class BoundNatural(Bound[Memory]):
         latest = {**memory.latest, **{point.id: each for point, each in zip(points, spots, strict=True)}}
         return Step(
             moved,
-            dataclasses.replace(memory, reach=reach, idle=0, seen=seen, latest=latest, leaf=tried),
+            dataclasses.replace(
+                memory, reach=reach, idle=0, at_rest=spared is None, seen=seen, latest=latest, leaf=tried
+            ),
             {"left": after},
             report,
         )

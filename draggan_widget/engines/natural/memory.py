@@ -13,8 +13,9 @@ from torch import Tensor
 from draggan_widget.engines.draggan.points import check_ws, check_xy
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.models import Generator
+from draggan_widget.settings import shown
 
-VALUES = {"blocks", "reach", "first_step", "idle", "home", "seen"}
+VALUES = {"blocks", "reach", "first_step", "idle", "at_rest", "home", "seen"}
 COVARIANCE, BASE, REFERENCE, LATEST = "covariance", "base", "reference.", "latest."
 
 
@@ -42,6 +43,8 @@ class Memory:
     """Of the edit, at which the run began."""
     idle: int = 0
     """Steps in a row that brought the handles no nearer."""
+    at_rest: bool = True
+    """Whether no step that leaves handles where they are would change less of what is to stay."""
     leaf: Tensor | None = None
     """The latent of the edit as the tensor that features were read of; no file keeps it."""
 
@@ -60,6 +63,7 @@ class Memory:
             "reach": self.reach,
             "first_step": self.first_step,
             "idle": self.idle,
+            "at_rest": self.at_rest,
             **places,
         }
         return {COVARIANCE: self.covariance, BASE: self.base, **spots}, values
@@ -104,12 +108,26 @@ class Memory:
         reach, first, idle = values["reach"], values["first_step"], values["idle"]
         if isinstance(reach, bool) or not isinstance(reach, (int, float)) or not 0 < reach < math.inf:
             raise ValueError("the reach of a step is no length")
+        if type(values["at_rest"]) is not bool:
+            raise ValueError(f"at_rest is {shown(values['at_rest'])}; it must be true or false")
         if type(first) is not int or type(idle) is not int or not 0 <= first <= edit.step or idle < 0:
             raise ValueError("the steps of a run are no whole numbers")
         home, seen = (_places(values[name], edit, model) for name in ("home", "seen"))
         if torch.equal(base, edit.origin):
             base = edit.origin
-        return cls(covariance, base, home, spots[REFERENCE], spots[LATEST], blocks, seen, float(reach), first, idle)
+        return cls(
+            covariance,
+            base,
+            home,
+            spots[REFERENCE],
+            spots[LATEST],
+            blocks,
+            seen,
+            float(reach),
+            first,
+            idle,
+            values["at_rest"],
+        )
 
 
 def _check_covariance(covariance: Tensor, model: Generator) -> None:

@@ -61,7 +61,7 @@ class Natural:
     )
     """Part of the mean stiffness of the handles that is added to each."""
     mask_weight: float = number(
-        3e3, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
+        1e4, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
     )
     """How firmly what lies outside the mask is held, 0 for not at all."""
     tolerance: float = number(

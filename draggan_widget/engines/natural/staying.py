@@ -91,3 +91,8 @@ class Held:
         work = torch.einsum("krd,de,kre->r", probes, covariance, probes) / PROBES
         directions = covariance.diagonal().sum().square() / covariance.square().sum()
         return cls(block, before, weights, work / directions)
+
+    def change(self, now: Tensor) -> float:
+        """Return how much has changed, as it is weighed: of the features ``now`` (1, C, h, w), of the same block."""
+        with torch.no_grad():
+            return float(((now - self.before).square() * self.weights).sum())
