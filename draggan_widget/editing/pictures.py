@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -26,6 +27,16 @@ CLEARLY = 0.8
 """Of the time of an exact whole picture: what is less exact has to be quicker than that."""
 THUMBNAIL = 64
 """Height of a thumbnail in pixels."""
+
+
+class Glimpse(NamedTuple):
+    """A picture while somebody waits for it."""
+
+    picture: Image.Image
+    exact: bool
+    """Whether it is the one that is shown at rest, to the bit."""
+    sharp: bool
+    """Whether it is computed at full resolution, rather than a smaller one blown up."""
 
 
 class _Source:
@@ -68,15 +79,16 @@ class Painter:
         return self._exact.timed(lambda: to_image(self._synthesize(ws)))
 
     @torch.no_grad()
-    def quick(self, ws: Tensor) -> tuple[Image.Image, bool]:
-        """A picture of the same size while steps are taken, and whether it is the same as ``whole`` gives."""
+    def quick(self, ws: Tensor) -> Glimpse:
+        """Return a picture of ``ws`` (1, num_ws, w_dim) of the same size as ``whole`` gives, while steps are taken."""
         source = self._source()
         block = self._half if source.known and source.quickest > LATE else None
         if block is not None:
-            return self._threads(lambda: self._enlarged(source.generator.preview(ws, block))), False
+            return Glimpse(self._threads(lambda: self._enlarged(source.generator.preview(ws, block))), False, False)
         if source is self._exact:
-            return self._threads(lambda: self.whole(ws)), True
-        return self._threads(lambda: source.timed(lambda: to_image(source.generator.synthesize(ws)))), False
+            return Glimpse(self._threads(lambda: self.whole(ws)), True, True)
+        picture = self._threads(lambda: source.timed(lambda: to_image(source.generator.synthesize(ws))))
+        return Glimpse(picture, False, True)
 
     def _source(self) -> _Source:
         """What quick pictures come from: what is less exact only where it is clearly quicker."""

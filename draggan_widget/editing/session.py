@@ -31,6 +31,7 @@ from draggan_widget.editing.jobs import TELL_EVERY, Job, Jobs, Progress, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.loading import load
 from draggan_widget.editing.model import Model, OnProgress
+from draggan_widget.editing.pictures import Glimpse
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.studio import Studio
 from draggan_widget.editing.worker import Worker
@@ -155,9 +156,8 @@ class Session:
         """The picture that the edit began with."""
         return self._worker.call(lambda: self._studio.before(self._live.now))
 
-    def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
-        """The picture of a document, one of half the side where it is to be ``quick`` and would be late; and if it is
-        whole."""
+    def glimpse(self, document: Document, quick: bool) -> Glimpse:
+        """Return the picture of a document, one of half the side where it is to be ``quick`` and would be late."""
         return self._worker.call(lambda: self._studio.glimpse(document, quick))
 
     def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
-from draggan_widget.editing.pictures import Painter
+from draggan_widget.editing.pictures import Glimpse, Painter
 from draggan_widget.engines import to_image
 
 
@@ -26,10 +26,10 @@ class Studio:
         """Return the picture that the edit began with."""
         return _synthesized(document.model, document.drag.w0)
 
-    def glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
+    def glimpse(self, document: Document, quick: bool) -> Glimpse:
         """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
         ws, painter = document.drag.ws, self._painter_of(document.model)
-        return painter.quick(ws) if quick else (painter.whole(ws), True)
+        return painter.quick(ws) if quick else Glimpse(painter.whole(ws), True, True)
 
     def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
         """Return a small picture of a latent (1, num_ws, w_dim), wherever that lies."""

@@ -513,7 +513,7 @@ class Editor(EditTraits):
         self._tell(protocol.notice_message(text))
 
     def _glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
-        picture, whole = self._session.glimpse(document, quick)
+        picture, whole, _ = self._session.glimpse(document, quick)
         if quick and self._outbox.asked and max(picture.size) > PREVIEW:
             picture.thumbnail((PREVIEW, PREVIEW))
             whole = False

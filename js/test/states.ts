@@ -23,6 +23,7 @@ const settings: Settings = {
   method: "default",
   tolerance: 1,
   stall_steps: 10,
+  on_stall: "halve",
   speed: null,
 };
 

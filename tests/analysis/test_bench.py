@@ -121,7 +121,7 @@ def test_frames_are_counted_only_where_the_picture_changed():
 
 
 def test_pulls_are_measured_with_the_default_engine_whose_steps_that_are_not_taken_show_no_new_picture():
-    found = frames.measure(network(32, width=4), 0.3)
+    found = frames.measure("faces", 0.3)
     assert found["engine"] == "natural"
     assert 0 < found["frames_a_second"] <= found["steps_a_second"] + 8
     assert found["arrival_reason"] in ("arrived", "near", "stalled", "capped")
@@ -130,7 +130,7 @@ def test_pulls_are_measured_with_the_default_engine_whose_steps_that_are_not_tak
 def test_a_blurred_picture_is_no_frame():
     screen, sharp = frames._Screen(), [False, True, False]
     blank = Image.new("RGB", (8, 8))
-    screen.session = SimpleNamespace(glimpse=lambda document, quick: (blank, sharp.pop(0)))
+    screen.session = SimpleNamespace(glimpse=lambda document, quick: (blank, False, sharp.pop(0)))
     for step in (1, 2, 3):
         drag = SimpleNamespace(ws=torch.zeros(step))
         screen.show(SimpleNamespace(document=SimpleNamespace(drag=drag), step=step, settled=False, status="running"))

@@ -29,7 +29,10 @@ def planted():
 def history(planted):
     ws = planted.mapping(seed=1)
     start = planted.centre(ws).numpy()
-    return History.of(planted, drag_steps(planted, ws, [start], [start + np.array([6.0, 0])]))
+    steps = drag_steps(
+        planted, ws, [start], [start + np.array([6.0, 0])], config=planted.drag_config
+    )  # many small ones
+    return History.of(planted, steps)
 
 
 @pytest.fixture

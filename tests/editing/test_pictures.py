@@ -55,7 +55,7 @@ def quick(painter, ws, times):
 def test_pictures_of_a_moving_edit_are_whole_and_the_same_as_at_rest(ws, slow):
     painter = Painter(slow(0.9 * LATE))
     whole = painter.whole(ws)
-    picture, is_whole = painter.quick(ws)
+    picture, is_whole, _ = painter.quick(ws)
     assert is_whole
     assert picture.tobytes() == whole.tobytes()
     assert all(quick(painter, ws, 40))
@@ -66,7 +66,7 @@ def test_where_whole_pictures_are_late_those_of_a_moving_edit_have_half_the_side
     painter = Painter(generator)
     painter.whole(ws)
     assert painter.quick(ws)[1], "the first one of all says little about how long others take"
-    picture, is_whole = painter.quick(ws)
+    picture, is_whole, _ = painter.quick(ws)
     assert not is_whole
     assert picture.size == (64, 64)
     expected = to_image(generator_of(64).preview(ws, generator.blocks[-2]))
@@ -114,6 +114,7 @@ def test_what_is_less_exact_is_shown_in_a_run_only_where_it_is_clearly_quicker_a
     exact = painter.whole(ws)
     assert painter.quick(ws)[1], "how long exact ones take is not known yet"
     quick(painter, ws, 3)
-    picture, is_exact = painter.quick(ws)
+    picture, is_exact, is_sharp = painter.quick(ws)
     assert (is_exact, picture.getpixel((3, 3)) == (0, 0, 0)) == (not glanced, glanced)
+    assert is_sharp
     assert painter.whole(ws).tobytes() == exact.tobytes()

@@ -12,7 +12,7 @@ from random_stylegan3 import small_stylegan3
 
 from draggan_widget import DragConfig, DragGAN, drag, load_generator
 from draggan_widget.editing import Session
-from draggan_widget.engines import DivergedError, Natural, State, begin_with, engine_names
+from draggan_widget.engines import DivergedError, Natural, State, begin_with, default_config, engine_names
 from draggan_widget.engines.natural import cache_folder, class_of, covariance_of, mahalanobis
 from draggan_widget.engines.natural.solving import FEW
 from draggan_widget.models import StyleGAN2
@@ -331,6 +331,15 @@ def test_it_runs_in_the_session_with_undo_timeline_and_confidence(generator):
         assert session.now().drag.step == 0
     finally:
         session.close()
+
+
+@pytest.mark.parametrize("engine", engine_names())
+def test_what_a_point_is_followed_by_is_the_same_object_each_time_it_is_asked_for(generator, engine):
+    settings = default_config(generator, engine)
+    state = begin_with(generator, generator.mapping(seed=1), [(1, (9, 9), (12, 9))], None, settings)
+    (after,) = state.advance()
+    assert after.content(1) is not None
+    assert after.content(1) is after.content(1)
 
 
 def test_it_is_the_default_and_draggan_is_chosen_by_name(generator):

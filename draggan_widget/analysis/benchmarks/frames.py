@@ -41,7 +41,7 @@ class _Screen:
         new = self._shown is None or self._shown.document.drag.ws.data_ptr() != address
         if new and snapshot.step > 0 and self.session is not None:
             self._shown = snapshot
-            picture, sharp = self.session.glimpse(snapshot.document, quick=not snapshot.settled)
+            picture, _, sharp = self.session.glimpse(snapshot.document, quick=not snapshot.settled)
             encode(picture)
             if sharp:
                 self.frames += 1
@@ -93,11 +93,15 @@ def _first_frame(session: Session, screen: _Screen) -> float:
     session.reset().result()
     handle = _place(session.generator, 0.4, 0.68)
     screen.changed.clear()
+    screen.ended.clear()
     began = time.perf_counter()
     session.put_point(1, handle=handle, target=_place(session.generator, 0.36, 0.66), pulling=True)
     session.start(by_view=True)
-    if not screen.changed.wait(120):
-        raise RuntimeError("no picture came within two minutes of a pull")
+    while not screen.changed.wait(0.01):
+        if screen.ended.is_set() and not screen.changed.is_set():
+            raise RuntimeError("a pull ended before any picture changed; measure with another model or engine")
+        if time.perf_counter() - began > 120:
+            raise RuntimeError("no picture came within two minutes of a pull")
     taken = time.perf_counter() - began
     session.put_point(1, pulling=False).result()
     session.stop().result()

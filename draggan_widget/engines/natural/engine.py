@@ -196,15 +196,15 @@ class BoundNatural(Bound[Memory]):
     ) -> Step[Memory]:
         """Return the step to ``tried``, where the handles are ``found``, if that is nearer; else one that stays.
 
-        :param spared: how much of what is to stay has changed before the step, and after it; where all handles have
-            arrived, a step that changes less of it is taken too.
+        :param spared: how much of what is to stay has changed before the step, and after it. A step that changes less
+            of it is taken too, where it leaves all handles at their targets or as near as they are.
         """
         asked = max(float(np.linalg.norm(wanted)), 1e-9)
         met = 1 - float(np.linalg.norm(found - edit.handles - wanted)) / asked
         before, after = _left(edit.targets - edit.handles), _left(edit.targets - found)
         report = {"reach": memory.reach, "met": met}
         there = float(lengths(edit.targets - found).max()) <= self.settings.tolerance
-        less = spared is not None and there and spared[1] < LESS * spared[0]
+        less = spared is not None and (there or after <= before) and spared[1] < LESS * spared[0]
         if after > before - NEARER and not less:
             reach = max(SHORTER * float(lengths(wanted).max()), SHORTEST)
             stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, at_rest=True, leaf=None)
@@ -339,9 +339,8 @@ class BoundNatural(Bound[Memory]):
         return looker.texture(edit, looker.begin(edit), number)
 
     def content(self, edit: Edit, memory: Memory, number: int) -> Tensor | None:  # noqa: ARG002
-        """Return the features (C,) that a point is followed by; None until they are taken."""
-        spot = memory.references.get(number)
-        return None if spot is None else spot[0]
+        """Return the features (K, C) of the spot that a point is followed by; None until they are taken."""
+        return memory.references.get(number)
 
     def confidence(self, edit: Edit, memory: Memory) -> dict[int, float]:
         """Return how surely each point's content was found, by id.
