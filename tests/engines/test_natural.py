@@ -127,18 +127,24 @@ def test_it_arrives_as_often_as_draggan_in_at_most_half_of_its_steps_and_stays_n
     assert np.median(near) < np.median(far)
 
 
+def seeded(seed):
+    """A small network for pictures that are higher than wide, of random weights."""
+    channels = {4: 16, 8: 16, 16: 16, 32: 8}
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return StyleGAN2((32, 16), z_dim=16, w_dim=16, channels=channels, mapping_lr_multiplier=1.0)
+
+
 @pytest.mark.parametrize(
     "model",
     [
         lambda: small_stylegan2(32, architecture="resnet"),
-        lambda: StyleGAN2(
-            (32, 16), z_dim=16, w_dim=16, channels={4: 16, 8: 16, 16: 16, 32: 8}, mapping_lr_multiplier=1.0
-        ),
+        lambda: seeded(0),
         lambda: small_stylegan2(32, img_channels=1),
         lambda: small_stylegan2(32, c_dim=2),
         lambda: small_stylegan3(32),
     ],
-    ids=["resnet", "wide", "grey", "classes", "stylegan3"],
+    ids=["resnet", "narrow", "grey", "classes", "stylegan3"],
 )
 def test_every_kind_of_network_is_dragged_and_none_leaves_the_best_behind(model):
     model = model()
