@@ -26,7 +26,7 @@ from draggan_widget.editing import History
 planted = Planted((96, 96))
 ws = planted.mapping(seed=1)
 start = planted.centre(ws).numpy()
-config = planted.drag_config.replace(learning_rate=0.02)
+config = planted.drag_config.replace(learning_rate=0.02, on_stall="stop")  # many small steps, to the end
 history = History.of(planted, drag_steps(planted, ws, [start], [[start[0] + 16, start[1]]], config=config))
 played = replay(history)
 """
