@@ -336,9 +336,13 @@ def test_a_cell_that_waits_for_a_model_can_be_interrupted_and_nothing_changes(ma
     begun, _ = slow
     editor = make(points=[POINT])
     before = editor._session.newest()
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
     threading.Thread(target=lambda: begun.wait(10) and os.kill(os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        editor.load_model("cats.safetensors")
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            editor.load_model("cats.safetensors")
+    finally:
+        signal.signal(signal.SIGINT, usual)
     until(lambda: editor._session.latest.loading is None)
     after = editor._session.newest()
     assert (after.document, after.trouble, after.undo) == (before.document, "", before.undo)
