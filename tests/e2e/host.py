@@ -26,7 +26,8 @@ torch.set_num_threads(1)
 generator = StyleGAN2(64, z_dim=16, w_dim=16, channels={4: 16, 8: 16, 16: 8, 32: 8, 64: 4}, mapping_layers=2,
                       mapping_lr_multiplier=1.0)
 fast = DragConfig(learning_rate=0.05, max_steps=40)
-endless = fast.replace(tolerance=0.0, stall_steps=None, max_steps=None)
+# Slow, or a handle comes to lie on its target to the last bit, and the run ends.
+endless = fast.replace(learning_rate=0.001, tolerance=0.0, stall_steps=None, max_steps=None)
 editor = DragGAN(generator, seed=3, config=fast)
 editor
 """
