@@ -107,7 +107,7 @@ def test_faces_pulled_by_the_natural_engine_say_how_they_ended_in_words_that_fit
         assert result.reason == "stalled"
         newest = editor._session.newest()
         assert newest.message.startswith("No nearer than this, after")
-        warning = editor._session.read(lambda: editor._describe(newest))["warning"]
+        warning = editor._session.read(lambda: editor._views.describe(newest))["warning"]
         assert warning.startswith("Point 1 is hardly found any more")
         for word in ("mask", "learning rate", "rows"):
             assert word not in newest.message + warning
