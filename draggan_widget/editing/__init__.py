@@ -13,7 +13,7 @@ from draggan_widget.editing.dragfile import (
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.export import latent as latent_bytes
-from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
+from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
 from draggan_widget.editing.jobs import GivenUpError, Job, Progress, finish
@@ -77,6 +77,5 @@ __all__ = [
     "settings_for",
     "settings_of",
     "thinned",
-    "warning_of",
     "with_settings",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from draggan_widget.config import DragConfig
 from draggan_widget.editing.history import Record
+from draggan_widget.editing.straying import strayed
 from draggan_widget.engines.draggan import MARKED, tolerance_of
 
 if TYPE_CHECKING:
-    from draggan_widget.config import DragConfig
+    from draggan_widget.editing.document import Document
+    from draggan_widget.models import Generator
 
 MOST = 0.7
 """Of ``stall_steps``: after so many steps without progress it is said, before the run ends for it."""
@@ -41,7 +44,29 @@ QUIET = ("arrived", "capped", "error")
 """Statuses that speak for themselves."""
 
 
-def warning_of(
+def warning(generator: Generator, document: Document, confidence: Mapping[int, float], status: str) -> str:
+    """Return what goes wrong in an edit and what to try, in a sentence or two; empty if nothing does.
+
+    It goes by the records, as long as they are of the points that there are now.
+
+    :param confidence: of points by id, 0 … 1. :param status: of the session.
+    """
+    drag, records = document.drag, document.records
+    if not records or records[-1].ids != drag.ids:
+        return ""
+    last = records[-1]
+    if not (np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)):
+        return ""
+    told = ""
+    if isinstance(drag.config, DragConfig):  # the advice is about the settings of DragGAN
+        own, masked = generator.drag_config, document.mask is not None
+        told = draggan_warning(
+            records, drag.config, status, generator.resolution, masked=masked, own=own, num_ws=generator.num_ws
+        )
+    return told or strayed(generator, document, confidence, status)
+
+
+def draggan_warning(
     records: Sequence[Record],
     config: DragConfig,
     status: str,
@@ -51,7 +76,7 @@ def warning_of(
     own: DragConfig | None = None,
     num_ws: int | None = None,
 ) -> str:
-    """What goes wrong and what to try, in a sentence or two; empty if nothing does.
+    """Return what the records of a drag by DragGAN show to go wrong, and what to try; empty if nothing does.
 
     A function of the records alone, so that it is the same wherever it is asked: it goes through them and remembers
     what it has warned of, and takes a warning back only for clearly more progress than its lack brought it.
