@@ -23,8 +23,9 @@ import torch
 
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.engines import check_ws, default_config, drag, engine_named, engine_names, engine_of
-from draggan_widget.files import parse_json, readable, shown
+from draggan_widget.files import readable, shown
 from draggan_widget.models import Generator, builtin_names, find_checkpoint, load_generator
+from draggan_widget.texts import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -334,7 +335,7 @@ def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
     if (size := path.stat().st_size) > LONGEST_FILE:
         raise ValueError(f"{shown(path)} has {size:,} bytes; give at most {LONGEST_FILE:,}, the jobs in several files")
     try:
-        held = parse_json(path.read_text(encoding="utf-8-sig"), MOST_VALUES)
+        held = read_json(path.read_text(encoding="utf-8-sig"), most_values=MOST_VALUES, any_number=True)
     except ValueError as error:
         raise ValueError(f"{shown(path)} is no JSON that can be read: {shown(error)}") from error
     about = held if isinstance(held, dict) else {"jobs": held}
