@@ -16,7 +16,7 @@ from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import GivenUpError, Job, Progress, finish
+from draggan_widget.editing.jobs import GivenUpError, Progress, Work, finish
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label
 from draggan_widget.editing.points import check_points
@@ -42,7 +42,6 @@ __all__ = [
     "Feedback",
     "GivenUpError",
     "History",
-    "Job",
     "Kind",
     "Model",
     "Observer",
@@ -52,6 +51,7 @@ __all__ = [
     "Session",
     "Snapshot",
     "Texture",
+    "Work",
     "at_step",
     "can_write_mp4",
     "check_drag_path",

@@ -22,7 +22,7 @@ class Commands:
     def __init__(self, worker: Worker, live: LiveEdit, on_notice: Callable[[str], None]) -> None:
         self._worker, self._live, self._on_notice = worker, live, on_notice
 
-    def submit(self, job: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
+    def submit(self, task: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
         """Have a command carried out; where it fails, the edit is as before.
 
         :param of_any_model: whether it means the same when another model has come. :param order: as ``Worker.submit``
@@ -37,7 +37,7 @@ class Commands:
                     title = live.now.model.title
                     raise ValueError(f"the picture is one of {title} by now; that was meant for another")
                 live.audience.trouble = ""
-                job(*value)
+                task(*value)
             except ValueError as error:
                 live.saved = before
                 self._on_notice(one_line(error))
@@ -49,12 +49,12 @@ class Commands:
 
         return self._worker.submit(carry_out, **order)
 
-    def show(self, job: Callable[[], None], what: str | None) -> Future[None]:
-        """Have a job done that shows the edit; where it fails, that ends the run and is said. See ``Session.show``."""
+    def show(self, task: Callable[[], None], what: str | None) -> Future[None]:
+        """Have a task done that shows the edit; where it fails, that ends the run and is said. See ``Session.show``."""
 
         def carry_out(_: Any = None) -> None:
             try:
-                job()
+                task()
             except BaseException as error:
                 self._live.fail(error, NOT_SHOWN)
                 raise
@@ -65,8 +65,8 @@ class Commands:
         """Return a future of the end of the run. See ``Session.finished``."""
         done: Future[DragResult] = Future()
 
-        def let_down(job: Future[None]) -> None:
-            if (job.cancelled() or job.exception() is not None) and done.set_running_or_notify_cancel():
+        def let_down(task: Future[None]) -> None:
+            if (task.cancelled() or task.exception() is not None) and done.set_running_or_notify_cancel():
                 done.set_exception(RuntimeError("the editor was closed"))
 
         self._worker.submit(lambda: self._live.wait(done)).add_done_callback(let_down)

@@ -8,7 +8,7 @@ from concurrent.futures import CancelledError, Future
 
 import torch
 
-from draggan_widget.editing.jobs import Job, Jobs, in_thread
+from draggan_widget.editing.jobs import Jobs, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.sentences import failed
@@ -23,7 +23,7 @@ def load(
 ) -> Future[None]:
     """Have a model read, and the edit go on with it. See ``Session.load``."""
 
-    def reading() -> Job[Model]:
+    def reading() -> Work[Model]:
         model = yield from in_thread(read, f"reading {name}")
         # Here, in the worker's thread: a GPU that takes steps is not to be shared with another thread.
         return model if device is None else model.on(device)
