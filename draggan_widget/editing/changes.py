@@ -33,6 +33,13 @@ class Move:
         return dataclasses.replace(later, handle=later.handle or self.handle, target=later.target or self.target)
 
 
+def whole_point(number: int, handle: XY | None, target: XY | None) -> tuple[XY, XY]:
+    """Return handle and target of a new point. :raises ValueError: if one of them is missing."""
+    if handle is None or target is None:
+        raise ValueError(f"there is no point {number}; give its handle and its target")
+    return handle, target
+
+
 def with_point(document: Document, number: int, handle: XY | None, target: XY | None) -> Document:
     """Return the edit with a new point, or with what is given of the one numbered ``number`` put elsewhere.
 
@@ -40,8 +47,7 @@ def with_point(document: Document, number: int, handle: XY | None, target: XY | 
     """
     drag = document.drag
     if number not in drag.ids:
-        if handle is None or target is None:
-            raise ValueError(f"there is no point {number}; give its handle and its target")
+        handle, target = whole_point(number, handle, target)
         return document.changed(("add", number, handle, target), drag=drag.add_point(number, handle, target))
     if handle is not None:
         document = document.changed(("handle", number, handle), drag=drag.move_handle(number, handle))
