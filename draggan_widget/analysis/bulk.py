@@ -246,7 +246,7 @@ def drag_many(
             if keep is not None:
                 with contextlib.suppress(Exception):  # doing the job says what is wrong with it
                     keys[number] = key_of(job)
-            if number in keys and (before := _kept(_found(ledger, keys[number]), number, job.name)):
+            if number in keys and (before := _kept(find_result(ledger, keys[number]), number, job.name)):
                 outcomes[number] = before
             else:
                 good[number] = job
@@ -321,6 +321,11 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
 def before_engines(key: Mapping[str, Any]) -> dict[str, Any]:
     """The key that ``job_keys`` made of the same job before there were engines but draggan; of others, the same."""
     return {name: value for name, value in key.items() if name != "engine" or value != "draggan"}
+
+
+def find_result(ledger: Ledger, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what came of a job by its key, also where it was done before there were engines; None if it was not."""
+    return ledger.find(key) or ledger.find(before_engines(key))
 
 
 def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
@@ -429,10 +434,6 @@ def _config(job: Job, generator: Generator) -> Any:
             text = f'the engine {name} has no setting {setting!r}; {", ".join(others)} has it: "engine": "{others[0]}"'
             raise ValueError(text)
     return type(own).from_dict({**known, **asked})
-
-
-def _found(ledger: Ledger, key: dict[str, Any]) -> dict[str, Any] | None:
-    return ledger.find(key) or ledger.find(before_engines(key))
 
 
 def _digest(what: str, numbers: Any) -> str | None:

@@ -16,7 +16,7 @@ from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import GivenUpError, Progress, Work, finish
+from draggan_widget.editing.jobs import LOADING, GivenUpError, Progress, Work, finish
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label
 from draggan_widget.editing.points import check_points
@@ -34,6 +34,7 @@ from draggan_widget.editing.settings import (
 __all__ = [
     "FILES",
     "KINDS",
+    "LOADING",
     "NO_FEEDBACK",
     "SETTINGS",
     "Document",

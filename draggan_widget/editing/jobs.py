@@ -24,6 +24,8 @@ from PIL import Image
 
 T = TypeVar("T")
 R = TypeVar("R")
+LOADING = "load"
+"""What a job makes, and the name of its lane, that reads a model to take the place of the present one."""
 TELL_EVERY = 0.2
 """Seconds between two reports of how far work is."""
 
@@ -46,7 +48,7 @@ class Running:
 
     id: int
     what: str
-    """What it makes: "load", or the kind of a file."""
+    """What it makes: ``LOADING``, or the kind of a file."""
     name: str
     """Of what, for people."""
     share: float | None

@@ -8,14 +8,12 @@ from concurrent.futures import CancelledError, Future
 
 import torch
 
-from draggan_widget.editing.jobs import Jobs, Work, in_thread
+from draggan_widget.editing.jobs import LOADING, Jobs, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.sentences import failed
 
 log = logging.getLogger(__name__)
-LANE = "load"
-"""The lane of models that are read, and what they are to people."""
 
 
 def load(
@@ -36,8 +34,8 @@ def load(
 
     return jobs.add(
         reading(),
-        lane=LANE,
-        what=LANE,
+        lane=LOADING,
+        what=LOADING,
         name=name,
         progress=lambda _: live.audience.publish(),
         then=live.take_model,

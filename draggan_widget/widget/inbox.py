@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from draggan_widget.editing import Model, Session
+from draggan_widget.editing import LOADING, Model, Session
 from draggan_widget.widget import exports, protocol
 from draggan_widget.widget.hosts import answers
 from draggan_widget.widget.model_list import ModelList
@@ -122,7 +122,7 @@ class Inbox:
             return
         device = next(self._session.generator.parameters()).device
         for job in self._session.latest.jobs:
-            if job.what == "load":  # somebody has thought better of it
+            if job.what == LOADING:  # somebody has thought better of it
                 self._session.cancel(job.id)
         self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
 
