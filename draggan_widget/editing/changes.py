@@ -26,6 +26,12 @@ class Move:
     target: XY | None
     pulling: bool
 
+    def done(self, *, known: bool) -> str:
+        """Return what it does, as undo names it. :param known: whether the point is there already."""
+        if not known:
+            return f"pull of point {self.number}"
+        return f"move of {'target' if self.handle is None else 'handle'} {self.number}"
+
     def joined(self, later: Move, waiting: int) -> Move | None:
         """Return both as one, where they are of one gesture, or where far too many commands are ``waiting``."""
         if not self.pulling and (later.pulling or waiting < FLOOD):

@@ -193,7 +193,7 @@ class LiveEdit:
         if not known:
             changes.whole_point(number, handle, target)  # before anything is stopped or remembered
         if not self._gesture:
-            self._begin_edit(sentences.gesture(number, handle, known=known))
+            self._begin_edit(move.done(known=known))
         self._look = None
         self._gesture = self._pulling = move.pulling
         self.now = changes.with_point(self.now, number, handle, target)
