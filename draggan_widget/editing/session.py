@@ -31,9 +31,8 @@ from draggan_widget.editing.jobs import TELL_EVERY, Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.loading import load
 from draggan_widget.editing.model import Model, OnProgress
-from draggan_widget.editing.pictures import Glimpse
+from draggan_widget.editing.pictures import Glimpse, Studio
 from draggan_widget.editing.settings import settings_for
-from draggan_widget.editing.studio import Studio
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
 from draggan_widget.models import Generator
