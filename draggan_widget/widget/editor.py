@@ -110,7 +110,7 @@ class Editor(EditTraits):
             attended=weakly(self._attended, otherwise=False),
         )
         self._states = States(self._session)
-        self._views = Views(self._session, self._model_list, weakly(self._send_now))
+        self._views = Views(self, self._session, self._model_list)
         self._inbox = Inbox(
             self._session, self._views, self._model_list, weakly(self._says_provenance, True), weakly(self._left)
         )
@@ -384,10 +384,6 @@ class Editor(EditTraits):
 
     def _attended(self) -> bool:
         return self._views.stream.attended()
-
-    def _send_now(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        if self.comm is not None:
-            self.send(message, buffers)
 
     def _says_provenance(self) -> bool:
         return self.provenance

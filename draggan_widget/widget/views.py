@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+import weakref
 from typing import Any
 
 import numpy as np
+from anywidget import AnyWidget
 from PIL import Image
 
 from draggan_widget.editing import NO_FEEDBACK, Document, Model, Observer, Session, Snapshot
@@ -16,7 +17,6 @@ from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
 from draggan_widget.widget.outbox import Outbox
 from draggan_widget.widget.stream import FrameStream
-from draggan_widget.widget.traits import weakly
 
 PREVIEW = 512
 """Longest side in pixels of a moving picture for views that ask, which are told everything over the network."""
@@ -27,18 +27,17 @@ MOST_NOTICES = 20
 
 
 class Views:
-    """The views of a session's edit. ``publish`` and what sends to all views belong to the worker thread.
+    """The views of a widget, which show a session's edit. What sends to all views belongs to the worker thread.
 
-    :param model_list: models that are offered for choice; None for none. :param send: takes a message and its buffers.
+    :param widget: that is not kept alive. :param model_list: models that are offered for choice; None for none.
     """
 
-    def __init__(self, session: Session, model_list: ModelList | None, send: Callable[..., None]) -> None:
+    def __init__(self, widget: AnyWidget, session: Session, model_list: ModelList | None) -> None:
+        self._widget = weakref.ref(widget)
         self._session = session
-        self.send = send
-        """Sends a message to all views at once."""
         self._model_list = model_list
-        self.stream = FrameStream(weakly(self.tell), weakly(self.describe), weakly(self.glimpse), weakly(self.catch_up))
-        self.outbox = Outbox(send, self.stream.views)
+        self.stream = FrameStream(self.tell, self.describe, self.glimpse, self.catch_up)
+        self.outbox = Outbox(self.send, self.stream.views)
         self._noticed: list[float] = []
         self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
         self._still_at = 0.0
@@ -74,6 +73,12 @@ class Views:
             return
         self._noticed.append(now)
         self.tell(protocol.notice_message(text))
+
+    def send(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        """Send a message at once, on the thread that calls."""
+        widget = self._widget()
+        if widget is not None and widget.comm is not None:
+            widget.send(message, buffers)
 
     def tell(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         """Send a message to all views, or keep it for those that ask."""
@@ -145,7 +150,7 @@ class Views:
             self._observed_at = 0.0
             self.stream.retell()
             if snapshot.settled:  # in a run the next step leads here again
-                self._session.show(weakly(self._look_again))
+                self._session.show(self._look_again)
 
     def _look_again(self) -> None:
         self._look_closer(self._session.latest)
