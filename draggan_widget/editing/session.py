@@ -12,7 +12,6 @@ of documents: ``changes``, ``beginnings`` and ``timeline``.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -27,9 +26,8 @@ from draggan_widget.editing.changes import Move
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
-from draggan_widget.editing.jobs import TELL_EVERY, Jobs, Progress, Work, finish
+from draggan_widget.editing.jobs import Jobs, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
-from draggan_widget.editing.loading import load
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.pictures import Glimpse, Studio
 from draggan_widget.editing.settings import settings_for
@@ -78,7 +76,7 @@ class Session:
             attended=attended,
             jobs=self._jobs.running,
         )
-        self._commands = Commands(self._worker, self._live, on_notice)
+        self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
         self._studio = Studio()
         self._stops = self._looks = 0
 
@@ -197,28 +195,11 @@ class Session:
         :param lane: jobs of one lane are done one after another; None: a lane of its own. :param what: it makes, with
             which snapshots tell of it while it goes. The future may be cancelled, whereupon it ends at once.
         """
-        if not what:
-            return self._jobs.add(job, lane=lane)
-        publish, told_at = self._live.audience.publish, time.monotonic()
-
-        def tell(_: Progress) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= TELL_EVERY:
-                publish()
-                told_at = time.monotonic()
-
-        def then(made: T) -> T:
-            publish()
-            return made
-
-        added = self._jobs.add(job, lane=lane, what=what, progress=tell, then=then, otherwise=lambda _: publish())
-        self._worker.submit(publish)  # that it has begun
-        return added
+        return self._commands.work(job, lane=lane, what=what) if what else self._jobs.add(job, lane=lane)
 
     def cancel(self, number: int) -> None:
         """Cancel the long work of that id, as snapshots have it; what is over already is ignored."""
-        self._jobs.cancel(number)
-        self._worker.submit(self._live.audience.publish)  # one that waits for its turn goes at once
+        self._commands.cancel(number)
 
     def finish_job(self, job: Work[T], *, lane: str | None = None) -> T:
         """The result of long work; in the worker's own thread, which must not wait for itself, done at once."""
@@ -345,10 +326,7 @@ class Session:
             is given with how much is done, which raises ``CancelledError`` once nobody wants it. :param device: where
             it is put then; None: it stays where it is.
         """
-
-        loaded = load(self._jobs, self._live, name, read, device)
-        self._worker.submit(self._live.audience.publish)  # that it has begun
-        return loaded
+        return self._commands.load(name, read, device)
 
     # --- points ------------------------------------------------------------------------------------------------------
 
