@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from draggan_widget.settings import blocks, check_fields, choice, help_text, number, rows, settings_in, whole
+from draggan_widget.settings import Settings, blocks, choice, help_text, number, rows, settings_in, whole
 
 
 @dataclasses.dataclass(frozen=True)
-class DragConfig:
+class DragConfig(Settings):
     """How points are pulled (Pan et al., *Drag Your GAN*, SIGGRAPH 2023, section 3.2).
 
     Radii are given in pixels of a picture of 512 px and scaled to the picture at hand, as in the paper; tolerances are
@@ -22,6 +22,9 @@ class DragConfig:
     kind of number they were; a bad one raises ``ValueError`` naming the field, the value and what may be given, and an
     unknown field ``TypeError``.
     """
+
+    KIND: ClassVar[str] = "drag settings"
+    FORMER: ClassVar[Mapping[str, Any]] = {"on_stall": "stop"}
 
     method: Literal["default", "paper", "official"] = choice(
         "default",
@@ -110,9 +113,6 @@ class DragConfig:
     cleared, again and again, until the points or the rate change. ``"stop"``: never. That is what a config of before
     has, which knew no other; and the paper."""
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
     @classmethod
     def paper(cls, **changes: Any) -> DragConfig:
         """The formulas as the paper prints them, with means for sums (a literal sum lets the mask swamp the motion)."""
@@ -123,27 +123,6 @@ class DragConfig:
         """The formulas as the authors' published program behaves: the yardstick for speed and quality."""
         settings = {"method": "official", "learning_rate": 1e-3, "tolerance": None, "max_steps": None}
         return cls(**{**settings, "stall_steps": None, "on_stall": "stop", **changes})
-
-    def replace(self, **changes: Any) -> DragConfig:
-        """A copy with some fields changed and checked."""
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as JSON-able values; ``DragConfig.from_dict`` is the way back."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> DragConfig:
-        """A config from the fields of ``to_dict``; those left out keep their defaults.
-
-        Without ``on_stall`` it is one of before there was any, and so ``"stop"``.
-
-        Raises ``ValueError`` for a field this version does not know.
-        """
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - known):
-            raise ValueError(f"unknown drag settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        return cls(**{"on_stall": "stop", **fields})
 
 
 def config_help() -> str:

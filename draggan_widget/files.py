@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import secrets
@@ -18,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from draggan_widget.texts import shown_path
 
@@ -56,19 +54,6 @@ def expanded(path: StrPath) -> Path:
     except RuntimeError as error:
         text = f"{shown(path)} begins with a home folder that cannot be found; write the path in full"
         raise FileNotFoundError(text) from error
-
-
-def parse_json(text: str | bytes, most: int | None = None) -> Any:
-    """What JSON holds. :param most: values at most, lest a small file take much memory. :raises ValueError: for more,
-    for what is no JSON, and for what is nested too deep.
-    """
-    count = sum(map(text.count, ",[{")) if isinstance(text, str) else sum(map(text.count, (b",", b"[", b"{")))
-    if most is not None and count > most:
-        raise ValueError(f"it holds more than {most:,} values")
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
 
 
 def readable(path: StrPath, what: str) -> Path:

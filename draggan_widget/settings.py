@@ -1,8 +1,8 @@
 """What a setting is: its name, its kind, its label and help for people, and the values that it may have.
 
-A setting is declared once, as a field of a frozen dataclass, by ``number``, ``whole``, ``choice``, ``rows`` or
-``blocks``. From there come the checks, the traits of the editor, the fields of the page's drawer, and the help of the
-command line. Nothing here needs torch or numpy.
+A setting is declared once, as a field of a frozen dataclass that inherits from ``Settings``, by ``number``, ``whole``,
+``choice``, ``rows`` or ``blocks``. From there come the checks, the traits of the editor, the fields of the page's
+drawer, and the help of the command line. Nothing here needs torch or numpy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import numbers
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 Kind = Literal["number", "whole", "choice", "rows", "blocks"]
 LONGEST_SHOWN = 60
@@ -237,13 +237,46 @@ def settings_in(cls: Any) -> dict[str, Setting]:
     }
 
 
-def check_fields(config: Any) -> None:
-    """Check all settings of a frozen dataclass and make them plain; to be called in ``__post_init__``.
+S = TypeVar("S", bound="Settings")
 
-    :raises SettingError: for the first that has a value it may not have.
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """A base for the settings of an engine: frozen dataclasses, whose fields are declared as above.
+
+    Values are checked when the settings are made, and become Python's own numbers whatever kind of number they were.
+
+    :raises SettingError: for the first field that has a value it may not have; the text names the field, the value and
+        what may be given.
     """
-    for name, setting in settings_in(type(config)).items():
-        object.__setattr__(config, name, setting.check(getattr(config, name)))
+
+    KIND: ClassVar[str] = "settings"
+    """What errors call them."""
+    FORMER: ClassVar[Mapping[str, Any]] = {}
+    """What fields hold that are missing from a file because it was written before there were any such."""
+
+    def __post_init__(self) -> None:
+        for name, setting in settings_in(type(self)).items():
+            object.__setattr__(self, name, setting.check(getattr(self, name)))
+
+    def replace(self: S, **changes: Any) -> S:
+        """Return a copy with some fields changed and checked."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields as values that JSON can hold; ``from_dict`` is the way back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls: type[S], fields: Mapping[str, Any]) -> S:
+        """Return the settings of ``to_dict``; fields left out have what ``FORMER`` says, or their defaults.
+
+        :raises ValueError: for a field that this version does not know.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(fields) - known):
+            raise ValueError(f"unknown {cls.KIND} {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return cls(**{**cls.FORMER, **fields})
 
 
 def help_text(settings: Sequence[Setting], defaults: Mapping[str, Any], width: int = 79) -> str:

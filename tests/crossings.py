@@ -87,7 +87,7 @@ def main() -> None:
         return calls
 
     def say(message: str, **fields: object) -> None:
-        editor._receive(editor, {"type": message, **fields}, [])
+        editor._handle_custom_msg({"type": message, **fields}, [])
 
     say("point", id=1, start=False, pulling=False, **corner)
     session.step_once().result(60)  # what is looked up once is looked up now

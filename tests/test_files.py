@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from draggan_widget import files
-from draggan_widget.files import parse_json, readable, shown, target_of, write_whole, written_whole
+from draggan_widget.files import readable, shown, target_of, write_whole, written_whole
 
 posix = pytest.mark.skipif(os.name != "posix", reason="permissions, links and devices of POSIX")
 LONG = "x" * 5000
@@ -250,15 +250,6 @@ def test_text_from_outside_is_shown_short_and_on_one_line():
     assert shown("ein_Bild_mit_ü.drag") == "ein_Bild_mit_ü.drag"
     assert shown("a\x1b[2Jb\nc\ud800") == r"a\x1b[2Jb\nc\ud800"
     assert len(shown("x" * 10**7)) == 160
-
-
-def test_json_is_read_within_bounds():
-    assert parse_json('[1, {"a": 2}]', 10) == [1, {"a": 2}]
-    assert parse_json(b"[]", 10) == []
-    with pytest.raises(ValueError, match="more than 10 values"):
-        parse_json("[" + "{}," * 10 + "{}]", 10)
-    with pytest.raises(ValueError, match="nested too deep"):
-        parse_json("[" * 200_000)
 
 
 def test_no_other_module_of_the_package_writes_or_replaces_files_itself():

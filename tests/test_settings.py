@@ -18,9 +18,9 @@ from draggan_widget.config import DragConfig
 from draggan_widget.settings import (
     Limits,
     SettingError,
+    Settings,
     as_number,
     as_whole,
-    check_fields,
     choice,
     number,
     settings_in,
@@ -32,15 +32,12 @@ SETTINGS = settings_in(DragConfig)
 
 
 @dataclasses.dataclass(frozen=True)
-class Other:
+class Other(Settings):
     """The settings of some other engine."""
 
     pull: float = number(0.3, "Pull", "How hard.", least=-1, most=1)
     rounds: int = whole(5, "Rounds", "How often.", least=1, most=9, advanced=True)
     way: str = choice("near", "Way", "Which way.", {"near": "Nearest", "far": "Farthest"})
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @pytest.mark.parametrize(
@@ -168,3 +165,21 @@ def test_the_help_of_the_command_line_names_every_setting_its_bounds_and_its_def
 def test_settings_need_neither_torch_nor_numpy():
     code = "import sys, draggan_widget.config; print([m for m in ('torch', 'numpy') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_settings_are_copied_and_go_into_files_and_back():
+    other = Other(pull=0.5)
+    assert other.replace(rounds=np.int64(7)) == Other(pull=0.5, rounds=7)
+    assert Other.from_dict(other.to_dict()) == other
+    assert Other.from_dict({"pull": 0.5}) == other
+    with pytest.raises(SettingError, match="rounds is 10; it must be a whole number from 1 to 9"):
+        other.replace(rounds=10)
+    with pytest.raises(ValueError, match="^unknown settings push; known are pull, rounds, way$"):
+        Other.from_dict({"push": 1})
+    with pytest.raises(ValueError, match="^unknown drag settings push; known are block, "):
+        DragConfig.from_dict({"push": 1})
+
+
+def test_a_setting_that_an_older_file_lacks_is_as_it_was_before_there_was_any():
+    assert DragConfig().on_stall == "halve"
+    assert DragConfig.from_dict({}).on_stall == "stop"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 import pytest
@@ -48,6 +49,15 @@ def test_json_of_somebody_else_is_read_as_it_is():
     assert read_json(json.dumps(value)) == value
     assert read_json(json.dumps(value).encode()) == value
     assert read_json("[" * 32 + "]" * 32) is not None
+    assert read_json("[Infinity, -1e400, %s]" % ("9" * 30), any_number=True) == [math.inf, -math.inf, 10**30 - 1]
+
+
+def test_json_is_read_within_bounds():
+    assert read_json(b"[]", most_values=10) == []
+    with pytest.raises(ValueError, match="more than 10 values"):
+        read_json("[" + "{}," * 10 + "{}]", most_values=10)
+    with pytest.raises(ValueError, match="nested more than 100 deep"):
+        read_json("[" * 101 + "]" * 101, any_number=True)
 
 
 @pytest.mark.parametrize(

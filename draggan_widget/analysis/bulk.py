@@ -23,8 +23,9 @@ import torch
 
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.engines import check_ws, default_config, drag, engine_named, engine_names, engine_of
-from draggan_widget.files import parse_json, readable, shown
+from draggan_widget.files import readable, shown
 from draggan_widget.models import Generator, builtin_names, find_checkpoint, load_generator
+from draggan_widget.texts import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -245,7 +246,7 @@ def drag_many(
             if keep is not None:
                 with contextlib.suppress(Exception):  # doing the job says what is wrong with it
                     keys[number] = key_of(job)
-            if number in keys and (before := _kept(_found(ledger, keys[number]), number, job.name)):
+            if number in keys and (before := _kept(find_result(ledger, keys[number]), number, job.name)):
                 outcomes[number] = before
             else:
                 good[number] = job
@@ -322,6 +323,11 @@ def before_engines(key: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in key.items() if name != "engine" or value != "draggan"}
 
 
+def find_result(ledger: Ledger, key: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what came of a job by its key, also where it was done before there were engines; None if it was not."""
+    return ledger.find(key) or ledger.find(before_engines(key))
+
+
 def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
     """The jobs in a JSON file: a list of them, or an object with ``jobs`` and, for all, ``model`` and ``engine``.
 
@@ -334,7 +340,7 @@ def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
     if (size := path.stat().st_size) > LONGEST_FILE:
         raise ValueError(f"{shown(path)} has {size:,} bytes; give at most {LONGEST_FILE:,}, the jobs in several files")
     try:
-        held = parse_json(path.read_text(encoding="utf-8-sig"), MOST_VALUES)
+        held = read_json(path.read_text(encoding="utf-8-sig"), most_values=MOST_VALUES, any_number=True)
     except ValueError as error:
         raise ValueError(f"{shown(path)} is no JSON that can be read: {shown(error)}") from error
     about = held if isinstance(held, dict) else {"jobs": held}
@@ -428,10 +434,6 @@ def _config(job: Job, generator: Generator) -> Any:
             text = f'the engine {name} has no setting {setting!r}; {", ".join(others)} has it: "engine": "{others[0]}"'
             raise ValueError(text)
     return type(own).from_dict({**known, **asked})
-
-
-def _found(ledger: Ledger, key: dict[str, Any]) -> dict[str, Any] | None:
-    return ledger.find(key) or ledger.find(before_engines(key))
 
 
 def _digest(what: str, numbers: Any) -> str | None:

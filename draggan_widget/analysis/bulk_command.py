@@ -43,7 +43,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_drag(options: argparse.Namespace) -> int:
     """Drag, say how it goes; the status is 1 where a job failed or nothing could be begun."""
-    from draggan_widget.analysis.bulk import Job, Outcome, before_engines, check_jobs, drag_many, job_keys, read_jobs
+    from draggan_widget.analysis.bulk import (
+        Job,
+        Outcome,
+        before_engines,
+        check_jobs,
+        drag_many,
+        find_result,
+        job_keys,
+        read_jobs,
+    )
     from draggan_widget.analysis.ledger import Ledger
     from draggan_widget.engines import engine_named, engine_names
     from draggan_widget.models import CheckpointError, load_generator
@@ -93,7 +102,7 @@ def run_drag(options: argparse.Namespace) -> int:
             elif (
                 not foreign
                 and all(file.exists() for file in files)
-                and "error" not in (ledger.find(key) or ledger.find(before_engines(key)) or {"error": ""})
+                and "error" not in (find_result(ledger, key) or {"error": ""})
             ):
                 before += 1
             else:

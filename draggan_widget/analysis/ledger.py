@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Iterator
 from typing import IO, Any
 
-from draggan_widget.files import expanded, locked, parse_json, shown
+from draggan_widget.files import expanded, locked, shown
+from draggan_widget.texts import read_json
 
 BEGINNING = b'{"asked": '
 """Of a line, which tells one that was cut short from a file of something else."""
@@ -105,9 +106,9 @@ class Ledger:
     def _take(self, line: bytes) -> str | None:
         """The key of the result on a line, which is known from now on; None if there is none."""
         try:
-            entry = parse_json(line.decode(), MOST_VALUES)
+            entry = read_json(line.decode(), most_values=MOST_VALUES, any_number=True)
             key, found = _key(entry["asked"]), entry["found"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             return None
         if not isinstance(found, dict):
             return None

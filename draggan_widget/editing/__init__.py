@@ -13,10 +13,10 @@ from draggan_widget.editing.dragfile import (
 from draggan_widget.editing.drawing import draw_points
 from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.export import latent as latent_bytes
-from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture, warning_of
+from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import GivenUpError, Job, Progress, finish
+from draggan_widget.editing.jobs import LOADING, GivenUpError, Progress, Work, finish
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label
 from draggan_widget.editing.points import check_points
@@ -34,6 +34,7 @@ from draggan_widget.editing.settings import (
 __all__ = [
     "FILES",
     "KINDS",
+    "LOADING",
     "NO_FEEDBACK",
     "SETTINGS",
     "Document",
@@ -42,7 +43,6 @@ __all__ = [
     "Feedback",
     "GivenUpError",
     "History",
-    "Job",
     "Kind",
     "Model",
     "Observer",
@@ -52,6 +52,7 @@ __all__ = [
     "Session",
     "Snapshot",
     "Texture",
+    "Work",
     "at_step",
     "can_write_mp4",
     "check_drag_path",
@@ -77,6 +78,5 @@ __all__ = [
     "settings_for",
     "settings_of",
     "thinned",
-    "warning_of",
     "with_settings",
 ]

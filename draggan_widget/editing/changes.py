@@ -26,11 +26,24 @@ class Move:
     target: XY | None
     pulling: bool
 
+    def done(self, *, known: bool) -> str:
+        """Return what it does, as undo names it. :param known: whether the point is there already."""
+        if not known:
+            return f"pull of point {self.number}"
+        return f"move of {'target' if self.handle is None else 'handle'} {self.number}"
+
     def joined(self, later: Move, waiting: int) -> Move | None:
         """Return both as one, where they are of one gesture, or where far too many commands are ``waiting``."""
         if not self.pulling and (later.pulling or waiting < FLOOD):
             return None
         return dataclasses.replace(later, handle=later.handle or self.handle, target=later.target or self.target)
+
+
+def whole_point(number: int, handle: XY | None, target: XY | None) -> tuple[XY, XY]:
+    """Return handle and target of a new point. :raises ValueError: if one of them is missing."""
+    if handle is None or target is None:
+        raise ValueError(f"there is no point {number}; give its handle and its target")
+    return handle, target
 
 
 def with_point(document: Document, number: int, handle: XY | None, target: XY | None) -> Document:
@@ -40,8 +53,7 @@ def with_point(document: Document, number: int, handle: XY | None, target: XY | 
     """
     drag = document.drag
     if number not in drag.ids:
-        if handle is None or target is None:
-            raise ValueError(f"there is no point {number}; give its handle and its target")
+        handle, target = whole_point(number, handle, target)
         return document.changed(("add", number, handle, target), drag=drag.add_point(number, handle, target))
     if handle is not None:
         document = document.changed(("handle", number, handle), drag=drag.move_handle(number, handle))

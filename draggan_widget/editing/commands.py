@@ -1,28 +1,38 @@
-"""Commands: what any thread may ask of an edit, carried out in order in the worker's thread."""
+"""What any thread may ask of an edit: commands, carried out in order in the worker's thread, and work beside them."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+import torch
 
 from draggan_widget.editing.audience import NOT_SHOWN
+from draggan_widget.editing.jobs import LOADING, TELL_EVERY, Jobs, Progress, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
+from draggan_widget.editing.model import Model, OnProgress
+from draggan_widget.editing.sentences import failed
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import DragResult
 from draggan_widget.texts import one_line
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 
 class Commands:
-    """Has commands carried out, each whole or not at all.
+    """Has commands carried out, each whole or not at all, and long work done, of which snapshots tell.
 
-    :param on_notice: called in the worker's thread with a sentence when one could not be carried out.
+    :param on_notice: called in the worker's thread with a sentence when a command could not be carried out.
     """
 
-    def __init__(self, worker: Worker, live: LiveEdit, on_notice: Callable[[str], None]) -> None:
-        self._worker, self._live, self._on_notice = worker, live, on_notice
+    def __init__(self, worker: Worker, live: LiveEdit, jobs: Jobs, on_notice: Callable[[str], None]) -> None:
+        self._worker, self._live, self._jobs, self._on_notice = worker, live, jobs, on_notice
 
-    def submit(self, job: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
+    def submit(self, task: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
         """Have a command carried out; where it fails, the edit is as before.
 
         :param of_any_model: whether it means the same when another model has come. :param order: as ``Worker.submit``
@@ -37,7 +47,7 @@ class Commands:
                     title = live.now.model.title
                     raise ValueError(f"the picture is one of {title} by now; that was meant for another")
                 live.audience.trouble = ""
-                job(*value)
+                task(*value)
             except ValueError as error:
                 live.saved = before
                 self._on_notice(one_line(error))
@@ -49,12 +59,12 @@ class Commands:
 
         return self._worker.submit(carry_out, **order)
 
-    def show(self, job: Callable[[], None], what: str | None) -> Future[None]:
-        """Have a job done that shows the edit; where it fails, that ends the run and is said. See ``Session.show``."""
+    def show(self, task: Callable[[], None], what: str | None) -> Future[None]:
+        """Have a task done that shows the edit; where it fails, that ends the run and is said. See ``Session.show``."""
 
         def carry_out(_: Any = None) -> None:
             try:
-                job()
+                task()
             except BaseException as error:
                 self._live.fail(error, NOT_SHOWN)
                 raise
@@ -65,9 +75,71 @@ class Commands:
         """Return a future of the end of the run. See ``Session.finished``."""
         done: Future[DragResult] = Future()
 
-        def let_down(job: Future[None]) -> None:
-            if (job.cancelled() or job.exception() is not None) and done.set_running_or_notify_cancel():
+        def let_down(task: Future[None]) -> None:
+            if (task.cancelled() or task.exception() is not None) and done.set_running_or_notify_cancel():
                 done.set_exception(RuntimeError("the editor was closed"))
 
         self._worker.submit(lambda: self._live.wait(done)).add_done_callback(let_down)
+        return done
+
+    def work(self, job: Work[T], *, lane: str | None, what: str) -> Future[T]:
+        """Have long work done that people are told of. See ``Session.run_job``."""
+        told_at = time.monotonic()
+
+        def tell(_: Progress) -> None:
+            nonlocal told_at
+            if time.monotonic() - told_at >= TELL_EVERY:
+                self._live.audience.publish()
+                told_at = time.monotonic()
+
+        def then(made: T) -> T:
+            self._live.audience.publish()
+            return made
+
+        return self._begun(
+            self._jobs.add(
+                job,
+                lane=lane,
+                what=what,
+                progress=tell,
+                then=then,
+                otherwise=lambda _: self._live.audience.publish(),
+            )
+        )
+
+    def load(self, name: str, read: Callable[[OnProgress], Model], device: torch.device | None) -> Future[None]:
+        """Have a model read, and the edit go on with it. See ``Session.load``."""
+        live = self._live
+
+        def reading() -> Work[Model]:
+            model = yield from in_thread(read, f"reading {name}")
+            # Here, in the worker's thread: a GPU that takes steps is not to be shared with another thread.
+            return model if device is None else model.on(device)
+
+        def not_loaded(error: BaseException) -> None:
+            if not isinstance(error, CancelledError):
+                log.info("%s was not loaded", name, exc_info=error)
+                live.audience.trouble = failed(f"{name} was not loaded", error)
+            live.audience.publish()
+
+        return self._begun(
+            self._jobs.add(
+                reading(),
+                lane=LOADING,
+                what=LOADING,
+                name=name,
+                progress=lambda _: live.audience.publish(),
+                then=live.take_model,
+                otherwise=not_loaded,
+            )
+        )
+
+    def cancel(self, number: int) -> None:
+        """Cancel the long work of that id. See ``Session.cancel``."""
+        self._jobs.cancel(number)
+        self._worker.submit(self._live.audience.publish)  # one that waits for its turn goes at once
+
+    def _begun(self, done: Future[T]) -> Future[T]:
+        """Tell of long work that has begun."""
+        self._worker.submit(self._live.audience.publish)
         return done

@@ -16,7 +16,8 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from draggan_widget.files import begins, parse_json
+from draggan_widget.files import begins
+from draggan_widget.texts import read_json
 
 LONGEST_TEXT = 48 << 20
 LONGEST_HEADER = 96 << 20
@@ -64,7 +65,7 @@ def unpacked(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     text = header[METADATA].get(key) if isinstance(header.get(METADATA), dict) else None
     if text is None:
         raise ForeignError("nothing stands under its key")
-    values = parse_json(text, MOST_VALUES)
+    values = read_json(text, most_values=MOST_VALUES, any_number=True)
     if not isinstance(values, dict):
         raise ValueError("its JSON is no object")
     stated = values.pop(CHECKSUM, None)
@@ -95,7 +96,7 @@ def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
         if length > LONGEST_HEADER:
             raise ValueError(f"its header claims {length:,} bytes")
         head = file.read(length)
-        header = parse_json(head, MOST_VALUES + 8 * MOST_TENSORS)
+        header = read_json(head, most_values=MOST_VALUES + 8 * MOST_TENSORS, any_number=True)
         if not isinstance(header, dict) or len(header) > MOST_TENSORS:
             raise IncompleteError("its header lists no tensors")
         there = sum(_length(entry) for name, entry in header.items() if name != METADATA)

@@ -1,17 +1,26 @@
-"""What goes wrong in an edit, told in words with what to try: handles that come no nearer, or go back and forth."""
+"""What goes wrong in an edit, told in words with what to try.
+
+Of drags by DragGAN: handles that come no nearer, or go back and forth. Of any engine: points that are lost, and
+pictures far from what the model usually makes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from draggan_widget.config import DragConfig
 from draggan_widget.editing.history import Record
 from draggan_widget.engines.draggan import MARKED, tolerance_of
 
 if TYPE_CHECKING:
-    from draggan_widget.config import DragConfig
+    from draggan_widget.editing.document import Document
+    from draggan_widget.models import Generator
 
 MOST = 0.7
 """Of ``stall_steps``: after so many steps without progress it is said, before the run ends for it."""
@@ -39,9 +48,42 @@ FAST = 2.0
 """In the model's own learning rate: above that it is not said to be too low, and below one half not too high."""
 QUIET = ("arrived", "capped", "error")
 """Statuses that speak for themselves."""
+HARDLY = 0.15
+"""Confidence below which what a point was put on counts as lost."""
+DRAWS = 8
+"""Latents of which it is taken how far from their mean latents are."""
+OUTSIDE = 1.4
+"""Times as far from the mean as these, root mean square. Pulls that arrive end below 1.2; pulls as far as no face can
+go led to 1.2 to 1.7."""
+SAID = ("stalled", "capped", "stopped")
+"""Statuses at which lost points and far pictures are told of: in a run they may still come right, and what has arrived
+needs no advice."""
+_reaches: weakref.WeakKeyDictionary[Generator, dict[int | None, tuple[Tensor, float]]] = weakref.WeakKeyDictionary()
 
 
-def warning_of(
+def warning(generator: Generator, document: Document, confidence: Mapping[int, float], status: str) -> str:
+    """Return what goes wrong in an edit and what to try, in a sentence or two; empty if nothing does.
+
+    It goes by the records, as long as they are of the points that there are now.
+
+    :param confidence: of points by id, 0 … 1. :param status: of the session.
+    """
+    drag, records = document.drag, document.records
+    if not records or records[-1].ids != drag.ids:
+        return ""
+    last = records[-1]
+    if not (np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)):
+        return ""
+    told = ""
+    if isinstance(drag.config, DragConfig):  # the advice is about the settings of DragGAN
+        own, masked = generator.drag_config, document.mask is not None
+        told = draggan_warning(
+            records, drag.config, status, generator.resolution, masked=masked, own=own, num_ws=generator.num_ws
+        )
+    return told or strayed(generator, document, confidence, status)
+
+
+def draggan_warning(
     records: Sequence[Record],
     config: DragConfig,
     status: str,
@@ -51,7 +93,7 @@ def warning_of(
     own: DragConfig | None = None,
     num_ws: int | None = None,
 ) -> str:
-    """What goes wrong and what to try, in a sentence or two; empty if nothing does.
+    """Return what the records of a drag by DragGAN show to go wrong, and what to try; empty if nothing does.
 
     A function of the records alone, so that it is the same wherever it is asked: it goes through them and remembers
     what it has warned of, and takes a warning back only for clearly more progress than its lack brought it.
@@ -145,3 +187,39 @@ def _named(ids: Sequence[int], of: int, one: str, several: str) -> str:
         return f"Point {ids[0]} {one}"
     names = [str(number) for number in ids]
     return f"Points {', '.join(names[:-1])} and {names[-1]} {several}"
+
+
+def strayed(generator: Generator, document: Document, confidence: Mapping[int, float], status: str) -> str:
+    """Return what has gone astray, in a sentence or two; empty if nothing has.
+
+    :param confidence: of points by id, 0 … 1. :param status: of the session.
+    """
+    if status not in SAID:
+        return ""
+    state = document.drag
+    away = [number for number, left in zip(state.ids, state.distances, strict=True) if left > 1]
+    lost = [number for number in away if confidence.get(number, 1.0) < HARDLY]
+    if lost:
+        who = f"Point {lost[0]} is" if len(lost) == 1 else f"{len(lost)} points are"
+        return f"{who} hardly found any more: the picture has changed too much there. Try a nearer target, or undo."
+    if away and far_out(generator, state.ws, document.label) > OUTSIDE:
+        return "The picture is far from what this model usually makes. Try a nearer target, or undo."
+    return ""
+
+
+def far_out(generator: Generator, ws: Tensor, label: int | None) -> float:
+    """Return how far the farthest row of ``ws`` (1, num_ws, w_dim) is from the mean latent; 1 is as far as they are."""
+    known = _reaches.setdefault(generator, {})
+    if label not in known:
+        known[label] = _reach(generator, label)
+    mean, reach = known[label]
+    return float((ws - mean)[0].norm(dim=1).max()) / max(reach, 1e-30)
+
+
+def _reach(generator: Generator, label: int | None) -> tuple[Tensor, float]:
+    if generator.label_dim and label is None:  # a latent of unknown origin
+        label = 0
+    with torch.no_grad():
+        mean = generator.space.draw(seed=0, label=label, truncation=0.0)
+        drawn = torch.cat([generator.space.draw(seed=seed, label=label) for seed in range(DRAWS)])
+    return mean, float((drawn - mean).square().sum(dim=2).mean().sqrt())

@@ -23,7 +23,7 @@ from draggan_widget.editing import container, history
 from draggan_widget.editing.compact_files import EngineError, Storage, Stored
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.jobs import Job, Progress, finish, in_thread
+from draggan_widget.editing.jobs import Progress, Work, finish, in_thread
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.engines import State
@@ -85,7 +85,7 @@ def drag_bytes(document: Document, generator: Generator, source: str | None) -> 
     return finish(drag_job(document, generator, source))
 
 
-def drag_job(document: Document, generator: Generator, source: str | None) -> Job[bytes]:
+def drag_job(document: Document, generator: Generator, source: str | None) -> Work[bytes]:
     """A job that makes the same, so that the edit can go on meanwhile."""
     records: Sequence[Record] = document.records
     tensors, values = yield from _parts(document, records, generator, source)
@@ -97,7 +97,7 @@ def drag_job(document: Document, generator: Generator, source: str | None) -> Jo
 
 def _parts(
     document: Document, records: Sequence[Record], generator: Generator, source: str | None
-) -> Job[tuple[dict[str, Tensor], dict[str, Any]]]:
+) -> Work[tuple[dict[str, Tensor], dict[str, Any]]]:
     storage, told, slice_began = Storage(), [], time.monotonic()
     for number, record in enumerate(records):
         state = storage.put_state(record.kept.state(generator, record.ws), record.kept.mask)

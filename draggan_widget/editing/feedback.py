@@ -7,13 +7,10 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.config import DragConfig
-from draggan_widget.editing.diagnostics import warning_of
-from draggan_widget.editing.straying import strayed
+from draggan_widget.editing.diagnostics import warning
 from draggan_widget.engines import XY
 
 if TYPE_CHECKING:
@@ -25,7 +22,6 @@ AT_ONCE = 4
 """Points whose surroundings are measured before commands have their turn; each takes a processor 57 ms."""
 MOST = 64
 """Points whose surroundings are measured at all: nobody reads the marks of more."""
-__all__ = ["NO_FEEDBACK", "Feedback", "Observer", "Texture", "warning_of"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +113,7 @@ class Observer:
         state = document.drag
         textures = {number: measured.texture for number, measured in self._known(state).items()}
         found = dict(self._confidence(state))
-        return Feedback(found, textures, _warning(generator, document, found, status))
+        return Feedback(found, textures, warning(generator, document, found, status))
 
     def look(self, generator: Generator, document: Document) -> bool:
         """Measure the textures of some points that were not seen before, where their handles are now.
@@ -156,21 +152,3 @@ class Observer:
         found = state.confidence
         self._found = state, found
         return found
-
-
-def _warning(generator: Generator, document: Document, confidence: Mapping[int, float], status: str) -> str:
-    """That of the records, as long as they are of the points that there are now."""
-    drag, records = document.drag, document.records
-    if not records or records[-1].ids != drag.ids:
-        return ""
-    last = records[-1]
-    same = np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)
-    if not same:
-        return ""
-    if not isinstance(drag.config, DragConfig):  # other advice is about the settings of DragGAN
-        return strayed(generator, document, confidence, status)
-    own, masked = generator.drag_config, document.mask is not None
-    told = warning_of(
-        records, drag.config, status, generator.resolution, masked=masked, own=own, num_ws=generator.num_ws
-    )
-    return told or strayed(generator, document, confidence, status)

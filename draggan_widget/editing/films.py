@@ -14,7 +14,7 @@ from PIL import Image, ImageColor
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
-from draggan_widget.editing.jobs import Job, Progress, in_thread
+from draggan_widget.editing.jobs import Progress, Work, in_thread
 from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
 from draggan_widget.engines import to_image
 from draggan_widget.models import Generator
@@ -43,7 +43,7 @@ def film(
     *,
     handles: bool = False,
     provenance: Mapping[str, Any] | None = None,
-) -> Job[bytes]:
+) -> Work[bytes]:
     """A job that makes the film of an edit, from its beginning to ``document``.
 
     There are at most 120 frames, of 40 to 120 ms each, the last of which stays for 1.5 s. Where pictures have alpha
@@ -104,7 +104,7 @@ class Frames(Protocol):
         """Of each frame but the last."""
 
 
-def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Job[bytes]:
+def gif(frames: Frames, provenance: Mapping[str, Any] | None = None) -> Work[bytes]:
     """A job that makes a GIF, of one palette, no wider than 512 px. :param provenance: see ``film``."""
     # One palette for all and no dithering: what does not move does not flicker either.
     pictures = []
@@ -155,7 +155,7 @@ def _palette(pictures: Sequence[Image.Image]) -> Image.Image:
     return palette
 
 
-def _mp4(frames: _Frames, provenance: Mapping[str, Any] | None, av: ModuleType) -> Job[bytes]:
+def _mp4(frames: _Frames, provenance: Mapping[str, Any] | None, av: ModuleType) -> Work[bytes]:
     file, done, hold = io.BytesIO(), 0, -(-HOLD // frames.milliseconds)
     with av.open(file, "w", format="mp4") as container:
         if provenance is not None:

@@ -1,8 +1,9 @@
 """Long work that must not hold up an edit: done in slices, between which steps and commands get their turn.
 
-A job is a generator. It yields ``Progress`` after each slice, or a future: then it is not asked again before that is
-done, and costs nothing meanwhile; so ``in_thread`` does what cannot be sliced, such as reading a file, in a thread of
-its own. Jobs of one lane are done one after another, those of different lanes side by side. Each can be cancelled.
+A job is work in a lane, and work is a generator. It yields ``Progress`` after each slice, or a future: then it is not
+asked again before that is done, and costs nothing meanwhile; so ``in_thread`` does what cannot be sliced, such as
+reading a file, in a thread of its own. Jobs of one lane are done one after another, those of different lanes side by
+side. Each can be cancelled.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from PIL import Image
 
 T = TypeVar("T")
 R = TypeVar("R")
+LOADING = "load"
+"""What a job makes, and the name of its lane, that reads a model to take the place of the present one."""
 TELL_EVERY = 0.2
 """Seconds between two reports of how far work is."""
 
@@ -45,14 +48,14 @@ class Running:
 
     id: int
     what: str
-    """What it makes: "load", or the kind of a file."""
+    """What it makes: ``LOADING``, or the kind of a file."""
     name: str
     """Of what, for people."""
     share: float | None
     """How much is done, 0 … 1; None while that is not known."""
 
 
-Job = Generator[Progress | Future[Any], None, T]
+Work = Generator[Progress | Future[Any], None, T]
 """Yields ``Progress`` after each slice, or a future to wait for, and returns its result."""
 
 
@@ -60,7 +63,7 @@ class GivenUpError(RuntimeError):
     """Work that was begun is not carried on; the text says why."""
 
 
-def finish(job: Job[T]) -> T:
+def finish(job: Work[T]) -> T:
     """Return the result of a job, all of which is done at once, in this thread."""
     while True:
         try:
@@ -74,7 +77,7 @@ def finish(job: Job[T]) -> T:
 
 def in_thread(
     work: Callable[[Callable[[float], None]], T], note: str = "", span: tuple[float, float] = (0.0, 1.0)
-) -> Job[T]:
+) -> Work[T]:
     """A job that is one long call, done in a thread of its own while the edit goes on.
 
     :param work: is called with a function that takes how much is done, 0 … 1; that raises ``CancelledError`` once the
@@ -156,7 +159,7 @@ class _Entry:
     """A job that is not over."""
 
     id: int
-    job: Job[Any]
+    job: Work[Any]
     what: str
     name: str
     tell: Callable[[Progress], None]
@@ -190,7 +193,7 @@ class Jobs:
 
     def add(
         self,
-        job: Job[T],
+        job: Work[T],
         *,
         lane: str | None = None,
         what: str = "",

@@ -190,10 +190,10 @@ class LiveEdit:
         number, handle, target = move.number, move.handle, move.target
         shown = self.now if self._look is None or self._gesture else self._look
         known = number in shown.drag.ids
-        if not known and (handle is None or target is None):
-            raise ValueError(f"there is no point {number}; give its handle and its target")
+        if not known:
+            changes.whole_point(number, handle, target)  # before anything is stopped or remembered
         if not self._gesture:
-            self._begin_edit(sentences.gesture(number, handle, known=known))
+            self._begin_edit(move.done(known=known))
         self._look = None
         self._gesture = self._pulling = move.pulling
         self.now = changes.with_point(self.now, number, handle, target)

@@ -11,7 +11,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from PIL import Image
@@ -20,6 +20,10 @@ from torch import Tensor
 from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import to_image
 from draggan_widget.models import Generator, StyleGAN2, captured, for_glances
+
+if TYPE_CHECKING:
+    from draggan_widget.editing.document import Document
+    from draggan_widget.editing.model import Model
 
 LATE = 0.15
 """Seconds that a whole picture may take while an edit moves, where there is one of half the side instead."""
@@ -164,3 +168,38 @@ _replays: weakref.WeakKeyDictionary[StyleGAN2, _Replay] = weakref.WeakKeyDiction
 def _made_for(generator: StyleGAN2) -> tuple[object, int]:
     """What a graph holds only for: what the convolutions multiply in, and where the weights lie."""
     return generator.operands, next(generator.parameters()).data_ptr()
+
+
+class Studio:
+    """Has one painter at a time, who learns how long pictures of his model take. It belongs to the worker's thread."""
+
+    def __init__(self) -> None:
+        self._painter: Painter | None = None
+
+    def picture(self, document: Document) -> Image.Image:
+        """Return the whole picture."""
+        return _synthesized(document.model, document.drag.ws)
+
+    def before(self, document: Document) -> Image.Image:
+        """Return the picture that the edit began with."""
+        return _synthesized(document.model, document.drag.w0)
+
+    def glimpse(self, document: Document, quick: bool) -> Glimpse:
+        """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
+        ws, painter = document.drag.ws, self._painter_of(document.model)
+        return painter.quick(ws) if quick else Glimpse(painter.whole(ws), True, True)
+
+    def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
+        """Return a small picture of a latent (1, num_ws, w_dim), wherever that lies."""
+        painter = self._painter_of(model)
+        return painter.thumbnail(ws.to(next(painter.generator.parameters())))
+
+    def _painter_of(self, model: Model) -> Painter:
+        if self._painter is None or self._painter.generator is not model.generator:
+            self._painter = Painter(model.generator)
+        return self._painter
+
+
+def _synthesized(model: Model, ws: Tensor) -> Image.Image:
+    with torch.no_grad():
+        return to_image(model.generator.synthesize(ws))

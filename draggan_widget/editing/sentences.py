@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from draggan_widget.editing.document import Document
-from draggan_widget.engines import XY
 from draggan_widget.texts import one_line
 
 NEARER = 0.8
@@ -54,13 +53,6 @@ def _advice(document: Document) -> str:
     if left > NEARER * furthest(document):
         return f"Try {words}."
     return f"Try {words}. It was nearest at step {best.step} ({left:.1f} px), where the timeline leads back to."
-
-
-def gesture(number: int, handle: XY | None, *, known: bool) -> str:
-    """Return what a gesture does to a point, as undo names it."""
-    if not known:
-        return f"pull of point {number}"
-    return f"move of handle {number}" if handle is not None else f"move of target {number}"
 
 
 def failed(what: str, error: BaseException) -> str:

@@ -1,7 +1,7 @@
 """One edit over time: points, mask and latent, runs that pull, undo and redo; all of it on one worker thread.
 
-Every method that changes the edit may be called from any thread: it leaves a job for the worker and returns its
-future. The worker applies jobs in order, between two steps of a run, and publishes an immutable ``Snapshot`` after
+Every method that changes the edit may be called from any thread: it leaves a task for the worker and returns its
+future. The worker does tasks in order, between two steps of a run, and publishes an immutable ``Snapshot`` after
 every change and every step.
 
 A session has a worker (``worker``), an edit that goes on in its thread (``live_edit``, which has an undo stack and a
@@ -12,7 +12,6 @@ of documents: ``changes``, ``beginnings`` and ``timeline``.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -27,13 +26,11 @@ from draggan_widget.editing.changes import Move
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
-from draggan_widget.editing.jobs import TELL_EVERY, Job, Jobs, Progress, finish
+from draggan_widget.editing.jobs import Jobs, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
-from draggan_widget.editing.loading import load
 from draggan_widget.editing.model import Model, OnProgress
-from draggan_widget.editing.pictures import Glimpse
+from draggan_widget.editing.pictures import Glimpse, Studio
 from draggan_widget.editing.settings import settings_for
-from draggan_widget.editing.studio import Studio
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
 from draggan_widget.models import Generator
@@ -79,7 +76,7 @@ class Session:
             attended=attended,
             jobs=self._jobs.running,
         )
-        self._commands = Commands(self._worker, self._live, on_notice)
+        self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
         self._studio = Studio()
         self._stops = self._looks = 0
 
@@ -170,58 +167,41 @@ class Session:
         """What ``question`` answers in the worker's thread, after the commands given so far."""
         return self._worker.call(question)
 
-    def turn(self, job: Callable[[], T]) -> T:
+    def turn(self, task: Callable[[], T]) -> T:
         """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
-        return job() if self._worker.closed else self._worker.call(job)
+        return task() if self._worker.closed else self._worker.call(task)
 
-    def soon(self, job: Callable[[], None]) -> None:
-        """Run a job in the worker's thread: at once if this is that thread, or after the commands given so far."""
+    def soon(self, task: Callable[[], None]) -> None:
+        """Run a task in the worker's thread: at once if this is that thread, or after the commands given so far."""
         if self._worker.closed or self._worker.here:
-            job()
+            task()
         else:
-            self._worker.submit(job)
+            self._worker.submit(task)
 
-    def show(self, job: Callable[[], None], what: str | None = None) -> Future[None]:
-        """Run a job that shows the edit, between two steps in the worker thread; its exceptions are published.
+    def show(self, task: Callable[[], None], what: str | None = None) -> Future[None]:
+        """Run a task that shows the edit, between two steps in the worker thread; its exceptions are published.
 
-        :param what: it shows: of jobs that wait and show the same the newest is done.
+        :param what: it shows: of tasks that wait and show the same the newest is done.
         """
-        return self._commands.show(job, what)
+        return self._commands.show(task, what)
 
     def beside(self, work: Callable[[], T]) -> T:
         """What ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
         return self._live.runner.beside(work)
 
-    def run_job(self, job: Job[T], *, lane: str | None = None, what: str = "") -> Future[T]:
+    def run_job(self, job: Work[T], *, lane: str | None = None, what: str = "") -> Future[T]:
         """Have long work done in the worker's thread, in slices between which the edit goes on; see ``jobs``.
 
         :param lane: jobs of one lane are done one after another; None: a lane of its own. :param what: it makes, with
             which snapshots tell of it while it goes. The future may be cancelled, whereupon it ends at once.
         """
-        if not what:
-            return self._jobs.add(job, lane=lane)
-        publish, told_at = self._live.audience.publish, time.monotonic()
-
-        def tell(_: Progress) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= TELL_EVERY:
-                publish()
-                told_at = time.monotonic()
-
-        def then(made: T) -> T:
-            publish()
-            return made
-
-        added = self._jobs.add(job, lane=lane, what=what, progress=tell, then=then, otherwise=lambda _: publish())
-        self._worker.submit(publish)  # that it has begun
-        return added
+        return self._commands.work(job, lane=lane, what=what) if what else self._jobs.add(job, lane=lane)
 
     def cancel(self, number: int) -> None:
         """Cancel the long work of that id, as snapshots have it; what is over already is ignored."""
-        self._jobs.cancel(number)
-        self._worker.submit(self._live.audience.publish)  # one that waits for its turn goes at once
+        self._commands.cancel(number)
 
-    def finish_job(self, job: Job[T], *, lane: str | None = None) -> T:
+    def finish_job(self, job: Work[T], *, lane: str | None = None) -> T:
         """The result of long work; in the worker's own thread, which must not wait for itself, done at once."""
         if self._worker.here:
             return finish(job)
@@ -346,10 +326,7 @@ class Session:
             is given with how much is done, which raises ``CancelledError`` once nobody wants it. :param device: where
             it is put then; None: it stays where it is.
         """
-
-        loaded = load(self._jobs, self._live, name, read, device)
-        self._worker.submit(self._live.audience.publish)  # that it has begun
-        return loaded
+        return self._commands.load(name, read, device)
 
     # --- points ------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""One thread that owns torch: jobs in, in order; between them it does the work at hand; without any it rests."""
+"""One thread that owns torch: tasks in, in order; between them it does the work at hand; without any it rests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from draggan_widget.models import plain_torch
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 REST_AFTER = 10.0
-"""Seconds without a job or work after which the thread ends; the next job starts a new one."""
+"""Seconds without a task or work after which the thread ends; the next task starts a new one."""
 
 FORKED = (
     "this editor was made by another process, of which this one is a forked copy; the thread that computes for it is "
@@ -27,10 +27,10 @@ FORKED = (
 _alive: weakref.WeakSet[Worker] = weakref.WeakSet()
 
 
-class Job:
-    """A job that waits. One of a kind takes in what is asked for later, so that only the newest of a kind is done.
+class _Task:
+    """A task that waits. One of a kind takes in what is asked for later, so that only the newest of a kind is done.
 
-    :param kind: (family, …): jobs of one family may change places; None: nothing passes this one.
+    :param kind: (family, …): tasks of one family may change places; None: nothing passes this one.
     """
 
     def __init__(self, do: Callable[..., Any], kind: tuple[Hashable, ...] | None, value: Any) -> None:
@@ -41,17 +41,17 @@ class Job:
 
 
 class Worker:
-    """Runs jobs one after another in a thread of its own, and ``work`` again and again while no job waits.
+    """Runs tasks one after another in a thread of its own, and ``work`` again and again while no task waits.
 
     :param work: does a small piece of work and says in how many seconds to ask again: 0 for at once, None for not
-        before the next job. It is called when no job waits.
+        before the next task. It is called when no task waits.
     :param name: of the thread.
     """
 
     def __init__(self, work: Callable[[], float | None], name: str) -> None:
         self._work = work
         self._name = name
-        self._jobs: collections.deque[Job] = collections.deque()
+        self._tasks: collections.deque[_Task] = collections.deque()
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
         self._process = os.getpid()
@@ -72,27 +72,27 @@ class Worker:
 
     @property
     def closed(self) -> bool:
-        """Whether it takes no more jobs."""
+        """Whether it takes no more tasks."""
         with self._lock:
             return self._closed
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait."""
-        return len(self._jobs)
+        """How many tasks wait."""
+        return len(self._tasks)
 
     def submit(
         self,
-        job: Callable[..., T],
+        task: Callable[..., T],
         *,
         kind: tuple[Hashable, ...] | None = None,
         value: Any = None,
         join: Callable[[Any, Any], Any] = lambda earlier, later: later,
         first: bool = False,
     ) -> Future[T]:
-        """Run ``job`` in the thread, after those that wait already. Its result or exception comes by the future.
+        """Run ``task`` in the thread, after those that wait already. Its result or exception comes by the future.
 
-        :param kind: (family, …); the job is then called with ``value``. If one of that kind waits, and behind it none
+        :param kind: (family, …); the task is then called with ``value``. If one of that kind waits, and behind it none
             but of the same family, it is called once for both, with what ``join`` makes of the two values, and they
             have one future; unless that is None. :param first: run it before all that wait.
         :raises RuntimeError: if it is closed, or in a forked copy of the process that made it.
@@ -101,20 +101,20 @@ class Worker:
         with self._lock:
             if self._closed:
                 raise RuntimeError("this editor is closed; make a new one")
-            for waiting in reversed(self._jobs):
+            for waiting in reversed(self._tasks):
                 if kind is None or waiting.kind is None or waiting.kind[0] != kind[0]:
                     break
                 if waiting.kind == kind:
                     joined = join(waiting.value, value)
                     if joined is None or waiting.future.cancelled():
                         break
-                    waiting.do, waiting.value = job, joined
+                    waiting.do, waiting.value = task, joined
                     return waiting.future
-            new = Job(job, kind, value)
+            new = _Task(task, kind, value)
             if first:
-                self._jobs.appendleft(new)
+                self._tasks.appendleft(new)
             else:
-                self._jobs.append(new)
+                self._tasks.append(new)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
@@ -126,15 +126,15 @@ class Worker:
         if os.getpid() != self._process:
             raise RuntimeError(FORKED)
 
-    def call(self, job: Callable[[], T]) -> T:
-        """Run ``job`` in the thread and wait for its result; called from the thread itself, run it at once."""
+    def call(self, task: Callable[[], T]) -> T:
+        """Run ``task`` in the thread and wait for its result; called from the thread itself, run it at once."""
         self._check_process()
         if self.here:
-            return job()
-        return self.submit(job).result()
+            return task()
+        return self.submit(task).result()
 
     def close(self, timeout: float | None = None) -> None:
-        """End the thread after the piece of work in hand; jobs that wait are cancelled. May be called twice."""
+        """End the thread after the piece of work in hand; tasks that wait are cancelled. May be called twice."""
         if os.getpid() != self._process:
             return
         with self._lock:
@@ -147,43 +147,43 @@ class Worker:
     def _run(self) -> None:
         pause: float | None = 0.0
         while True:
-            job = self._next(REST_AFTER if pause is None else pause)
-            if job is None:
+            task = self._next(REST_AFTER if pause is None else pause)
+            if task is None:
                 if (pause is None or self._closed) and self._may_rest():
                     return
                 pause = None if self._closed else self._do_work()
                 continue
             if self._closed:
-                job.future.cancel()
+                task.future.cancel()
                 continue
-            if job.future.set_running_or_notify_cancel():
+            if task.future.set_running_or_notify_cancel():
                 try:
                     with plain_torch():
-                        job.future.set_result(job.do() if job.kind is None else job.do(job.value))
-                except BaseException as error:  # whoever waits for the job gets it, whatever it is
-                    job.future.set_exception(error)
+                        task.future.set_result(task.do() if task.kind is None else task.do(task.value))
+                except BaseException as error:  # whoever waits for the task gets it, whatever it is
+                    task.future.set_exception(error)
             # It may not outlive its turn: it would keep its widget alive while the thread waits for the next one.
-            del job
+            del task
             pause = 0.0
 
-    def _next(self, patience: float) -> Job | None:
+    def _next(self, patience: float) -> _Task | None:
         with self._news:
-            if not self._jobs and patience and not self._closed:
-                self._news.wait_for(lambda: self._jobs or self._closed, patience)
-            return self._jobs.popleft() if self._jobs else None
+            if not self._tasks and patience and not self._closed:
+                self._news.wait_for(lambda: self._tasks or self._closed, patience)
+            return self._tasks.popleft() if self._tasks else None
 
     def _do_work(self) -> float | None:
         try:
             with plain_torch():
                 return self._work()
         except BaseException:  # a thread that died would leave everybody waiting for it for ever
-            log.exception("the work between jobs failed")
+            log.exception("the work between tasks failed")
             return None
 
     def _may_rest(self) -> bool:
-        # Under the lock, so that no job can slip in between the last look at the queue and the end of the thread.
+        # Under the lock, so that no task can slip in between the last look at the queue and the end of the thread.
         with self._lock:
-            if self._jobs:
+            if self._tasks:
                 return False
             self._thread = None
             return True

@@ -128,7 +128,7 @@ class Engine(abc.ABC):
     help: ClassVar[str]
     """A line about it for people."""
     Settings: ClassVar[type]
-    """A frozen dataclass with ``replace``, ``to_dict`` and ``from_dict``; no two engines share one."""
+    """A frozen dataclass that inherits from ``draggan_widget.settings.Settings``; no two engines share one."""
     needs: ClassVar[tuple[str, ...]] = ("space", "synthesize")
     """Names of what a model must have: parts of ``Model``, or what some models have besides."""
 

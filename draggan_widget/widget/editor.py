@@ -5,13 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import logging
 import os
-import secrets
-import time
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import Future
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +15,10 @@ import numpy as np
 from PIL import Image
 
 from draggan_widget.editing import (
-    NO_FEEDBACK,
-    Document,
     DragFile,
     History,
     Kind,
     Model,
-    Observer,
-    OnProgress,
     Session,
     Snapshot,
     check_drag_path,
@@ -34,58 +26,27 @@ from draggan_widget.editing import (
     draw_points,
     read_mask,
     save_mask,
-    settings_for,
     with_settings,
 )
 from draggan_widget.engines import default_config, engine_of
 from draggan_widget.files import write_whole
-from draggan_widget.models import Generator, builtin_names, check_seed
+from draggan_widget.models import Generator, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports, protocol
-from draggan_widget.widget.engine_settings import SETTING_TRAITS, owners_of
-from draggan_widget.widget.hosts import answers, reruns
-from draggan_widget.widget.model_list import ModelList
-from draggan_widget.widget.outbox import Outbox
+from draggan_widget.widget.engine_settings import is_setting
+from draggan_widget.widget.hosts import reruns
+from draggan_widget.widget.inbox import Inbox
+from draggan_widget.widget.model_list import ModelList, model_of_file, read_model
+from draggan_widget.widget.states import EditState, States
 from draggan_widget.widget.static_preview import WIDTH, preview_png
-from draggan_widget.widget.stream import FrameStream
 from draggan_widget.widget.traits import EditTraits, weakly
+from draggan_widget.widget.views import Views
 
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
 
 log = logging.getLogger(__name__)
-PREVIEW = 512
-"""Longest side in pixels of a moving picture for views that ask, which are told everything over the network."""
-OBSERVE_EVERY = 0.5
-"""Seconds between looks at how points do while a run is on, and from its beginning to the first one at new points."""
-MOST_WAITING = 1000
-"""Commands that may wait; what a page asks for beyond that is not done, but for Stop."""
-MOST_EXPORTS = 8
-"""Files that are made for pages at a time."""
-MOST_NOTICES = 20
-"""In a second: nobody reads more."""
 BUNDLE = Path(__file__).parent / "static" / "index.js"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class EditState:
-    """The edit at one time, as ``Editor.states`` yields it."""
-
-    status: str
-    """See the trait of that name."""
-    step: int
-    ws: np.ndarray
-    """(1, num_ws, w_dim)"""
-    handles: np.ndarray
-    """(N, 2) image pixels (x, y)."""
-    distances: np.ndarray
-    """(N,) image pixels still to go."""
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> EditState:
-        """Return the state of a snapshot."""
-        drag = snapshot.document.drag
-        return cls(snapshot.status, snapshot.step, drag.ws.cpu().numpy().copy(), drag.handles, drag.distances)
 
 
 class Editor(EditTraits):
@@ -133,9 +94,9 @@ class Editor(EditTraits):
     ) -> None:
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
         self._model_list = None if models is None else ModelList(models)
-        model = _read_model(model, self._model_list, device)
+        model = read_model(model, self._model_list, device)
         own = config or default_config(model.generator, layout.get("engine"))
-        chosen = {name: layout.pop(name) for name in list(layout) if self._is_setting(name, own)}
+        chosen = {name: layout.pop(name) for name in list(layout) if is_setting(type(self), name, own)}
         config, speed = with_settings(model.generator, own, None, chosen)
         self._session = Session(
             model,
@@ -148,37 +109,21 @@ class Editor(EditTraits):
             on_notice=weakly(self._notify),
             attended=weakly(self._attended, otherwise=False),
         )
-        self._stream = FrameStream(
-            weakly(self._tell), weakly(self._describe), weakly(self._glimpse), weakly(self._catch_up)
+        self._states = States(self._session)
+        self._views = Views(self, self._session, self._model_list)
+        self._inbox = Inbox(
+            self._session, self._views, self._model_list, weakly(self._says_provenance, True), weakly(self._left)
         )
-        self._outbox = Outbox(weakly(self._send_now), self._stream.views)
-        self._stream.offer(self._session.latest)
-        self._noticed: list[float] = []
-        self._exports: list[Future[bytes]] = []
-        self._listeners: list[Callable[[], Any]] = []
-        self._observer, self._feedback, self._observed_at = Observer(), NO_FEEDBACK, 0.0
-        self._still_at = 0.0
-        self._mask_on_page: np.ndarray | None = None
-        self._model_on_page = self._session.latest.model
-        self._schema_on_page = type(self._session.latest.document.drag.config)
-        self._entry = self._entry_of(self._model_on_page)
         super().__init__(**layout)
         # ipykernel 7.4 answers on the shell a comm last sent from, which would queue Stop behind a blocking cell.
         if hasattr(self.comm, "_reply_subshell_for"):
             self.comm._reply_subshell_for = lambda data, default: default
-        self.on_msg(weakly(self._receive))
+        self.on_msg(self._inbox.receive)
         if points is not None:
             self.points = points
         if mask is not None:
             self.mask = mask
         reruns.note(self)
-
-    @classmethod
-    def _is_setting(cls, name: str, config: Any) -> bool:
-        """Return whether a keyword is a setting, of the engine that ``config`` is of or of another."""
-        if name == "engine" or name in settings_for(config):
-            return True
-        return bool(owners_of(name)) and (name in SETTING_TRAITS or not hasattr(cls, name))
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
 
@@ -290,28 +235,9 @@ class Editor(EditTraits):
 
         :raises Exception: the one that ended the run, if one did.
         """
-        loop = asyncio.get_running_loop()
-        changed = asyncio.Event()
-        wake = lambda: loop.call_soon_threadsafe(changed.set)  # noqa: E731 - one object, to be taken off the list again
-        session = self._session
-        self._listeners.append(wake)
-        try:
-            end = asyncio.ensure_future(asyncio.wrap_future(session.finished()))
-            end.add_done_callback(lambda _end: changed.set())
-            seen: Snapshot | None = None
-            while True:
-                changed.clear()
-                ended, newest = end.done(), session.latest
-                if newest is not seen:
-                    seen = newest
-                    yield EditState.of(newest)
-                elif ended:
-                    end.result()
-                    return
-                else:
-                    await changed.wait()
-        finally:
-            self._listeners.remove(wake)
+        async with contextlib.aclosing(self._states.until_ended()) as states:
+            async for state in states:
+                yield state
 
     @property
     def image(self) -> Image.Image:
@@ -367,7 +293,7 @@ class Editor(EditTraits):
         device = None if given else next(self.generator.parameters()).device
         # Not this editor's own method: while it is read, nothing else must keep the editor alive.
         listed = self._model_list
-        loaded = self._session.load(name, lambda progress: _read_model(model, listed, "cpu", progress), device)
+        loaded = self._session.load(name, lambda progress: read_model(model, listed, "cpu", progress), device)
         try:
             self._carry_out(loaded)
         except KeyboardInterrupt:
@@ -396,16 +322,7 @@ class Editor(EditTraits):
             changed since it was saved say. :raises ValueError: for one that needs ``model``.
         """
         file = DragFile.read(path)
-        source = model if model is not None else file.source
-        if source is None:
-            raise ValueError(f"{file.name} was made with a generator given as an object; give it as model=…")
-        try:
-            device = options.pop("device", None)
-            found = Model(source) if isinstance(source, Generator) else Model.load(source, device)
-        except FileNotFoundError as error:
-            said = f"{error}. {file.name} was made with it; where it is elsewhere now, give model=…"
-            raise FileNotFoundError(said) from error
-        editor = cls(found, **options)
+        editor = cls(model_of_file(file, model, options.pop("device", None)), **options)
         try:
             editor._carry_out(editor._session.open(file))
         except BaseException:
@@ -453,232 +370,27 @@ class Editor(EditTraits):
         if not self._session.now().drag.ids:
             raise ValueError('there are no points yet: set editor.points = [{"handle": [x, y], "target": [x, y]}]')
 
-    # --- the worker's side -----------------------------------------------------------------------------------------
+    # --- what session and views call -------------------------------------------------------------------------------
 
     def _publish(self, snapshot: Snapshot) -> None:
         try:
-            if snapshot.model is not self._model_on_page:
-                self._model_on_page = snapshot.model
-                self._entry = self._entry_of(snapshot.model)
-                self._send_classes()
-                self._send_schema()
-            elif type(snapshot.document.drag.config) is not self._schema_on_page:
-                self._send_schema()
-            self._stream.offer(snapshot)
-            # After the state: what is being painted on a picture that is no more must be dropped before.
-            if snapshot.document.mask is not self._mask_on_page:
-                self._send_mask(snapshot.document.mask)
-            self._look_closer(snapshot)
+            self._views.publish(snapshot)
         finally:
-            for wake in list(self._listeners):
-                with contextlib.suppress(RuntimeError):  # its loop was closed
-                    wake()
-            self._mirror(snapshot, self._stream.way)
-
-    def _describe(self, snapshot: Snapshot) -> dict[str, Any]:
-        if snapshot.settled or time.monotonic() - self._observed_at >= OBSERVE_EVERY:
-            self._feedback = self._observer.observe(snapshot.model.generator, snapshot.seen, snapshot.status)
-            self._observed_at = time.monotonic()
-        return protocol.state_message(snapshot, self._entry, self._feedback)
-
-    def _look_closer(self, snapshot: Snapshot) -> None:
-        """Measure what is around new points and send it, unless somebody waits for the first picture of a pull."""
-        now = time.monotonic()
-        if snapshot.settled:
-            self._still_at = now
-        waited_for = snapshot.held if snapshot.settled else now - self._still_at < OBSERVE_EVERY
-        if waited_for or not self._attended():
-            return
-        if self._session.beside(lambda: self._observer.look(snapshot.model.generator, snapshot.seen)):
-            self._observed_at = 0.0
-            self._stream.retell()
-            if snapshot.settled:  # in a run the next step leads here again
-                self._session.show(weakly(self._look_again))
-
-    def _look_again(self) -> None:
-        self._look_closer(self._session.latest)
-
-    def _entry_of(self, model: Model) -> str | None:
-        return None if self._model_list is None else self._model_list.entry(model)
-
-    def _attended(self) -> bool:
-        return self._stream.attended()
+            self._states.wake()
+            self._mirror(snapshot, self._views.stream.way)
 
     def _notify(self, text: str) -> None:
-        now = time.monotonic()
-        self._noticed = [at for at in self._noticed if now - at < 1.0]
-        if len(self._noticed) >= MOST_NOTICES:
-            return
-        self._noticed.append(now)
-        self._tell(protocol.notice_message(text))
+        self._views.notify(text)
 
-    def _glimpse(self, document: Document, quick: bool) -> tuple[Image.Image, bool]:
-        picture, whole, _ = self._session.glimpse(document, quick)
-        if quick and self._outbox.asked and max(picture.size) > PREVIEW:
-            picture.thumbnail((PREVIEW, PREVIEW))
-            whole = False
-        return picture, whole
+    def _attended(self) -> bool:
+        return self._views.stream.attended()
 
-    def _tell(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        self._outbox.put(message, buffers)
+    def _says_provenance(self) -> bool:
+        return self.provenance
 
-    def _send_now(self, message: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        if self.comm is not None:
-            self.send(message, buffers)
-
-    def _send_mask(self, mask: np.ndarray | None) -> None:
-        self._mask_on_page = mask
-        self._tell(*protocol.mask_message(mask, self._resolution))
-
-    def _send_classes(self) -> None:
-        self._tell(protocol.classes_message(self._model_on_page.class_names))
-
-    def _send_schema(self) -> None:
-        config = self._session.latest.document.drag.config
-        self._schema_on_page = type(config)
-        self._tell(protocol.schema_message(self._model_on_page, config))
-
-    def _send_models(self) -> None:
-        if self._model_list is not None:
-            self._tell(protocol.models_message(builtin_names(), self._model_list.files()))
-
-    # --- the page's side -------------------------------------------------------------------------------------------
-
-    def _receive(self, _widget: Any, content: Any, buffers: list[Any]) -> None:
-        """Check a message of the page and leave it to the worker, on whatever thread it came."""
-        try:
-            message = protocol.read(content, buffers, self._resolution)
-        except protocol.ProtocolError as error:
-            self._notify(str(error))
-            return
-        session = self._session
-        if session.waiting >= MOST_WAITING and not isinstance(message, protocol.Sign | protocol.Ack | protocol.Command):
-            self._notify("Too much at once: what was asked for last is not done. Wait a moment, or stop.")
-            return
-        match message:
-            case protocol.Sign(kind, view):
-                self._sign(kind, view)
-            case protocol.Ack(view, seq, pull, move):
-                if move is not None:
-                    self._put_point(move)
-                self._stream.acknowledge(view, seq, pull=pull)
-                if pull and not self._outbox.collect(view):
-                    session.show(self._welcome, "welcome")
-                self._catch_up()
-            case protocol.Point() as point:
-                self._put_point(point)
-            case protocol.Remove(numbers):
-                session.remove_points(numbers)
-            case protocol.Command("start"):
-                session.start(by_view=True)
-            case protocol.Command("reset"):
-                session.reset(keep_points=False)
-            case protocol.Command("before"):
-                answers.before(session, self._tell)
-            case protocol.Cancel(number):
-                session.cancel(number)
-            case protocol.Export():
-                self._exports = [export for export in self._exports if not export.done()]
-                if len(self._exports) >= MOST_EXPORTS:
-                    self._notify(f"{MOST_EXPORTS} files are being made already; wait for one, or cancel them")
-                    return
-                self._exports.append(exports.send(session, self._tell, message, provenance=self.provenance))
-            case protocol.Command(name):
-                getattr(session, name)()
-            case protocol.Settings(values):
-                session.set_settings(values)
-            case protocol.Look(step):
-                session.look(step)
-            case protocol.Branch(step):
-                session.branch(step)
-            case protocol.Course(since):
-                answers.course(session, self._tell, since)
-            case protocol.Thumbnails(steps):
-                answers.thumbnails(session, self._tell, steps)
-            case protocol.NewImage(seed):
-                seed = secrets.randbelow(100_000) if seed is None else seed
-                session.new_image(seed=seed, truncation=session.latest.document.truncation)
-            case protocol.Truncation(value):
-                session.retruncate(value)
-            case protocol.Label(value):
-                session.relabel(value)
-            case protocol.Schema():
-                self._send_schema()
-                self._stream.retell()  # an engine may have been added since, and the state says which is in use
-            case protocol.Models():
-                session.show(self._send_models, "models")
-            case protocol.Load(name):
-                self._choose(name)
-            case protocol.Mask(mask):
-                session.set_mask(mask)
-
-    def _put_point(self, point: protocol.Point) -> None:
-        self._session.put_point(point.id, handle=point.handle, target=point.target, pulling=point.pulling)
-        if point.start:
-            self._session.start(by_view=True)
-
-    def _choose(self, name: str) -> None:
-        """Load a listed model that was chosen in the page. Other names are looked up nowhere."""
-        listed = self._model_list
-        if listed is None:
-            self._notify("this editor offers no models; give models=…, a folder, when you make it")
-            return
-        device = next(self.generator.parameters()).device
-        for job in self._session.latest.jobs:
-            if job.what == "load":  # somebody has thought better of it
-                self._session.cancel(job.id)
-        self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
-
-    def _sign(self, kind: str, view: str) -> None:
-        if kind == "bye":
-            self._stream.left(view)
-            if not self._stream.attended():
-                self._session.let_go()
-                reruns.left(self)
-            return
-        self._stream.seen(view)
-        if self._session.latest.status == "paused":
-            self._session.resume()
-        self._send_now(protocol.pong_message(self._stream.sent, withheld=self._outbox.withheld))
-        if kind == "ready":
-            self._session.show(self._welcome, "welcome")
-        else:
-            self._catch_up()
-
-    def _welcome(self) -> None:
-        """Send everything that a new view lacks."""
-        self._stream.again()
-        self._stream.pump()
-        self._send_mask(self._session.latest.document.mask)
-        if self._model_on_page.classes:
-            self._send_classes()
-        self._send_models()
-        self._look_closer(self._session.latest)
-
-    def _catch_up(self) -> None:
-        if self._stream.behind():
-            with contextlib.suppress(RuntimeError):  # closed meanwhile
-                self._session.show(self._stream.pump, "newest")
+    def _left(self) -> None:
+        reruns.left(self)
 
 
 DragGAN = Editor
 """The editor's old name: the very same class."""
-
-
-def _read_model(
-    model: str | os.PathLike[str] | Generator | Model,
-    listed: ModelList | None,
-    device: Any,
-    progress: OnProgress | None = None,
-) -> Model:
-    """Return the model that somebody means in Python: a name or a path first, then a file of the listed folder."""
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, Generator):
-        return Model(model)
-    try:
-        return Model.load(model, device, progress)
-    except FileNotFoundError:
-        if listed is None or os.fspath(model) not in listed.files():
-            raise
-        return Model.load(listed.find(os.fspath(model)), device, progress)

@@ -24,6 +24,13 @@ def owners_of(name: str) -> list[str]:
     return [engine for engine in engine_names() if name in settings_in(engine_named(engine).Settings)]
 
 
+def is_setting(editor: type, name: str, config: Any) -> bool:
+    """Return whether a keyword is a setting, of the engine that ``config`` is of or of another."""
+    if name == "engine" or name in settings_for(config):
+        return True
+    return bool(owners_of(name)) and (name in SETTING_TRAITS or not hasattr(editor, name))
+
+
 def lacking(engine: str, name: str) -> str:
     """Return a sentence about a setting that the engine in use lacks; it names the engines that have it."""
     others = owners_of(name)

@@ -13,10 +13,10 @@ import numpy as np
 
 from draggan_widget.editing import (
     FILES,
-    Job,
     Kind,
     Progress,
     Session,
+    Work,
     check_drag_path,
     code_of,
     drag_job,
@@ -60,7 +60,7 @@ def kind_of(path: str | os.PathLike[str]) -> Kind:
     return SUFFIXES[suffix]
 
 
-def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Job[bytes]:
+def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare: bool = False) -> Work[bytes]:
     """Return a job that makes a file of that kind of what is shown when it begins.
 
     :param handles: whether films show handles and targets. :param provenance: whether pictures and films say how they

@@ -1,12 +1,13 @@
-"""The models that a person may choose from in the page: the built-in ones, and the files of one folder."""
+"""The models that a person may choose: the built-in ones, the files of one folder, and in Python any other."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
-from draggan_widget.editing import Model
-from draggan_widget.models import builtin_names
+from draggan_widget.editing import DragFile, Model, OnProgress
+from draggan_widget.models import Generator, builtin_names
 
 ENDINGS = (".pkl", ".pt", ".pth", ".ckpt", ".safetensors", ".zip")
 """Of files that may be models. Whether one is, only its content tells."""
@@ -45,6 +46,40 @@ class ModelList:
             return model.source
         path = Path(model.source).expanduser().absolute()
         return path.name if path.parent == self.folder and path.name.isprintable() else None
+
+
+def read_model(
+    model: str | os.PathLike[str] | Generator | Model,
+    listed: ModelList | None,
+    device: Any,
+    progress: OnProgress | None = None,
+) -> Model:
+    """Return the model that somebody means in Python: a name or a path first, then a file of the listed folder."""
+    if isinstance(model, Model):
+        return model
+    if isinstance(model, Generator):
+        return Model(model)
+    try:
+        return Model.load(model, device, progress)
+    except FileNotFoundError:
+        if listed is None or os.fspath(model) not in listed.files():
+            raise
+        return Model.load(listed.find(os.fspath(model)), device, progress)
+
+
+def model_of_file(file: DragFile, given: str | Generator | None, device: str | None) -> Model:
+    """Return the model of a saved edit: the one that is ``given``, or that the file names.
+
+    :raises FileNotFoundError: if there is no such model. :raises ValueError: for a file that names none.
+    """
+    source = file.source if given is None else given
+    if source is None:
+        raise ValueError(f"{file.name} was made with a generator given as an object; give it as model=…")
+    try:
+        return Model(source) if isinstance(source, Generator) else Model.load(source, device)
+    except FileNotFoundError as error:
+        said = f"{error}. {file.name} was made with it; where it is elsewhere now, give model=…"
+        raise FileNotFoundError(said) from error
 
 
 def _may_be_a_model(entry: os.DirEntry[str]) -> bool:

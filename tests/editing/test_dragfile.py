@@ -16,6 +16,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.editing import DragFile, DragFileError, Session, dragfile, load_drag, save_drag
 from draggan_widget.editing.compact_files import Stored
 from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
+from draggan_widget.settings import Settings
 
 
 def after_a_step(generator, config=None):
@@ -299,20 +300,10 @@ def test_what_states_share_is_in_the_file_once_and_shared_again_when_it_is_read(
 
 
 @dataclasses.dataclass(frozen=True)
-class Nudging:
+class Nudging(Settings):
     """Settings of an engine of somebody else."""
 
     by: float = 0.1
-
-    def replace(self, **changes):
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields):
-        return cls(**fields)
 
 
 class BoundNudge(Bound):

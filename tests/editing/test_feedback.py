@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from draggan_widget import DragConfig
+from draggan_widget.editing.diagnostics import draggan_warning
 from draggan_widget.editing.document import Document
-from draggan_widget.editing.feedback import Observer, Texture, warning_of
+from draggan_widget.editing.feedback import Observer, Texture
 from draggan_widget.editing.history import Record
 from draggan_widget.editing.model import Model
 from draggan_widget.engines import begin_with
@@ -32,7 +33,7 @@ def records_of(*ways, targets=None):
 
 def warnings_of(records, config=CONFIG, status="running"):
     """The warning after each step."""
-    return [warning_of(records[:n], config, status) for n in range(1, len(records) + 1)]
+    return [draggan_warning(records[:n], config, status) for n in range(1, len(records) + 1)]
 
 
 MOVING = np.arange(0, 60, 1.0)
@@ -66,16 +67,16 @@ def test_a_stall_is_told_before_the_run_ends_for_it_with_what_to_try():
     ],
 )
 def test_no_more_is_advised_than_the_facts_let(facts, change, absent):
-    told = warning_of(records_of(RESTING), CONFIG.replace(**change), "stalled", **facts)
+    told = draggan_warning(records_of(RESTING), CONFIG.replace(**change), "stalled", **facts)
     assert "Try a nearer target" in told
     assert absent not in told
 
 
 def test_a_learning_rate_is_said_to_be_too_high_where_it_is_and_not_where_it_is_low():
-    high = warning_of(records_of(RESTING), CONFIG.replace(learning_rate=1.0), "stalled", own=CONFIG)
+    high = draggan_warning(records_of(RESTING), CONFIG.replace(learning_rate=1.0), "stalled", own=CONFIG)
     assert "a lower learning rate" in high
     told = [
-        warning_of(records_of(TREMBLING), CONFIG.replace(learning_rate=rate), "stalled", own=CONFIG)
+        draggan_warning(records_of(TREMBLING), CONFIG.replace(learning_rate=rate), "stalled", own=CONFIG)
         for rate in (CONFIG.learning_rate, CONFIG.learning_rate / 10)
     ]
     assert ["lower learning rate" in each for each in told] == [True, False]
@@ -111,12 +112,12 @@ def test_going_back_and_forth_is_told_apart_from_a_stall():
 def test_going_round_beside_the_target_is_going_back_and_forth_too():
     angles = np.arange(60) * 0.7
     circle = np.stack([90 + 4 * np.cos(angles), 4 * np.sin(angles)], axis=1)
-    assert "back and forth" in warning_of(records_of(circle), CONFIG, "running")
+    assert "back and forth" in draggan_warning(records_of(circle), CONFIG, "running")
 
 
 def test_the_noise_of_tracking_is_a_stall_and_no_going_back_and_forth():
     noise = RESTING + 0.05 * np.random.RandomState(0).randn(60)
-    assert "no nearer" in warning_of(records_of(noise), CONFIG, "running")
+    assert "no nearer" in draggan_warning(records_of(noise), CONFIG, "running")
 
 
 def test_a_warning_does_not_flicker_when_a_handle_hardly_moves():
@@ -136,13 +137,13 @@ def test_a_warning_goes_when_the_handle_clearly_goes_on():
 
 
 def test_only_the_point_that_is_stuck_is_named():
-    assert warning_of(records_of(MOVING, RESTING), CONFIG, "running").startswith("Point 2 comes no nearer")
-    both = warning_of(records_of(MOVING, RESTING, RESTING), CONFIG, "running")
+    assert draggan_warning(records_of(MOVING, RESTING), CONFIG, "running").startswith("Point 2 comes no nearer")
+    both = draggan_warning(records_of(MOVING, RESTING, RESTING), CONFIG, "running")
     assert both.startswith("Points 2 and 3 come no nearer")
 
 
 def test_a_point_that_has_arrived_is_not_warned_of():
-    assert warning_of(records_of(MOVING, RESTING, targets=[[100, 0], [20.5, 0]]), CONFIG, "running") == ""
+    assert draggan_warning(records_of(MOVING, RESTING, targets=[[100, 0], [20.5, 0]]), CONFIG, "running") == ""
 
 
 def test_a_point_that_hovers_at_its_target_is_not_warned_of():
@@ -161,26 +162,26 @@ def test_one_kind_of_warning_stays_while_the_trembling_fades():
 
 @pytest.mark.parametrize("status", ["arrived", "capped", "error"])
 def test_what_speaks_for_itself_needs_no_warning(status):
-    assert warning_of(records_of(RESTING), CONFIG, status) == ""
+    assert draggan_warning(records_of(RESTING), CONFIG, status) == ""
 
 
 @pytest.mark.parametrize("status", ["idle", "running", "paused", "stalled", "stopped"])
 def test_a_warning_stays_when_the_run_has_ended(status):
-    assert warning_of(records_of(RESTING), CONFIG, status)
+    assert draggan_warning(records_of(RESTING), CONFIG, status)
 
 
 def test_another_target_begins_a_new_course():
     records = records_of(RESTING)
     moved = [dataclasses.replace(record, targets=np.array([[60.0, 5.0]])) for record in records[-3:]]
-    assert warning_of(records[:-3] + tuple(moved), CONFIG, "running") == ""
+    assert draggan_warning(records[:-3] + tuple(moved), CONFIG, "running") == ""
 
 
 def test_without_records_or_points_there_is_nothing_to_warn_of():
-    assert warning_of((), CONFIG, "idle") == ""
-    assert warning_of(records_of(RESTING)[:1], CONFIG, "idle") == ""
+    assert draggan_warning((), CONFIG, "idle") == ""
+    assert draggan_warning(records_of(RESTING)[:1], CONFIG, "idle") == ""
     empty = Record(0, 0.0, (), np.zeros((0, 2)), np.zeros((0, 2)), {}, np.zeros((1, 1, 1)), None)
     records = tuple(dataclasses.replace(empty, step=n) for n in range(30))
-    assert warning_of(records, CONFIG, "stopped") == ""
+    assert draggan_warning(records, CONFIG, "stopped") == ""
 
 
 # --- the observer ----------------------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ def test_a_point_within_the_tolerance_of_its_method_has_arrived_and_is_not_warne
         return records_of(way, *[np.full(48, 100.0)] * (points - 1))
 
     def told(rests):
-        return warning_of(course(rests), config, "running", (size, size))
+        return draggan_warning(course(rests), config, "running", (size, size))
 
     assert config.tolerance is None
     assert told(within) == ""

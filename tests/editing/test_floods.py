@@ -59,7 +59,7 @@ def test_stop_does_not_wait_behind_what_was_asked_for_before_and_ends_a_run_that
     for step in range(500):
         session.remove_points([step + 2])
     stop = session.stop()
-    assert session._worker._jobs[0].future is stop
+    assert session._worker._tasks[0].future is stop
     go.set()
     assert session.now().drag.step == 0
     assert session.latest.status == "stopped"

@@ -12,8 +12,8 @@ import torch
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, Editor, load_generator
-from draggan_widget.editing import sentences, straying
-from draggan_widget.editing.straying import OUTSIDE, far_out, strayed
+from draggan_widget.editing import diagnostics, sentences
+from draggan_widget.editing.diagnostics import OUTSIDE, far_out, strayed
 from draggan_widget.engines.natural import Natural
 
 
@@ -93,7 +93,7 @@ def test_how_far_latents_reach_keeps_no_model_alive():
     del generator
     gc.collect()
     assert gone() is None
-    assert all(torch.is_tensor(mean) for known in straying._reaches.values() for mean, _ in known.values())
+    assert all(torch.is_tensor(mean) for known in diagnostics._reaches.values() for mean, _ in known.values())
 
 
 def test_faces_pulled_by_the_natural_engine_say_how_they_ended_in_words_that_fit():
@@ -107,7 +107,7 @@ def test_faces_pulled_by_the_natural_engine_say_how_they_ended_in_words_that_fit
         assert result.reason == "stalled"
         newest = editor._session.newest()
         assert newest.message.startswith("No nearer than this, after")
-        warning = editor._session.read(lambda: editor._describe(newest))["warning"]
+        warning = editor._session.read(lambda: editor._views.describe(newest))["warning"]
         assert warning.startswith("Point 1 is hardly found any more")
         for word in ("mask", "learning rate", "rows"):
             assert word not in newest.message + warning

@@ -218,6 +218,18 @@ def test_points_are_added_moved_and_removed_in_mid_run_and_others_keep_their_ref
     assert session.finished().result(20).reason == "stopped"
 
 
+def test_a_point_that_is_not_whole_is_refused_before_a_run_stops_or_undo_remembers(make, log):
+    session = make(NEVER)
+    pull(session)
+    session.start()
+    log.wait_for(lambda s: s.step >= 3)
+    session.look(1).result(5)
+    name = session.latest.undo
+    with pytest.raises(ValueError, match="there is no point 2; give its handle and its target"):
+        session.put_point(2, target=(24, 40)).result(5)
+    assert (session.latest.status, session.latest.shown, session.latest.undo) == ("running", 1, name)
+
+
 def test_set_points_applies_differences_only(make):
     session = make()
     before = [{"id": 1, "handle": [30.0, 30.0], "target": [36.0, 30.0]}]

@@ -10,25 +10,15 @@ import torch
 from draggan_widget import DragConfig, DragGAN, drag
 from draggan_widget.editing import Session
 from draggan_widget.engines import Bound, Engine, Step, register, unregister
-from draggan_widget.settings import number, whole
+from draggan_widget.settings import Settings, number, whole
 
 
 @dataclasses.dataclass(frozen=True)
-class Nudge:
+class Nudge(Settings):
     """Settings of the engine below."""
 
     pace: float = number(0.25, "Pace", "How much of the way a step goes.", above=True, most=1)
     patience: int = whole(20, "Patience", "Steps at most.", least=1, most=1000)
-
-    def replace(self, **changes):
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields):
-        return cls(**fields)
 
 
 class BoundNudge(Bound[int]):

@@ -14,25 +14,15 @@ from draggan_widget.editing import Session
 from draggan_widget.engines import Bound, Engine, Step, drag, register, unregister
 from draggan_widget.engines.draggan import init, step
 from draggan_widget.engines.trackers import Features, Flow, make
-from draggan_widget.settings import number
+from draggan_widget.settings import Settings, number
 
 
 @dataclasses.dataclass(frozen=True)
-class Shift:
+class Shift(Settings):
     """Settings of the engine below."""
 
     pace: float = number(0.25, "Pace", "How much of the way a step goes.", above=True, most=1)
     tracker: str = "draggan"
-
-    def replace(self, **changes):
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields):
-        return cls(**fields)
 
 
 class BoundShift(Bound):

@@ -22,7 +22,7 @@ class Page:
             self.say("ack", view="page", seq=content["seq"], pull=False)
 
     def say(self, message, buffers=(), **fields):
-        self.editor._receive(self.editor, {"type": message, **fields}, list(buffers))
+        self.editor._inbox.receive(self.editor, {"type": message, **fields}, list(buffers))
 
     def of(self, kind):
         return [content for content, _ in self.told if content["type"] == kind]

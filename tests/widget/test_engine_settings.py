@@ -13,26 +13,16 @@ import traitlets
 import draggan_widget
 from draggan_widget import DragConfig, DragGAN, Editor
 from draggan_widget.engines import Bound, Engine, Natural, Step, engine_named, engine_names, register, unregister
-from draggan_widget.settings import number, settings_in, whole
+from draggan_widget.settings import Settings, number, settings_in, whole
 from draggan_widget.widget.engine_settings import EngineSetting
 
 
 @dataclasses.dataclass(frozen=True)
-class Slide:
+class Slide(Settings):
     """Settings of the engine below: one of its own, and one that draggan has with other bounds."""
 
     pace: float = number(0.25, "Pace", "How much of the way a step goes.", above=True, most=1)
     max_steps: int = whole(20, "Step cap", "Steps at most.", least=1, most=50)
-
-    def replace(self, **changes):
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self):
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields):
-        return cls(**fields)
 
 
 class BoundSlide(Bound[None]):

@@ -144,7 +144,7 @@ def test_who_stops_listening_is_forgotten(editor):
         await states.aclose()
 
     asyncio.run(once())
-    assert editor._listeners == []
+    assert editor._states._listeners == []
 
 
 def test_the_list_of_the_history_shows_the_row_that_is_selected_and_selects_the_one_that_is_shown(edited):

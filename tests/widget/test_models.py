@@ -82,6 +82,17 @@ def ready(editor):
     return page
 
 
+@pytest.fixture
+def loading(make, slow):
+    """An editor with its page, for which a model is read that comes when the third is set."""
+    begun, go = slow
+    editor = make(config=NEVER)
+    page = ready(editor)
+    page.say("load", name="cats.safetensors")
+    assert begun.wait(10)
+    return editor, page, go
+
+
 def expected(generator, seed, **settings):
     return dragging.to_image(generator.synthesize(generator.mapping(seed=seed, truncation=0.7, **settings))).tobytes()
 
@@ -295,12 +306,8 @@ def test_a_run_goes_on_when_loading_fails_and_ends_when_it_does_not(make, folder
     assert asyncio.run(editor.finished()).steps == 0
 
 
-def test_what_is_done_while_a_model_is_read_is_done_to_the_one_that_is_there_and_undo_brings_it_back(make, slow):
-    begun, go = slow
-    editor = make(config=NEVER)
-    page = ready(editor)
-    page.say("load", name="cats.safetensors")
-    assert begun.wait(10)
+def test_what_is_done_while_a_model_is_read_is_done_to_the_one_that_is_there_and_undo_brings_it_back(loading):
+    editor, page, go = loading
     page.say("point", id=1, handle=[9, 9], target=[20, 9], pulling=False)
     page.say("start")
     page.wait_for(lambda p: p.of("state")[-1]["step"] > 2)
@@ -463,12 +470,8 @@ def test_loading_during_a_run_is_told_at_once_and_ends_the_run(make, slow):
     page.wait_for_state(model="cats.safetensors", status="idle")
 
 
-def test_a_load_that_the_page_cancels_leaves_model_edit_and_run_as_they_are(make, slow):
-    begun, go = slow
-    editor = make(config=NEVER)
-    page = ready(editor)
-    page.say("load", name="cats.safetensors")
-    assert begun.wait(10)
+def test_a_load_that_the_page_cancels_leaves_model_edit_and_run_as_they_are(loading):
+    editor, page, go = loading
     page.say("point", id=1, handle=[9, 9], target=[20, 9], pulling=True, start=True)
     page.wait_for(lambda p: p.of("state")[-1]["step"] > 2)
     step = page.of("state")[-1]["step"]
@@ -482,12 +485,8 @@ def test_a_load_that_the_page_cancels_leaves_model_edit_and_run_as_they_are(make
     assert (editor.model, page.of("notice")) == ("StyleGAN2", [])
 
 
-def test_undo_and_reset_while_a_model_is_read_take_back_what_was_done_and_the_model_comes_all_the_same(make, slow):
-    begun, go = slow
-    editor = make(config=NEVER)
-    page = ready(editor)
-    page.say("load", name="cats.safetensors")
-    assert begun.wait(10)
+def test_undo_and_reset_while_a_model_is_read_take_back_what_was_done_and_the_model_comes_all_the_same(loading):
+    _, page, go = loading
     page.say("point", id=1, handle=[9, 9], target=[20, 9], pulling=False)
     page.say("step_once")
     page.wait_for(lambda p: p.of("state")[-1]["step"] == 1)

@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from draggan_widget import DragConfig, DragGAN
-from draggan_widget.widget import editor as editor_module
 from draggan_widget.widget import outbox as post_module
+from draggan_widget.widget import views as views_module
 from draggan_widget.widget.outbox import MOST_KEPT, SILENT_AFTER, Outbox
 
 
@@ -152,7 +152,7 @@ class Asking:
 
     def say(self, message, **fields):
         self.handling = threading.get_ident()
-        self.editor._receive(self.editor, {"type": message, **fields}, [])
+        self.editor._inbox.receive(self.editor, {"type": message, **fields}, [])
         self.handling = None
 
     def ask(self):
@@ -207,15 +207,15 @@ def test_an_answer_names_the_newest_frame_that_was_sent(asking):
 
 
 def test_moving_pictures_for_a_page_that_asks_are_small_and_the_settled_one_is_whole(asking, monkeypatch):
-    monkeypatch.setattr(editor_module, "PREVIEW", 32)
+    monkeypatch.setattr(views_module, "PREVIEW", 32)
     editor = asking.editor
     document = editor._session.latest.document
-    assert editor._glimpse(document, True)[0].size == (64, 64), "nobody asks yet"
+    assert editor._views.glimpse(document, True)[0].size == (64, 64), "nobody asks yet"
     asking.say("ready", view="page")
     asking.ask()
-    picture, whole = editor._glimpse(document, True)
+    picture, whole = editor._views.glimpse(document, True)
     assert (picture.size, whole) == ((32, 32), False)
-    picture, whole = editor._glimpse(document, False)
+    picture, whole = editor._views.glimpse(document, False)
     assert (picture.size, whole) == ((64, 64), True)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
 
-from draggan_widget.settings import blocks, check_fields, number, rows, whole
+from draggan_widget.settings import Settings, blocks, number, rows, whole
 
 
 @dataclasses.dataclass(frozen=True)
-class Natural:
+class Natural(Settings):
     """How the natural drag goes. Radii and stride are pixels of a picture of 512 px, scaled to the picture at hand.
 
     Values are checked when the settings are made; a bad one raises ``ValueError`` naming the field, the value and what
@@ -76,26 +74,10 @@ class Natural:
     """Steps after which a run is capped."""
 
     def __post_init__(self) -> None:
-        check_fields(self)
+        super().__post_init__()
         if self.own == 0 and self.common == 0:
             raise ValueError("own and common are both 0, so no row could change; give one of them a value above 0")
         if isinstance(self.block, tuple):
             raise ValueError(
                 f"block is {self.block}; how content moves is read from one block, such as {self.block[0]}"
             )
-
-    def replace(self, **changes: Any) -> Natural:
-        """Return a copy with some fields changed and checked."""
-        return dataclasses.replace(self, **changes)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields as values that JSON can hold."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Natural:
-        """Return the settings of ``to_dict``. :raises ValueError: for a field this version does not know."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        if unknown := sorted(set(fields) - known):
-            raise ValueError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        return cls(**fields)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from draggan_widget.editing import Job, Progress, Session, Snapshot, at_step, later, thinned
+from draggan_widget.editing import Progress, Session, Snapshot, Work, at_step, later, thinned
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
 
@@ -56,7 +56,7 @@ def _forget(session: Session) -> None:
 
 def _thumbnails(
     reference: weakref.ref[Session], tell: Tell, wanted: collections.deque[tuple[Snapshot, int]]
-) -> Job[None]:
+) -> Work[None]:
     made: dict[tuple[int, int], bytes] = {}
     number = 0
     while (session := reference()) is not None:

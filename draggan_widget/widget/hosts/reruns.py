@@ -60,7 +60,7 @@ def _watch(editor: Editor) -> None:
         editor = reference()
         if editor is None or editor._session.closed:
             return
-        editor._stream.left_by_all()  # no view can say so any more
+        editor._views.stream.left_by_all()  # no view can say so any more
         # Its elements hold their widgets, and marimo keeps those of widgets that a cell ended with.
         elements = getattr(sys.modules.get("marimo._plugins.ui._impl.from_anywidget"), "_cache", None)
         getattr(elements, "_data", {}).pop(id(editor), None)
@@ -89,7 +89,7 @@ def _ask(reference: weakref.ref[Editor]) -> None:
     editor = reference()
     if editor is None or editor._loop is None or editor._loop.is_closed() or editor._session.closed:
         return
-    editor._session.show(weakly(editor._welcome))
+    editor._session.show(weakly(editor._views.welcome))
 
     def look() -> None:
         editor = reference()
