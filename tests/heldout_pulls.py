@@ -29,7 +29,7 @@ from random_stylegan3 import fill
 from draggan_widget import drag, load_generator
 from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.engines import engine_named, to_image
-from draggan_widget.engines.natural import class_of, covariance_of, mahalanobis
+from draggan_widget.engines.natural import mahalanobis
 from draggan_widget.models import StyleGAN2
 from draggan_widget.models.stylegan3.network import StyleGAN3, stylegan3_config
 
@@ -68,7 +68,7 @@ def picture(generator, ws):
 def measure(engine, path, count, percents, first_seed):
     """Write a row of each pull."""
     generator, look = load_generator("faces"), Landmarks()
-    config, covariance = engine_named(engine).defaults(generator), covariance_of(generator)
+    config, covariance = engine_named(engine).defaults(generator), generator.space.metric().covariance
     with Path(path).open("w", newline="") as file:
         writer = None
         for seed, ws, name, percent, handle, target in pulls(generator, look, count, percents, first_seed):
@@ -153,7 +153,7 @@ def measure_kinds(engine, path, count):
                     "handle_px": round(left, 3),
                     "arrived": int(left <= max(1, HANDLE_SHARE * height)),
                     "mahalanobis2": round(
-                        mahalanobis(covariance_of(generator, class_of(generator, ws)), result.ws - ws), 3
+                        mahalanobis(generator.space.metric(generator.space.label_of(ws)).covariance, result.ws - ws), 3
                     ),
                     "seconds": round(time.perf_counter() - began, 3),
                 }

@@ -10,14 +10,16 @@ from draggan_widget.models.checkpoints import (
     placed,
     save_generator,
 )
+from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
+from draggan_widget.models.mapped import cache_folder
 from draggan_widget.models.precision import for_glances
 from draggan_widget.models.protocol import Model
 from draggan_widget.models.space import Metric, Space, WPlus
 from draggan_widget.models.stylegan2 import StyleGAN2
 from draggan_widget.models.stylegan3 import StyleGAN3
-from draggan_widget.models.tuned import TunedCopy, difference, fingerprint, fingerprint_of
+from draggan_widget.models.tuned import TunedCopy, difference
 
 __all__ = [
     "CheckpointError",
@@ -31,12 +33,12 @@ __all__ = [
     "WPlus",
     "best_device",
     "builtin_names",
+    "cache_folder",
     "captured",
     "check_seed",
     "difference",
     "find_checkpoint",
     "fingerprint",
-    "fingerprint_of",
     "for_glances",
     "guarded",
     "load_generator",

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
 from draggan_widget.models.guard import guarded
-from draggan_widget.models.space import Metric, WPlus
+from draggan_widget.models.mapped import Mapped
+from draggan_widget.models.space import WPlus
 from draggan_widget.settings import as_number, as_whole, shown
 
 LARGEST_SEED = 2**32 - 1
@@ -53,8 +54,8 @@ class Generator(nn.Module, abc.ABC):
         super().__init__()
         self._latest: Remembered | None = None
         self._sizes: dict[int, tuple[int, int]] = {}
-        self.metrics: dict[int | None, Metric] = {}
-        """Of ``space``, those computed before, by class."""
+        self.mapped = Mapped()
+        """What ``space`` has computed of its mapping network."""
 
     def freeze(self) -> None:
         """Evaluation mode, and no gradients for weights: only latents are optimised."""
@@ -215,7 +216,7 @@ class Generator(nn.Module, abc.ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles leave what is remembered behind: maps hold a graph and a weak reference.
-        return {**self.__dict__, "_latest": None, "metrics": {}}
+        return {**self.__dict__, "_latest": None, "mapped": Mapped()}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,15 +26,18 @@ def exact_product(left: Tensor, right: Tensor) -> Tensor:
     have 22 binary digits, hardly fewer than float32's 24.
     """
     digits = (DIGITS - math.ceil(math.log2(max(2, left.shape[1])))) // 2
-    (a, up), (b, across) = _whole(left, 1, digits), _whole(right, 0, digits)
-    return (a @ b) * up * across
+    return _rounded(left, 1, digits) @ _rounded(right, 0, digits)
 
 
-def _whole(matrix: Tensor, dim: int, digits: int) -> tuple[Tensor, Tensor]:
-    """Return whole numbers of so many digits, and the powers of two that they are multiples of."""
-    largest = matrix.abs().amax(dim=dim, keepdim=True) if matrix.shape[dim] else matrix.sum(dim=dim, keepdim=True)
-    unit = torch.ldexp(torch.ones_like(largest), torch.frexp(largest).exponent - digits)
-    return (matrix / unit).round(), unit
+def _rounded(matrix: Tensor, dim: int, digits: int) -> Tensor:
+    """Return numbers rounded to so many digits below the largest along ``dim``: whole multiples of a power of two."""
+    if not matrix.shape[dim]:
+        return matrix
+    least, most = torch.aminmax(matrix, dim=dim, keepdim=True)
+    exponent = torch.frexp(torch.maximum(most, -least)).exponent
+    # Next to this number float64 holds whole multiples of the unit and no others; so the sum is rounded to them.
+    beside = torch.ldexp(torch.full_like(least, 1.5), exponent - digits + DIGITS - 1)
+    return (matrix + beside).sub_(beside)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

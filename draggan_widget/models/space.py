@@ -7,9 +7,10 @@ layer.
 from __future__ import annotations
 
 import abc
+import contextlib
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +34,8 @@ FLOOR = 1e-5
 """Variance that every direction has at least, as a part of the mean one: so the covariance can be inverted."""
 STILL = 1e-12
 """Variance up to which latents do not vary, as a part of their mean square."""
-MOST_METRICS = 8
-"""Classes whose metrics a model remembers; one of a w_dim of 512 takes 2 MB."""
+PER_CLASS = 16
+"""Latents of each class, by whose mean it is known."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -114,6 +115,14 @@ class Space(abc.ABC):
         :raises ValueError: for an unknown class, or if latents do not vary or are not finite.
         """
 
+    @abc.abstractmethod
+    def check_metric(self) -> None:
+        """Check by a few latents whether there is a metric, which takes longer. :raises ValueError: as ``metric``."""
+
+    @abc.abstractmethod
+    def label_of(self, latent: Tensor) -> int | None:
+        """Return the class whose metric is that around a latent; None where all have one in common."""
+
 
 class WPlus(Space):
     """The latents of a StyleGAN: ``ws`` (1, num_ws, w_dim)."""
@@ -167,43 +176,101 @@ class WPlus(Space):
         """See ``Space``. Of a model with classes and no ``label``, classes are taken in turn.
 
         It is of ``SAMPLES`` latents of a fixed seed, in float64 on the processor, and the same to the bit with any
-        number of threads.
+        number of threads. Without ``z`` there is one latent a class, and a metric of all of them alone. It is computed
+        once: later it comes from memory, or from a file in the user's cache folder.
         """
-        known = self._generator.metrics
-        if label not in known:
-            made = self._measured(label)
-            while len(known) >= MOST_METRICS:
-                known.pop(next(iter(known)), None)
-            known[label] = made
-        return known[label]
+        generator = self._generator
+        if label is not None:
+            generator.one_hot(label, torch.zeros(1, 0))
+        name = "metric" if label is None else f"metric-{int(label)}"
+        found = generator.mapped.get(generator, name, lambda: self._measured(label))
+        return Metric(found[0], found[1:], generator.num_ws)
 
     @guarded
-    def _measured(self, label: int | None) -> Metric:
-        generator, whose = self._generator, "this model" if label is None else f"class {label}"
-        z = torch.from_numpy(np.random.RandomState(SEED).randn(SAMPLES, generator.z_dim))
-        in_turn = generator.label_dim > 0 and label is None
-        with torch.no_grad(), ExactProducts():
-            mapped = generator.mapper()
-            parts = []
-            for first in range(0, SAMPLES, AT_ONCE):
-                some = z[first : first + AT_ONCE]
-                classes = np.arange(first, first + len(some)) % generator.label_dim if in_turn else label
-                parts.append(mapped(some, generator.one_hot(classes, some)))
-            w = torch.cat(parts)
-            if not torch.isfinite(w).all():
-                raise ValueError(
-                    f"the mapping network of {whose} makes latents that are not finite, so nothing says how far they "
-                    "reach; get its file again"
-                )
+    def check_metric(self) -> None:
+        """See ``Space``."""
+        generator = self._generator
+
+        def two() -> Tensor:
+            label = 0 if generator.label_dim and generator.z_dim else None
+            return self._checked(self._mapped(self._z(SEED, 2), label), label)
+
+        generator.mapped.get(generator, "two", two, on_disk=False)
+
+    def label_of(self, latent: Tensor) -> int | None:
+        """See ``Space``. It is the class whose mean is nearest to the mean of the rows of a latent."""
+        generator = self._generator
+        if not generator.label_dim or not generator.z_dim:
+            return None
+        means = generator.mapped.get(generator, "classes", self._class_means)
+        here = latent.detach()[0].cpu().double().mean(dim=0)
+        return int((means - here).square().sum(dim=1).argmin())
+
+    @guarded
+    def _measured(self, label: int | None) -> Tensor:
+        """Return the mean and the covariance of mapped latents (1 + w_dim, w_dim)."""
+        w = self._checked(self._mapped(self._z(SEED, SAMPLES), label), label)
+        with one_thread():
             mean = exact_product(torch.ones_like(w[:, :1]).T, w) / len(w)
             apart = w - mean
             covariance = exact_product(apart.T, apart) / len(w)
         variances = covariance.diagonal().tolist()
-        typical = math.fsum(variances) / len(variances)
-        if typical <= STILL * (typical + float(mean.square().max())):
+        covariance.diagonal().add_(FLOOR * math.fsum(variances) / len(variances))
+        return torch.cat([mean, covariance])
+
+    @guarded
+    def _class_means(self) -> Tensor:
+        classes = self._generator.label_dim
+        z = self._z(SEED + 1, PER_CLASS).repeat(classes, 1)
+        w = self._mapped(z, np.arange(classes).repeat(PER_CLASS))
+        return w.view(classes, PER_CLASS, -1).sum(dim=1) / PER_CLASS
+
+    def _z(self, seed: int, count: int) -> Tensor:
+        """Return ``z`` (n, z_dim); where that is nothing, as many as there are classes."""
+        generator = self._generator
+        count = count if generator.z_dim else max(1, generator.label_dim)
+        return torch.from_numpy(np.random.RandomState(seed).randn(count, generator.z_dim))
+
+    def _mapped(self, z: Tensor, label: np.ndarray | int | None) -> Tensor:
+        """Return exactly mapped latents (n, w_dim) of ``z`` (n, z_dim) in float64.
+
+        :param label: one for all, or (n,); None for classes in turn, where there are some.
+        """
+        generator = self._generator
+        if label is None and generator.label_dim:
+            label = np.arange(len(z)) % generator.label_dim
+        parts = []
+        with torch.no_grad(), ExactProducts(), one_thread():
+            mapped = generator.mapper()
+            for first in range(0, len(z), AT_ONCE):
+                some = z[first : first + AT_ONCE]
+                classes = label[first : first + AT_ONCE] if isinstance(label, np.ndarray) else label
+                parts.append(mapped(some, generator.one_hot(classes, some)))
+        return torch.cat(parts)
+
+    def _checked(self, w: Tensor, label: int | None) -> Tensor:
+        """Return latents (n, w_dim). :raises ValueError: if they are not finite, or do not differ."""
+        whose = "this model" if label is None else f"class {label}"
+        if not torch.isfinite(w).all():
             raise ValueError(
-                f"the mapping network of {whose} makes the same latent of every seed, so nothing says how far latents "
-                "reach; choose an engine that needs no metric"
+                f"the mapping network of {whose} makes latents that are not finite, so nothing says which changes are "
+                "natural; choose the engine draggan, or get the file of the model again"
             )
-        covariance.diagonal().add_(FLOOR * typical)
-        return Metric(mean[0], covariance, generator.num_ws)
+        # Of equal numbers the variance is nothing but how their mean is rounded.
+        if bool(w.var(dim=0, correction=0).mean() <= STILL * w.square().mean()):
+            raise ValueError(
+                f"the mapping network of {whose} makes the same latent of every seed, so nothing says which changes "
+                "are natural; choose the engine draggan"
+            )
+        return w
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Have torch compute in one thread, which on a machine that is busy is much faster than in several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

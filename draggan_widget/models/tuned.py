@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import safetensors.torch
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from draggan_widget.files import readable, write_whole
 from draggan_widget.models.base import Generator
 from draggan_widget.models.checkpoints import TUNED, CheckpointError, Unreadable, read_file, safetensors_metadata
+from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.guard import guarded
 from draggan_widget.models.stylegan2.layers import SynthesisLayer, lay_out
 from draggan_widget.texts import one_line, quoted, read_json, shown_path
@@ -24,8 +24,6 @@ from draggan_widget.texts import one_line, quoted, read_json, shown_path
 FORMAT = 1
 FEW = 3
 """Names of weights that a message lists."""
-SYNTHESIS = "network.synthesis."
-"""With which the names of those weights begin that change no latent."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,8 +116,7 @@ class TunedCopy:
             if isinstance(layer, SynthesisLayer):
                 copied.update({id(tensor): tensor for tensor in layer.derived()})
         made = copy.deepcopy(base, copied)
-        if all(name.startswith(SYNTHESIS) for name in self.changes):
-            made.metrics.update(base.metrics)
+        made.mapped = base.mapped.copy()  # where the mapping has not changed, what is known of its latents holds on
         return made
 
 
@@ -144,20 +141,6 @@ def difference(base: Generator, tuned: Generator) -> TunedCopy:
             _check_finite(name, now)
             changes[name] = now.contiguous().clone()
     return TunedCopy(fingerprint(base), changes)
-
-
-def fingerprint(generator: Generator) -> str:
-    """Return a hash of a generator's weights, the same for the same network wherever its file lies."""
-    return fingerprint_of(sorted(generator.state_dict().items()))
-
-
-def fingerprint_of(weights: Iterable[tuple[str, Tensor]]) -> str:
-    """Return a hash of tensors and their names, in their order."""
-    digest = hashlib.sha256()
-    for name, tensor in weights:
-        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _described(header: str) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def test_a_model_that_natural_cannot_serve_is_pulled_by_the_next_engine_which_is
         for weight in model.network["mapping"].parameters():
             weight.zero_()
     ws = model.mapping(seed=1)
-    with pytest.warns(UserWarning, match=r"^the engine draggan pulls on this model: the latents .* do not differ"):
+    with pytest.warns(UserWarning, match=r"^the engine draggan pulls .* makes the same latent of every seed"):
         state = State.begin(model, ws)
     assert state.config == model.drag_config
     with warnings.catch_warnings():
@@ -142,7 +142,7 @@ def test_a_model_that_natural_cannot_serve_is_pulled_by_the_next_engine_which_is
         editor = Editor(model)
         assert (editor.engine, drag(model, ws, [(20, 20)], [(20, 20)]).reason) == ("draggan", "arrived")
         editor.close()
-    with pytest.raises(ValueError, match="do not differ"):  # who asked for it is told
+    with pytest.raises(ValueError, match="makes the same latent of every seed"):  # who asked for it is told
         State.begin(model, ws, Natural())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -13,9 +14,9 @@ from random_stylegan3 import small_stylegan3
 from draggan_widget import DragConfig, DragGAN, drag, load_generator
 from draggan_widget.editing import Session
 from draggan_widget.engines import DivergedError, Natural, State, begin_with, default_config, engine_names
-from draggan_widget.engines.natural import cache_folder, class_of, covariance_of, mahalanobis
+from draggan_widget.engines.natural import Metric, mahalanobis
 from draggan_widget.engines.natural.solving import FEW
-from draggan_widget.models import StyleGAN2
+from draggan_widget.models import StyleGAN2, WPlus
 
 
 @pytest.fixture(autouse=True)
@@ -48,55 +49,17 @@ def pulls(model, count):
 # --- the metric ----------------------------------------------------------------------------------------------------
 
 
-def test_the_covariance_is_the_same_to_the_bit_with_any_number_of_threads_and_out_of_its_file(cache):
-    found = []
-    for threads in (1, 3):
-        before = torch.get_num_threads()
-        try:
-            torch.set_num_threads(threads)
-            found.append(covariance_of(small_stylegan2()))
-            assert torch.get_num_threads() == threads
-        finally:
-            torch.set_num_threads(before)
-        (file,) = cache.iterdir()
-        if threads == 1:
-            file.unlink()
-    found.append(covariance_of(small_stylegan2()))  # another object: out of the file
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
-
-
-@pytest.mark.parametrize("content", [b"", b"no array", None])
-def test_a_broken_cache_file_is_computed_again_and_mended(cache, content):
-    right = covariance_of(small_stylegan2())
-    (file,) = cache.iterdir()
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-3] + bytes(3) if content is None else content)
-    assert torch.equal(covariance_of(small_stylegan2()), right)
-    assert file.read_bytes() == whole
-
-
-def test_without_a_folder_to_write_to_the_covariance_is_computed_all_the_same(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("no folder")
-    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path / "file" / "below"))
-    assert torch.isfinite(covariance_of(small_stylegan2())).all()
-    assert cache_folder() == tmp_path / "file" / "below"
-
-
-def test_other_weights_of_the_mapping_have_another_covariance(cache):
-    model = small_stylegan2()
-    before = covariance_of(model)
-    with torch.no_grad():
-        next(model.network["mapping"].parameters()).mul_(1.5)
-    assert not torch.equal(covariance_of(model), before)
-    assert len(list(cache.iterdir())) == 2
-
-
-def test_a_class_is_known_by_its_latent_and_has_a_covariance_of_its_own():
-    model = small_stylegan2(c_dim=3)
-    for label in range(3):
-        assert class_of(model, model.mapping(seed=1, label=label, truncation=0.7)) == label
-    assert not torch.equal(covariance_of(model, 0), covariance_of(model, 1))
+@pytest.mark.parametrize(("own", "common", "stiff"), [(1.0, 0.05, False), (0.0, 1.0, False), (1.0, 0.0, True)])
+def test_a_metric_is_inverted_as_if_solved_anew_each_time(wide, own, common, stiff):
+    covariance = wide.space.metric().covariance.float()
+    metric = Metric.of(covariance, wide.num_ws, 8, own, common)
+    if stiff:
+        metric = metric.stiffened(torch.linspace(0, 50, wide.num_ws))
+    for seed in range(3):
+        change = torch.from_numpy(np.random.RandomState(seed).randn(wide.num_ws, wide.w_dim))
+        inner = torch.linalg.solve(covariance.double(), change.T).T
+        anew = torch.linalg.pinv(metric.rows.double()) @ inner
+        torch.testing.assert_close(metric.dual(change), anew, rtol=1e-12, atol=1e-12 * anew.abs().max().item())
 
 
 def test_latents_that_do_not_differ_are_refused_in_a_sentence_that_names_the_way_out():
@@ -104,7 +67,7 @@ def test_latents_that_do_not_differ_are_refused_in_a_sentence_that_names_the_way
     with torch.no_grad():
         for weight in model.network["mapping"].parameters():
             weight.zero_()
-    with pytest.raises(ValueError, match=r"do not differ or are not finite.*choose the engine draggan"):
+    with pytest.raises(ValueError, match=r"makes the same latent of every seed.*choose the engine draggan"):
         drag(model, model.mapping(seed=1), [(20, 20)], [(30, 20)], config=Natural())
 
 
@@ -119,7 +82,7 @@ def test_it_arrives_as_often_as_draggan_in_at_most_half_of_its_steps_and_stays_n
         theirs = drag(wide, ws, [start], [target], config=DragConfig())
         natural.append((mine.reason in ("arrived", "near"), mine.steps))
         usual.append((theirs.reason == "arrived", theirs.steps))
-        covariance = covariance_of(wide)
+        covariance = wide.space.metric().covariance
         near.append(mahalanobis(covariance, mine.ws - ws))
         far.append(mahalanobis(covariance, theirs.ws - ws))
     assert sum(arrived for arrived, _ in natural) >= sum(arrived for arrived, _ in usual)
@@ -261,7 +224,7 @@ def test_more_points_than_the_latent_has_directions_never_leave_the_best_behind(
 
 def test_latents_of_classes_alone_fill_few_directions_and_are_dragged_all_the_same():
     model = small_stylegan2(32, c_dim=3, z_dim=0)
-    assert np.linalg.matrix_rank(covariance_of(model, 1).numpy(), tol=1e-3) < model.w_dim
+    assert np.linalg.matrix_rank(model.space.metric().covariance.numpy(), tol=1e-3) < model.w_dim
     result = drag(model, model.mapping(seed=1, label=1), [(16, 16)], [(18, 17)], config=Natural())
     assert torch.isfinite(result.ws).all()
     left = [record.distances.max() for record in result.history]
@@ -310,8 +273,9 @@ def test_its_file_goes_on_exactly_with_the_covariance_it_was_made_with(generator
     editor.step_once()
     there = editor.latent
     editor.close()
-    other = torch.eye(generator.w_dim)  # that of another machine
-    monkeypatch.setattr("draggan_widget.engines.natural.engine.covariance_of", lambda *_: other)
+    there_too = generator.space.metric()
+    other = dataclasses.replace(there_too, covariance=torch.eye(generator.w_dim))  # that of another machine
+    monkeypatch.setattr(WPlus, "metric", lambda *_: other)
     again = DragGAN.load(path, model=generator)
     try:
         assert (again.engine, again.config, again.step) == ("natural", Natural(stride=12.0), 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import weakref
@@ -14,8 +15,14 @@ from random_stylegan2 import small_stylegan2
 from random_stylegan3 import small_stylegan3
 
 from draggan_widget import load_generator
-from draggan_widget.models import Model, StyleGAN2, space
+from draggan_widget.models import Model, StyleGAN2, mapped, space
 from draggan_widget.models.exact import ExactProducts, exact_product
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +126,15 @@ def as_wide_as_people_have_them(size):
 
 
 @pytest.mark.parametrize("make", [as_wide_as_people_have_them, small_stylegan3, lambda size: Planted((size, size))])
-def test_the_metric_is_the_same_to_the_bit_with_any_number_of_threads(make):
+def test_the_metric_is_the_same_to_the_bit_with_any_number_of_threads(make, monkeypatch):
+    monkeypatch.setattr(space, "one_thread", contextlib.nullcontext)
+    monkeypatch.setattr(mapped, "_read", lambda *_: None)
     generator, found = make(32), []
     before = torch.get_num_threads()
     try:
         for count in (1, 2, 8):
             torch.set_num_threads(count)
-            generator.metrics.clear()
+            generator.mapped = mapped.Mapped()
             found.append(generator.space.metric())
     finally:
         torch.set_num_threads(before)
@@ -150,13 +159,83 @@ def test_products_do_not_depend_on_the_order_of_their_sums():
 
 
 def test_the_metric_is_computed_once_a_model_and_class_and_left_out_of_copies(classes, monkeypatch):
-    metric = classes.space.metric(1)
-    assert classes.space.metric(1) is metric
-    assert classes.space.metric(2) is not metric
-    assert pickle.loads(pickle.dumps(classes)).metrics == {}
-    monkeypatch.setattr(space, "MOST_METRICS", 2)
-    classes.space.metric(0)
-    assert list(classes.metrics) == [2, 0]
+    computed = []
+    measured = space.WPlus._measured
+    monkeypatch.setattr(
+        space.WPlus, "_measured", lambda self, label: (computed.append(label), measured(self, label))[1]
+    )
+    monkeypatch.setattr(mapped, "_read", lambda *_: None)
+    monkeypatch.setattr(mapped, "MOST", 2)
+    classes.mapped = mapped.Mapped()
+    for label in (1, 1, 2, 1, None, 2, 1):
+        classes.space.metric(label)
+    assert computed == [1, 2, None, 1], "a model remembers two of them, the latest"
+    assert pickle.loads(pickle.dumps(classes)).mapped._found == {}
+
+
+def test_the_metric_is_read_from_its_file_by_another_object_and_threads_stay_as_they_are(cache, monkeypatch):
+    threads = torch.get_num_threads()
+    right = small_stylegan2(32).space.metric()
+    assert torch.get_num_threads() == threads
+    (file,) = cache.iterdir()
+    monkeypatch.setattr(space.WPlus, "_measured", None)
+    found = small_stylegan2(32).space.metric()
+    assert torch.equal(found.covariance, right.covariance)
+    assert torch.equal(found.mean, right.mean)
+    assert file.name.startswith("metric-2-StyleGAN2-")
+
+
+@pytest.mark.parametrize("content", [b"", b"no array", None])
+def test_a_broken_cache_file_is_computed_again_and_mended(cache, content):
+    right = small_stylegan2(32).space.metric().covariance
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-3] + bytes(3) if content is None else content)
+    assert torch.equal(small_stylegan2(32).space.metric().covariance, right)
+    assert file.read_bytes() == whole
+
+
+@pytest.mark.parametrize("folder", ["file/below", "~nobody-of-this-name/cache"])
+def test_without_a_folder_to_write_to_the_metric_is_computed_all_the_same(tmp_path, monkeypatch, folder):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", folder if folder[0] == "~" else str(tmp_path / folder))
+    assert torch.isfinite(small_stylegan2(32).space.metric().covariance).all()
+
+
+def test_other_weights_of_the_mapping_have_another_metric(cache):
+    generator = small_stylegan2(32)
+    before = generator.space.metric().covariance
+    with torch.no_grad():
+        generator.network["mapping"].fc0.weight.mul_(1.5)
+    changed = generator.space.metric().covariance
+    assert not torch.equal(changed, before)
+    assert len(list(cache.iterdir())) == 2
+    weight = generator.network["mapping"].fc0.weight
+    weight.data = weight.data / 1.5
+    assert not torch.equal(generator.space.metric().covariance, changed)
+    with torch.no_grad():
+        for weight in generator.network["mapping"].parameters():
+            weight.zero_()
+    for asked in (generator.space.check_metric, generator.space.metric):
+        with pytest.raises(ValueError, match="makes the same latent of every seed"):
+            asked()
+
+
+def test_a_class_is_known_by_its_latent(classes):
+    for label in range(3):
+        assert classes.space.label_of(classes.mapping(seed=1, label=label, truncation=0.7)) == label
+    small = small_stylegan2(32)
+    assert small.space.label_of(small.mapping(seed=1)) is None
+
+
+def test_of_classes_alone_all_have_one_metric():
+    of_classes = small_stylegan2(32, z_dim=0, c_dim=3)
+    of_classes.space.check_metric()
+    assert of_classes.space.label_of(of_classes.mapping(seed=1, label=1)) is None
+    latents = torch.cat([of_classes.mapping(seed=1, label=label)[:, 0] for label in range(3)]).double()
+    covariance = torch.cov(latents.T, correction=0)
+    found = of_classes.space.metric().covariance
+    torch.testing.assert_close(found, covariance, rtol=0, atol=1e-4 * covariance.diagonal().max().item())
 
 
 def test_a_class_has_its_own_metric_and_all_together_one_that_reaches_from_class_to_class(classes):
@@ -172,7 +251,7 @@ def test_a_class_has_its_own_metric_and_all_together_one_that_reaches_from_class
         small_stylegan2(32).space.metric(0)
 
 
-def test_latents_that_do_not_vary_are_told_in_a_sentence():
+def test_latents_that_do_not_vary_are_told_in_a_sentence(cache):
     of_classes = small_stylegan2(32, z_dim=0, c_dim=3)
     with pytest.raises(ValueError, match="the mapping network of class 1 makes the same latent of every seed"):
         of_classes.space.metric(1)
@@ -182,12 +261,18 @@ def test_latents_that_do_not_vary_are_told_in_a_sentence():
         weight.data.zero_()
     for bias in (0.0, 2.0):
         still.network["mapping"].fc1.bias.data.fill_(bias)
-        with pytest.raises(ValueError, match="the mapping network of this model makes the same latent of every seed"):
-            still.space.metric()
+        for asked in (still.space.check_metric, still.space.metric):
+            with pytest.raises(
+                ValueError, match="of this model makes the same latent of every seed.*choose the engine draggan"
+            ):
+                asked()
     still.network["mapping"].fc0.weight.data[0] = float("nan")
-    with pytest.raises(ValueError, match="of this model makes latents that are not finite"):
-        still.space.metric()
-    assert still.metrics == {}
+    for asked in (still.space.check_metric, still.space.metric):
+        with pytest.raises(
+            ValueError, match="of this model makes latents that are not finite.*choose the engine draggan"
+        ):
+            asked()
+    assert len(list(cache.iterdir())) == 1, "that of the classes"
 
 
 def test_rows_vary_in_common_and_each_for_itself(small):

@@ -1,7 +1,7 @@
 """The natural drag: Gauss–Newton steps in the metric of the model's own latents."""
 
 from draggan_widget.engines.natural.engine import BoundNatural, NaturalDrag
-from draggan_widget.engines.natural.metric import Metric, cache_folder, class_of, covariance_of, mahalanobis
+from draggan_widget.engines.natural.metric import Metric, mahalanobis
 from draggan_widget.engines.natural.settings import Natural
 
 __all__ = [
@@ -9,8 +9,5 @@ __all__ = [
     "Metric",
     "Natural",
     "NaturalDrag",
-    "cache_folder",
-    "class_of",
-    "covariance_of",
     "mahalanobis",
 ]

@@ -23,7 +23,7 @@ from draggan_widget.engines.draggan.sampling import DivergedError, Reader
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 from draggan_widget.engines.natural.memory import Memory
-from draggan_widget.engines.natural.metric import Metric, check_latents, class_of, covariance_of
+from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import Linear, least_change
@@ -79,7 +79,8 @@ class BoundNatural(Bound[Memory]):
 
         :raises ValueError: if the latents of the model do not differ, so that nothing says what is natural.
         """
-        covariance = covariance_of(self.model, class_of(self.model, edit.origin))
+        space = self.model.space
+        covariance = space.metric(space.label_of(edit.origin)).covariance.to(edit.origin)
         there = torch.equal(edit.latent, edit.origin)
         home = {point.id: point.handle for point in edit.points} if there else {}
         return Memory(covariance, edit.origin, home, {}, {}, self._track, {}, self._stride, edit.step)
@@ -375,7 +376,7 @@ class NaturalDrag(Engine):
     def check_model(self, model: Any) -> None:
         """Check that a model has what this engine needs, and that its latents differ."""
         super().check_model(model)
-        check_latents(model)
+        model.space.check_metric()
 
     def bind(self, model: Generator, settings: Natural) -> BoundNatural:
         """Return the natural drag on a model. :raises ValueError: if the model lacks a block."""

@@ -1,0 +1,116 @@
+"""What takes long to compute of a model's mapping network: kept in memory, and in the user's cache folder.
+
+It is kept for the very weights that it was computed of, and computed anew when these have changed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import io
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.files import write_whole
+from draggan_widget.models.fingerprints import fingerprint_of
+
+if TYPE_CHECKING:
+    from draggan_widget.models.base import Generator
+
+CACHE = "DRAGGAN_WIDGET_CACHE"
+"""The environment variable that names the cache folder."""
+FORMAT = 2
+"""Of the cached files; those of another one have other names."""
+MOST = 8
+"""Arrays that a model keeps in memory, those of some classes; one of a w_dim of 512 takes 2 MB."""
+
+
+class Mapped:
+    """Arrays (n, w_dim) in float64, computed of one generator's mapping network, by name."""
+
+    def __init__(self) -> None:
+        self._made_of: tuple[object, ...] | None = None
+        self._found: dict[str, Tensor] = {}
+
+    def copy(self) -> Mapped:
+        """Return another one that knows the same so far."""
+        made = copy.copy(self)
+        made._found = dict(self._found)
+        return made
+
+    def get(self, model: Generator, name: str, compute: Callable[[], Tensor], *, on_disk: bool = True) -> Tensor:
+        """Return what ``compute`` gives, from memory or a file where it was computed of the same weights before.
+
+        :param name: of a file too, so of letters, digits and "-".
+        """
+        weights = mapping_weights(model)
+        state = tuple(_state(weight) for _, weight in weights)
+        if self._made_of != state:
+            self._made_of, self._found = state, {}
+        if name not in self._found:
+            file = f"{name}-{FORMAT}-{type(model).__name__}-{fingerprint_of(weights)[:32]}.npy" if on_disk else None
+            made = None if file is None else _read(file, model.w_dim)
+            if made is None:
+                made = compute()
+                if file is not None:
+                    _write(file, made)
+            while len(self._found) >= MOST:
+                self._found.pop(next(iter(self._found)), None)
+            self._found[name] = made
+        return self._found[name]
+
+
+def mapping_weights(model: Generator) -> list[tuple[str, Tensor]]:
+    """Return what the latents of a model depend on, by name: its mapping network, or all of it where none is named."""
+    everything = sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items())
+    return [(name, weight) for name, weight in everything if "mapping" in name] or everything
+
+
+def _state(weight: Tensor) -> tuple[object, ...]:
+    """Return what changes when a weight is changed in place, or has another tensor's place."""
+    return weight.data_ptr(), weight.dtype, 0 if weight.is_inference() else weight._version
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be computed again: of ``DRAGGAN_WIDGET_CACHE``, or the system's own for that."""
+    if own := os.environ.get(CACHE):
+        return Path(own).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+    elif sys.platform == "darwin":
+        base = "~/Library/Caches"
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "draggan_widget"
+
+
+def _read(name: str, w_dim: int) -> Tensor | None:
+    """Return what a file of the cache holds; None where there is none, or it is broken."""
+    try:
+        data = (cache_folder() / name).read_bytes()
+        if hashlib.sha256(data[32:]).digest() != data[:32]:
+            return None
+        found = np.load(io.BytesIO(data[32:]), allow_pickle=False)
+    except (OSError, ValueError, RuntimeError):
+        return None
+    fits = found.dtype == np.float64 and found.ndim == 2 and found.shape[1] == w_dim and np.isfinite(found).all()
+    return torch.from_numpy(found) if fits else None
+
+
+def _write(name: str, array: Tensor) -> None:
+    made = io.BytesIO()
+    np.save(made, array.numpy())
+    data = made.getvalue()
+    # Without a folder to write to it is computed again next time.
+    with contextlib.suppress(OSError, RuntimeError):
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, hashlib.sha256(data).digest() + data)
