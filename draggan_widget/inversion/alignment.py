@@ -30,8 +30,8 @@ TRUNCATION = 0.7
 """Of these."""
 INNER = slice(17, 68)
 """Of 68 landmarks those that say where a face is; the others are its outline, which hair and beards hide."""
-FINEST = 2
-"""Samples of a photograph for each pixel of a crop, each way."""
+FINER = 1.5
+"""Pixels for one, from which on what is resampled is averaged as well."""
 _usual: weakref.WeakKeyDictionary[Generator, np.ndarray | None] = weakref.WeakKeyDictionary()
 
 
@@ -132,7 +132,7 @@ def align(photo: Image.Image, model: Generator, face: int | None = None, landmar
         raise ValueError(f"face is {shown(face)}, but {found}; give a number from 0 on, or leave it out")
     if not faces:
         return Aligned(middle, 0, ("No face was found, so the middle is taken; place the square by hand.",))
-    notes = ()
+    notes: tuple[str, ...] = ()
     if len(faces) > 1 and face is None:
         notes = (f"{len(faces)} faces were found; the largest is taken. Give face=1 for the next one.",)
     return Aligned(Square.of_landmarks(faces[face or 0][INNER], usual[INNER], model.resolution), len(faces), notes)
@@ -164,24 +164,33 @@ def crop(photo: Image.Image, square: Square, resolution: tuple[int, int]) -> Ima
     corners = square.corners(resolution)
     if (corners.max(axis=0) < 0).any() or (corners.min(axis=0) > np.array(photo.size) - 1).any():
         raise ValueError("the square lies beside the photograph; move it onto it")
-    shrink = max(1, int(square.size / resolution[0] / FINEST))
-    reduced = photo.convert("RGB").reduce(shrink)
     height, width = resolution
-    offsets = [(np.arange(count * FINEST) + 0.5) / FINEST - 0.5 for count in (width, height)]
-    x, y = np.meshgrid(*offsets)
+    shrink = max(1, int(square.size / height / 2))
+    reduced = photo.convert("RGB").reduce(shrink)
+    fine = samples_for(square.size / height / shrink)
+    x, y = np.meshgrid(*((np.arange(count * fine) + 0.5) / fine - 0.5 for count in (width, height)))
     there = square.positions(np.stack([x.ravel(), y.ravel()], axis=1), resolution)
     there = (there + 0.5) / shrink - 0.5
     sampled = sample(_tensor(reduced), torch.from_numpy(there).float().view(len(y), -1, 2), "reflection")
-    pixels = F.avg_pool2d(sampled, FINEST)[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
+    pixels = F.avg_pool2d(sampled, fine)[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(pixels.numpy())
 
 
-def sample(picture: Tensor, xy: Tensor, beyond: str) -> Tensor:
-    """Return ``picture`` (1, C, H, W) at ``xy`` (h, w, 2), bilinear; beyond its edges "zeros" or its "reflection"."""
+def samples_for(pixels: float) -> int:
+    """Return how many samples each way stand for a new pixel that covers so many old ones."""
+    return 2 if pixels > FINER else 1
+
+
+def sample(picture: Tensor, xy: Tensor, beyond: str, how: str = "bicubic") -> Tensor:
+    """Return ``picture`` (N, C, H, W) at ``xy`` (h, w, 2).
+
+    :param beyond: its edges it is "zeros" or its "reflection". :param how: "bicubic" or "bilinear".
+    """
     height, width = picture.shape[2:]
     scale = torch.tensor([2 / width, 2 / height], dtype=xy.dtype)
     grid = (xy + 0.5) * scale - 1
-    return F.grid_sample(picture, grid[None].to(picture), mode="bilinear", padding_mode=beyond, align_corners=False)
+    grid = grid[None].expand(len(picture), -1, -1, -1).to(picture)
+    return F.grid_sample(picture, grid, mode=how, padding_mode=beyond, align_corners=False)
 
 
 def _tensor(picture: Image.Image) -> Tensor:

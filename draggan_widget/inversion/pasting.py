@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.inversion.alignment import FINEST, Square, sample
+from draggan_widget.inversion.alignment import Square, sample, samples_for
 
 EDGE = 0.06
 """Of the side: how wide the seam at a crop's edge is."""
@@ -48,7 +48,9 @@ def paste(
             f"the mask is {_said((may.shape[-1], may.shape[0]))}, the picture {_said(size)}; give two alike"
         )
     after = _tensor(edited)
-    weight = _seam(height, width) * may.clamp(0, 1)
+    # A pixel next to one that must not change has none of the weight, or resampling would carry it across.
+    may = -F.max_pool2d(-may.clamp(0, 1)[None], 3, stride=1, padding=1)[0]
+    weight = _seam(height, width) * may
     if unedited is None:
         change, whole = torch.zeros_like(after), weight.new_ones(height, width)
     else:
@@ -57,16 +59,19 @@ def paste(
     left, upper, right, lower = _box(square, photo.size, (height, width))
     if left >= right or upper >= lower:
         return photo.copy()
+    fine = samples_for(height / square.size)
     x, y = np.meshgrid(
-        left - 0.5 + (np.arange((right - left) * FINEST) + 0.5) / FINEST,
-        upper - 0.5 + (np.arange((lower - upper) * FINEST) + 0.5) / FINEST,
+        left - 0.5 + (np.arange((right - left) * fine) + 0.5) / fine,
+        upper - 0.5 + (np.arange((lower - upper) * fine) + 0.5) / fine,
     )
     there = torch.from_numpy(_in_crop(np.stack([x, y], axis=-1), square, (height, width))).float()
-    taken = (weight * whole)[None]
-    layers = torch.cat([taken, (weight * (1 - whole))[None] * change, taken * after])  # (1 + 3 + 3, H, W)
-    warped = F.avg_pool2d(sample(layers[None], there, "zeros"), FINEST)[0]
+    # Weights are read bilinearly: what is outside the mask stays 0 to the bit.
+    weight, whole = sample(torch.stack([weight, whole])[None], there, "zeros", "bilinear")[0]
+    change, after = sample(torch.stack([change, after]), there, "reflection")
+    terms = torch.cat([(weight * whole)[None], weight * ((1 - whole) * change + whole * after)])  # (1 + 3, h, w)
+    terms = F.avg_pool2d(terms, fine)
     here = torch.from_numpy(np.array(photo.crop((left, upper, right, lower)), dtype=np.float32)).permute(2, 0, 1)
-    made = here * (1 - warped[:1]) + warped[1:4] + warped[4:]
+    made = here * (1 - terms[:1]) + terms[1:]
     pixels = made.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
     result = photo.copy()
     result.paste(Image.fromarray(pixels), (left, upper))

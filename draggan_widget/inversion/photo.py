@@ -7,7 +7,8 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import abc
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,6 +154,7 @@ class Photo:
             if described["format"] != FORMAT:
                 raise ValueError("it is of another format; invert the photograph again, or update draggan_widget")
             square, report = Square(**described["square"]), Report(**described["report"])
+            report = dataclasses.replace(report, notes=tuple(report.notes))
             latent = safetensors.torch.load(readable(there / LATENT, "a latent").read_bytes())["ws"]
         except FileNotFoundError:
             raise
@@ -206,7 +208,7 @@ def inverting(
     face: int | None = None,
     label: int | None = None,
     settings: Inversion | None = None,
-) -> Iterator[Stage]:
+) -> abc.Generator[Stage, None, Photo]:
     """Do what ``invert`` does in slices: yield how far it is after each, and return the ``Photo``."""
     settings = settings or Inversion()
     guess = first_guess(model, label)  # first of all what costs nothing and may be refused
