@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
     from draggan_widget.engines import DragResult, drag, drag_steps
+    from draggan_widget.inversion import invert
     from draggan_widget.models import CheckpointError, load_generator
     from draggan_widget.widget import DragGAN, Editor
 
@@ -20,6 +21,7 @@ __all__ = [
     "Editor",
     "drag",
     "drag_steps",
+    "invert",
     "load_generator",
 ]
 
@@ -32,6 +34,7 @@ _ROOMS = {
     "Editor": "widget",
     "drag": "engines",
     "drag_steps": "engines",
+    "invert": "inversion",
     "load_generator": "models",
 }
 

@@ -104,6 +104,14 @@ def make_parser() -> argparse.ArgumentParser:
     bulk.add_options(drag)
     drag.set_defaults(run=bulk.run_drag)
 
+    from draggan_widget.inversion import command as inversion
+
+    invert = commands.add_parser(
+        "invert", help="your own photograph, for a model to be dragged", description=inversion.DESCRIPTION
+    )
+    inversion.add_options(invert)
+    invert.set_defaults(run=inversion.run_invert)
+
     evaluate = commands.add_parser(
         "evaluate", help="how well it drags: the paper's experiments", description=experiments.DESCRIPTION
     )

@@ -27,9 +27,9 @@ from random_stylegan2 import small_stylegan2
 from random_stylegan3 import fill
 
 from draggan_widget import drag, load_generator
-from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.engines import engine_named, to_image
 from draggan_widget.engines.natural import mahalanobis
+from draggan_widget.inversion import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.models import StyleGAN2
 from draggan_widget.models.stylegan3.network import StyleGAN3, stylegan3_config
 

@@ -68,7 +68,7 @@ def test_arguments_go_to_jupyterlab_and_its_status_comes_back(monkeypatch, tmp_p
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_pipe_of_any_encoding_gets_all_that_is_said(encoding, tmp_path, monkeypatch):
     save_generator(tmp_path / "small.safetensors", small_stylegan2(32))
-    commands = ("demo", "inspect", "convert", "doctor", "bench", "drag", "evaluate")
+    commands = ("demo", "inspect", "convert", "doctor", "bench", "drag", "invert", "evaluate")
     for arguments in (["inspect", str(tmp_path / "small.safetensors")], *([name, "--help"] for name in commands)):
         said = []
         for name in ("stdout", "stderr"):

@@ -18,7 +18,7 @@ from random_stylegan2 import small_stylegan2
 from show import EDITS
 
 from draggan_widget import drag, load_generator
-from draggan_widget.analysis.landmarks import Landmarks
+from draggan_widget.inversion import Landmarks
 from draggan_widget.models import save_generator
 
 ROOT = Path(__file__).parent.parent

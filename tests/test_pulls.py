@@ -7,8 +7,8 @@ import pytest
 from pulls_montage import PULLS, SIDE, TRUNCATION, mask_of, montage, panel, run
 
 from draggan_widget import load_generator
-from draggan_widget.analysis.landmarks import Landmarks
 from draggan_widget.engines import to_image
+from draggan_widget.inversion import Landmarks
 
 MOST_STEPS = 3
 

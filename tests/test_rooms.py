@@ -34,7 +34,10 @@ FLOORS = [
 """From below. A room imports rooms of floors below its own only."""
 ALIASES = {"generators": "models", "dragging": "engines"}
 """Old names of rooms, kept for people; the house itself uses none of them."""
-COMMANDS = {f"{HOUSE}.analysis.{name}" for name in ("benchmarks.command", "bulk_command", "experiments.command")}
+COMMANDS = {
+    *(f"{HOUSE}.analysis.{name}" for name in ("benchmarks.command", "bulk_command", "experiments.command")),
+    f"{HOUSE}.inversion.command",
+}
 """Modules that declare what a command takes: the command line imports them without what they work with."""
 FLOOR_OF = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from draggan_widget.analysis.landmarks import MOUTH_CORNER, Landmarks
+from draggan_widget.inversion import MOUTH_CORNER, Landmarks
 
 pytestmark = pytest.mark.browser
 

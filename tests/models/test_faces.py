@@ -10,7 +10,7 @@ import torch
 from forward import TrainingForward
 
 from draggan_widget import drag, load_generator
-from draggan_widget.analysis.landmarks import Landmarks
+from draggan_widget.inversion import Landmarks
 from draggan_widget.models.checkpoints.load import BUILTIN
 
 FILE = BUILTIN / "faces.safetensors"

@@ -286,7 +286,7 @@ def _measure_here(experiment: Experiment, way: Way, number: int) -> dict[str, An
 def _bench(source: Any, detector: Detector | None, needs_faces: bool) -> Bench:
     generator = source if isinstance(source, Generator) else load_generator(source)
     if needs_faces:
-        from draggan_widget.analysis.landmarks import Landmarks as Faces
+        from draggan_widget.inversion import Landmarks as Faces
 
         detector = Faces()
     return Bench(generator, detector)

@@ -229,7 +229,7 @@ def block_experiment(generator: Generator, detector: Detector | None = None) -> 
     :param detector: of landmarks; None: dlib's, if it is installed.
     """
     if detector is None:
-        from draggan_widget.analysis.landmarks import Landmarks as Faces
+        from draggan_widget.inversion import Landmarks as Faces
 
         try:
             detector = Faces()

@@ -25,7 +25,7 @@ from show import edit_strip, sample_sheet
 from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
-from draggan_widget.analysis.landmarks import Landmarks
+from draggan_widget.inversion import Landmarks
 from draggan_widget.models import Generator, find_checkpoint
 
 FIRST_SAMPLE = 1000

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from draggan_widget import DragConfig, drag, load_generator
-from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.engines import to_image
+from draggan_widget.inversion import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.models import Generator
 
 PULLED = {"nose tip": NOSE_TIP, "outer eye corner": EYE_CORNER, "mouth corner": MOUTH_CORNER, "chin": CHIN}

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pulls import picture_of
 
 from draggan_widget import drag
-from draggan_widget.analysis.landmarks import Landmarks
+from draggan_widget.inversion import Landmarks
 from draggan_widget.models import Generator
 
 EDITS = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from draggan_widget.analysis.landmarks import Landmarks
+from draggan_widget.inversion import Landmarks
 
 _HEAD = {36: (-0.81, 0.01, -0.11), 39: (-0.28, 0.06, -0.25), 42: (0.28, 0.06, -0.25), 45: (0.81, 0.01, -0.11),
          27: (0.0, 0.0, -0.37), 28: (0.0, 0.24, -0.44), 29: (0.0, 0.44, -0.58), 30: (0.0, 0.66, -0.68),

@@ -1,0 +1,275 @@
+"""From a photograph to a model that can be dragged, and back: ``invert``, and what it returns."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import time
+from collections import abc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import safetensors.torch
+import torch
+from PIL import Image
+from torch import Tensor
+
+from draggan_widget.engines import to_image
+from draggan_widget.files import readable, write_whole
+from draggan_widget.inversion.alignment import Aligned, Square, align, as_square, crop
+from draggan_widget.inversion.landmarks import Landmarks
+from draggan_widget.inversion.losses import ms_ssim, psnr
+from draggan_widget.inversion.opening import open_photo
+from draggan_widget.inversion.pasting import paste
+from draggan_widget.inversion.pivot import first_guess, fit_pivot
+from draggan_widget.inversion.settings import Inversion
+from draggan_widget.inversion.tuning import Tuner
+from draggan_widget.models import TunedCopy, guarded
+from draggan_widget.texts import read_json, shown_path
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
+FORMAT = 1
+WEIGHTS, LATENT, ABOUT, PHOTO = "tuned.safetensors", "latent.safetensors", "photo.json", "photo.png"
+"""Files of a folder that ``Photo.save`` writes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """How far an inversion is."""
+
+    what: str
+    """"aligned", "pivot", "tuning" or "done"."""
+    share: float
+    """Of the whole, 0 … 1."""
+    picture: Image.Image | None = None
+    """The model's picture at this moment, where one was made anyway."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """How near an inversion came to the photograph."""
+
+    psnr: dict[str, float]
+    """In dB (the peak being 2 in [-1, 1]): of "pivot", and of "tuned" if it was tuned."""
+    ms_ssim: dict[str, float]
+    """The same by MS-SSIM, at most 1; empty for pictures too small for it."""
+    identity: float | None
+    """How far dlib's descriptor of the result is from that of the crop; below 0.6 it is one person. None: unknown."""
+    seconds: dict[str, float]
+    """That "align", "pivot" and "tuning" took."""
+    steps: int
+    """Steps of the tuning."""
+    notes: tuple[str, ...] = ()
+    """What people should know, a sentence each."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph as a latent of a tuned copy of a model."""
+
+    model: Generator
+    """The tuned copy, which shares with its base the weights that did not change."""
+    latent: Tensor
+    """(1, num_ws, w_dim), the pivot: its picture is the crop, as near as it came."""
+    crop: Image.Image
+    """What of the photograph the model was asked for, of its size."""
+    square: Square
+    """Where that lies in the photograph."""
+    picture: Image.Image
+    """The photograph, upright, in RGB and full size."""
+    alpha: Image.Image | None
+    """How opaque it is; None where it is all opaque."""
+    tuned: TunedCopy
+    """What makes the tuned copy of its base."""
+    report: Report
+
+    @property
+    def fitted(self) -> Image.Image:
+        """The model's picture of the pivot, made anew each time."""
+        with torch.no_grad():
+            return to_image(self.model.synthesize(self.latent))
+
+    def paste(
+        self, edited: Image.Image | np.ndarray | Tensor, *, mask: np.ndarray | None = None, whole: bool = False
+    ) -> Image.Image:
+        """Return the photograph in full size with an edit in it: RGB, or RGBA if it was not all opaque.
+
+        What the edit left alone keeps the photograph's own pixels, to the bit.
+
+        :param edited: a picture of the model's size, or the latent (1, num_ws, w_dim) of one.
+        :param mask: (H, W) of the model's size, 0 … 1, 1 = may change: outside it nothing does.
+        :param whole: paste all of the model's picture, softly at its edge, not only what the edit changed.
+        :raises ValueError: for a picture or mask of another size.
+        """
+        if isinstance(edited, Tensor):
+            with torch.no_grad():
+                edited = to_image(self.model.synthesize(self.model.space.check(edited)))
+        elif isinstance(edited, np.ndarray):
+            edited = open_photo(edited).picture
+        unedited = None if whole else self.fitted
+        made = paste(self.picture, self.square, edited, unedited, mask)
+        if self.alpha is not None:
+            made.putalpha(self.alpha)
+        return made
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write it into a folder, from which ``Photo.load`` takes it: each file whole or not at all.
+
+        :raises OSError: if it cannot be written.
+        """
+        there = Path(folder).expanduser()
+        there.mkdir(parents=True, exist_ok=True)
+        self.tuned.save(there / WEIGHTS)
+        write_whole(there / LATENT, safetensors.torch.save({"ws": self.latent.detach().cpu().contiguous()}))
+        shown = self.picture.copy()
+        if self.alpha is not None:
+            shown.putalpha(self.alpha)
+        file = io.BytesIO()
+        shown.save(file, "PNG", compress_level=1)
+        write_whole(there / PHOTO, file.getvalue())
+        about = {
+            "format": FORMAT,
+            "square": dataclasses.asdict(self.square),
+            "report": dataclasses.asdict(self.report),
+        }
+        write_whole(there / ABOUT, json.dumps(about, indent=1).encode())
+
+    @classmethod
+    @guarded
+    def load(cls, folder: str | os.PathLike[str], model: Generator) -> Photo:
+        """Return what ``save`` wrote. :param model: the base that was tuned.
+
+        :raises FileNotFoundError: if a file of it is missing. :raises ValueError: for damage, or another model.
+        """
+        there = Path(folder).expanduser()
+        about = readable(there / ABOUT, "a folder of an inverted photograph").read_bytes()
+        try:
+            described = read_json(about)
+            if described["format"] != FORMAT:
+                raise ValueError("it is of another format; invert the photograph again, or update draggan_widget")
+            square, report = Square(**described["square"]), Report(**described["report"])
+            report = dataclasses.replace(report, notes=tuple(report.notes))
+            latent = safetensors.torch.load(readable(there / LATENT, "a latent").read_bytes())["ws"]
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{shown_path(there)} holds no photograph that can be read: {error}") from error
+        tuned = TunedCopy.load(there / WEIGHTS)
+        made, opened = tuned.apply(model), open_photo(there / PHOTO)
+        cut = _as_model(crop(opened.flat, square, model.resolution), model.channels)
+        return cls(made, made.space.check(latent), cut, square, opened.picture, opened.alpha, tuned, report)
+
+
+@guarded
+def invert(
+    model: Generator,
+    photo: Any,
+    *,
+    square: Square | Sequence[float] | None = None,
+    face: int | None = None,
+    label: int | None = None,
+    settings: Inversion | None = None,
+    progress: Callable[[Stage], object] | None = None,
+) -> Photo:
+    """Return a photograph as a latent of a tuned copy of ``model``, which can be dragged like any other.
+
+    It is aligned, fitted by a latent (the pivot), and the weights of a copy are tuned until the picture is near
+    (Roich et al., "Pivotal Tuning", 2021). The photograph stays on this machine, and ``model`` as it is.
+
+    :param photo: see ``open_photo``. :param square: where the model's picture lies in it: a ``Square``, or x, y, size
+        and perhaps angle. None: by the landmarks of its face, where dlib is installed and finds one; else the middle.
+    :param face: which one of several, from 0 on, the largest first. :param label: the class, of a model with some.
+    :param progress: called with each stage; what it raises ends the work.
+    :raises FileNotFoundError: if there is no such file. :raises ValueError: for a photograph that cannot be used, a
+        face that is not there, or a square beside it.
+    """
+    work = inverting(model, photo, square=square, face=face, label=label, settings=settings)
+    while True:
+        try:
+            stage = next(work)
+        except StopIteration as end:
+            result: Photo = end.value
+            return result
+        if progress is not None:
+            progress(stage)
+
+
+def inverting(
+    model: Generator,
+    photo: Any,
+    *,
+    square: Square | Sequence[float] | None = None,
+    face: int | None = None,
+    label: int | None = None,
+    settings: Inversion | None = None,
+) -> abc.Generator[Stage, None, Photo]:
+    """Do what ``invert`` does in slices: yield how far it is after each, and return the ``Photo``."""
+    settings = settings or Inversion()
+    guess = first_guess(model, label)  # first of all what costs nothing and may be refused
+    began = time.perf_counter()
+    opened = open_photo(photo)
+    aligned = align(opened.flat, model, face) if square is None else Aligned(as_square(square), 0)
+    cut = _as_model(crop(opened.flat, aligned.square, model.resolution), model.channels)
+    wanted = _wanted(cut, guess)
+    seconds = {"align": time.perf_counter() - began}
+    yield Stage("aligned", 0.02, cut)
+
+    began = time.perf_counter()
+    latent, half = guess, 0.5 if settings.tuning_steps else 1.0
+    for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
+        latent = fitting
+        yield Stage("pivot", 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1))
+    seconds["pivot"] = time.perf_counter() - began
+    with torch.no_grad():
+        fitted = model.synthesize(latent)
+    near, like = {"pivot": psnr(fitted, wanted)}, _likeness("pivot", fitted, wanted)
+    yield Stage("pivot", half, to_image(fitted))
+
+    began, steps = time.perf_counter(), 0
+    tuner = Tuner(model, latent, wanted, label, settings)
+    for tuning in tuner.steps():
+        steps = tuning.step
+        yield Stage("tuning", 0.5 + 0.5 * tuning.step / settings.tuning_steps, to_image(tuning.picture))
+    tuned = tuner.copy()
+    made = tuned.apply(model)
+    seconds["tuning"] = time.perf_counter() - began
+    if settings.tuning_steps:
+        with torch.no_grad():
+            fitted = made.synthesize(latent)
+        near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
+    notes = (*opened.notes, *aligned.notes)
+    report = Report(near, like, _apart(cut, to_image(fitted)), seconds, steps, notes)
+    yield Stage("done", 1.0, to_image(fitted))
+    return Photo(made, latent, cut, aligned.square, opened.picture, opened.alpha, tuned, report)
+
+
+def _as_model(picture: Image.Image, channels: int) -> Image.Image:
+    return picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+
+
+def _wanted(picture: Image.Image, like: Tensor) -> Tensor:
+    """Return a picture as (1, C, H, W) in [-1, 1]."""
+    array = np.array(picture, dtype=np.float32)
+    return (torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)[None] / 127.5 - 1).to(like)
+
+
+def _likeness(name: str, picture: Tensor, wanted: Tensor) -> dict[str, float]:
+    return {name: ms_ssim(picture, wanted)} if min(picture.shape[2:]) >= 11 else {}
+
+
+def _apart(one: Image.Image, other: Image.Image) -> float | None:
+    """Return how far the faces of two pictures are by dlib's descriptor; None where that is not known."""
+    try:
+        landmarks = Landmarks()
+    except ModuleNotFoundError:
+        return None
+    described = [landmarks.describe(np.asarray(each.convert("RGB"))) for each in (one, other)]
+    if described[0] is None or described[1] is None:
+        return None
+    return float(np.linalg.norm(described[0][1] - described[1][1]))

@@ -1,0 +1,114 @@
+"""The latent whose picture is nearest to a photograph: the pivot (Roich et al., 2021, section 3.1).
+
+It is sought in whitened coordinates, ``ws_r = start + L (c + own · e_r)`` with L Lᵀ the covariance of the model's own
+latents: what all rows have in common, and what each has for itself. A prior keeps it among them, so that drags from it
+stay natural.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from draggan_widget.inversion.losses import unlikeness
+from draggan_widget.inversion.settings import Inversion
+from draggan_widget.models import guarded
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
+WARM, FADE = 0.1, 0.6
+"""Shares of the steps in which the rate rises at first, and after which it falls to nothing."""
+COARSE = 0.75
+"""Share of the steps that are taken at half the side, where the model has previews: the pivot is soft anyway."""
+COARSE_FROM = 128
+"""Pixels of half the side from which on that is done."""
+
+
+@guarded
+def first_guess(model: Generator, label: int | None = None) -> Tensor:
+    """Return where a fit begins without a better guess: the mean latent (1, num_ws, w_dim) of the model, or a class.
+
+    :raises ValueError: for a model with classes and none given, or one that it does not have.
+    """
+    if model.label_dim and label is None:
+        raise ValueError(f"this model has {model.label_dim} classes; give label=0 to {model.label_dim - 1}")
+    mean = model.space.metric(label).mean
+    like = next(model.parameters())
+    return mean.to(like).expand(1, model.num_ws, model.w_dim).clone()
+
+
+def fit_pivot(
+    model: Generator,
+    wanted: Tensor,
+    start: Tensor | None = None,
+    label: int | None = None,
+    settings: Inversion | None = None,
+) -> Iterator[Tensor]:
+    """Yield the latent (1, num_ws, w_dim) after each step of the fit; the last one is the best.
+
+    :param wanted: (1, C, H, W) in [-1, 1], of the model's size. :param start: (1, num_ws, w_dim); None: the mean.
+    :raises ValueError: for a picture of another shape, and as ``first_guess``.
+    """
+    settings = settings or Inversion()
+    check_picture(model, wanted)
+    start = first_guess(model, label) if start is None else model.space.check(start)
+    return _fitted(model, wanted.to(start), start, label, settings)
+
+
+def _fitted(
+    model: Generator, wanted: Tensor, start: Tensor, label: int | None, settings: Inversion
+) -> Iterator[Tensor]:
+    factor = torch.linalg.cholesky(model.space.metric(label).covariance).to(start)
+    common = torch.zeros(1, model.w_dim, dtype=start.dtype, device=start.device, requires_grad=True)
+    each = torch.zeros(model.num_ws, model.w_dim, dtype=start.dtype, device=start.device, requires_grad=True)
+    adam = torch.optim.Adam([common, each])
+    half = _half(model)
+    small = None if half is None else F.interpolate(wanted, size=model.map_size(half), mode="area")
+    steps = settings.pivot_steps
+    best, least = start, math.inf
+    for number in range(steps):
+        done = number / steps
+        fade = 0.5 * (1 + math.cos(math.pi * max(0.0, (done - FADE) / (1 - FADE))))
+        adam.param_groups[0]["lr"] = settings.pivot_rate * min(1.0, (done + 1 / steps) / WARM) * fade
+        latent = start + ((common + settings.own * each) @ factor.T)[None]
+        if half is not None and small is not None and done < COARSE:
+            loss = unlikeness(model.preview(latent, half), small)
+            counts = False
+        else:
+            loss = unlikeness(model.synthesize(latent), wanted)
+            counts = True
+        loss = loss + settings.prior * (common.square().mean() + each.square().mean())
+        adam.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        now = latent.detach()
+        if counts and float(loss.detach()) < least:
+            best, least = now, float(loss.detach())
+        if not bool(torch.isfinite(loss)):
+            break
+        adam.step()
+        yield best if counts else now
+    yield best
+
+
+def _half(model: Generator) -> int | None:
+    """Return the block whose picture has half the side, where that is of use."""
+    if not model.has_previews or len(model.blocks) < 2:
+        return None
+    block = model.blocks[-2]
+    height = model.map_size(block)[0]
+    return block if height >= COARSE_FROM and 2 * height == model.resolution[0] else None
+
+
+def check_picture(model: Generator, wanted: Tensor) -> None:
+    """Check a picture. :raises ValueError: if it is not of the model's shape, or not finite."""
+    shape = (1, model.channels, *model.resolution)
+    if tuple(wanted.shape) != shape:
+        raise ValueError(f"the picture has shape {tuple(wanted.shape)}; this model makes {shape}, so crop it to that")
+    if not bool(torch.isfinite(wanted).all()):
+        raise ValueError("the picture holds NaN or infinite numbers; give one in [-1, 1]")

@@ -1,0 +1,121 @@
+"""A copy of a model, tuned until the pivot's picture is the photograph: PTI (Roich et al., 2021, section 3.2).
+
+Only weights of the synthesis change, and only as far as needed: it ends once the picture is near enough. Pictures at
+latents around the pivot are held (section 3.3), so that what is pulled later still moves as the model knows it.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.inversion.losses import ms_ssim, psnr, unlikeness
+from draggan_widget.inversion.pivot import check_picture
+from draggan_widget.inversion.settings import Inversion
+from draggan_widget.models import TunedCopy, difference
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
+TUNED = "network.synthesis."
+"""With which the names of weights begin that are tuned."""
+LEFT_ALONE = "network.synthesis.input."
+"""The Fourier features of StyleGAN3, which say where things are (Alaluf et al., 2022)."""
+LIKE = 0.95
+"""MS-SSIM that a picture has when it is near enough."""
+LOOK_EVERY = 10
+"""Steps between two looks at whether it is."""
+HOLD_EVERY = 4
+"""Steps between two in which a picture around the pivot is held, whose weight is as many times as large."""
+AROUND = 0.5
+"""Of the way from the pivot to another latent of the model, where such a picture is."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tuning:
+    """How far tuning is."""
+
+    step: int
+    picture: Tensor
+    """(1, C, H, W), of the pivot before this step."""
+    psnr: float
+    """In dB, of that picture."""
+
+
+class Tuner:
+    """A copy of a model that is being tuned: ``steps`` tunes it, ``copy`` is what differs so far.
+
+    One may stop at any step.
+    """
+
+    def __init__(
+        self,
+        model: Generator,
+        latent: Tensor,
+        wanted: Tensor,
+        label: int | None = None,
+        settings: Inversion | None = None,
+    ) -> None:
+        """Prepare it.
+
+        :param latent: (1, num_ws, w_dim), the pivot. :param wanted: (1, C, H, W) in [-1, 1], of the model's size.
+        :raises ValueError: for a picture or latent that does not fit.
+        """
+        check_picture(model, wanted)
+        self._settings = settings or Inversion()
+        self._base = model
+        self._latent = model.space.check(latent)
+        self._wanted = wanted.to(self._latent)
+        self._label = label
+        self.model = copy.deepcopy(model)
+        """The copy, for looking at; its weights still change."""
+        self._weights = [
+            weight
+            for name, weight in self.model.named_parameters()
+            if name.startswith(TUNED) and not name.startswith(LEFT_ALONE)
+        ]
+
+    def steps(self) -> Iterator[Tuning]:
+        """Tune it, yielding how far it is before each step, until it is near enough or ``tuning_steps`` are done."""
+        settings = self._settings
+        for weight in self._weights:
+            weight.requires_grad_(True)
+        adam = torch.optim.Adam(self._weights, lr=settings.tuning_rate)
+        random = np.random.RandomState(0)
+        try:
+            for number in range(settings.tuning_steps):
+                picture = self.model.synthesize(self._latent)
+                near = psnr(picture.detach(), self._wanted)
+                yield Tuning(number, picture.detach(), near)
+                if number % LOOK_EVERY == 0 and near >= settings.enough and self._is_like(picture.detach()):
+                    return
+                loss = unlikeness(picture, self._wanted)
+                if settings.locality and number % HOLD_EVERY == 0:
+                    loss = loss + HOLD_EVERY * settings.locality * self._moved(int(random.randint(2**31)))
+                adam.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                adam.step()
+        finally:
+            for weight in self._weights:
+                weight.requires_grad_(False)
+
+    def copy(self) -> TunedCopy:
+        """Return what differs from the model so far."""
+        return difference(self._base, self.model)
+
+    def _is_like(self, picture: Tensor) -> bool:
+        return min(picture.shape[2:]) < 11 or ms_ssim(picture, self._wanted) >= LIKE
+
+    def _moved(self, seed: int) -> Tensor:
+        """Return how unlike the model's own a picture at another latent has become."""
+        with torch.no_grad():
+            other = self._base.space.draw(seed=seed, label=self._label)
+            around = self._latent + AROUND * (other - self._latent)
+            before = self._base.synthesize(around)
+        return unlikeness(self.model.synthesize(around), before)
