@@ -57,10 +57,15 @@ def with_model(document: Document, model: Model) -> Document:
     """Return the beginning of an edit with another model, as near to that of ``document`` as the model has it.
 
     Seed, truncation and class stay where the model has them, and settings that somebody chose where it has their
-    blocks; the others are the model's own. :raises ValueError: if its latents cannot be worked with.
+    blocks; the others are the model's own. A model that was tuned for a photograph begins with that.
+
+    :raises ValueError: if its latents cannot be worked with.
     """
     config = _config_for(document, model.generator)
     label = document.label if document.label is not None and document.label < model.classes else None
+    if model.photo is not None:
+        drag = begin_with(model.generator, model.photo.latent, [], None, config)
+        return Document(model, drag, None, None, document.truncation, (("config", drag.config),), label=label)
     return first_document(model, config, document.seed or 0, document.truncation, label)
 
 

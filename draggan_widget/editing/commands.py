@@ -17,6 +17,7 @@ from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.sentences import failed
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import DragResult
+from draggan_widget.inversion import Opened, inverting
 from draggan_widget.texts import one_line
 
 T = TypeVar("T")
@@ -109,12 +110,40 @@ class Commands:
 
     def load(self, name: str, read: Callable[[OnProgress], Model], device: torch.device | None) -> Future[None]:
         """Have a model read, and the edit go on with it. See ``Session.load``."""
-        live = self._live
 
         def reading() -> Work[Model]:
             model = yield from in_thread(read, f"reading {name}")
             # Here, in the worker's thread: a GPU that takes steps is not to be shared with another thread.
             return model if device is None else model.on(device)
+
+        return self._taken(reading(), name)
+
+    def open_photo(self, photo: Opened, **how: Any) -> Future[None]:
+        """Have a photograph inverted, and the edit go on with it. See ``Session.open_photo``."""
+
+        def inverted() -> Work[Model]:
+            now = self._live.now
+            base = now.model.untuned or now.model
+            label = now.label if base.classes else None
+            stages = inverting(base.generator, photo, label=label, **how)
+            while True:
+                try:
+                    stage = next(stages)
+                except StopIteration as end:
+                    return base.tuned(end.value, photo.name)
+                yield Progress(stage.share, stage.what, stage.picture)
+
+        return self._taken(inverted(), photo.name)
+
+    def _taken(self, work: Work[Model], name: str) -> Future[None]:
+        """Have the edit go on with the model that ``work`` makes."""
+        live, told_at = self._live, 0.0
+
+        def tell(_: Progress) -> None:
+            nonlocal told_at
+            if time.monotonic() - told_at >= TELL_EVERY:
+                live.audience.publish()
+                told_at = time.monotonic()
 
         def not_loaded(error: BaseException) -> None:
             if not isinstance(error, CancelledError):
@@ -124,13 +153,7 @@ class Commands:
 
         return self._begun(
             self._jobs.add(
-                reading(),
-                lane=LOADING,
-                what=LOADING,
-                name=name,
-                progress=lambda _: live.audience.publish(),
-                then=live.take_model,
-                otherwise=not_loaded,
+                work, lane=LOADING, what=LOADING, name=name, progress=tell, then=live.take_model, otherwise=not_loaded
             )
         )
 

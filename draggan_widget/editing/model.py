@@ -15,6 +15,8 @@ from draggan_widget.texts import printable
 if TYPE_CHECKING:
     import torch
 
+    from draggan_widget.inversion import Photo
+
 OnProgress = Callable[[float], None]
 """Called now and then with how much is done, 0 … 1."""
 LONGEST = 255
@@ -33,6 +35,12 @@ class Model:
     generator: Generator
     source: str | None = None
     """The built-in name or the path it was loaded from; None if it was given as an object."""
+    photo: Photo | None = None
+    """The photograph for which it was tuned; None for a model as it came."""
+    untuned: Model | None = None
+    """What it was before it was tuned for ``photo``."""
+    given: str | None = None
+    """What people call ``photo``, such as the name of its file."""
 
     def __post_init__(self) -> None:
         if self.generator.channels not in CHANNELS:
@@ -59,15 +67,23 @@ class Model:
         placed(self.generator, device)
         return self
 
+    def tuned(self, photo: Photo, given: str) -> Model:
+        """Return the model that was tuned for a photograph."""
+        return Model(photo.model, None, photo, self.untuned or self, given)
+
     @property
     def name(self) -> str:
         """The built-in name, the name of the file, or that of the generator's class; to be shown, not to be opened."""
-        return printable(type(self.generator).__name__ if self.source is None else Path(self.source).name, LONGEST)
+        return printable(self._called.name, LONGEST)
 
     @property
     def title(self) -> str:
         """The same without the ending of a file."""
-        return printable(type(self.generator).__name__ if self.source is None else Path(self.source).stem, LONGEST)
+        return printable(self._called.stem, LONGEST)
+
+    @property
+    def _called(self) -> Path:
+        return Path(self.given or self.source or type(self.generator).__name__)
 
     @property
     def classes(self) -> int:

@@ -33,6 +33,7 @@ from draggan_widget.editing.pictures import Glimpse, Studio
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
+from draggan_widget.inversion import Opened
 from draggan_widget.models import Generator
 
 T = TypeVar("T")
@@ -327,6 +328,17 @@ class Session:
             it is put then; None: it stays where it is.
         """
         return self._commands.load(name, read, device)
+
+    def open_photo(self, photo: Opened, **how: Any) -> Future[None]:
+        """Go on with a photograph, once a copy of the present model is tuned for it; undo leads back.
+
+        It is inverted in slices in the worker's thread, between which the edit goes on, a run included. A model that
+        was tuned for another photograph counts as what it was before. Whatever goes wrong, and where the future is
+        cancelled, the edit stays as it is; the exception comes by the future, its text with snapshots.
+
+        :param how: ``square``, ``face`` and ``settings``, as ``invert`` takes them.
+        """
+        return self._commands.open_photo(photo, **how)
 
     # --- points ------------------------------------------------------------------------------------------------------
 

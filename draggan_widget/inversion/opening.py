@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from draggan_widget.files import readable
-from draggan_widget.texts import one_line, shown_path
+from draggan_widget.texts import one_line, printable, shown_path
 
 SMALLEST = 32
 """Pixels of each side that a photograph has at least."""
@@ -33,6 +33,8 @@ class Opened:
     """L, how opaque it is; None where it is all opaque."""
     notes: tuple[str, ...] = ()
     """What was done to it that people should know of, a sentence each."""
+    name: str = "photograph"
+    """What people call it: the name of its file, where it came from one."""
 
     @property
     def flat(self) -> Image.Image:
@@ -47,18 +49,21 @@ class Opened:
 def open_photo(source: Any) -> Opened:
     """Return a photograph: turned upright as its EXIF says, in sRGB, its alpha kept aside.
 
-    :param source: the path of a file, its bytes, a PIL picture, or an array (H, W), (H, W, 1), (H, W, 3) or
-        (H, W, 4) of uint8, uint16, or floats 0 … 1. Of an animated one the first picture is taken.
+    :param source: the path of a file, its bytes, a PIL picture, what was opened before, or an array (H, W), (H, W, 1),
+        (H, W, 3) or (H, W, 4) of uint8, uint16, or floats 0 … 1. Of an animated one the first picture is taken.
     :raises FileNotFoundError: if there is no such file. :raises TypeError: for anything else.
     :raises ValueError: for a web address, what is no picture or a damaged one, and for one that is too small or large.
     """
+    if isinstance(source, Opened):
+        return source
     if isinstance(source, (str, os.PathLike)):
         path = os.fspath(source)
         if isinstance(path, str) and ADDRESS.match(path):
             raise ValueError(
                 f"{shown_path(path)} is a web address, and nothing is fetched; save the picture and give its file"
             )
-        return _decoded(readable(path, "a picture").read_bytes(), shown_path(path))
+        found = readable(path, "a picture")
+        return dataclasses.replace(_decoded(found.read_bytes(), shown_path(path)), name=printable(found.name))
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _decoded(bytes(source), "the photograph")
     if isinstance(source, np.ndarray):

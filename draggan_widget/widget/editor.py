@@ -7,7 +7,8 @@ import base64
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from draggan_widget.editing import (
 )
 from draggan_widget.engines import default_config, engine_of
 from draggan_widget.files import write_whole
+from draggan_widget.inversion import open_photo
 from draggan_widget.models import Generator, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports, protocol
@@ -44,6 +46,7 @@ from draggan_widget.widget.views import Views
 
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
+    from draggan_widget.inversion import Inversion, Photo, Square
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -63,6 +66,8 @@ class Editor(EditTraits):
     :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
     :param config: settings of an engine, which choose it; None for ``natural``, or the first engine that can serve the
         model.
+    :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture as soon as
+        the model is tuned for it; the constructor does not wait for that.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
@@ -90,8 +95,10 @@ class Editor(EditTraits):
         points: list[dict[str, Any]] | None = None,
         mask: Any = None,
         device: str | None = None,
+        photo: Any = None,
         **layout: Any,
     ) -> None:
+        opened = None if photo is None else open_photo(photo)  # what is wrong with it is said before all else
         seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
         self._model_list = None if models is None else ModelList(models)
         model = read_model(model, self._model_list, device)
@@ -123,6 +130,8 @@ class Editor(EditTraits):
             self.points = points
         if mask is not None:
             self.mask = mask
+        if opened is not None:
+            self._session.open_photo(opened)
         reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
@@ -293,7 +302,46 @@ class Editor(EditTraits):
         device = None if given else next(self.generator.parameters()).device
         # Not this editor's own method: while it is read, nothing else must keep the editor alive.
         listed = self._model_list
-        loaded = self._session.load(name, lambda progress: read_model(model, listed, "cpu", progress), device)
+        self._loaded(self._session.load(name, lambda progress: read_model(model, listed, "cpu", progress), device))
+
+    def open_photo(
+        self,
+        photo: Any,
+        *,
+        square: Square | Sequence[float] | None = None,
+        face: int | None = None,
+        settings: Inversion | None = None,
+    ) -> None:
+        """Go on with a photograph: it is fitted, and a copy of the present model tuned for it, as ``invert`` does.
+
+        Waits until it is done; the page shows how far it is, and what runs goes on till then. Undo leads back to the
+        model and the edit before. If you cancel it on the page or interrupt the cell, everything stays as it is.
+
+        :param photo: a path, bytes, a PIL picture or an array. :param square: where the picture lies in it.
+        :param face: which of several faces, the largest first. :param settings: of the inversion.
+        :raises FileNotFoundError: if there is no such file. :raises ValueError: for a photograph that cannot be used.
+        """
+        self._loaded(self._session.open_photo(open_photo(photo), square=square, face=face, settings=settings))
+
+    @property
+    def photo(self) -> Photo | None:
+        """The photograph that is edited, with ``latent``, ``crop`` and ``report``; None for another picture."""
+        return self._session.now().model.photo
+
+    def photograph(self, *, whole: bool = False) -> Image.Image:
+        """Return the photograph in full size with the edit in it; where the edit changed nothing it is as it was.
+
+        Outside the mask, if there is one, no pixel changes. :param whole: see ``Photo.paste``.
+
+        :raises ValueError: if no photograph is edited.
+        """
+        now = self._session.now()
+        if now.model.photo is None:
+            raise ValueError("this edit is not of a photograph; open one by editor.open_photo(…)")
+        return now.model.photo.paste(self._session.picture(now), mask=now.mask, whole=whole)
+
+    def _loaded(self, loaded: Future[None]) -> None:
+        """Wait until another model has come. An interrupt of the cell cancels it."""
         try:
             self._carry_out(loaded)
         except KeyboardInterrupt:
