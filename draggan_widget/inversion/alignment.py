@@ -19,6 +19,7 @@ from torch import Tensor
 
 from draggan_widget.engines import to_image
 from draggan_widget.inversion.landmarks import Landmarks
+from draggan_widget.models import fingerprint, store, stored
 from draggan_widget.settings import as_number, shown
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ SAMPLES = 24
 """Pictures of a model whose landmarks are averaged."""
 TRUNCATION = 0.7
 """Of these."""
+FORMAT = 1
+"""Of the file that keeps them."""
 INNER = slice(17, 68)
 """Of 68 landmarks those that say where a face is; the others are its outline, which hair and beards hide."""
 FINER = 1.5
@@ -139,19 +142,33 @@ def align(photo: Image.Image, model: Generator, face: int | None = None, landmar
 
 
 def usual_landmarks(model: Generator, landmarks: Landmarks) -> np.ndarray | None:
-    """Return the mean landmarks (68, 2) in a model's own pictures; None where fewer than half show a face."""
+    """Return the mean landmarks (68, 2) in a model's own pictures; None where fewer than half show a face.
+
+    They are computed once: later they come from memory, or from a file in the user's cache folder.
+    """
     if model not in _usual:
-        found = []
-        for seed in range(SAMPLES):
-            label = seed % model.label_dim if model.label_dim else None
-            picture = to_image(model.synthesize(model.space.draw(seed=seed, label=label, truncation=TRUNCATION)))
-            marks = landmarks(np.asarray(picture.convert("RGB")))
-            if marks is not None:
-                found.append(marks)
-            elif seed >= 3 and len(found) < (seed + 1) / 4:
-                break
-        _usual[model] = np.mean(found, axis=0) if len(found) > SAMPLES / 2 else None
+        name = f"landmarks-{FORMAT}-{fingerprint(model)[:32]}.npy"
+        found = stored(name, 2)
+        if found is None:
+            found = torch.from_numpy(_mean_landmarks(model, landmarks))
+            store(name, found)
+        _usual[model] = found.numpy() if len(found) else None
     return _usual[model]
+
+
+def _mean_landmarks(model: Generator, landmarks: Landmarks) -> np.ndarray:
+    """Return the mean landmarks (68, 2) of samples; (0, 2) where fewer than half show a face."""
+    found = []
+    for seed in range(SAMPLES):
+        label = seed % model.label_dim if model.label_dim else None
+        with torch.no_grad():
+            picture = to_image(model.synthesize(model.space.draw(seed=seed, label=label, truncation=TRUNCATION)))
+        marks = landmarks(np.asarray(picture.convert("RGB")))
+        if marks is not None:
+            found.append(marks)
+        elif seed >= 3 and len(found) < (seed + 1) / 4:
+            break
+    return np.asarray(np.mean(found, axis=0)) if len(found) > SAMPLES / 2 else np.zeros((0, 2))
 
 
 def crop(photo: Image.Image, square: Square, resolution: tuple[int, int]) -> Image.Image:

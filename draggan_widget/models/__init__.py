@@ -13,7 +13,7 @@ from draggan_widget.models.checkpoints import (
 from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
-from draggan_widget.models.mapped import cache_folder
+from draggan_widget.models.mapped import cache_folder, store, stored
 from draggan_widget.models.precision import for_glances
 from draggan_widget.models.protocol import Model
 from draggan_widget.models.space import Metric, Space, WPlus
@@ -46,4 +46,6 @@ __all__ = [
     "plain_torch",
     "sample_map",
     "save_generator",
+    "store",
+    "stored",
 ]

@@ -57,11 +57,11 @@ class Mapped:
             self._made_of, self._found = state, {}
         if name not in self._found:
             file = f"{name}-{FORMAT}-{type(model).__name__}-{fingerprint_of(weights)[:32]}.npy" if on_disk else None
-            made = None if file is None else _read(file, model.w_dim)
+            made = None if file is None else stored(file, model.w_dim)
             if made is None:
                 made = compute()
                 if file is not None:
-                    _write(file, made)
+                    store(file, made)
             while len(self._found) >= MOST:
                 self._found.pop(next(iter(self._found)), None)
             self._found[name] = made
@@ -92,8 +92,8 @@ def cache_folder() -> Path:
     return Path(base).expanduser() / "draggan_widget"
 
 
-def _read(name: str, w_dim: int) -> Tensor | None:
-    """Return what a file of the cache holds; None where there is none, or it is broken."""
+def stored(name: str, columns: int) -> Tensor | None:
+    """Return what a file of the cache holds, (n, columns) of float64; None where there is none, or it is broken."""
     try:
         data = (cache_folder() / name).read_bytes()
         if hashlib.sha256(data[32:]).digest() != data[:32]:
@@ -101,11 +101,12 @@ def _read(name: str, w_dim: int) -> Tensor | None:
         found = np.load(io.BytesIO(data[32:]), allow_pickle=False)
     except (OSError, ValueError, RuntimeError):
         return None
-    fits = found.dtype == np.float64 and found.ndim == 2 and found.shape[1] == w_dim and np.isfinite(found).all()
+    fits = found.dtype == np.float64 and found.ndim == 2 and found.shape[1] == columns and np.isfinite(found).all()
     return torch.from_numpy(found) if fits else None
 
 
-def _write(name: str, array: Tensor) -> None:
+def store(name: str, array: Tensor) -> None:
+    """Keep an array (n, columns) of float64 in a file of the cache, from which ``stored`` takes it."""
     made = io.BytesIO()
     np.save(made, array.numpy())
     data = made.getvalue()

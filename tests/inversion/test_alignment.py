@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from draggan_widget import load_generator
-from draggan_widget.inversion import Landmarks, Square, align, crop, open_photo, paste
+from draggan_widget.inversion import Landmarks, Square, align, alignment, crop, open_photo, paste, usual_landmarks
 
 PORTRAIT = Path(__file__).parent.parent / "data" / "astronaut.jpg"
 
@@ -166,3 +167,15 @@ def test_pictures_and_masks_of_other_sizes_are_refused(portrait):
         paste(portrait, Square(200, 200, 100), small, large)
     with pytest.raises(ValueError, match="mask is 8 × 9, the picture 64 × 64"):
         paste(portrait, Square(200, 200, 100), small, None, np.ones((9, 8)))
+
+
+def test_where_faces_usually_lie_is_found_out_once_and_kept(faces, monkeypatch, tmp_path):
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path))
+    monkeypatch.setattr(alignment, "SAMPLES", 5)
+    monkeypatch.setattr(alignment, "_usual", weakref.WeakKeyDictionary())
+    first = usual_landmarks(faces, Landmarks())
+    assert first.shape == (68, 2)
+    assert len(list(tmp_path.glob("landmarks-*.npy"))) == 1
+    monkeypatch.setattr(alignment, "_usual", weakref.WeakKeyDictionary())
+    again = usual_landmarks(faces, None)  # asks nobody
+    assert np.array_equal(again, first)
