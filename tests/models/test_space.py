@@ -128,7 +128,7 @@ def as_wide_as_people_have_them(size):
 @pytest.mark.parametrize("make", [as_wide_as_people_have_them, small_stylegan3, lambda size: Planted((size, size))])
 def test_the_metric_is_the_same_to_the_bit_with_any_number_of_threads(make, monkeypatch):
     monkeypatch.setattr(space, "one_thread", contextlib.nullcontext)
-    monkeypatch.setattr(mapped, "_read", lambda *_: None)
+    monkeypatch.setattr(mapped, "stored", lambda *_: None)
     generator, found = make(32), []
     before = torch.get_num_threads()
     try:
@@ -164,7 +164,7 @@ def test_the_metric_is_computed_once_a_model_and_class_and_left_out_of_copies(cl
     monkeypatch.setattr(
         space.WPlus, "_measured", lambda self, label: (computed.append(label), measured(self, label))[1]
     )
-    monkeypatch.setattr(mapped, "_read", lambda *_: None)
+    monkeypatch.setattr(mapped, "stored", lambda *_: None)
     monkeypatch.setattr(mapped, "MOST", 2)
     classes.mapped = mapped.Mapped()
     for label in (1, 1, 2, 1, None, 2, 1):
