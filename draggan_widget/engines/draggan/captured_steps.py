@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.draggan import formulas
-from draggan_widget.engines.draggan.adam import Moments
 from draggan_widget.engines.draggan.default import follow as tracked
 from draggan_widget.engines.draggan.iteration import eased, edited_rows, follow, rate_of, step, terminate
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
+from draggan_widget.engines.draggan.state import Moments
 from draggan_widget.models import captured, guarded, sample_map
 
 if TYPE_CHECKING:

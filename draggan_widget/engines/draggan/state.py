@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines.draggan.adam import Moments
 from draggan_widget.engines.draggan.geometry import lengths
 from draggan_widget.engines.draggan.points import Point
 from draggan_widget.engines.edit import XY
@@ -85,6 +84,23 @@ class Pace:
     """Trackings since any of these fell, or since the rate was last halved."""
     halvings: int = 0
     """Times that it was."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """What Adam remembers from step to step."""
+
+    first: Tensor
+    """Running mean of the gradient, the shape of the parameter."""
+    second: Tensor
+    """Running mean of its square, the shape of the parameter."""
+    count: int = 0
+    """Steps taken."""
+
+    @classmethod
+    def zeros_like(cls, parameter: Tensor) -> Moments:
+        """Return the moments before the first step."""
+        return cls(torch.zeros_like(parameter), torch.zeros_like(parameter))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
