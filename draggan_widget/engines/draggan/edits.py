@@ -1,4 +1,4 @@
-"""Changes of a drag between two steps, as functions from state to state.
+"""Points of a drag, and its changes between two steps, as functions from state to state.
 
 A change begins a new run: stalling and the cap are counted from it. The latent, Adam's moments and the references of
 points that are not touched stay, with one exception: in ``official``, as in the authors' program, another number of
@@ -10,14 +10,53 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.engines.draggan.methods import blocks_of
-from draggan_widget.engines.draggan.points import Point, check_xy, make_points, mask_tensor, place
-from draggan_widget.engines.draggan.state import Anchor, Course, DragState
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of, method_of
+from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Point
+from draggan_widget.engines.edit import check_mask, check_xy
 from draggan_widget.models import guarded
+from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
+    from draggan_widget.engines.edit import XY
     from draggan_widget.models import Generator
+
+
+def make_points(points: Any, config: DragConfig, resolution: tuple[int, int]) -> tuple[Point, ...]:
+    """``(id, handle, target)`` each, put where the method wants handles, their references yet to be taken.
+
+    :raises ValueError: for an id that is no whole number or given twice, or a position outside the picture.
+    """
+    made: list[Point] = []
+    used: set[int] = set()
+    for number, handle, target in points:
+        whole = as_whole(number)
+        if whole is None:
+            raise ValueError(f"the id of a point is {shown(number)}; it must be a whole number")
+        number = whole
+        if number in used:
+            raise ValueError(f"two points have the id {number}; give each its own")
+        start = place(check_xy(f"the handle of point {number}", handle, resolution), config, resolution)
+        end = check_xy(f"the target of point {number}", target, resolution)
+        made.append(Point(number, start, end, start, start))
+        used.add(number)
+    return tuple(made)
+
+
+def place(handle: XY, config: DragConfig, resolution: tuple[int, int]) -> XY:
+    """Where the method puts a handle that somebody set."""
+    ((x, y),) = method_of(config).place(np.array([handle]), frame_of(config, resolution))
+    return float(x), float(y)
+
+
+def mask_tensor(mask: Any, resolution: tuple[int, int], like: Tensor) -> Tensor | None:
+    """``check_mask`` as a tensor of the dtype and device of ``like``."""
+    array = check_mask(mask, resolution)
+    return None if array is None else torch.tensor(array, dtype=like.dtype, device=like.device)
 
 
 def begin_run(state: DragState) -> DragState:

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.draggan.edits import make_points, mask_tensor
 from draggan_widget.engines.draggan.formulas import held, step_rows
 from draggan_widget.engines.draggan.geometry import surroundings
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
-from draggan_widget.engines.draggan.points import make_points, mask_tensor
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Moments, Pace
 from draggan_widget.models import guarded

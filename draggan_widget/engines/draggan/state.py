@@ -13,7 +13,6 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.draggan.geometry import lengths
-from draggan_widget.engines.draggan.points import Point
 from draggan_widget.engines.edit import XY
 
 if TYPE_CHECKING:
@@ -26,6 +25,22 @@ VERSION = 1
 """Of what ``DragState.to_tensors`` writes."""
 LARGEST_WHOLE = 2**53
 """Of steps and ids: above it, the page's numbers are no longer exact."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Point:
+    """One handle and its target; positions are picture pixels (x, y), pixel centres at integers."""
+
+    id: int
+    handle: XY
+    """Where the handle is now."""
+    target: XY
+    start: XY
+    """Where somebody put the handle."""
+    seen: XY
+    """The middle of what was read of the latent around it: where the handle was before it was tracked."""
+    reference: Tensor | None = None
+    """Features (C,) that tracking looks for. None: to be taken at the handle, from the latent of the next step."""
 
 
 class Anchor:
