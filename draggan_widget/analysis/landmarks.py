@@ -38,12 +38,16 @@ class Landmarks:
         self._recognise: Any = None
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
-        """The landmarks (68, 2) as x, y in pixels of ``picture`` (H, W, 3) uint8, or None where no face is found."""
+        """Return the landmarks (68, 2) as x, y in pixels of ``picture`` (H, W, 3) uint8, or None where no face is
+        found.
+        """
         found = self._find(picture)
         return None if found is None else _points(found[1], picture)
 
     def describe(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """The landmarks (68, 2), and the descriptor (128,) of dlib's recognition network; None without a face."""
+        """Return the landmarks (68, 2), and the descriptor (128,) of dlib's recognition network; None without a
+        face.
+        """
         found = self._find(picture)
         if found is None:
             return None

@@ -178,14 +178,15 @@ class DragState:
         return zlib.crc32(repr((self.config.learning_rate, points)).encode())
 
     def point(self, number: int) -> Point:
-        """The point of that id. :raises ValueError: if there is none."""
+        """Return the point of that id. :raises ValueError: if there is none."""
         for point in self.points:
             if point.id == number:
                 return point
         raise ValueError(f"there is no point {number}; there are {list(self.ids)}")
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The state as tensors by name and a dict that JSON can hold; ``DragState.from_tensors`` is the way back.
+        """Return the state as tensors by name and a dict that JSON can hold; ``DragState.from_tensors`` is the way
+        back.
 
         Features of the anchor are left out: they are computed again from its latent.
         """
@@ -194,7 +195,7 @@ class DragState:
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, description
 
     def to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The same with the tensors of the state itself, some of which other states may have as well."""
+        """Return the same with the tensors of the state itself, some of which other states may have as well."""
         tensors = {
             "ws": self.ws,
             "w0": self.w0,
@@ -234,7 +235,8 @@ class DragState:
     def from_tensors(
         cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any], device: torch.device | str = "cpu"
     ) -> DragState:
-        """The state that ``to_tensors`` described; steps from it are those that would have followed, bit for bit.
+        """Return the state that ``to_tensors`` described; steps from it are those that would have followed, bit for
+        bit.
 
         :param device: of the generator that is to go on.
         :raises ValueError: if something is missing, or it was written by a version this one does not know.
@@ -245,7 +247,7 @@ class DragState:
 
     @classmethod
     def from_parts(cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> DragState:
-        """The same with the very ``tensors``, which states may share.
+        """Return the same with the very ``tensors``, which states may share.
 
         :raises ValueError: as ``from_tensors``.
         """
