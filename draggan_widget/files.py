@@ -46,7 +46,10 @@ def shown(text: object) -> str:
 
 
 def expanded(path: StrPath) -> Path:
-    """A path with ``~`` as the home folder. :raises FileNotFoundError: for ``~name`` of no user, or a NUL in it."""
+    """Return a path with ``~`` as the home folder.
+
+    :raises FileNotFoundError: for ``~name`` of no user, or a NUL in it.
+    """
     if "\0" in os.fspath(path):
         raise FileNotFoundError(f"no file can be named {shown(path)}; give a path without NUL characters")
     try:
@@ -57,7 +60,7 @@ def expanded(path: StrPath) -> Path:
 
 
 def readable(path: StrPath, what: str) -> Path:
-    """The regular file that a path means, symbolic links followed.
+    """Return the regular file that a path means, symbolic links followed.
 
     :param what: that should be given instead of a folder, such as "a .drag file".
     :raises FileNotFoundError: if there is none.
@@ -76,7 +79,8 @@ def readable(path: StrPath, what: str) -> Path:
 
 
 def target_of(path: StrPath) -> Path:
-    """Where a file of that path is written: ``~`` expanded, symbolic links followed to the file that they lead to.
+    """Return where a file of that path is written: ``~`` expanded, symbolic links followed to the file that they lead
+    to.
 
     :raises FileNotFoundError: if there is no such folder. :raises IsADirectoryError: if it is a folder itself.
     :raises PermissionError: if the file that is there is write-protected. :raises OSError: if it is a device or the
@@ -104,7 +108,7 @@ def target_of(path: StrPath) -> Path:
 
 
 def check_replaced(path: StrPath, is_one: Callable[[Path], bool], what: str) -> Path:
-    """``target_of`` a path, where nothing of another kind would be lost by writing there.
+    """Return ``target_of`` a path, where nothing of another kind would be lost by writing there.
 
     :param is_one: whether the file that is there is one of those that may be replaced. :param what: these are.
     :raises FileExistsError: if there is a file that is none, and not empty. :raises OSError: as ``target_of``.
@@ -120,7 +124,7 @@ def check_replaced(path: StrPath, is_one: Callable[[Path], bool], what: str) -> 
 
 
 def begins(path: Path, beginning: bytes, at: int = 0) -> bool:
-    """Whether a file has these bytes at that place."""
+    """Return whether a file has these bytes at that place."""
     with path.open("rb") as file:
         file.seek(at)
         return file.read(len(beginning)) == beginning
@@ -134,7 +138,7 @@ def write_whole(path: StrPath, data: bytes | bytearray | memoryview) -> None:
 
 @contextlib.contextmanager
 def written_whole(path: StrPath) -> Iterator[Path]:
-    """Where to write a file that takes its name only once it is there, whole.
+    """Give a path to write to, and give the file its name only once it is there, whole.
 
     A file that is replaced leaves its permissions to the new one. A symbolic link stays, and the file it leads to is
     replaced. Partial files that a killed program left in the folder are deleted.
@@ -191,7 +195,7 @@ def _partial_of(target: Path) -> Path:
 
 
 def _created(partial: Path, mode: int) -> int:
-    """A new file, held as long as its descriptor is open: so others see that it is being written."""
+    """Return a new file, held as long as its descriptor is open: so others see that it is being written."""
     # O_EXCL follows no link, and opens nothing that somebody else has put there.
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     held = os.open(partial, flags, mode)
@@ -250,7 +254,7 @@ def _facts(target: Path) -> os.stat_result | None:
 
 
 def _told(error: Exception, path: StrPath, stays: bool = False) -> OSError:
-    """The same kind of error, whose text names the file and what would help."""
+    """Return the same kind of error, whose text names the file and what would help."""
     number = error.errno if isinstance(error, OSError) else None
     remedy = "give another name or folder"
     if number == errno.EFBIG:

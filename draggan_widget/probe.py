@@ -16,7 +16,8 @@ MANAGER = os.path.join("@jupyter-widgets", "jupyterlab-manager")
 
 
 def probe() -> dict[str, Any]:
-    """Versions of ``PACKAGES`` (None: not installed), JupyterLab's extensions that concern widgets, and kernels.
+    """Return the versions of ``PACKAGES`` (None: not installed), JupyterLab's extensions that concern widgets, and
+    kernels.
 
     ``extensions`` has the version of ``MANAGER`` and ``anywidget`` (None: not there, "disabled": switched off);
     ``kernels`` has the command of each Python kernel; both are empty where Jupyter is not installed.

@@ -24,7 +24,7 @@ class SettingError(ValueError):
 
 
 def as_number(value: Any) -> float | None:
-    """``value`` as a float if it is one finite real number of any kind, else None.
+    """Return ``value`` as a float if it is one finite real number of any kind, else None.
 
     Numbers are those of Python, numpy and torch (scalars, and arrays of no dimension), fractions and decimals. A bool
     is none, nor is text.
@@ -40,7 +40,7 @@ def as_number(value: Any) -> float | None:
 
 
 def as_whole(value: Any) -> int | None:
-    """``value`` as an int if it is one whole number of any kind, else None. See ``as_number``.
+    """Return ``value`` as an int if it is one whole number of any kind, else None. See ``as_number``.
 
     30.0 is a real number and no whole one, as in Python itself; a fraction whose denominator is 1 is one.
     """
@@ -49,7 +49,7 @@ def as_whole(value: Any) -> int | None:
 
 
 def shown(value: Any) -> str:
-    """``value`` as an error shows it: in one short line, whatever it is."""
+    """Return ``value`` as an error shows it: in one short line, whatever it is."""
     try:
         text = repr(value)
     except Exception:  # of a number with too many digits, or of somebody else's class
@@ -59,7 +59,7 @@ def shown(value: Any) -> str:
 
 
 def check_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """``value`` as an int. :raises SettingError: if it is no whole number from ``least`` to ``most``."""
+    """Return ``value`` as an int. :raises SettingError: if it is no whole number from ``least`` to ``most``."""
     number = as_whole(value)
     if number is None or number < least or (most is not None and number > most):
         wanted = f"of at least {least}" if most is None else f"from {least:,} to {most:,}"
@@ -68,7 +68,7 @@ def check_whole(name: str, value: Any, least: int, most: int | None = None) -> i
 
 
 def _plain(value: Any) -> Any:
-    """A real number as it is, or taken out of an array of no dimension; None for anything else."""
+    """Return a real number as it is, or taken out of an array of no dimension; None for anything else."""
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         try:
             value = value.item()
@@ -121,7 +121,7 @@ class Setting:
         return f"{kind} {span or f'from {self.least:,g} to {self.most:,g}'}{', or None' if self.none else ''}"
 
     def check(self, value: Any, limits: Limits | None = None) -> Any:
-        """``value`` as Python's own int, float, str, tuple or None.
+        """Return ``value`` as Python's own int, float, str, tuple or None.
 
         :param limits: of the model that it is for, where that is known.
         :raises SettingError: if the setting may not have that value.
@@ -161,7 +161,7 @@ class Setting:
         return tuple(sorted(found)) if len(found) > 1 else found[0]
 
     def schema(self, limits: Limits) -> dict[str, Any]:
-        """All of it as JSON, with what a model of these ``limits`` has: the page draws its field from this."""
+        """Return all of it as JSON, with what a model of these ``limits`` has: the page draws its field from this."""
         most: float | None = limits.rows if self.kind == "rows" else self.most
         choices = [list(choice) for choice in self.choices]
         if self.kind == "blocks":
@@ -191,7 +191,7 @@ def number(
     none: str | None = None,
     advanced: bool = False,
 ) -> Any:
-    """A field for a real number from ``least`` to ``most``. The other arguments are those of ``Setting``."""
+    """Return a field for a real number from ``least`` to ``most``. The other arguments are those of ``Setting``."""
     return _field(default, "number", label, help, least=least, most=most, above=above, none=none, advanced=advanced)
 
 
@@ -205,22 +205,22 @@ def whole(
     none: str | None = None,
     advanced: bool = False,
 ) -> Any:
-    """A field for a whole number from ``least`` to ``most``."""
+    """Return a field for a whole number from ``least`` to ``most``."""
     return _field(default, "whole", label, help, least=least, most=most, none=none, advanced=advanced)
 
 
 def choice(default: str, label: str, help: str, choices: Mapping[str, str], *, advanced: bool = False) -> Any:
-    """A field for one of ``choices``, a text for each value."""
+    """Return a field for one of ``choices``, a text for each value."""
     return _field(default, "choice", label, help, choices=tuple(choices.items()), advanced=advanced)
 
 
 def rows(default: int, label: str, help: str, *, most: int, advanced: bool = False) -> Any:
-    """A field for a number of rows of the latent, from 1 on; more than a model has are refused for that model."""
+    """Return a field for a number of rows of the latent, from 1 on. More than a model has are refused for it."""
     return _field(default, "rows", label, help, least=1, most=most, advanced=advanced)
 
 
 def blocks(default: int | tuple[int, ...] | None, label: str, help: str, *, advanced: bool = False) -> Any:
-    """A field for one or several synthesis blocks, or None for those that suit a model."""
+    """Return a field for one or several synthesis blocks, or None for those that suit a model."""
     return _field(default, "blocks", label, help, least=1, none="the model's own", advanced=advanced)
 
 
@@ -229,7 +229,7 @@ def _field(default: Any, kind: Kind, label: str, help: str, **more: Any) -> Any:
 
 
 def settings_in(cls: Any) -> dict[str, Setting]:
-    """The settings that are declared in a dataclass, by name and in their order."""
+    """Return the settings that are declared in a dataclass, by name and in their order."""
     return {
         field.name: dataclasses.replace(field.metadata["setting"], name=field.name)
         for field in dataclasses.fields(cls)
@@ -280,7 +280,7 @@ class Settings:
 
 
 def help_text(settings: Sequence[Setting], defaults: Mapping[str, Any], width: int = 79) -> str:
-    """The settings as lines for a terminal: what each does, what may be given, and what holds without it."""
+    """Return the settings as lines for a terminal: what each does, what may be given, and what holds without it."""
     paragraphs = []
     for setting in settings:
         default = defaults[setting.name]

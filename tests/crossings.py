@@ -79,8 +79,6 @@ def main() -> None:
         sys.setprofile(calls.record)
         try:
             act()
-            sys.setprofile(None)
-            session.finished().result(60)
         finally:
             sys.setprofile(None)
             session.read(lambda: sys.setprofile(None))

@@ -15,7 +15,8 @@ RENEW_EVERY = 1.0
 
 
 def history_list(editor: Any, *, rows: int = 10) -> Any:
-    """A widget that lists the steps of an edit; selecting one shows it in the editor, and scrubbing there selects it.
+    """Return a widget that lists the steps of an edit; selecting one shows it in the editor, and scrubbing there
+    selects it.
 
     It follows the edit as it goes on. Made of ipywidgets alone, so it shows wherever these do.
 

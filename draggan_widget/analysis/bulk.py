@@ -89,7 +89,7 @@ class Job:
 
     @classmethod
     def from_dict(cls, fields: Any) -> Job:
-        """A job as JSON holds it: ``{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]], …}``.
+        """Return a job as JSON holds it: ``{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]], …}``.
 
         ``engine`` names the method that pulls, ``config`` is an object of those of its settings that differ from its
         own for the generator, and ``ws`` may be lists of numbers.
@@ -172,7 +172,7 @@ class Batch(Sequence[Outcome]):
         return [outcome for outcome in self if outcome.error is not None]
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row for each job. :raises ModuleNotFoundError: without pandas."""
+        """Return a row for each job. :raises ModuleNotFoundError: without pandas."""
         try:
             import pandas as pd
         except ModuleNotFoundError as error:
@@ -266,7 +266,7 @@ def drag_many(
 
 
 def check_jobs(jobs: Iterable[Job | Mapping[str, Any]]) -> list[Job | Outcome]:
-    """Each job, with a name and with a model that is the same from elsewhere; or, of one that is none, its failure."""
+    """Return each job with a name, and its model by a whole path; or the failure of what is no job."""
     checked: list[Job | Outcome] = []
     names: set[str] = set()
     for number, given in enumerate(jobs):
@@ -286,9 +286,9 @@ def check_jobs(jobs: Iterable[Job | Mapping[str, Any]]) -> list[Job | Outcome]:
 
 
 def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
-    """What tells a job from others whatever its name, as JSON holds it: the weights, and all that a drag begins with.
+    """Return a function that makes the key of a job: the weights, and all that its drag begins with, as JSON holds it.
 
-    :returns: a function, which raises what is wrong with the job's model, settings or arrays.
+    The name is no part of it. The function raises what is wrong with the job's model, settings or arrays.
     """
     from draggan_widget.analysis.experiments.evaluation import fingerprint
 
@@ -319,7 +319,7 @@ def job_keys(source: Source) -> Callable[[Job], dict[str, Any]]:
 
 
 def before_engines(key: Mapping[str, Any]) -> dict[str, Any]:
-    """The key that ``job_keys`` made of the same job before there were engines but draggan; of others, the same."""
+    """Return the key that a job had when ``draggan`` was the only engine; jobs of other engines keep theirs."""
     return {name: value for name, value in key.items() if name != "engine" or value != "draggan"}
 
 
@@ -329,7 +329,8 @@ def find_result(ledger: Ledger, key: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def read_jobs(path: str | os.PathLike[str]) -> tuple[str | None, list[Any]]:
-    """The jobs in a JSON file: a list of them, or an object with ``jobs`` and, for all, ``model`` and ``engine``.
+    """Return the jobs in a JSON file: a list of them, or an object with ``jobs`` and, for all, ``model`` and
+    ``engine``.
 
     A model's path is meant from the folder of the file; where there is none, from the working folder.
 
@@ -414,7 +415,7 @@ def _do(source: Source | bytes, job: Job, number: int, threads: int | None, pict
 
 
 def _config(job: Job, generator: Generator) -> Any:
-    """The settings that a job is done with, which say by their kind with which engine."""
+    """Return the settings that a job is done with, which say by their kind with which engine."""
     asked = job.config
     if asked is not None and not isinstance(asked, Mapping):
         try:
@@ -457,7 +458,7 @@ def _to_keep(outcome: Outcome) -> dict[str, Any]:
 
 
 def _kept(found: dict[str, Any] | None, number: int, name: str) -> Outcome | None:
-    """What ``_to_keep`` made of an outcome, under the number and name that it has now; None for a failed one."""
+    """Return what ``_to_keep`` made of an outcome, under the number and name that it has now; None for a failed one."""
     try:
         if found is None or "error" in found:
             return None
@@ -485,7 +486,7 @@ def _threads(wanted: int | None) -> Iterator[None]:
 
 
 def _model(source: str | bytes) -> Generator:
-    """The generator of a name, a path or a pickle; a file that was replaced is read again."""
+    """Return the generator of a name, a path or a pickle; a file that was replaced is read again."""
     if isinstance(source, bytes):
         return _loaded(source, None)
     file = find_checkpoint(source).stat()
@@ -499,7 +500,7 @@ def _loaded(source: str | bytes, stamp: tuple[int, int] | None) -> Generator:  #
 
 
 def _absolute(source: str | os.PathLike[str], folder: Path | None = None) -> str:
-    """A path that means the same in another working folder; names of built-in generators stay.
+    """Return a path that means the same in another working folder; names of built-in generators stay.
 
     :param folder: where the file is looked for before the working folder.
     """

@@ -30,7 +30,7 @@ ENDINGS = (".png", ".npz")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Declare what the command takes."""
     parser.add_argument("jobs", type=Path, metavar="JOBS.json")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for pictures, latents, results")
     parser.add_argument("--model", help="a built-in name or a checkpoint (default: the file's, else faces)")
@@ -152,7 +152,7 @@ def _write(path: Path, outcome: Outcome, job: Job, key: dict[str, Any]) -> None:
 
 
 def _belongs(file: Path) -> Any:
-    """The key of the job that a picture or latent is of; None for what no job wrote."""
+    """Return the key of the job that a picture or latent is of; None for what no job wrote."""
     import numpy as np
     from PIL import Image
 

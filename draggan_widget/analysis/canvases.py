@@ -23,7 +23,7 @@ LARGEST_PICTURE = 200_000
 
 
 def has_canvas() -> bool:
-    """Whether ipycanvas is installed and shows here: it does not in marimo, and not well in Colab.
+    """Return whether ipycanvas is installed and shows here: it does not in marimo, and not well in Colab.
 
     A notebook of marimo's is known by what marimo says of itself: its package may be imported anywhere.
     """
@@ -33,7 +33,7 @@ def has_canvas() -> bool:
 
 
 def canvas_library() -> Any:
-    """The module ``ipycanvas``. :raises ModuleNotFoundError: without it, saying how to get it."""
+    """Return the module ``ipycanvas``. :raises ModuleNotFoundError: without it, saying how to get it."""
     try:
         import ipycanvas
     except ModuleNotFoundError as error:
@@ -48,7 +48,7 @@ _drawing = threading.RLock()
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """What is drawn within goes to the page as one message.
+    """Send what is drawn within to the page as one message.
 
     ipycanvas collects it in one place for all canvases, and calls that tell of the page come in another thread where
     the kernel has subshells.
@@ -61,15 +61,15 @@ class View:
     """Shows itself as a widget where that works, and elsewhere as a picture."""
 
     def picture(self) -> Image.Image:
-        """What it shows, as a still picture."""
+        """Return what it shows, as a still picture."""
         raise NotImplementedError
 
     def widget(self) -> Any:
-        """The widget, made once. :raises ModuleNotFoundError: without ipycanvas."""
+        """Return the widget, made once. :raises ModuleNotFoundError: without ipycanvas."""
         raise NotImplementedError
 
     def moving(self) -> bytes | None:
-        """What it shows as a GIF; None where nothing moves."""
+        """Return what it shows as a GIF; None where nothing moves."""
         return None
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -99,7 +99,7 @@ class View:
         return {**said, WIDGET: view, "image/png": base64.b64encode(still).decode()}
 
     def _mime_(self) -> tuple[str, str]:
-        """What marimo shows."""
+        """Return what marimo shows."""
         moving = self.moving()
         kind, data = ("gif", moving) if moving is not None else ("png", encoded(self.picture(), "PNG"))
         return "text/html", f'<img alt="{self!r}" src="data:image/{kind};base64,{base64.b64encode(data).decode()}">'

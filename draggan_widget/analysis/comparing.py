@@ -54,7 +54,7 @@ class Comparison(View):
             self._draw()
 
     def picture(self) -> Image.Image:
-        """Both, as they are split now."""
+        """Return both, as they are split now."""
         width, height = self._before.size
         place = round(self._split * width)
         shown = self._after.convert("RGBA")
@@ -63,7 +63,7 @@ class Comparison(View):
         return labelled(shown, "before | after")
 
     def widget(self) -> Any:
-        """The canvas with its slider."""
+        """Return the canvas with its slider."""
         if self._widget is None:
             self._widget = self._make_widget()
         return self._widget

@@ -52,7 +52,7 @@ class Ledger:
         return len(self._known)
 
     def find(self, asked: dict[str, Any]) -> dict[str, Any] | None:
-        """What came of it; None if it has not been done."""
+        """Return what came of what was asked; None if it has not been done."""
         return self._known.get(_key(asked))
 
     def add(self, asked: dict[str, Any], found: dict[str, Any]) -> None:
@@ -104,7 +104,7 @@ class Ledger:
         return keys, bad, whole
 
     def _take(self, line: bytes) -> str | None:
-        """The key of the result on a line, which is known from now on; None if there is none."""
+        """Return the key of the result on a line, which is known from now on; None if there is none."""
         try:
             entry = read_json(line.decode(), most_values=MOST_VALUES, any_number=True)
             key, found = _key(entry["asked"]), entry["found"]
@@ -117,7 +117,7 @@ class Ledger:
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a file; of one that is longer than any result, its beginning."""
+    """Yield the lines of a file; of one that is longer than any result, its beginning."""
     while line := file.readline(LONGEST_LINE):
         rest = line
         while not rest.endswith(b"\n") and (rest := file.readline(LONGEST_LINE)):

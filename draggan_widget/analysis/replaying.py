@@ -23,7 +23,7 @@ WIDTH, NARROWEST_PLAYER = 384, 320
 
 
 def replay(history: History, *, width: int = WIDTH) -> Replay:
-    """An edit to be played again: in a notebook with ipycanvas animated in the browser, elsewhere a GIF.
+    """Return an edit to be played again: in a notebook with ipycanvas animated in the browser, elsewhere a GIF.
 
     The browser keeps frames and time, so it plays, pauses and scrubs while the kernel is busy. What has to wait for the
     kernel then: ``frame`` and ``picture()``, which follow the page, and pages that are opened meanwhile.
@@ -74,11 +74,11 @@ class Replay(View):
         return self._frame if self._player is None else self._player.frame
 
     def picture(self) -> Image.Image:
-        """The frame that is shown."""
+        """Return the frame that is shown."""
         return self._drawn(self.frame)
 
     def moving(self) -> bytes:
-        """All of it as a GIF."""
+        """Return the whole edit as a GIF."""
         return finish(gif(self))
 
     def show(self, frame: int) -> None:
@@ -96,7 +96,7 @@ class Replay(View):
         self._player.go(0, playing=True)
 
     def widget(self) -> Any:
-        """The canvases of the frames, one of which shows, and what plays them."""
+        """Return the canvases of the frames, one of which shows, and what plays them."""
         if self._widget is None:
             self._widget = self._make_widget()
         return self._widget

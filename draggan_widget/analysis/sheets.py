@@ -29,7 +29,8 @@ CELLS = 64
 
 
 def trajectories(history: History, *, width: int = 512) -> Image.Image:
-    """The last picture, ``width`` pixels wide, with the way of each handle on it, its present place and its target.
+    """Return the last picture, ``width`` pixels wide, with the way of each handle on it, its present place and its
+    target.
 
     :raises ValueError: for an empty history, or one without a generator.
     """
@@ -37,7 +38,7 @@ def trajectories(history: History, *, width: int = 512) -> Image.Image:
 
 
 def drawn_ways(history: History, record: Record, picture: Image.Image, width: int) -> Image.Image:
-    """The ways up to a record on its picture, in colours that tell points apart."""
+    """Return the ways up to a record on its picture, in colours that tell points apart."""
     scale = width / picture.width
     canvas = picture.resize((width, max(1, round(picture.height * scale))), Image.Resampling.BICUBIC)
     canvas = canvas if canvas.mode == "RGBA" else canvas.convert("RGB")
@@ -93,7 +94,7 @@ def contact_sheet(history: History, *, count: int = 12, columns: int = 4, width:
 
 
 def feature_map(generator: Generator, ws: Tensor | np.ndarray, block: int | None = None) -> Image.Image:
-    """The picture of a latent, with how well a handle can be told from its surroundings there laid over it.
+    """Return the picture of a latent, with how well a handle can be told from its surroundings there laid over it.
 
     Dark is where a handle would be lost, bright where it holds; places below the bar's mark count as flat. See
     ``dragging.texture.distinctness``.
@@ -156,7 +157,7 @@ def _last(history: History) -> int:
 
 
 def _coloured(shares: np.ndarray) -> np.ndarray:
-    """Numbers (h, w), 0 … 1, as colours (h, w, 3) uint8."""
+    """Return numbers (h, w), 0 … 1, as colours (h, w, 3) uint8."""
     stops = np.linspace(0, 1, len(RAMP))
     channels = [np.interp(shares, stops, [colour[channel] for colour in RAMP]) for channel in range(3)]
     return np.asarray(np.stack(channels, axis=2).round(), dtype=np.uint8)

@@ -8,7 +8,7 @@ MISSING = "–"
 
 
 def lay_out(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table that reads well on a terminal and is one in Markdown."""
+    """Return a table that reads well on a terminal and is one in Markdown."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * (width - 1) + ":" for width in widths], *rows]
     return "\n".join(

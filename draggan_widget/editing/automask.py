@@ -24,7 +24,7 @@ MOST = 0.3
 def suggest_mask(
     starts: np.ndarray, handles: np.ndarray, targets: np.ndarray, resolution: tuple[int, int]
 ) -> np.ndarray:
-    """A mask (H, W) of float32 in 0 … 1, 1 = may move.
+    """Return a mask (H, W) of float32 in 0 … 1, 1 = may move.
 
     :param starts: (N, 2) where handles were put. :param handles: (N, 2) where they are. :param targets: (N, 2). All
         in picture pixels (x, y).

@@ -40,7 +40,7 @@ class ForeignError(ValueError):
 
 
 def fits(tensors: dict[str, Tensor], values: dict[str, Any]) -> bool:
-    """Whether ``unpacked`` would take what ``packed`` makes of these."""
+    """Return whether ``unpacked`` would take what ``packed`` makes of these."""
     text = json.dumps(values)
     count = sum(text.count(each) for each in ",[{") + 8 * len(tensors)
     size = sum(tensor.nbytes for tensor in tensors.values()) + len(text)
@@ -48,7 +48,7 @@ def fits(tensors: dict[str, Tensor], values: dict[str, Any]) -> bool:
 
 
 def packed(key: str, tensors: dict[str, Tensor], values: dict[str, Any]) -> bytes:
-    """The bytes of a file with these. :param key: of the header, under which the values stand."""
+    """Return the bytes of a file with these. :param key: of the header, under which the values stand."""
     data = bytearray(safetensors.torch.save(tensors, {key: json.dumps({CHECKSUM: BLANK, **values})}))
     place = _place(data, key)
     data[place : place + len(BLANK)] = _digest(data, place)
@@ -56,7 +56,7 @@ def packed(key: str, tensors: dict[str, Tensor], values: dict[str, Any]) -> byte
 
 
 def unpacked(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the values of a file; without a checksum where it has none, as files of before.
+    """Return the tensors and the values of a file; without a checksum where it has none, as files of before.
 
     :raises IncompleteError: if it is cut short or no such file. :raises ForeignError: if nothing stands under ``key``.
     :raises ValueError: if it was altered, or claims more than it may. :raises OSError: if it cannot be read.
@@ -79,12 +79,12 @@ def unpacked(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def is_one(path: Path, key: str) -> bool:
-    """Whether a file looks like one of these, whole or not."""
+    """Return whether a file looks like one of these, whole or not."""
     return begins(path, f'{{"{METADATA}":{{"{key}":"'.encode(), 8)
 
 
 def _read(path: Path) -> tuple[bytes, dict[str, Any]]:
-    """All of a file, copied since it may change or shrink meanwhile, and its header."""
+    """Return all of a file, copied since it may change or shrink meanwhile, and its header."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MOST_BYTES:
@@ -116,7 +116,7 @@ def _length(entry: Any) -> int:
 
 
 def _place(data: bytes | bytearray, key: str) -> int:
-    """Where the checksum stands; -1 if there is none."""
+    """Return where the checksum stands; -1 if there is none."""
     mark = f'"{key}":"{{\\"{CHECKSUM}\\": \\"'.encode()
     found = data.find(mark, 8, 8 + int.from_bytes(data[:8], "little"))
     return -1 if found < 0 else found + len(mark)

@@ -133,12 +133,12 @@ def draggan_warning(
 
 
 def _listed(tries: Sequence[str], last: str) -> str:
-    """What to try, in the order in which to try it."""
+    """Return what to try, in the order in which to try it."""
     return f"{', '.join(tries)}, or {last}"
 
 
 def _last_course(records: Sequence[Record], leap: float) -> Sequence[Record]:
-    """The newest records between which nobody changed the points or targets."""
+    """Return the newest records between which nobody changed the points or targets."""
     first = len(records) - 1
     while first > 0:
         before, after = records[first - 1], records[first]
@@ -150,7 +150,9 @@ def _last_course(records: Sequence[Record], leap: float) -> Sequence[Record]:
 
 
 def _is_astray(distances: np.ndarray, within: float) -> bool:
-    """Whether a point at ``distances`` (T,) is away from its target; one that was there, only if it clearly left it."""
+    """Return whether a point at ``distances`` (T,) is away from its target; one that was there, only if it clearly left
+    it.
+    """
     there = False
     for distance in distances:
         there = bool(distance <= (LEFT if there else 1) * within)
@@ -158,7 +160,9 @@ def _is_astray(distances: np.ndarray, within: float) -> bool:
 
 
 def _is_stuck(steps: np.ndarray, distances: np.ndarray, patience: int) -> bool:
-    """Whether a point at ``distances`` (T,) after ``steps`` (T,) has come no nearer than ``patience`` steps ago."""
+    """Return whether a point at ``distances`` (T,) after ``steps`` (T,) has come no nearer than ``patience`` steps
+    ago.
+    """
     nearest, stuck = np.minimum.accumulate(distances), False
     for now, before in enumerate(np.searchsorted(steps, steps - patience, side="right") - 1):
         if before >= 0:
@@ -167,7 +171,7 @@ def _is_stuck(steps: np.ndarray, distances: np.ndarray, patience: int) -> bool:
 
 
 def _wanders(steps: np.ndarray, handles: np.ndarray, distances: np.ndarray) -> bool:
-    """Whether a point goes far and gets nowhere: handles (T, 2), distances (T,) to go."""
+    """Return whether a point goes far and gets nowhere: handles (T, 2), distances (T,) to go."""
     ways = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(handles, axis=0).T))])
     wanders = False
     for now, before in enumerate(np.searchsorted(steps, steps - LOOK, side="right") - 1):
@@ -180,7 +184,7 @@ def _wanders(steps: np.ndarray, handles: np.ndarray, distances: np.ndarray) -> b
 
 
 def _named(ids: Sequence[int], of: int, one: str, several: str) -> str:
-    """The points as the beginning of a sentence, with its verb."""
+    """Return the points as the beginning of a sentence, with its verb."""
     if of == 1:
         return f"The point {one}"
     if len(ids) == 1:

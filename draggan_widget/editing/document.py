@@ -118,7 +118,9 @@ class Snapshot:
         return self.document if self.look is None else self.look
 
     def points(self, document: Document | None = None) -> list[dict[str, Any]]:
-        """``[{"id": 1, "handle": [x, y], "target": [x, y], "distance": d}, …]`` in image pixels, by default now."""
+        """Return ``[{"id": 1, "handle": [x, y], "target": [x, y], "distance": d}, …]`` in image pixels, by default
+        now.
+        """
         drag = (document or self.document).drag
         return [
             {"id": number, "handle": handle.tolist(), "target": target.tolist(), "distance": float(distance)}

@@ -81,12 +81,15 @@ def check_drag_path(path: str | os.PathLike[str]) -> None:
 
 
 def drag_bytes(document: Document, generator: Generator, source: str | None) -> bytes:
-    """What ``save_drag`` writes. Of an edit too large to be read again, it leaves out records between the ends."""
+    """Return what ``save_drag`` writes.
+
+    Of an edit too large to be read again, it leaves out records between the ends.
+    """
     return finish(drag_job(document, generator, source))
 
 
 def drag_job(document: Document, generator: Generator, source: str | None) -> Work[bytes]:
-    """A job that makes the same, so that the edit can go on meanwhile."""
+    """Return a job that makes the same, so that the edit can go on meanwhile."""
     records: Sequence[Record] = document.records
     tensors, values = yield from _parts(document, records, generator, source)
     while len(records) > 2 and not container.fits(tensors, values):
@@ -125,7 +128,7 @@ def _parts(
 
 
 def load_drag(path: str | os.PathLike[str], model: Generator | Model) -> Document:
-    """The edit in a file, to go on with under ``model``.
+    """Return the edit in a file, to go on with under ``model``.
 
     :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it cannot be taken, or was made
         with a generator of other weights.
@@ -171,7 +174,7 @@ class DragFile:
         return cls(name, source, tensors, values)
 
     def document(self, model: Generator | Model) -> Document:
-        """The edit, to go on with under ``model``.
+        """Return the edit, to go on with under ``model``.
 
         :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
         """
@@ -188,7 +191,7 @@ class DragFile:
             return self._document(model)
 
     def _newer(self) -> bool:
-        """Whether it has what this version knows by its place alone: a finish, or changes of the model."""
+        """Return whether it has what this version knows by its place alone: a finish, or changes of the model."""
         if self._values["format"] == OLD_FORMAT:
             return False
         finish, changes = self._values["finish"], self._values["model"]["changes"]
@@ -237,7 +240,7 @@ def _number(name: str, value: Any, most: float = math.inf) -> float:
 
 @contextlib.contextmanager
 def _telling(name: str) -> Iterator[None]:
-    """What goes wrong with a file's content is a ``DragFileError`` that names it."""
+    """Turn what goes wrong with a file's content into a ``DragFileError`` that names the file."""
     try:
         yield
     except (container.ForeignError, container.IncompleteError, OSError):

@@ -11,7 +11,7 @@ HANDLE = "#e5484d"
 
 
 def draw_points(image: Image.Image, points: Sequence[Mapping[str, Any]], width: int) -> Image.Image:
-    """A picture scaled to ``width`` pixels, with handles (dots), targets (rings) and the way between.
+    """Return a picture scaled to ``width`` pixels, with handles (dots), targets (rings) and the way between.
 
     It is RGB, or RGBA where the picture has alpha.
 

@@ -34,12 +34,12 @@ FILES: dict[Kind, tuple[str, str]] = {
 
 @functools.cache
 def can_write_mp4() -> bool:
-    """Whether the package that writes MP4 films is here."""
+    """Return whether the package that writes MP4 films is here."""
     return importlib.util.find_spec("av") is not None
 
 
 def png(image: Image.Image, *, provenance: Mapping[str, Any] | None) -> bytes:
-    """A picture as PNG, which says that it was made by a machine, and how.
+    """Return a picture as PNG, which says that it was made by a machine, and how.
 
     See ``provenance``; the text chunks are ``Software``, ``Description`` and ``Comment``.
 
@@ -57,7 +57,7 @@ def png(image: Image.Image, *, provenance: Mapping[str, Any] | None) -> bytes:
 
 
 def latent(document: Document) -> bytes:
-    """The latent of a moment as ``.npz``, which ``numpy.load`` reads without pickle.
+    """Return the latent of a moment as ``.npz``, which ``numpy.load`` reads without pickle.
 
     It holds ``ws`` and ``w0`` (1, num_ws, w_dim), the latents now and at the beginning, ``handles`` and ``targets``
     (N, 2) in picture pixels (x, y), ``truncation``, and ``seed`` and ``label``, which are -1 where there is none.

@@ -45,7 +45,7 @@ class Feedback:
     """What goes wrong and what to try, in words; empty if nothing."""
 
     def of(self, number: int) -> dict[str, Any]:
-        """``{"confidence": c or None, "texture": {"flat": …, "better": [x, y] or None} or None}`` of a point."""
+        """Return ``{"confidence": c or None, "texture": {"flat": …, "better": [x, y] or None} or None}`` of a point."""
         texture = self.texture.get(number)
         better = None if texture is None or texture.better is None else list(texture.better)
         return {
@@ -74,7 +74,9 @@ class _Measured:
         return cls(point, state.content(point.id), state.config, state.w0, state.ws, found)
 
     def serves(self, point: EditPoint, state: State) -> bool:
-        """Whether it is that of ``point``: the same place in the same picture, or the same content on its way."""
+        """Return whether it is that of ``point``: the same place in the same picture, or the same content on its
+        way.
+        """
         if _read_by(self.config) != _read_by(state.config):
             return False
         if self.point.start != point.start or self.w0 is not state.w0:
@@ -86,7 +88,7 @@ class _Measured:
 
 
 def _read_by(config: Any) -> tuple[Any, ...]:
-    """The settings that say what is read around a handle."""
+    """Return the settings that say what is read around a handle."""
     return type(config), getattr(config, "tracking_radius", None), getattr(config, "block", None)
 
 
@@ -102,7 +104,7 @@ class Observer:
         self._found: tuple[State, dict[int, float]] | None = None
 
     def observe(self, generator: Generator, document: Document, status: str) -> Feedback:
-        """How the points of ``document`` do, and what goes wrong; of their textures, what ``look`` has found.
+        """Return how the points of ``document`` do, and what goes wrong; of their textures, what ``look`` has found.
 
         Confidences are measured when there is another latent. Nothing that the generator remembers for the next step
         is touched.

@@ -78,7 +78,7 @@ def finish(job: Work[T]) -> T:
 def in_thread(
     work: Callable[[Callable[[float], None]], T], note: str = "", span: tuple[float, float] = (0.0, 1.0)
 ) -> Work[T]:
-    """A job that is one long call, done in a thread of its own while the edit goes on.
+    """Return a job that is one long call, done in a thread of its own while the edit goes on.
 
     :param work: is called with a function that takes how much is done, 0 … 1; that raises ``CancelledError`` once the
         job was cancelled, which ends the work. What it raises the job raises. :param note: see ``Progress``.

@@ -322,7 +322,7 @@ class LiveEdit:
         self.undo = self.undo.remembering(document or self.now, done, self.now)
 
     def _begin_edit(self, done: str) -> None:
-        """Something is about to be ``done``: keep what is, for undo, and go on from what is shown."""
+        """Keep the present for undo before something is ``done``, and go on from what is shown."""
         if self._look is not None and not self._gesture:
             self.stop()
         self._remember(done)
@@ -351,7 +351,7 @@ class LiveEdit:
             self.stop()
 
     def _say_ready(self) -> None:
-        """Points were set: unless a run is on, what one before came to is no longer what matters."""
+        """Say that the points are ready, unless a run is on, and end the run if they are all at their targets."""
         if self.now.drag.ids and not self.runner.on and self.audience.status not in ("error", "paused"):
             self.audience.message = sentences.READY
         self.audience.publish()

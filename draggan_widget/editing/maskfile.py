@@ -15,7 +15,7 @@ SHAPES_DIFFER = 0.02
 
 
 def read_mask(path: str | os.PathLike[str], resolution: tuple[int, int]) -> np.ndarray:
-    """A mask (H, W) of float32 in 0 … 1 from a picture, scaled to ``resolution`` (H, W).
+    """Return a mask (H, W) of float32 in 0 … 1 from a picture, scaled to ``resolution`` (H, W).
 
     :raises FileNotFoundError: if there is no such file.
     :raises ValueError: if it is no picture, of another shape, or white nowhere.

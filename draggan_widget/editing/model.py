@@ -51,7 +51,7 @@ class Model:
 
     @classmethod
     def load(cls, source: str | os.PathLike[str], device: Any = None, progress: OnProgress | None = None) -> Model:
-        """The model of a built-in name or a checkpoint.
+        """Return the model of a built-in name or a checkpoint.
 
         :raises FileNotFoundError: if there is none. :raises CheckpointError: if it cannot be taken.
         """
@@ -101,7 +101,7 @@ class Model:
 
 
 def check_label(label: Any, classes: int) -> int | None:
-    """``label`` as a class of a generator that has so many. None is the first class, where there are classes.
+    """Return ``label`` as a class of a generator that has so many. None is the first class, where there are classes.
 
     :raises TypeError: if it is no whole number. :raises ValueError: if there is no such class; both name the range.
     """

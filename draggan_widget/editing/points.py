@@ -10,7 +10,7 @@ from draggan_widget.settings import as_whole, check_whole
 
 
 def check_points(points: Any, resolution: tuple[int, int]) -> list[dict[str, Any]]:
-    """Points as ``[{"id": 1, "handle": [x, y], "target": [x, y]}, …]``, with ids given to those without one.
+    """Return points as ``[{"id": 1, "handle": [x, y], "target": [x, y]}, …]``, with ids given to those without one.
 
     :raises ValueError: naming the point and what is wrong with it.
     """

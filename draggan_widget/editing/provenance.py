@@ -41,7 +41,7 @@ MP4_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
 
 def provenance_of(document: Document, model: Model) -> dict[str, Any]:
-    """Where the picture of a moment comes from: generator, seed, truncation, class, engine and steps."""
+    """Return where the picture of a moment comes from: generator, seed, truncation, class, engine and steps."""
     known = {
         "generator": model.name,
         "seed": document.seed,
@@ -66,7 +66,7 @@ def sentence(provenance: Mapping[str, Any], what: str = "picture") -> str:
 
 
 def remark(provenance: Mapping[str, Any]) -> str:
-    """``provenance`` as JSON."""
+    """Return ``provenance`` as JSON."""
     return json.dumps(dict(provenance))
 
 
@@ -76,11 +76,11 @@ def xmp() -> str:
 
 
 def gif_with_xmp(data: bytes) -> bytes:
-    """A GIF with ``xmp`` as its last block."""
+    """Return a GIF with ``xmp`` as its last block."""
     return data[:-1] + GIF_BLOCK + xmp().encode() + GIF_TRAILER + data[-1:]
 
 
 def mp4_with_xmp(data: bytes) -> bytes:
-    """An MP4 with ``xmp`` as its last box."""
+    """Return an MP4 with ``xmp`` as its last box."""
     content = xmp().encode()
     return data + struct.pack(">I4s", 8 + len(MP4_BOX) + len(content), b"uuid") + MP4_BOX + content

@@ -25,7 +25,7 @@ Script = tuple[Op, ...]
 
 
 def written(script: Script, op: Op) -> Script:
-    """The script and one more op."""
+    """Return the script and one more op."""
     name, last = op[0], script[-1] if script else ("",)
     if name == "steps" and last[0] == "steps":
         return (*script[:-1], ("steps", last[1] + op[1]))
@@ -39,7 +39,9 @@ def written(script: Script, op: Op) -> Script:
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Whether settings put handles at the same places and take the same features, so that only the later ones count."""
+    """Return whether settings put handles at the same places and take the same features, so that only the later ones
+    count.
+    """
     return type(one) is type(other) and all(
         getattr(one, name, None) == getattr(other, name, None) for name in ("method", "block")
     )
@@ -79,7 +81,7 @@ def until(script: Script, steps: int) -> Script:
 
 
 def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
-    """The script as values that JSON can hold, and its masks, to which it refers by number."""
+    """Return the script as values that JSON can hold, and its masks, to which it refers by number."""
     masks: list[np.ndarray] = []
     values: list[Any] = []
     for op in script:
@@ -94,7 +96,7 @@ def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
 
 
 def from_json(values: Any, masks: Sequence[np.ndarray | None], resolution: tuple[int, int]) -> Script:
-    """The way back, to a script that can be carried out on pictures of ``resolution`` (H, W).
+    """Return the way back, to a script that can be carried out on pictures of ``resolution`` (H, W).
 
     :param masks: of these pictures, as ``check_mask`` leaves them.
     :raises ValueError: for what is no script. :raises TypeError: for settings of other fields. :raises EngineError: for

@@ -114,15 +114,15 @@ class Session:
         return self._worker.closed
 
     def now(self) -> Document:
-        """The edit as it is when all commands given so far are carried out; waits for them."""
+        """Return the edit as it is when all commands given so far are carried out; waits for them."""
         return self._worker.call(lambda: self._live.now)
 
     def newest(self) -> Snapshot:
-        """The same with all that belongs to it."""
+        """Return the newest snapshot when all commands given so far are carried out; waits for them."""
         return self._worker.call(lambda: self._live.latest)
 
     def finished(self) -> Future[DragResult]:
-        """Resolves when no run is on: with the result so far, or with the exception that ended the last run.
+        """Return a future of the time when no run is on: the result so far, or the exception that ended the last run.
 
         While somebody waits for it, a run goes on though no view looks.
         """
@@ -147,11 +147,11 @@ class Session:
     # --- pictures ----------------------------------------------------------------------------------------------------
 
     def picture(self, document: Document | None = None) -> Image.Image:
-        """The picture of a document, by default now; waits for commands given so far."""
+        """Return the picture of a document, by default now; waits for commands given so far."""
         return self._worker.call(lambda: self._studio.picture(document or self._live.now))
 
     def before(self) -> Image.Image:
-        """The picture that the edit began with."""
+        """Return the picture that the edit began with."""
         return self._worker.call(lambda: self._studio.before(self._live.now))
 
     def glimpse(self, document: Document, quick: bool) -> Glimpse:
@@ -165,11 +165,14 @@ class Session:
     # --- work in the worker's thread ---------------------------------------------------------------------------------
 
     def read(self, question: Callable[[], T]) -> T:
-        """What ``question`` answers in the worker's thread, after the commands given so far."""
+        """Return what ``question`` answers in the worker's thread, after the commands given so far."""
         return self._worker.call(question)
 
     def turn(self, task: Callable[[], T]) -> T:
-        """The same, for what has nothing to do with the edit itself; once the session is closed, in this thread."""
+        """Return what ``task`` returns, which has nothing to do with the edit itself.
+
+        It is done in the worker's thread, or in this one once the session is closed.
+        """
         return task() if self._worker.closed else self._worker.call(task)
 
     def soon(self, task: Callable[[], None]) -> None:
@@ -187,7 +190,7 @@ class Session:
         return self._commands.show(task, what)
 
     def beside(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
+        """Return what ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
         return self._live.runner.beside(work)
 
     def run_job(self, job: Work[T], *, lane: str | None = None, what: str = "") -> Future[T]:
@@ -203,7 +206,7 @@ class Session:
         self._commands.cancel(number)
 
     def finish_job(self, job: Work[T], *, lane: str | None = None) -> T:
-        """The result of long work; in the worker's own thread, which must not wait for itself, done at once."""
+        """Return the result of long work; in the worker's own thread, which must not wait for itself, done at once."""
         if self._worker.here:
             return finish(job)
         done = self.run_job(job, lane=lane)
@@ -235,21 +238,21 @@ class Session:
         return self._commands.submit(self._live.resume)
 
     def step_once(self) -> Future[None]:
-        """One step, whether or not the handles have arrived."""
+        """Take one step, whether or not the handles have arrived."""
         return self._commands.submit(self._live.step_once)
 
     def let_go(self) -> Future[None]:
-        """The pointer that was down is no longer there."""
+        """Take it that the pointer that was down is no longer there."""
         return self._commands.submit(self._live.let_go, of_any_model=True)
 
     # --- the timeline ------------------------------------------------------------------------------------------------
 
     def undo(self) -> Future[None]:
-        """Back by one gesture, one run, or one change of model."""
+        """Go back by one gesture, one run, or one change of model."""
         return self._commands.submit(self._live.go_back, of_any_model=True)
 
     def redo(self) -> Future[None]:
-        """Forward again by one gesture, one run, or one change of model."""
+        """Go forward again by one gesture, one run, or one change of model."""
         return self._commands.submit(self._live.go_forward, of_any_model=True)
 
     def look(self, step: int | None) -> Future[None]:
@@ -270,7 +273,7 @@ class Session:
     # --- beginnings --------------------------------------------------------------------------------------------------
 
     def reset(self, *, keep_points: bool = True) -> Future[None]:
-        """Back to the latent the edit began with; the mask stays.
+        """Go back to the latent the edit began with; the mask stays.
 
         Points go, or if ``keep_points`` keep their targets, and handles go back to where they were.
         """
@@ -375,11 +378,11 @@ class Session:
         return self._commands.submit(self._live.suggest_mask)
 
     def set_config(self, config: Any) -> Future[None]:
-        """Other settings, of this engine or another, from the next step on."""
+        """Take other settings, of this engine or another, from the next step on."""
         return self._commands.submit(lambda: self._live.set_config(config))
 
     def set_settings(self, values: Mapping[str, Any]) -> Future[None]:
-        """Some settings by name, from the next step on; None is the generator's own. See ``settings``."""
+        """Take some settings by name, from the next step on; None is the generator's own. See ``settings``."""
 
         def join(earlier: Mapping[str, Any], later: Mapping[str, Any]) -> Mapping[str, Any] | None:
             # What was asked for before another engine was chosen is not asked of that one.
@@ -388,7 +391,7 @@ class Session:
         return self._commands.submit(self._live.set_settings, kind=("edit", "settings"), value=values, join=join)
 
     def reset_settings(self) -> Future[None]:
-        """All settings as the generator has them."""
+        """Take all settings as the generator has them."""
         return self.set_settings({name: None for name in settings_for(self.config) if name != "engine"})
 
     # --- in parts ----------------------------------------------------------------------------------------------------
@@ -398,12 +401,12 @@ class Session:
         return self._commands.submit(lambda: self._live.replace(*beginning(self._live.now), message))
 
     def _work(self) -> float | None:
-        """A slice of a job and a step of the run, if one is on; when to ask again, as ``Worker`` wants it."""
+        """Do a slice of a job, and a step of the run if one is on. Return when to ask again, as ``Worker`` wants it."""
         busy = self._jobs.advance()
         pause = self._live.pull()
         return 0.0 if busy else pause
 
     def _wake(self) -> None:
-        """There is something to do for a job again."""
+        """Have the worker look at the jobs: there is something to do for one again."""
         with contextlib.suppress(RuntimeError):  # closed, and all jobs given up
             self._worker.submit(lambda: None)

@@ -30,7 +30,9 @@ SETTINGS = {**settings_in(DragConfig), **settings_in(_Pace)}
 
 
 def settings_for(config: Any) -> dict[str, Setting]:
-    """The settings of the engine that ``config`` is of, by name: the engine, where there are several, comes first."""
+    """Return the settings of the engine that ``config`` is of, by name: the engine, where there are several, comes
+    first.
+    """
     names = engine_names()
     texts = tuple((name, name) for name in names)
     told = "; ".join(f"{name}: {engine_named(name).help}" for name in names) + "."
@@ -39,26 +41,26 @@ def settings_for(config: Any) -> dict[str, Setting]:
 
 
 def settings_of(generator: Generator, config: Any, speed: float | None = None) -> dict[str, Any]:
-    """What holds, by name, as values that JSON can hold."""
+    """Return the settings as they hold on a generator, by name, as values that JSON can hold."""
     engine = engine_of(config)
     choice = {"engine": engine.name} if len(engine_names()) > 1 else {}
     return {**choice, **engine.values(generator, config), "speed": speed}
 
 
 def default_settings(generator: Generator, config: Any) -> dict[str, Any]:
-    """The model's own of the engine that ``config`` is of, by name."""
+    """Return the default settings of a generator for the engine that ``config`` is of, by name."""
     return settings_of(generator, engine_of(config).defaults(generator))
 
 
 def limits_of(generator: Generator) -> Limits:
-    """What a generator can take."""
+    """Return how many rows, and which blocks, settings may name for a generator."""
     return Limits(generator.num_ws, tuple(generator.blocks))
 
 
 def with_settings(
     generator: Generator, config: Any, speed: float | None, values: Mapping[str, Any]
 ) -> tuple[Any, float | None]:
-    """The config and the speed with some settings changed; None means the generator's own again.
+    """Return the config and the speed with some settings changed; None means the generator's own again.
 
     With another "engine" its settings are the model's own, but for those that are given along.
 

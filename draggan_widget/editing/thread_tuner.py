@@ -43,7 +43,7 @@ class Threads:
         self._patience = AGAIN
 
     def __call__(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns."""
+        """Return what ``work`` returns."""
         threads = torch.get_num_threads()
         alone = threads == 1 or (self._trials.popleft() if self._trials else self._alone())
         began = time.perf_counter()
@@ -55,7 +55,7 @@ class Threads:
         return done
 
     def aside(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, which is of another kind, done with as many threads; nothing is learned from it."""
+        """Return what another kind of work returns, done with as many threads; its time teaches nothing."""
         with _threads(1 if self._alone() else torch.get_num_threads()):
             return work()
 

@@ -89,7 +89,7 @@ class UndoStack:
 
 
 def _first_of_few_models(past: Sequence[Entry], now: Document) -> int:
-    """The place of the oldest entry from which on there are no more models than may be kept."""
+    """Return the place of the oldest entry from which on there are no more models than may be kept."""
     others: set[int] = set()
     for place in range(len(past) - 1, -1, -1):
         generator = past[place].document.model.generator
@@ -101,7 +101,8 @@ def _first_of_few_models(past: Sequence[Entry], now: Document) -> int:
 
 
 def fitting(past: Sequence[Document], others: Iterable[Document], most: int) -> int:
-    """How many of the newest of ``past``, one at least, hold no more than ``most`` bytes of arrays with ``others``.
+    """Return how many of the newest of ``past``, one at least, hold no more than ``most`` bytes of arrays with
+    ``others``.
 
     Every array that a document reaches counts, once however many documents and records share it; models do not.
     """
@@ -115,7 +116,7 @@ def fitting(past: Sequence[Document], others: Iterable[Document], most: int) -> 
 
 
 def _new_bytes(value: Any, seen: dict[int, Any]) -> int:
-    """Bytes of the arrays in a value that are not in ``seen`` yet."""
+    """Return the bytes of the arrays in a value that are not in ``seen`` yet."""
     total, waiting = 0, [value]
     while waiting:
         each = waiting.pop()

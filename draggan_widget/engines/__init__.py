@@ -8,9 +8,8 @@ adds one of your own, which then runs in the editor, its undo, timeline and file
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, check_blocks
 from draggan_widget.engines.draggan.engine import DragGAN
-from draggan_widget.engines.draggan.points import check_mask, check_ws, check_xy
 from draggan_widget.engines.draggan.sampling import DivergedError
-from draggan_widget.engines.edit import XY, Edit, EditPoint
+from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
 from draggan_widget.engines.natural import Natural, NaturalDrag
 from draggan_widget.engines.registry import (
     bind,

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.engines.draggan.points import check_pairs
+from draggan_widget.engines.edit import check_pairs
 from draggan_widget.engines.state import State, begin_with
 from draggan_widget.models import plain_torch
 

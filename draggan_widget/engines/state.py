@@ -10,8 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Verdict
-from draggan_widget.engines.draggan.points import check_mask, check_xy
-from draggan_widget.engines.edit import Edit, EditPoint
+from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
 from draggan_widget.engines.registry import bind
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown

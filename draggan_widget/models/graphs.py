@@ -12,7 +12,9 @@ WARM_UP = 3
 
 
 def captured(compute: Callable[[], tuple[Tensor, ...]]) -> tuple[Callable[[], None], tuple[Tensor, ...]]:
-    """What computes the same again from the same tensors on CUDA, with no work for the processor; and its results.
+    """Capture a computation on CUDA; return a function that does it again on the same tensors, and its results.
+
+    Doing it again is no work for the processor.
 
     ``compute`` may look at no value and take nothing from the processor.
     """

@@ -33,7 +33,7 @@ def plain_torch() -> Iterator[None]:
 
 
 def guarded(function: Callable[P, T]) -> Callable[P, T]:
-    """``function`` under ``plain_torch``."""
+    """Return ``function`` under ``plain_torch``."""
 
     @functools.wraps(function)
     def plain(*args: P.args, **options: P.kwargs) -> T:

@@ -57,7 +57,7 @@ def for_glances(generator: Generator) -> StyleGAN2 | None:
 
 
 def compare(generator: StyleGAN2, clock: Callable[[StyleGAN2], float]) -> torch.dtype | None:
-    """``choose`` by a ``clock`` that says what a pass of the generator takes as it is."""
+    """Return ``choose`` by a ``clock`` that says what a pass of the generator takes as it is."""
     generator.operands = None
     exact, whole_time = gradient(generator), clock(generator)
     generator.operands = torch.float16
@@ -73,7 +73,7 @@ def gradient(generator: StyleGAN2) -> Tensor:
 
 
 def seconds(generator: StyleGAN2) -> float:
-    """What a forward and a backward pass take on CUDA, replayed as a graph as a drag does."""
+    """Return what a forward and a backward pass take on CUDA, replayed as a graph as a drag does."""
     latent, block = _latent(generator), generator.default_block()
     replay, _ = captured(lambda: (_pass(generator, latent, block),))
     taken = []

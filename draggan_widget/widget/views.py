@@ -27,7 +27,7 @@ MOST_NOTICES = 20
 
 
 class Views:
-    """The views of a widget, which show a session's edit. What sends to all views belongs to the worker thread.
+    """The views of a widget, which show a session's edit. ``publish`` and ``welcome`` belong to the worker thread.
 
     :param widget: that is not kept alive. :param model_list: models that are offered for choice; None for none.
     """

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from draggan_widget.engines.draggan.adam import Moments, adam_step
+from draggan_widget.engines.draggan.formulas import adam
+from draggan_widget.engines.draggan.state import Moments
 
 
 def test_adam_is_that_of_torch_also_when_its_learning_rate_changes():
@@ -10,7 +11,7 @@ def test_adam_is_that_of_torch_also_when_its_learning_rate_changes():
     ours = torch.randn(1, 6, 16, dtype=torch.float64)
     theirs = ours.clone().requires_grad_()
     optimizer = torch.optim.Adam([theirs], lr=2e-3)
-    moments = Moments.zeros_like(ours)
+    first, second = torch.zeros_like(ours), torch.zeros_like(ours)
     for turn in range(12):
         gradient = torch.randn_like(ours) * 10.0 ** (turn - 10)
         if turn == 6:
@@ -19,14 +20,14 @@ def test_adam_is_that_of_torch_also_when_its_learning_rate_changes():
         optimizer.param_groups[0]["lr"] = learning_rate
         theirs.grad = gradient.clone()
         optimizer.step()
-        ours, moments = adam_step(ours, gradient, moments, learning_rate)
+        ours, first, second = adam(ours, gradient, first, second, turn + 1, learning_rate)
         assert torch.allclose(ours, theirs.detach(), rtol=1e-14, atol=1e-15)
 
 
 def test_adam_leaves_what_it_is_given_as_it_is():
     parameter, gradient = torch.ones(2, 3), torch.ones(2, 3)
     moments = Moments.zeros_like(parameter)
-    adam_step(parameter, gradient, moments, 0.1)
+    adam(parameter, gradient, moments.first, moments.second, 1, 0.1)
     assert torch.equal(parameter, torch.ones(2, 3))
     assert torch.equal(moments.first, torch.zeros(2, 3))
     assert moments.count == 0

@@ -57,7 +57,7 @@ class Settings:
 
     @property
     def sides(self) -> tuple[str, ...]:
-        """Who takes part."""
+        """The names of those that are compared."""
         return ("default", "official", "original") if self.original else ("default", "official")
 
 
@@ -108,7 +108,7 @@ def run(settings: Settings, results: dict[str, Any], progress: Progress = lambda
 
 
 def about() -> dict[str, Any]:
-    """Versions and machine, as far as they are known without torch."""
+    """Return the versions and machine, as far as they are known without torch."""
     return {
         "draggan_widget": draggan_widget.__version__,
         "python": platform.python_version(),
@@ -133,7 +133,7 @@ def _merge(cases: list[dict[str, Any]], line: dict[str, Any]) -> None:
 
 
 def _child(job: dict[str, Any], results: dict[str, Any], progress: Progress) -> Iterator[dict[str, Any]]:
-    """The results of a job in a process of its own, as they come; what goes wrong there is noted as left out."""
+    """Yield the results of a job in a process of its own, as they come; what goes wrong there is noted as left out."""
     command = [sys.executable, "-m", "draggan_widget.analysis.benchmarks.worker", json.dumps(job)]
     doing = f"{job['kind']} of {job.get('size') or job.get('model') or 'the machine'}"
     told = False

@@ -1,4 +1,4 @@
-"""The same from end to end: JupyterLab as ``draggan-widget demo`` starts it, a real Chromium, and a pointer.
+"""Measures what a person sees: in JupyterLab as ``draggan-widget demo`` starts it, a real Chromium, and a pointer.
 
 Times are taken in the page: from the pointer event that the widget hears to the moment at which it has drawn on its
 image canvas, whose ``data-step`` says which step's picture is there.
@@ -53,7 +53,7 @@ class NoBrowserError(RuntimeError):
 
 
 def measure(model: str, seconds: float, device: str = "cpu") -> dict[str, Any]:
-    """What a person sees who pulls a picture of ``model``; see ``frames.measure`` for the figures.
+    """Return what a person sees who pulls a picture of ``model``; see ``frames.measure`` for the figures.
 
     ``first_frame_s`` is counted from the first pointer move after which the widget pulls. In addition
     ``resume_first_frame_s``, from a move while a run has nothing left to do.
@@ -167,7 +167,7 @@ class _Pulls:
         }
 
     def first_frame(self) -> float:
-        """Seconds from the first move of a new pull to the first picture that its run has changed."""
+        """Return the seconds from the first move of a new pull to the first picture that its run has changed."""
         self.start_anew()
         self.press()
         self.forget()
@@ -177,7 +177,9 @@ class _Pulls:
         return taken
 
     def pull(self, seconds: float) -> dict[str, float]:
-        """Pictures and steps a second while the pointer goes round and round where it pressed; it stays pressed."""
+        """Return pictures and steps a second while the pointer goes round and round where it pressed; it stays
+        pressed.
+        """
         self.start_anew()
         self.press()
         self.page.mouse.move(*self.at(MOUTH[0] + ROUND, MOUTH[1]))
@@ -198,14 +200,16 @@ class _Pulls:
         }
 
     def resume(self) -> float:
-        """Seconds from a move to the next picture that differs, while the pointer pulls on and its run is under way."""
+        """Return the seconds from a move to the next picture that differs, while the pointer pulls on and its run is
+        under way.
+        """
         at = int(self.canvas.get_attribute("data-step"))
         self.forget()
         self.page.mouse.move(*self.at(MOUTH[0] + 0.03 * math.cos(at), MOUTH[1] + 0.03 * math.sin(at)))
         return self.seconds_to_step(at + 1)
 
     def arrive(self) -> dict[str, Any]:
-        """A pull of 5 %, from its first move to the end of its run."""
+        """Time a pull of 5 %, from its first move to the end of its run."""
         self.press()
         self.forget()
         self.page.mouse.move(*self.at(MOUTH[0] - 0.8 * PULL, MOUTH[1] - 0.6 * PULL), steps=4)
@@ -221,7 +225,7 @@ class _Pulls:
         }
 
     def start_anew(self) -> None:
-        """The picture of the seed again, without points."""
+        """Go back to the picture of the seed, without points."""
         self.page.evaluate(
             """async code => {
                 const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -252,7 +256,9 @@ class _Pulls:
         return seen
 
     def seconds_to_step(self, step: int) -> float:
-        """Seconds from the first move since ``forget`` to the first picture after it of at least that step."""
+        """Return the seconds from the first move since ``forget`` to the first picture after it of at least that
+        step.
+        """
         found = "bench.draws.find(draw => draw.step >= step && draw.at >= bench.moves[0])"
         self.page.wait_for_function(f"step => {found}", arg=step, timeout=120_000)
         return float(self.page.evaluate(f"step => {found}.at - bench.moves[0]", step)) / 1000

@@ -56,7 +56,7 @@ class Case:
 
 
 def network(size: int, *, width: int | None = None, device: str = "cpu") -> StyleGAN2:
-    """A StyleGAN2 of that picture size with random weights, the same at every call.
+    """Return a StyleGAN2 of that picture size with random weights, the same at every call.
 
     :param width: channels of every block; None for config F's, up to 512.
     """
@@ -67,7 +67,7 @@ def network(size: int, *, width: int | None = None, device: str = "cpu") -> Styl
 
 
 def points(case: Case) -> tuple[np.ndarray, np.ndarray]:
-    """Handles and targets (N, 2) each, in picture pixels: landmarks of a face, each pulled its own way."""
+    """Return handles and targets (N, 2) each, in picture pixels: landmarks of a face, each pulled its own way."""
     if not 1 <= case.handles <= 68:
         raise ValueError(f"handles is {case.handles}; it must be from 1 to 68")
     places = []
@@ -85,7 +85,7 @@ def points(case: Case) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mask_of(case: Case) -> np.ndarray | None:
-    """The mask (H, W) of a case: the middle, 70 % wide and high, may move."""
+    """Return the mask (H, W) of a case: the middle, 70 % wide and high, may move."""
     if not case.mask:
         return None
     mask = np.zeros((case.size, case.size), np.float32)
@@ -95,7 +95,9 @@ def mask_of(case: Case) -> np.ndarray | None:
 
 
 def stepper(side: str, generator: StyleGAN2, case: Case) -> Callable[[], int]:
-    """A function that takes the next step or steps of the case's drag and says how many, made by one of ``SIDES``."""
+    """Return a function that takes the next step or steps of the case's drag and says how many, made by one of
+    ``SIDES``.
+    """
     ws = generator.mapping(seed=SEED, truncation=0.7)
     handles, targets = points(case)
     mask = mask_of(case)

@@ -21,7 +21,7 @@ half an hour and more on two cores, --quick some minutes."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declares what ``bench`` takes."""
+    """Declare what ``bench`` takes."""
     parser.add_argument("--sizes", type=_numbers, metavar="N,N,…", help="picture sides in px (default: 256,512,1024)")
     parser.add_argument("--handles", type=_numbers, metavar="N,N,…", help="numbers of handles (default: 1,5,68)")
     parser.add_argument("--steps", type=int, metavar="N", help="timed rounds a case (default: 2)")
@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> int:
-    """Measures and prints; returns the exit status."""
+    """Measure and print. Return the exit status."""
     try:
         settings = settings_of(options)
     except ValueError as error:
@@ -82,7 +82,9 @@ def run_bench(options: argparse.Namespace) -> int:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """The settings that the options ask for. :raises ValueError: for one that makes no sense, which the text names."""
+    """Return the settings that the options ask for. :raises ValueError: for one that makes no sense, which the text
+    names.
+    """
     changes: dict[str, Any] = dict(QUICK) if options.quick else {}
     asked = {"sizes": options.sizes, "handles": options.handles, "rounds": options.steps, "threads": options.threads}
     changes |= {name: value for name, value in asked.items() if value is not None}

@@ -87,7 +87,7 @@ def _place(generator: Generator, x: float, y: float) -> tuple[float, float]:
 
 
 def _first_frame(session: Session, screen: _Screen) -> float:
-    """Seconds from a target that is put to the first picture that differs."""
+    """Return the seconds from a target that is put to the first picture that differs."""
     for number in session.now().drag.ids:
         session.remove_points([number]).result()
     session.reset().result()
@@ -109,7 +109,7 @@ def _first_frame(session: Session, screen: _Screen) -> float:
 
 
 def _pull(session: Session, screen: _Screen, seconds: float) -> dict[str, float]:
-    """A target that goes round and round the handle's first place, as fast as a pointer is told of."""
+    """Move a target that goes round and round the handle's first place, as fast as a pointer is told of."""
     x, y = _place(session.generator, 0.4, 0.68)
     radius = 0.06 * session.generator.resolution[1]
     session.put_point(1, handle=(x, y), target=(x + radius, y), pulling=True)
@@ -145,7 +145,7 @@ def _arrive(session: Session, screen: _Screen) -> dict[str, Any]:
 
 
 def measure_edit(generator: StyleGAN2, steps: int) -> dict[str, Any]:
-    """A run of so many steps with pictures as a page gets them, and the steps alone.
+    """Time a run of so many steps with pictures as a page gets them, and the steps alone.
 
     :returns: ``steps``, ``with_frames_s``, ``frames``, and ``steps_a_second`` without any. All after a run that warms
         up, which is ``cold_s``.
@@ -168,7 +168,7 @@ def measure_edit(generator: StyleGAN2, steps: int) -> dict[str, Any]:
 
 
 def _run(session: Session, screen: _Screen) -> tuple[int, float]:
-    """Pictures and seconds of a run from the beginning to its end."""
+    """Return the pictures and seconds of a run from the beginning to its end."""
     session.reset().result()
     screen.ended.clear()
     frames, began = screen.frames, time.perf_counter()
@@ -180,7 +180,7 @@ def _run(session: Session, screen: _Screen) -> tuple[int, float]:
 
 
 def encode(picture: Any) -> bytes:
-    """A picture as a JPEG like those a page gets in mid-run."""
+    """Return a picture as a JPEG like those a page gets in mid-run."""
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue()

@@ -24,7 +24,7 @@ MOST_STEPS = 200
 
 
 def time_case(generator: StyleGAN2, case: Case, sides: Sequence[str], rounds: int) -> dict[str, Any]:
-    """Seconds a step of each side, and how many times as long the original's way takes.
+    """Return the seconds that a step of each side, and how many times as long the original's way takes.
 
     :param rounds: turns of each side.
     :returns: ``{"seconds": {side: median}, "all_seconds": {side: [one a round]}, "ratios": {side: median of the
@@ -52,7 +52,7 @@ def time_case(generator: StyleGAN2, case: Case, sides: Sequence[str], rounds: in
 
 
 def timed(step: Callable[[], int], device: torch.device, least: int = 1) -> float:
-    """Seconds a step takes, over at least so many steps, with all that was left to the device."""
+    """Return the seconds that a step takes, over at least so many steps, with all that was left to the device."""
     synchronize(device)
     began, done = time.perf_counter(), 0
     while done < least:
@@ -70,7 +70,7 @@ def synchronize(device: torch.device) -> None:
 
 
 def peak_memory(generator: StyleGAN2, case: Case, side: str, steps: int = 2) -> int:
-    """Bytes that the first steps of a drag hold at most, on top of what the loaded network does.
+    """Return the bytes that the first steps of a drag hold at most, on top of what the loaded network does.
 
     To be called in a process that has done nothing else: the system notes only the highest mark of a whole process.
 
@@ -88,7 +88,7 @@ def peak_memory(generator: StyleGAN2, case: Case, side: str, steps: int = 2) -> 
 
 @contextlib.contextmanager
 def _peak(device: torch.device) -> Iterator[Callable[[], int]]:
-    """Gives what says, afterwards, how far memory rose above where it stood."""
+    """Return a function that says afterwards how far memory rose above where it stood."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -101,7 +101,7 @@ def _peak(device: torch.device) -> Iterator[Callable[[], int]]:
 
 
 def _high_water(name: str) -> int:
-    """Bytes of a process's memory: now (``VmRSS``), or at the most so far (``VmHWM``)."""
+    """Return the bytes of a process's memory: now (``VmRSS``), or at the most so far (``VmHWM``)."""
     status = Path("/proc/self/status")
     if status.exists():
         lines = status.read_text().splitlines()

@@ -132,7 +132,8 @@ class OriginalDrag:
 
 
 def synthesize(generator: StyleGAN2, ws: Tensor, block: int) -> tuple[Tensor, Tensor]:
-    """The picture (1, channels, H, W) and the map (1, C, h, w) of a block, from weights made for this very latent.
+    """Return the picture (1, channels, H, W) and the map (1, C, h, w) of a block, from weights made for this very
+    latent.
 
     :param ws: (1, num_ws, w_dim).
     """

@@ -9,7 +9,7 @@ from draggan_widget.analysis.tables import MISSING, lay_out
 
 
 def table(results: dict[str, Any]) -> str:
-    """The table of what there is in ``results`` (see ``bench.run``), finished or not."""
+    """Return the table of what there is in ``results`` (see ``bench.run``), finished or not."""
     parts = [_machine(results)]
     cases = results.get("cases", [])
     if cases:

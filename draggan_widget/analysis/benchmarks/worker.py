@@ -13,7 +13,7 @@ from typing import Any
 
 
 def results(job: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a job comes to, as it comes.
+    """Yield what a job comes to, as it comes.
 
     ``{"kind": "time", "size", "handles": […], "masks": […], "sides": […], "rounds", "width", "device", "threads"}``
     gives one ``{"case": {…}, "seconds", "all_seconds", "ratios"}`` a case; ``{"kind": "memory", …, "sides": [one]}``

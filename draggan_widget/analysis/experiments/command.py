@@ -26,7 +26,7 @@ EXPERIMENTS = ("landmarks1", "landmarks5", "landmarks68", "reconstruction", "rou
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What the command takes."""
+    """Declare what the command takes."""
     parser.add_argument("model", nargs="?", default="faces", help="a built-in name or a checkpoint (default: faces)")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="folder for the results")
     parser.add_argument("--samples", type=int, default=20, metavar="N", help="of each experiment and way (default: 20)")

@@ -31,7 +31,7 @@ BANDS, GRID = 4, 4
 
 
 def picture_distance() -> tuple[str, Callable[[Tensor, Tensor], float]]:
-    """The name and the function of the best measure at hand, of two pictures (1, channels, H, W) in [-1, 1].
+    """Return the name and the function of the best measure at hand, of two pictures (1, channels, H, W) in [-1, 1].
 
     It is ``lpips`` (Zhang et al. 2018, AlexNet) where that package and its weights are here, else ``ms_dssim``.
     """
@@ -41,7 +41,7 @@ def picture_distance() -> tuple[str, Callable[[Tensor, Tensor], float]]:
 
 
 def picture_features() -> tuple[str, Callable[[Tensor], np.ndarray]]:
-    """The name and the function of the best numbers at hand to take a Fréchet distance of, for one picture.
+    """Return the name and the function of the best numbers at hand to take a Fréchet distance of, for one picture.
 
     They are ``inception``, the 2048 that torchvision's Inception-v3 ends with, where that package and its weights are
     here, else ``bands``. FID takes those of another file of weights for TensorFlow, so even the first is not FID.
@@ -70,7 +70,7 @@ def _lpips_network() -> torch.nn.Module:
 
 
 def inception(picture: Tensor) -> np.ndarray:
-    """(2048,) of a picture (1, channels, H, W) in [-1, 1], by torchvision's Inception-v3 on 299×299 pixels.
+    """Return (2048,) of a picture (1, channels, H, W) in [-1, 1], by torchvision's Inception-v3 on 299×299 pixels.
 
     :raises ValueError: if the file of its weights holds something else.
     """
@@ -94,7 +94,7 @@ def _inception_network() -> torch.nn.Module:
 
 
 def mse(one: Tensor, other: Tensor) -> float:
-    """Mean square difference of two pictures (1, channels, H, W) in [-1, 1]."""
+    """Return the mean square difference of two pictures (1, channels, H, W) in [-1, 1]."""
     return float((one.clamp(-1, 1) - other.clamp(-1, 1)).square().mean())
 
 
@@ -120,7 +120,8 @@ def ms_dssim(one: Tensor, other: Tensor) -> float:
 
 
 def bands(picture: Tensor) -> np.ndarray:
-    """A picture (1, channels, H, W) in [-1, 1] as 80 to 112 numbers that say how it looks at a glance, without weights.
+    """Return a picture (1, channels, H, W) in [-1, 1] as 80 to 112 numbers that say how it looks at a glance, without
+    weights.
 
     On a grid of 4×4 fields: the mean of each channel, and the logarithm of the mean square of luminance in each of four
     bands of a Laplacian pyramid, so that blur and smears show as well as colours.
@@ -138,7 +139,7 @@ def bands(picture: Tensor) -> np.ndarray:
 
 
 def frechet(one: Sequence[np.ndarray] | np.ndarray, other: Sequence[np.ndarray] | np.ndarray) -> float:
-    """The Fréchet distance of two sets of vectors (n, d) and (m, d), each taken for a Gaussian.
+    """Return the Fréchet distance of two sets of vectors (n, d) and (m, d), each taken for a Gaussian.
 
     ‖μ1 - μ2‖² + tr(Σ1 + Σ2 - 2·(Σ1·Σ2)^½), as FID computes it of other features. Sets of fewer members than
     dimensions give too large a value, so compare only sets of equal size.
@@ -157,12 +158,12 @@ def frechet(one: Sequence[np.ndarray] | np.ndarray, other: Sequence[np.ndarray] 
 
 
 def _colours(picture: Tensor) -> Tensor:
-    """(1, 3, H, W) in [-1, 1], on the processor; a fourth channel, alpha, does not count."""
+    """Return (1, 3, H, W) in [-1, 1], on the processor; a fourth channel, alpha, does not count."""
     return picture.detach().clamp(-1, 1).cpu().float()[:, :3].expand(-1, 3, -1, -1)
 
 
 def _luminance(picture: Tensor) -> Tensor:
-    """(1, 1, H, W) in 0 … 1, on the processor; a fourth channel, alpha, does not count."""
+    """Return (1, 1, H, W) in 0 … 1, on the processor; a fourth channel, alpha, does not count."""
     colours = picture.detach().clamp(-1, 1).cpu().double()[:, :3] / 2 + 0.5
     if colours.shape[1] == 1:
         return colours

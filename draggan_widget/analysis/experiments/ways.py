@@ -47,7 +47,7 @@ class Way:
     def drag(
         self, generator: Generator, ws: Tensor, handles: Any, targets: Any, most: int, trackers: dict[str, Tracker]
     ) -> DragResult | None:
-        """The drag in this way, in ``most`` steps at most; None if nothing is done.
+        """Return the drag in this way, in ``most`` steps at most; None if nothing is done.
 
         :param trackers: by name, those made before; a new one is added.
         """
@@ -78,7 +78,7 @@ class Way:
 def drag_tracked(
     generator: Generator, ws: Tensor, handles: Any, targets: Any, config: DragConfig, tracker: Tracker
 ) -> DragResult:
-    """A drag like that of ``engines.drag``, in which ``tracker`` says where the handles went."""
+    """Return a drag like that of ``engines.drag``, in which ``tracker`` says where the handles went."""
     points = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
     state = init(generator, ws, points, None, config)
     tracker.begin(generator, state.ws, state.handles)
@@ -119,7 +119,8 @@ def standard_ways(generator: Generator) -> list[Way]:
 
 
 def block_ways(generator: Generator) -> list[Way]:
-    """The paper's ablation: features of other blocks, for supervision and for tracking, all else the generator's own.
+    """Return the paper's ablation: features of other blocks, for supervision and for tracking, all else the generator's
+    own.
 
     Where only one of the two changes, the other reads the generator's own block, or blocks.
     """

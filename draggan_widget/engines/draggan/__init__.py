@@ -13,8 +13,7 @@ from draggan_widget.engines.draggan.edits import (
 from draggan_widget.engines.draggan.engine import BoundDragGAN, DragGAN
 from draggan_widget.engines.draggan.iteration import MARKED, init, step, terminate, with_handles
 from draggan_widget.engines.draggan.methods import frame_of, method_of, tolerance_of
-from draggan_widget.engines.draggan.points import Point
-from draggan_widget.engines.draggan.state import LARGEST_WHOLE, Anchor, DragState, real_number, whole_number
+from draggan_widget.engines.draggan.state import LARGEST_WHOLE, Anchor, DragState, Point, real_number, whole_number
 from draggan_widget.engines.draggan.texture import FLAT, distinctness
 
 __all__ = [

@@ -20,11 +20,11 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.draggan import formulas
-from draggan_widget.engines.draggan.adam import Moments
 from draggan_widget.engines.draggan.default import follow as tracked
 from draggan_widget.engines.draggan.iteration import eased, edited_rows, follow, rate_of, step, terminate
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
 from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
+from draggan_widget.engines.draggan.state import Moments
 from draggan_widget.models import captured, guarded, sample_map
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ AT_ONCE = 10
 
 @guarded
 def stride(generator: Generator, state: DragState, at_most: int | None = None) -> list[DragState]:
-    """The next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
+    """Return the next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
 
     None is as many as are worth it on the device.
     On a processor, and for other methods than the default, that is one step: there, nothing is gained by more. So it is
@@ -56,7 +56,7 @@ def stride(generator: Generator, state: DragState, at_most: int | None = None) -
 
 @guarded
 def walk(generator: Generator, state: DragState, steps: int) -> list[DragState]:
-    """``stride`` of the default method on any device. All points must have their references."""
+    """Return ``stride`` of the default method on any device. All points must have their references."""
     state = eased(state)
     with torch.inference_mode(mode=False):
         cycles = _cycles_for(generator, state)
@@ -170,7 +170,10 @@ class _Cycles:
         return _Look(ws, moment, square_moment, brief)
 
     def _cycle(self) -> tuple[Tensor, ...]:
-        """Handles, terms of the loss, whether all is finite; the next latent and moments. Nothing is looked at."""
+        """Return handles, terms of the loss, whether all is finite; the next latent and moments.
+
+        Nothing is looked at.
+        """
         generator = self._generator()
         assert generator is not None
         config = self._config
@@ -203,12 +206,14 @@ class _Cycles:
             return handles, torch.stack([motion.detach(), kept.detach()]), finite, moved, first, second
 
     def _sample(self, maps: list[Tensor], xy: Tensor) -> Tensor:
-        """(N, P, 2) → (N, P, C)."""
+        """Map (N, P, 2) → (N, P, C)."""
         flat = [sample_map(each, xy.reshape(-1, 2), (self._frame.height, self._frame.width)) for each in maps]
         return torch.cat(flat, dim=1).view(*xy.shape[:2], -1)
 
     def _gather(self, feature_map: Tensor, xy: Tensor) -> Tensor:
-        """``_sample`` of one map (1, C, h, w). Its gradient is added up by channels, not, as there, by positions."""
+        """Return ``_sample`` of one map (1, C, h, w). Its gradient is added up by channels, not, as there, by
+        positions.
+        """
         height, width = feature_map.shape[2:]
         across = ((xy[..., 0] + 0.5) * (width / self._frame.width) - 0.5).clamp(0, width - 1)
         down = ((xy[..., 1] + 0.5) * (height / self._frame.height) - 0.5).clamp(0, height - 1)
@@ -226,7 +231,7 @@ _remembered: weakref.WeakKeyDictionary[Generator, tuple[tuple[object, ...], _Cyc
 
 
 def _cycles_for(generator: Generator, state: DragState) -> _Cycles:
-    """Those of the last call, graph and all, if they are of the same kind."""
+    """Return the cycles of the last call, with their graph, if they serve this state too; else new ones."""
     kind = state.config, len(state.points), getattr(generator, "operands", None)
     # What is kept is told by the mask and the latent it began with; without a mask, any two edits are of one kind.
     kept = (None, None) if state.mask is None else (state.mask, state.anchor)

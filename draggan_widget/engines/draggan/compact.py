@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.adam import Moments
-from draggan_widget.engines.draggan.state import DragState
+from draggan_widget.engines.draggan.state import DragState, Moments
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

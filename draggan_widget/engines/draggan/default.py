@@ -25,17 +25,18 @@ NORM = 2
 
 
 def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
-    """Σ_i mean over the disc of |F(q + d_i) - sg(F(q))|, where d_i is no longer than what remains to be gone."""
+    """Return Σ_i mean over the disc of |F(q + d_i) - sg(F(q))|, where d_i is no longer than what remains to be gone."""
     return pulled_apart(read, handles, formulas.no_longer_than_1(torch.from_numpy(targets - handles)), frame)
 
 
 def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
-    """``follow`` (N, 2), from handles (N, 2). :raises DivergedError: if a distance is not finite."""
+    """Return ``follow`` (N, 2), from handles (N, 2). :raises DivergedError: if a distance is not finite."""
     return checked(follow(on_tensors(read), torch.from_numpy(handles), torch.stack(list(references)), frame))
 
 
 def follow(read: formulas.Read, handles: Tensor, references: Tensor, frame: Frame) -> Tensor:
-    """Where within ±r2 of each handle (N, 2) the features are nearest to its reference, to a fraction of a pixel.
+    """Return where within ±r2 of each handle (N, 2) the features are nearest to its reference, to a fraction of a
+    pixel.
 
     The nearest whole pixel first, then the nearest place around it. NaN where features are not finite.
     """
@@ -45,7 +46,8 @@ def follow(read: formulas.Read, handles: Tensor, references: Tensor, frame: Fram
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
-    """Mean of (1 - M)·|F - F0| over the cells that are to stay, however many these are; None if everything may move.
+    """Return the mean of (1 - M)·|F - F0| over the cells that are to stay, however many these are; None if everything
+    may move.
 
     So a dab holds its place as firmly as half a picture does, and a value of 0.5 half as firmly as a 0.
     """
@@ -56,7 +58,7 @@ def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
 
 @functools.lru_cache(maxsize=4)
 def kept(mask: Tensor, size: tuple[int, int]) -> Kept:
-    """The cells that are to stay; the mask is averaged over each cell of the map."""
+    """Return the cells that are to stay; the mask is averaged over each cell of the map."""
     stay = 1 - F.adaptive_avg_pool2d(mask[None, None].double(), size)[0, 0].cpu().numpy()  # (h, w)
     (height, width), (rows, columns) = mask.shape, np.nonzero(stay > 0)
     middles = [(columns + 0.5) * (width / size[1]) - 0.5, (rows + 0.5) * (height / size[0]) - 0.5]
@@ -66,5 +68,5 @@ def kept(mask: Tensor, size: tuple[int, int]) -> Kept:
 
 
 def tolerance(_points: int, _frame: Frame) -> float:
-    """Pixels to go within which a handle has arrived."""
+    """Return the pixels to go within which a handle has arrived."""
     return 1.0

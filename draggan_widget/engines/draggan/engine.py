@@ -24,16 +24,16 @@ from draggan_widget.engines.draggan.edits import (
     begin_run,
     move_handle,
     move_target,
+    place,
     remove_point,
     with_config,
     with_mask,
 )
 from draggan_widget.engines.draggan.iteration import init, terminate
 from draggan_widget.engines.draggan.methods import blocks_of
-from draggan_widget.engines.draggan.points import check_mask, check_xy, place
 from draggan_widget.engines.draggan.state import VERSION, Anchor, Course, DragState
 from draggan_widget.engines.draggan.texture import confidence, texture
-from draggan_widget.engines.edit import XY, Edit, EditPoint
+from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_xy
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator

@@ -29,7 +29,7 @@ FINE = 4
 def adam(
     parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, count: int | Tensor, rate: float | Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The parameter and the moments after a step down the gradient (Kingma and Ba, ICLR 2015, algorithm 1).
+    """Return the parameter and the moments after a step down the gradient (Kingma and Ba, ICLR 2015, algorithm 1).
 
     :param count: of steps, with this one. It and ``rate`` may be tensors without dimensions.
     """
@@ -41,13 +41,15 @@ def adam(
 
 
 def no_longer_than_1(ways: Tensor) -> Tensor:
-    """``ways`` (N, 2), those that are longer shortened to 1."""
+    """Return ``ways`` (N, 2), those that are longer shortened to 1."""
     shortened: Tensor = ways / torch.linalg.vector_norm(ways, dim=1, keepdim=True).clamp(min=1)
     return shortened
 
 
 def discs(handles: Tensor, frame: Frame, spacing: int = 1) -> tuple[Tensor, Tensor]:
-    """The pixels (N, P, 2) of the disc around each handle (N, 2), every few, and which are in the picture (N, P)."""
+    """Return the pixels (N, P, 2) of the disc around each handle (N, 2), every few, and which are in the
+    picture (N, P).
+    """
     here = handles[:, None] + _offsets("disc", frame.supervision, spacing, handles.dtype, handles.device)
     return here, inside(here, frame)
 
@@ -59,7 +61,7 @@ def shares(counted: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def pulled(now: Tensor, ahead: Tensor, shares: Tensor) -> Tensor:
-    """Σ over pixels q of their ``shares`` (…) times the mean over channels of |F(q + d) - sg(F(q))|.
+    """Return Σ over pixels q of their ``shares`` (…) times the mean over channels of |F(q + d) - sg(F(q))|.
 
     :param now: F(q), (…, C). :param ahead: F(q + d), the same.
     """
@@ -67,14 +69,14 @@ def pulled(now: Tensor, ahead: Tensor, shares: Tensor) -> Tensor:
 
 
 def held(now: Tensor, base: Tensor, weights: Tensor) -> Tensor:
-    """Σ over cells of their weight (n,) times the mean over channels of |F - F0|, both (n, C)."""
+    """Return Σ over cells of their weight (n,) times the mean over channels of |F - F0|, both (n, C)."""
     return ((now - base).abs().mean(dim=1) * weights).sum()
 
 
 def nearest(
     read: Read, middles: Tensor, reach: int, references: Tensor, frame: Frame, order: int
 ) -> tuple[Tensor, Tensor]:
-    """Where the features are nearest to each reference: the places (N, 2), whole steps from the middles (N, 2).
+    """Return where the features are nearest to each reference: the places (N, 2), whole steps from the middles (N, 2).
 
     Looked at are the places inside the picture at most ``reach`` pixels each way; of equally near ones the first
     counts, row by row. Where these are more than ``MOST_TRACKED`` for all points, every few pixels are looked at, and
@@ -94,7 +96,8 @@ def nearest(
 
 
 def finest(read: Read, pixels: Tensor, references: Tensor, frame: Frame, order: int) -> tuple[Tensor, Tensor]:
-    """The places (N, 2) within a pixel of ``pixels`` (N, 2) nearest to the references, to less than ``1 / FINE``.
+    """Return the places (N, 2) within a pixel of ``pixels`` (N, 2) nearest to the references, to less
+    than ``1 / FINE``.
 
     That is the nearest of so many places to a pixel, then the lowest point of a parabola along each axis: the map is
     bilinear between its cells, so the squared distance is a parabola inside one. And how far they are, as ``nearest``.
@@ -111,7 +114,7 @@ def finest(read: Read, pixels: Tensor, references: Tensor, frame: Frame, order: 
 
 
 def finite(found: Tensor, *least: Tensor) -> Tensor:
-    """What was ``found`` (N, 2), NaN where one of the distances (N,) is not finite."""
+    """Return what was ``found`` (N, 2), NaN where one of the distances (N,) is not finite."""
     good = torch.stack([torch.isfinite(each) for each in least]).all(dim=0)
     return torch.where(good[:, None], found, torch.nan)
 
@@ -125,7 +128,9 @@ def step_rows(
     rate: float | Tensor,
     rows: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """``adam`` on the first ``rows`` of ``ws``, the others and their moments stay; None: on what all have in common."""
+    """Return ``adam`` on the first ``rows`` of ``ws``, the others and their moments stay; None: on what all have in
+    common.
+    """
     if rows is None:
         return adam(ws, gradient.sum(dim=1, keepdim=True).expand_as(ws), first, second, count, rate)
     stepped = adam(ws[:, :rows], gradient[:, :rows], first[:, :rows], second[:, :rows], count, rate)
@@ -135,7 +140,7 @@ def step_rows(
 
 
 def inside(xy: Tensor, frame: Frame) -> Tensor:
-    """Which of the positions (…, 2) lie between the picture's outermost pixel centres."""
+    """Return which of the positions (…, 2) lie between the picture's outermost pixel centres."""
     x, y = xy.unbind(dim=-1)
     return (x >= 0) & (y >= 0) & (x <= frame.width - 1) & (y <= frame.height - 1)
 
@@ -147,7 +152,7 @@ def _offsets(shape: str, radius: int, spacing: int, dtype: torch.dtype, device: 
 
 
 def _away(read: Read, places: Tensor, references: Tensor, order: int) -> Tensor:
-    """‖F(q) - f_i‖ (N, P) for every q of ``places`` (N, P, 2), read in parts where these are many."""
+    """Return ‖F(q) - f_i‖ (N, P) for every q of ``places`` (N, P, 2), read in parts where these are many."""
     found = []
     at_once = max(1, LARGEST_READ // places.shape[1])
     for some, wanted in zip(torch.split(places, at_once), torch.split(references, at_once), strict=True):
@@ -165,7 +170,9 @@ def _least(places: Tensor, away: Tensor, counted: Tensor) -> tuple[Tensor, Tenso
 
 
 def _valley(heights: Tensor, lowest: Tensor) -> Tensor:
-    """How far (N,) from entry ``lowest`` (N,) of ``heights`` (N, S) the parabola through its neighbours is lowest."""
+    """Return how far (N,) from entry ``lowest`` (N,) of ``heights`` (N, S) the parabola through its neighbours is
+    lowest.
+    """
     last = heights.shape[1] - 1
     three = torch.stack([(lowest + by).clamp(0, last) for by in (-1, 0, 1)], dim=1)
     before, here, after = heights.gather(1, three).unbind(dim=1)

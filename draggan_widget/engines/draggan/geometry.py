@@ -30,16 +30,16 @@ class Frame:
         return cls(height, width, *(max(1, min(radius, max(height, width))) for radius in radii))
 
     def clamp(self, xy: np.ndarray) -> np.ndarray:
-        """Positions (…, 2) moved to the nearest pixel centre or point between pixel centres of the picture."""
+        """Return positions (…, 2) moved to the nearest pixel centre or point between pixel centres of the picture."""
         return np.asarray(np.clip(xy, 0, [self.width - 1, self.height - 1]))
 
     def contains(self, xy: np.ndarray) -> np.ndarray:
-        """Which of the positions (P, 2) lie between the picture's outermost pixel centres: (P,) bools."""
+        """Return which of the positions (P, 2) lie between the picture's outermost pixel centres: (P,) bools."""
         return np.asarray(((xy >= 0) & (xy <= [self.width - 1, self.height - 1])).all(axis=1))
 
 
 def square(radius: int, spacing: int = 1) -> np.ndarray:
-    """Whole-pixel offsets (n, 2) with |x| and |y| up to ``radius``, row by row; (0, 0) is always one of them."""
+    """Return whole-pixel offsets (n, 2) with |x| and |y| up to ``radius``, row by row; (0, 0) is always one of them."""
     reach = radius // spacing
     side = np.arange(-reach, reach + 1, dtype=np.float64) * spacing
     y, x = np.meshgrid(side, side, indexing="ij")
@@ -47,19 +47,21 @@ def square(radius: int, spacing: int = 1) -> np.ndarray:
 
 
 def disc(radius: int, spacing: int = 1) -> np.ndarray:
-    """Whole-pixel offsets (n, 2) no longer than ``radius``, row by row; (0, 0) is always one of them."""
+    """Return whole-pixel offsets (n, 2) no longer than ``radius``, row by row; (0, 0) is always one of them."""
     offsets = square(radius, spacing)
     return np.asarray(offsets[(offsets**2).sum(axis=1) <= radius**2])
 
 
 def thinning(places: int, most: int) -> int:
-    """The pixels between neighbours, across and down, at which so many ``places`` are about ``most``; 1 for all."""
+    """Return the pixels between neighbours, across and down, at which so many ``places`` are about ``most``; 1 for
+    all.
+    """
     return max(1, int(np.ceil((places / most) ** 0.5)))
 
 
 def surroundings(handles: np.ndarray, reach: float, size: tuple[int, int], frame: Frame) -> np.ndarray:
-    """Positions (n, 2) around which everything lies that can be read of a map of ``size`` (h, w), bilinearly, in the
-    squares around all ``handles`` (N, 2) that reach ``reach`` pixels each way.
+    """Return positions (n, 2) around which everything lies that can be read of a map of ``size`` (h, w), bilinearly, in
+    the squares around all ``handles`` (N, 2) that reach ``reach`` pixels each way.
 
     There is one for each cell at most, however many handles there are and however far they reach.
     """

@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.adam import Moments
+from draggan_widget.engines.draggan.edits import make_points, mask_tensor
 from draggan_widget.engines.draggan.formulas import held, step_rows
 from draggan_widget.engines.draggan.geometry import surroundings
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
-from draggan_widget.engines.draggan.points import make_points, mask_tensor
 from draggan_widget.engines.draggan.sampling import DivergedError
-from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Pace
+from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Moments, Pace
 from draggan_widget.models import guarded
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def init(
     mask: Any = None,
     config: DragConfig | None = None,
 ) -> DragState:
-    """The state before the first step. Nothing is computed yet.
+    """Return the state before the first step. Nothing is computed yet.
 
     :param ws: (1, num_ws, w_dim). :param points: ``(id, handle, target)`` each, positions (x, y) in picture pixels;
         there may be none as yet. :param mask: (H, W) bools or numbers 0 … 1, 1 = may move; None: everything may.
@@ -113,12 +112,12 @@ def _reader(generator: Generator, latent: Tensor, config: DragConfig, ahead: dic
 
 
 def _mask_of(state: DragState) -> Tensor | None:
-    """The mask, if there is one that is to be obeyed."""
+    """Return the mask, if there is one that is to be obeyed."""
     return state.mask if state.config.mask_weight > 0 else None
 
 
 def _kept(generator: Generator, state: DragState) -> tuple[int, Kept] | None:
-    """The block and its cells that the mask keeps; None if there is no mask, or if whole maps are compared."""
+    """Return the block and its cells that the mask keeps; None if there is no mask, or if whole maps are compared."""
     mask = _mask_of(state)
     if mask is None:
         return None
@@ -153,7 +152,7 @@ def _with_references(state: DragState, read: Reader) -> DragState:
 
 
 def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tensor, Moments, dict[str, float]]:
-    """The state with all references, the latent after one Adam step, the moments, and the terms of the loss."""
+    """Return the state with all references, the latent after one Adam step, the moments, and the terms of the loss."""
     config, latent = state.config, state.latent
     method, frame, blocks = method_of(config), frame_of(config, state.resolution), blocks_of(generator, config)
     mask, keep = _mask_of(state), _kept(generator, state)
@@ -187,7 +186,7 @@ def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tenso
 
 
 def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Tensor) -> Tensor | None:
-    """The method's term over the channels of all ``maps`` (1, C, h, w), each of which counts the same."""
+    """Return the method's term over the channels of all ``maps`` (1, C, h, w), each of which counts the same."""
     channels = sum(now.shape[1] for now in maps)
     terms = [(method.mask_loss(now, base, mask), now.shape[1]) for now, base in zip(maps, bases, strict=True)]
     parts = [term * (count / channels) for term, count in terms if term is not None]
@@ -197,19 +196,19 @@ def _mask_loss(method: Method, maps: list[Tensor], bases: list[Tensor], mask: Te
 def _step_rows(
     ws: Tensor, gradient: Tensor, moments: Moments, config: DragConfig, rate: float
 ) -> tuple[Tensor, Moments]:
-    """``step_rows`` with what the settings ask for."""
+    """Return ``step_rows`` with what the settings ask for."""
     rows, count = edited_rows(config, ws.shape[1]), moments.count + 1
     stepped, first, second = step_rows(ws, gradient, moments.first, moments.second, count, rate, rows)
     return stepped, Moments(first, second, count)
 
 
 def edited_rows(config: DragConfig, rows: int) -> int | None:
-    """How many of a latent's rows are edited each for itself; None: all as one."""
+    """Return how many of a latent's rows are edited each for itself; None: all as one."""
     return None if config.space == "w" else min(config.edit_layers, rows)
 
 
 def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray:
-    """Where the handles are in the picture of ``latent``, one step on from ``state``."""
+    """Return where the handles are in the picture of ``latent``, one step on from ``state``."""
     references = [point.reference for point in state.points if point.reference is not None]
     frame = frame_of(state.config, state.resolution)
     # Read with a graph, though tracking needs none, and with what the next supervision will read: so the generator
@@ -221,7 +220,7 @@ def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray
 
 
 def with_handles(before: DragState, after: DragState, handles: np.ndarray) -> DragState:
-    """``after``, one step on from ``before``, with its handles (N, 2) where another tracker found them.
+    """Return ``after``, one step on from ``before``, with its handles (N, 2) where another tracker found them.
 
     What is outside the picture is moved to its border. :raises ValueError: for another number of handles, or for NaN.
     """
@@ -237,7 +236,7 @@ def with_handles(before: DragState, after: DragState, handles: np.ndarray) -> Dr
 
 
 def follow(before: DragState, after: DragState) -> DragState:
-    """``after``, one tracking on from ``before``, with how the run has gone so far."""
+    """Return ``after``, one tracking on from ``before``, with how the run has gone so far."""
     course = _followed(before.course, before.distances, after.distances)
     if after.config.on_stall != "halve":
         return dataclasses.replace(after, course=course)
@@ -245,7 +244,9 @@ def follow(before: DragState, after: DragState) -> DragState:
 
 
 def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
-    """``course`` one tracking on, between which the handles' distances (N,) went from ``before`` to ``after``."""
+    """Return ``course`` after one more tracking, which took the handles' distances (N,) from ``before`` to
+    ``after``.
+    """
     nearest = np.array(course.nearest or before)
     nearer = after <= nearest - MARKED
     return dataclasses.replace(
@@ -256,7 +257,7 @@ def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
 
 
 def eased(state: DragState) -> DragState:
-    """``state`` as the next step takes it: where nothing came nearer, at half the rate and without moments."""
+    """Return ``state`` as the next step takes it: where nothing came nearer, at half the rate and without moments."""
     if state.config.on_stall != "halve":
         return state
     if state.pace.of != state.pull:
@@ -268,7 +269,7 @@ def eased(state: DragState) -> DragState:
 
 
 def rate_of(state: DragState) -> float:
-    """The rate of the next step."""
+    """Return the rate of the next step."""
     return state.config.learning_rate * 0.5**state.pace.halvings
 
 

@@ -27,34 +27,38 @@ class Method(Protocol):
     """One reading of the formulas."""
 
     def place(self, handles: np.ndarray, frame: Frame) -> np.ndarray:
-        """Where handles (N, 2) set by somebody are put."""
+        """Return where handles (N, 2) set by somebody are put."""
 
     def motion_loss(self, read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
-        """The term that moves the content at the handles (N, 2) towards the targets; None if there is none."""
+        """Return the term that moves the content at the handles (N, 2) towards the targets; None if there is none."""
 
     def track(self, read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
-        """Where the content of each reference (C,) went from the handles (N, 2)."""
+        """Return where the content of each reference (C,) went from the handles (N, 2)."""
 
     def mask_loss(self, features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
-        """The term that keeps ``features`` (1, C, h, w) at ``base`` where the mask (H, W) is 0; None if it has none."""
+        """Return the term that keeps ``features`` (1, C, h, w) at ``base`` where the mask (H, W) is 0; None if it has
+        none.
+        """
 
     def kept(self, mask: Tensor, size: tuple[int, int], /) -> Kept | None:
-        """The cells of a map of ``size`` that ``mask_loss`` reads; None if it reads the whole map of every block."""
+        """Return the cells of a map of ``size`` that ``mask_loss`` reads; None if it reads the whole map of every
+        block.
+        """
 
     def tolerance(self, points: int, frame: Frame, /) -> float:
-        """Pixels to go within which a handle has arrived, where the config does not say."""
+        """Return the pixels to go within which a handle has arrived, where the config does not say."""
 
 
 METHODS = cast("dict[str, Method]", {"default": default, "paper": paper, "official": official})
 
 
 def method_of(config: DragConfig) -> Method:
-    """The reading that ``config`` asks for."""
+    """Return the reading that ``config`` asks for."""
     return METHODS[config.method]
 
 
 def frame_of(config: DragConfig, resolution: tuple[int, int]) -> Frame:
-    """The radii of ``config`` in a picture of ``resolution`` (H, W)."""
+    """Return the radii of ``config`` in a picture of ``resolution`` (H, W)."""
     return Frame.of(resolution, config.supervision_radius, config.tracking_radius)
 
 
@@ -66,7 +70,7 @@ def tolerance_of(config: DragConfig, points: int, resolution: tuple[int, int]) -
 
 
 def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
-    """The blocks whose features are read. :raises ValueError: if the generator does not have one of them."""
+    """Return the blocks whose features are read. :raises ValueError: if the generator does not have one of them."""
     asked = generator.default_block() if config.block is None else config.block
     blocks = (asked,) if isinstance(asked, int) else asked
     check_blocks(generator, blocks, f"config.block is {asked}", ", or leave it None")
@@ -74,7 +78,7 @@ def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
 
 
 def mask_block_of(generator: Generator, config: DragConfig) -> int:
-    """The block whose features a mask keeps, where a method chooses: the finest one that needs to be looked at.
+    """Return the block whose features a mask keeps, where a method chooses: the finest one that needs to be looked at.
 
     What is edited changes the map of the last block with an edited row of its own; all finer maps follow from this one
     by layers that stay as they are. Where it stays, they stay, and it is many times smaller.

@@ -24,12 +24,13 @@ CORNERS = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=np.float64)
 
 
 def place(handles: np.ndarray, frame: Frame) -> np.ndarray:
-    """Handles (N, 2) on whole pixels; halves go to the even one, as Python rounds."""
+    """Return handles (N, 2) on whole pixels; halves go to the even one, as Python rounds."""
     return frame.clamp(np.round(handles))
 
 
 def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: Frame) -> Tensor | None:
-    """Σ_i mean over q of |F(q + d_i) - sg(F(q))|, d_i of unit length; None if no handle has more than 1 px to go.
+    """Return Σ_i mean over q of |F(q + d_i) - sg(F(q))|, d_i of unit length; None if no handle has more than 1 px to
+    go.
 
     ``q + d_i`` may stand outside the picture, where pixels read zero. Of very many pixels some are left out, as in
     ``paper.pulled_apart``.
@@ -53,7 +54,7 @@ def motion_loss(read: Reader, handles: np.ndarray, targets: np.ndarray, frame: F
 
 
 def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame: Frame) -> np.ndarray:
-    """The pixels (N, 2) within ±r2 of each handle whose features are nearest to its reference in L2.
+    """Return the pixels (N, 2) within ±r2 of each handle whose features are nearest to its reference in L2.
 
     Of equally near ones the first, counting row by row.
     """
@@ -61,7 +62,7 @@ def track(read: Reader, handles: np.ndarray, references: Sequence[Tensor], frame
 
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
-    """Mean of |(F - F0)·(1 - M)| over all channels and pixels of the upsampled map.
+    """Return the mean of |(F - F0)·(1 - M)| over all channels and pixels of the upsampled map.
 
     None, no term, unless the mask (H, W) holds both a 0 and a 1. The term is linear in F - F0 wherever signs stay, so
     it equals the product of F - F0 with its own gradient, for which nothing needs to be upsampled at once.
@@ -107,12 +108,14 @@ def kept(_mask: Tensor, _size: tuple[int, int]) -> Kept | None:
 
 
 def tolerance(_points: int, frame: Frame) -> float:
-    """Pixels to go within which a handle has arrived."""
+    """Return the pixels to go within which a handle has arrived."""
     return max(2.0, 2 / 512 * frame.height)
 
 
 def _disc(handle: np.ndarray, frame: Frame, spacing: int) -> np.ndarray:
-    """Pixels (n, 2) nearer than r1 to the handle when pixel j of n stands at j·n/(n - 1), up to 1 px too far on."""
+    """Return the pixels (n, 2) nearer than r1 to the handle when pixel j of n stands at j·n/(n - 1), up to 1 px too far
+    on.
+    """
     pixels = np.round(handle) + square(frame.supervision + 1, spacing)
     pixels = pixels[frame.contains(pixels)]
     size = np.array([frame.width, frame.height])
@@ -120,7 +123,8 @@ def _disc(handle: np.ndarray, frame: Frame, spacing: int) -> np.ndarray:
 
 
 def _between_pixels(xy: np.ndarray, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-    """The four pixels (P, 4, 2) around positions (P, 2), and their bilinear weights (P, 4), zero outside the picture.
+    """Return the four pixels (P, 4, 2) around positions (P, 2), and their bilinear weights (P, 4), zero outside the
+    picture.
 
     Pixels outside are moved to the border, to be readable.
     """

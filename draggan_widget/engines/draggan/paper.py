@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def place(handles: np.ndarray, frame: Frame) -> np.ndarray:
-    """Handles (N, 2) as they are, but inside the picture."""
+    """Return handles (N, 2) as they are, but inside the picture."""
     return frame.clamp(handles)
 
 
@@ -55,12 +55,12 @@ def kept(_mask: Tensor, _size: tuple[int, int]) -> Kept | None:
 
 
 def tolerance(points: int, _frame: Frame) -> float:
-    """Pixels to go within which a handle has arrived (section 4.1)."""
+    """Return the pixels to go within which a handle has arrived (section 4.1)."""
     return 1.0 if points <= 5 else 2.0
 
 
 def pulled_apart(read: Reader, handles: np.ndarray, steps: Tensor, frame: Frame) -> Tensor:
-    """Σ_i mean over the disc ``≤ r1`` around handle i of |F(q + step_i) - sg(F(q))|.
+    """Return Σ_i mean over the disc ``≤ r1`` around handle i of |F(q + step_i) - sg(F(q))|.
 
     Pixels of a disc that are outside the picture have no content to pull and do not count; ``q + step_i`` outside
     reads the border. Of more pixels than ``MOST_PULLED`` in all discs every second is read, across and down, or every

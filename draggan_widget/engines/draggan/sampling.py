@@ -37,13 +37,15 @@ class Kept:
 
 
 def mean_per_disc(differences: Tensor, counts: Sequence[int]) -> Tensor:
-    """Σ over discs of the mean over each disc of ``differences`` (P,), whose first ``counts[0]`` are disc 0's, etc."""
+    """Return Σ over discs of the mean over each disc of ``differences`` (P,), whose first ``counts[0]`` are disc 0's,
+    etc.
+    """
     share = np.repeat(1 / np.asarray(counts, dtype=np.float64), counts)
     return (differences * torch.from_numpy(share).to(differences)).sum()
 
 
 def unthinned(points: int, frame: Frame) -> bool:
-    """Whether so many points can all be tracked and pulled pixel by pixel."""
+    """Return whether so many points can all be tracked and pulled pixel by pixel."""
     tracked, pulled = (points * (2 * radius + 1) ** 2 for radius in (frame.tracking, frame.supervision))
     return tracked <= MOST_TRACKED and pulled <= MOST_PULLED
 
@@ -51,7 +53,7 @@ def unthinned(points: int, frame: Frame) -> bool:
 def nearest_places(
     read: Reader, middles: np.ndarray, reach: int, references: Sequence[Tensor], frame: Frame, order: int
 ) -> np.ndarray:
-    """``formulas.nearest`` (N, 2), from middles (N, 2). :raises DivergedError: if a distance is not finite."""
+    """Return ``formulas.nearest`` (N, 2), from middles (N, 2). :raises DivergedError: if a distance is not finite."""
     wanted = torch.stack(list(references))
     return checked(
         formulas.finite(*formulas.nearest(on_tensors(read), torch.from_numpy(middles), reach, wanted, frame, order))
@@ -59,12 +61,12 @@ def nearest_places(
 
 
 def on_tensors(read: Reader) -> formulas.Read:
-    """The reader as formulas want it, without a graph."""
+    """Return the reader as formulas want it, without a graph."""
     return lambda xy: read(xy.reshape(-1, 2).numpy()).detach().view(*xy.shape[:-1], -1)
 
 
 def checked(handles: Tensor) -> np.ndarray:
-    """Handles (N, 2) that were found. :raises DivergedError: if one is NaN."""
+    """Return handles (N, 2) that were found. :raises DivergedError: if one is NaN."""
     found = handles.numpy()
     if not np.isfinite(found).all():
         raise DivergedError(

@@ -12,9 +12,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines.draggan.adam import Moments
 from draggan_widget.engines.draggan.geometry import lengths
-from draggan_widget.engines.draggan.points import Point
 from draggan_widget.engines.edit import XY
 
 if TYPE_CHECKING:
@@ -27,6 +25,22 @@ VERSION = 1
 """Of what ``DragState.to_tensors`` writes."""
 LARGEST_WHOLE = 2**53
 """Of steps and ids: above it, the page's numbers are no longer exact."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Point:
+    """One handle and its target; positions are picture pixels (x, y), pixel centres at integers."""
+
+    id: int
+    handle: XY
+    """Where the handle is now."""
+    target: XY
+    start: XY
+    """Where somebody put the handle."""
+    seen: XY
+    """The middle of what was read of the latent around it: where the handle was before it was tracked."""
+    reference: Tensor | None = None
+    """Features (C,) that tracking looks for. None: to be taken at the handle, from the latent of the next step."""
 
 
 class Anchor:
@@ -85,6 +99,23 @@ class Pace:
     """Trackings since any of these fell, or since the rate was last halved."""
     halvings: int = 0
     """Times that it was."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """What Adam remembers from step to step."""
+
+    first: Tensor
+    """Running mean of the gradient, the shape of the parameter."""
+    second: Tensor
+    """Running mean of its square, the shape of the parameter."""
+    count: int = 0
+    """Steps taken."""
+
+    @classmethod
+    def zeros_like(cls, parameter: Tensor) -> Moments:
+        """Return the moments before the first step."""
+        return cls(torch.zeros_like(parameter), torch.zeros_like(parameter))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,14 +178,15 @@ class DragState:
         return zlib.crc32(repr((self.config.learning_rate, points)).encode())
 
     def point(self, number: int) -> Point:
-        """The point of that id. :raises ValueError: if there is none."""
+        """Return the point of that id. :raises ValueError: if there is none."""
         for point in self.points:
             if point.id == number:
                 return point
         raise ValueError(f"there is no point {number}; there are {list(self.ids)}")
 
     def to_tensors(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The state as tensors by name and a dict that JSON can hold; ``DragState.from_tensors`` is the way back.
+        """Return the state as tensors by name and a dict that JSON can hold; ``DragState.from_tensors`` is the way
+        back.
 
         Features of the anchor are left out: they are computed again from its latent.
         """
@@ -163,7 +195,7 @@ class DragState:
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}, description
 
     def to_parts(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """The same with the tensors of the state itself, some of which other states may have as well."""
+        """Return the same with the tensors of the state itself, some of which other states may have as well."""
         tensors = {
             "ws": self.ws,
             "w0": self.w0,
@@ -203,7 +235,8 @@ class DragState:
     def from_tensors(
         cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any], device: torch.device | str = "cpu"
     ) -> DragState:
-        """The state that ``to_tensors`` described; steps from it are those that would have followed, bit for bit.
+        """Return the state that ``to_tensors`` described; steps from it are those that would have followed, bit for
+        bit.
 
         :param device: of the generator that is to go on.
         :raises ValueError: if something is missing, or it was written by a version this one does not know.
@@ -214,7 +247,7 @@ class DragState:
 
     @classmethod
     def from_parts(cls, tensors: Mapping[str, Tensor], description: Mapping[str, Any]) -> DragState:
-        """The same with the very ``tensors``, which states may share.
+        """Return the same with the very ``tensors``, which states may share.
 
         :raises ValueError: as ``from_tensors``.
         """

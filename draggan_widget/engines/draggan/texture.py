@@ -58,7 +58,8 @@ PAIRS = 128
 
 
 def texture(generator: Generator, state: DragState, number: int) -> tuple[bool, XY | None]:
-    """Whether the handle of point ``number`` sits where the features are too even, and the nearest spot that is better.
+    """Return whether the handle of point ``number`` sits where the features are too even, and the nearest spot that is
+    better.
 
     :returns: flat, and the nearest place (x, y) in picture pixels within 10·r2 of the handle that is clearly not flat,
         of those on rings 2/3·r2 apart; None if there is none, or if none is needed. :raises ValueError: for an unknown
@@ -83,7 +84,7 @@ def texture(generator: Generator, state: DragState, number: int) -> tuple[bool, 
 
 
 def distinctness(generator: Generator, state: DragState, xy: np.ndarray) -> np.ndarray:
-    """How much features at places ``xy`` (P, 2) differ from those around them: (P,), 0 where they do not at all.
+    """Return how much features at places ``xy`` (P, 2) differ from those around them: (P,), 0 where they do not at all.
 
     It is the least ‖F(q) - F(p)‖₂ on a ring of radius r2 around p, divided by the picture's typical difference: a place
     that is like another one near it, along an outline say, is taken for that one sooner or later. Typical is the root
@@ -94,7 +95,7 @@ def distinctness(generator: Generator, state: DragState, xy: np.ndarray) -> np.n
 
 
 def _apart(generator: Generator, state: DragState, middles: np.ndarray) -> np.ndarray:
-    """The least ‖F(q) - F(p)‖₂ on the ring around each p of ``middles`` (P, 2): (P,)."""
+    """Return the least ‖F(q) - F(p)‖₂ on the ring around each p of ``middles`` (P, 2): (P,)."""
     frame = frame_of(state.config, state.resolution)
     around = frame.clamp(middles[:, None] + frame.tracking * _circle())  # (P, DIRECTIONS, 2)
     features = _read(generator, state, np.concatenate([middles[:, None], around], axis=1).reshape(-1, 2))
@@ -103,7 +104,7 @@ def _apart(generator: Generator, state: DragState, middles: np.ndarray) -> np.nd
 
 
 def _typical(generator: Generator, state: DragState) -> float:
-    """The root mean square of ‖F(a) - F(b)‖₂ over random pairs of places; above 0."""
+    """Return the root mean square of ‖F(a) - F(b)‖₂ over random pairs of places; above 0."""
     frame = frame_of(state.config, state.resolution)
     features = _read(generator, state, _pairs() * [frame.width - 1, frame.height - 1])
     typical = (features[:PAIRS] - features[PAIRS:]).square().sum(dim=1).mean().sqrt()
@@ -138,7 +139,7 @@ def confidence(generator: Generator, state: DragState) -> dict[int, float]:
 
 
 def _read(generator: Generator, state: DragState, xy: np.ndarray) -> Tensor:
-    """Features (P, C) of the state's latent at places (P, 2), on the processor, without a graph."""
+    """Return features (P, C) of the state's latent at places (P, 2), on the processor, without a graph."""
     # Without one, what the generator remembers for the next step stays as it is, to the last bit.
     with torch.inference_mode(mode=False), torch.no_grad():
         blocks = blocks_of(generator, state.config)
@@ -148,14 +149,14 @@ def _read(generator: Generator, state: DragState, xy: np.ndarray) -> Tensor:
 
 @functools.cache
 def _circle() -> np.ndarray:
-    """(DIRECTIONS, 2) of length 1."""
+    """Return (DIRECTIONS, 2) of length 1."""
     angles = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     return np.stack([np.cos(angles), np.sin(angles)], axis=1)
 
 
 @functools.cache
 def _pairs() -> np.ndarray:
-    """(2 · PAIRS, 2) in 0 … 1, always the same."""
+    """Return (2 · PAIRS, 2) in 0 … 1, always the same."""
     return np.random.RandomState(0).rand(2 * PAIRS, 2)
 
 

@@ -21,7 +21,7 @@ AT_HAND = 1 << 17
 
 
 def gradient_of_sum(x: Tensor, stay: Tensor) -> Tensor:
-    """The gradient of Σ stay · |U x| by ``x``, of its shape.
+    """Return the gradient of Σ stay · |U x| by ``x``, of its shape.
 
     :param x: a map (1, C, h, w), without a graph. :param stay: (H, W), of numbers from 0 to 1.
     """
@@ -56,14 +56,16 @@ class _Gaps:
     """(4, rows, columns, 1), what the pixels that stay have of each corner together."""
 
     def corners(self, cells: Tensor) -> list[Tensor]:
-        """The cells at the upper left, upper right, lower left and lower right, of ``cells`` (h + 2, w + 2, C)."""
+        """Return the cells at the upper left, upper right, lower left and lower right, of ``cells`` (h + 2, w + 2,
+        C).
+        """
         (top, bottom), (left, right) = self.rows, self.columns
         return [cells[top + down : bottom + down, left + by : right + by] for down in (0, 1) for by in (0, 1)]
 
 
 @functools.lru_cache(maxsize=4)
 def _shares(scale: int, dtype: torch.dtype) -> Tensor:
-    """(4, scale²), of each corner of a gap in each of its pixels."""
+    """Return (4, scale²), of each corner of a gap in each of its pixels."""
     across = (torch.arange(scale, dtype=dtype) + 0.5) / scale
     ends = torch.stack([1 - across, across])  # (2, scale)
     return (ends[:, None, :, None] * ends[None, :, None, :]).reshape(4, -1)
@@ -71,7 +73,7 @@ def _shares(scale: int, dtype: torch.dtype) -> Tensor:
 
 @functools.lru_cache(maxsize=4)
 def _gaps(stay: Tensor, scale: int, channels: int) -> list[_Gaps]:
-    """Where something stays, in rectangles of so few gaps that processors keep them at hand."""
+    """Return where something stays, in rectangles of so few gaps that processors keep them at hand."""
     # The middle of a gap is a corner of cells, and cells are as wide as gaps: so the picture is moved by half a cell.
     padded = F.pad(stay, [scale // 2] * 4)
     height, width = padded.shape[0] // scale, padded.shape[1] // scale
@@ -92,7 +94,7 @@ def _gaps(stay: Tensor, scale: int, channels: int) -> list[_Gaps]:
 
 
 def _runs(flags: list[bool]) -> list[tuple[int, int]]:
-    """Where ``flags`` are set one after the other: the first one and the one after the last."""
+    """Return where ``flags`` are set one after the other: the first one and the one after the last."""
     changes = [n for n, (a, b) in enumerate(zip([False, *flags], [*flags, False], strict=True)) if a != b]
     return list(zip(changes[::2], changes[1::2], strict=True))
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.points import check_ws, check_xy
-from draggan_widget.engines.edit import XY, Edit
+from draggan_widget.engines.edit import XY, Edit, check_ws, check_xy
 from draggan_widget.models import Generator
 from draggan_widget.settings import shown
 

@@ -112,7 +112,7 @@ def load(network: Any, weights: str | os.PathLike[str], name: str) -> None:
 
 
 def _input(image: np.ndarray) -> Tensor:
-    """(1, 3, H, W) in 0 … 255, grown at the right and below to sides that the networks take."""
+    """Return (1, 3, H, W) in 0 … 255, grown at the right and below to sides that the networks take."""
     colours = np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image[..., :3]
     batch = torch.from_numpy(colours.copy()).permute(2, 0, 1)[None].float()
     height, width = batch.shape[2:]

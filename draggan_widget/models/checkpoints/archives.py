@@ -60,7 +60,7 @@ class Archive:
             self.entries[entry.name] = entry
 
     def read(self, name: str) -> memoryview:
-        """The content of an entry: as it is where it is stored, else inflated within bounds."""
+        """Return the content of an entry: as it is where it is stored, else inflated within bounds."""
         entry = self.entries[name]
         start = self._find(entry)
         self._budget.spend_copying(entry.compressed)
@@ -85,7 +85,7 @@ class Archive:
         return memoryview(content)
 
     def head(self, name: str, number: int = 512) -> bytes:
-        """The first bytes of an entry."""
+        """Return the first bytes of an entry."""
         entry = self.entries[name]
         start = self._find(entry)
         if entry.method == STORED:
@@ -97,7 +97,7 @@ class Archive:
             return b""
 
     def _find(self, entry: Entry) -> int:
-        """Where the bytes of an entry begin; all of them are there."""
+        """Return where the bytes of an entry begin; all of them are there."""
         header = self._data[entry.start : entry.start + 30]
         if len(header) < 30 or header[:4] != LOCAL:
             raise Unreadable(f"is a damaged archive ({quoted(entry.name)} is not where it should be); get it again")
@@ -136,7 +136,7 @@ class Archive:
         return entries
 
     def _end(self) -> tuple[int, int, int]:
-        """(number of entries, bytes of the directory, where it starts)."""
+        """Return (number of entries, bytes of the directory, where it starts)."""
         base = max(0, len(self._data) - LARGEST_COMMENT - 22)
         tail = bytes(self._data[base:])
         at = tail.rfind(END)

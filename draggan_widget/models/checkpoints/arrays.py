@@ -29,7 +29,8 @@ Bytes = (bytes, memoryview)
 
 
 def build_array(state: Any, budget: Budget) -> Any:
-    """The array of ``numpy.ndarray.__setstate__((version, shape, dtype, by columns, bytes))``; views where it can.
+    """Return the array of ``numpy.ndarray.__setstate__((version, shape, dtype, by columns, bytes))``; views where it
+    can.
 
     Arrays of text or dates stay records. :raises Unreadable: for arrays of objects, and for too few bytes.
     """
@@ -40,14 +41,14 @@ def build_array(state: Any, budget: Budget) -> Any:
 
 
 def _pending(arguments: tuple[Any, ...], _budget: Budget) -> Any:
-    """``_reconstruct(numpy.ndarray, (0,), b"b")``: an empty array, to be given its state next."""
+    """Make ``_reconstruct(numpy.ndarray, (0,), b"b")``: an empty array, to be given its state next."""
     if arguments and arguments[0] == Name("numpy", "ndarray"):
         return PendingArray("numpy", "ndarray", arguments)
     return Record("numpy.core.multiarray", "_reconstruct", arguments)
 
 
 def _from_buffer(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``numpy.core.numeric._frombuffer(bytes, dtype, shape, order)`` of protocol 5."""
+    """Make ``numpy.core.numeric._frombuffer(bytes, dtype, shape, order)`` of protocol 5."""
     if len(arguments) != 4:
         raise Unreadable("holds an array without a shape")
     content, dtype, shape, order = arguments
@@ -55,7 +56,7 @@ def _from_buffer(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _scalar(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``numpy.core.multiarray.scalar(dtype, bytes)``: a plain number of Python."""
+    """Make ``numpy.core.multiarray.scalar(dtype, bytes)``: a plain number of Python."""
     if len(arguments) != 2:
         raise Unreadable("holds a number without a value")
     made = _array(arguments[1], arguments[0], (), "C", budget)
@@ -88,7 +89,7 @@ def _array(content: Any, described: Any, shape: Any, order: str, budget: Budget)
 
 
 def dtype_of(described: Any) -> np.dtype[Any] | None:
-    """The type of ``numpy.dtype(code, …)`` and its state; None for text and dates.
+    """Return the type of ``numpy.dtype(code, …)`` and its state; None for text and dates.
 
     :raises Unreadable: for types that hold objects or fields, and for what is no type.
     """
@@ -112,7 +113,7 @@ def dtype_of(described: Any) -> np.dtype[Any] | None:
 
 
 def element_count(shape: Any) -> int:
-    """The product of a shape. :raises Unreadable: if it is none, or one that no memory could hold."""
+    """Return the product of a shape. :raises Unreadable: if it is none, or one that no memory could hold."""
     if not isinstance(shape, tuple) or len(shape) > MOST_AXES:
         raise Unreadable("holds an array without a shape")
     if not all(type(length) is int and 0 <= length <= sys.maxsize for length in shape):
@@ -124,7 +125,7 @@ def element_count(shape: Any) -> int:
 
 
 def short_shape(shape: Any) -> str:
-    """A shape as text, whatever it is."""
+    """Return a shape as text, whatever it is."""
     return " × ".join(f"{length:,}" if type(length) is int else "?" for length in shape[:MOST_AXES]) or "()"
 
 

@@ -37,7 +37,7 @@ class Budget:
 
     @classmethod
     def of(cls, size: int) -> Budget:
-        """The budget of a file in which ``size`` bytes are written; holes of a sparse file are none."""
+        """Return the budget of a file in which ``size`` bytes are written; holes of a sparse file are none."""
         unpacking = min(MOST_UNPACKED, SHARING * size + SPARE_UNPACKED)
         steps = min(MOST_STEPS + size // BYTES_A_STEP, MOST_STEPS_OF_ALL)
         return cls(SHARING * size + SPARE, COPYING * size + SPARE, unpacking, steps)

@@ -29,7 +29,7 @@ class Tape:
         self.latest_at = start
 
     def take(self, number: int) -> memoryview:
-        """The next bytes, as a view."""
+        """Return the next bytes, as a view."""
         end = self.position + number
         if number < 0 or end > len(self.data):
             missing = f"{end - len(self.data):,} bytes are missing" if number >= 0 else "a length is negative"
@@ -40,21 +40,21 @@ class Tape:
         return taken
 
     def unsigned(self, width: int) -> int:
-        """An integer of so many bytes, the lowest first."""
+        """Return an integer of so many bytes, the lowest first."""
         return int.from_bytes(self.take(width), "little")
 
     def bytes_of(self, number: int) -> bytes | memoryview:
-        """A byte string."""
+        """Return a byte string."""
         return self.long_bytes(number) if number >= LONG else bytes(self.take(number))
 
     def long_bytes(self, number: int) -> memoryview:
-        """A byte string that stays what was read."""
+        """Return a byte string that stays what was read."""
         self.latest_at = self.position
         self.latest = self.take(number)
         return self.latest
 
     def text(self, number: int, encoding: str = "utf-8") -> str:
-        """A text; latin-1 is what Python 2 wrote as str."""
+        """Return a text; latin-1 is what Python 2 wrote as str."""
         taken = self.take(number)
         # In UTF-8 the bytes up to C3 are those of the characters up to U+00FF, which take a byte each in memory.
         if number > LONGEST_WIDE_TEXT and encoding == "utf-8" and np.frombuffer(taken, np.uint8).max() > 0xC3:
@@ -62,7 +62,7 @@ class Tape:
         return str(taken, encoding, "surrogatepass" if encoding == "utf-8" else "strict")
 
     def line(self) -> bytes:
-        """The bytes up to the next line break, however many."""
+        """Return the bytes up to the next line break, however many."""
         pieces: list[bytes] = []
         start = self.position
         while True:
@@ -79,21 +79,21 @@ class Tape:
             pieces.append(piece)
 
     def short_line(self) -> str:
-        """A name or number up to the next line break."""
+        """Return a name or number up to the next line break."""
         end = bytes(self.data[self.position : self.position + LONGEST_NAME + 1]).find(b"\n")
         if end < 0:
             raise Unreadable(f"is damaged or cut short: a line that begins at byte {self.position:,} has no end")
         return str(self.take(end + 1)[:-1], "utf-8")
 
     def quoted_line(self) -> str:
-        """A text of protocol 0 in quotes, its escapes undone without evaluating anything."""
+        """Return a text of protocol 0 in quotes, its escapes undone without evaluating anything."""
         quoted = self.line().strip()
         if len(quoted) < 2 or quoted[:1] not in (b'"', b"'") or quoted[-1:] != quoted[:1]:
             raise Unreadable("is no whole pickle: a text of it has no quotes")
         return ESCAPE.sub(_unescaped, quoted[1:-1]).decode("latin-1")
 
     def unicode_line(self) -> str:
-        """A text of protocol 0 with characters beyond Latin-1 as escapes."""
+        """Return a text of protocol 0 with characters beyond Latin-1 as escapes."""
         line = self.line()
         if len(line) > LONGEST_WIDE_TEXT and WIDE.search(line):
             raise Unreadable(f"holds a text of {len(line):,} bytes that is no coded array")

@@ -11,7 +11,7 @@ from draggan_widget.models.checkpoints.values import Name, Record, Unreadable
 
 
 def _dict(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``OrderedDict()``, ``OrderedDict(pairs)``, ``dict(other)``."""
+    """Make ``OrderedDict()``, ``OrderedDict(pairs)``, ``dict(other)``."""
     made: dict[Any, Any] = {}
     for argument in arguments[:1]:
         budget.spend_steps(len(argument))
@@ -21,7 +21,7 @@ def _dict(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _default_dict(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``defaultdict(factory, other)``: the factory would be called for what is missing, so it is left out."""
+    """Make ``defaultdict(factory, other)``: the factory would be called for what is missing, so it is left out."""
     return _dict(arguments[1:], budget)
 
 
@@ -47,7 +47,7 @@ def _hashed(value: Any) -> Any:
 
 
 def _bytes(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``bytes()``, ``bytearray(b"…")``, ``bytearray("…", "latin-1")``; ``bytes(10**12)`` stays a record."""
+    """Make ``bytes()``, ``bytearray(b"…")``, ``bytearray("…", "latin-1")``; ``bytes(10**12)`` stays a record."""
     if not arguments:
         return b""
     if len(arguments) == 2:
@@ -58,7 +58,7 @@ def _bytes(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _encoded(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``_codecs.encode("…", "latin1")``: how Python 3 writes bytes for Python 2."""
+    """Make ``_codecs.encode("…", "latin1")``: how Python 3 writes bytes for Python 2."""
     if len(arguments) == 2 and isinstance(arguments[0], str) and arguments[1] in ("latin1", "latin-1"):
         budget.spend_bytes(len(arguments[0]), "text")
         return coded_bytes(arguments[0])
@@ -66,12 +66,12 @@ def _encoded(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def coded_bytes(text: str) -> bytes | memoryview:
-    """The bytes that a text stands for; long ones so that an array or tensor may be a view of them."""
+    """Return the bytes that a text stands for; long ones so that an array or tensor may be a view of them."""
     return text.encode("latin-1") if len(text) < LONG else memoryview(bytearray(text, "latin-1"))
 
 
 def _reconstructed(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``copyreg._reconstructor(class, base, state)``: how protocols 0 and 1 make an object."""
+    """Make ``copyreg._reconstructor(class, base, state)``: how protocols 0 and 1 make an object."""
     if len(arguments) != 3 or not isinstance(arguments[0], Name):
         raise Unreadable("is no whole pickle: an object of it has no class")
     made = Record(arguments[0].module, arguments[0].name)
@@ -86,7 +86,7 @@ def _reconstructed(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _new_object(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``copyreg.__newobj__(class, *args)`` and ``copyreg.__newobj_ex__(class, args, kwargs)``."""
+    """Make ``copyreg.__newobj__(class, *args)`` and ``copyreg.__newobj_ex__(class, args, kwargs)``."""
     if not arguments or not isinstance(arguments[0], Name):
         raise Unreadable("is no whole pickle: an object of it has no class")
     budget.spend_steps(len(arguments))

@@ -28,7 +28,7 @@ STARTS = {
 
 
 def name_stranger(head: bytes, size: int) -> str | None:
-    """What a file of ``size`` bytes is that begins with ``head``, if that is known and no model; else None."""
+    """Return what a file of ``size`` bytes is that begins with ``head``, if that is known and no model; else None."""
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(PAGE):
         return (

@@ -96,7 +96,7 @@ Data: TypeAlias = "memoryview | FileBytes"
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[tuple[FileBytes, int]]:
-    """The bytes of a file, and how many of them are filled (fewer than all in a sparse file), while it is open.
+    """Open a file: give its bytes, and how many of them are filled (fewer than all in a sparse file).
 
     :raises Unreadable: for an empty file, for what is no regular file, and at the end if the file has been changed.
     :raises OSError: if it cannot be opened.
@@ -119,7 +119,9 @@ def opened(path: str | os.PathLike[str]) -> Iterator[tuple[FileBytes, int]]:
 
 
 def _filled(descriptor: int, size: int) -> int:
-    """How many bytes of a file are written; others are holes, read as zeros, of which a file may claim any number."""
+    """Return how many bytes of a file are written; others are holes, read as zeros, of which a file may claim any
+    number.
+    """
     if not hasattr(os, "SEEK_DATA"):
         return size
     at = filled = 0

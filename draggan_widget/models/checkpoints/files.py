@@ -30,7 +30,7 @@ OLD_PICKLE_STARTS = b"(]}cdilISVKMJFGNTUX0"
 
 
 def read_file(path: str | os.PathLike[str], *, progress: Progress | None = None) -> Any:
-    """What a checkpoint file holds, as inert values; nothing that it names is imported or called.
+    """Return what a checkpoint file holds, as inert values; nothing that it names is imported or called.
 
     Kinds: plain pickles (protocols 0 to 5, Python 2's too, as dict, list, tuple, set, numbers, str, bytes, numpy
     arrays, torch tensors, ``Name`` and ``Record``), torch files of both layouts, safetensors (a dict of tensors), and
@@ -47,13 +47,15 @@ def read_file(path: str | os.PathLike[str], *, progress: Progress | None = None)
 
 
 def read_pickle(data: bytes | bytearray | memoryview, *, progress: Progress | None = None) -> Any:
-    """What one plain pickle holds, as ``read_file``. :raises Unreadable: if it is none, or holds what is refused."""
+    """Return what one plain pickle holds, as ``read_file``. :raises Unreadable: if it is none, or holds what is
+    refused.
+    """
     view = memoryview(data).cast("B")
     return run_pickle(view, Budget.of(len(view)), progress=progress)[0]
 
 
 def safetensors_metadata(path: str | os.PathLike[str]) -> dict[str, str] | None:
-    """The free text of a safetensors header by key, empty if it has none; None for a file of another kind.
+    """Return the free text of a safetensors header by key, empty if it has none; None for a file of another kind.
 
     :raises Unreadable: if it is a damaged safetensors file. :raises OSError: if the file cannot be opened.
     """

@@ -47,7 +47,7 @@ SIGNS = re.compile(
 
 
 def recognise(value: Any) -> Translation | None:
-    """The generator of such a file, or None if it is of another kind.
+    """Return the generator of such a file, or None if it is of another kind.
 
     :raises Unreadable: if it is of this kind but of another family, or has missing, unknown, misshapen or non-finite
         weights.
@@ -135,7 +135,7 @@ def _table(sizes: list[int], depth: int, is_skip: bool, noisy: bool, labels: boo
 
 
 def _layer(name: str, *, noisy: bool, up: bool = False) -> dict[str, From]:
-    """A modulated convolution."""
+    """Return a modulated convolution."""
     layer = {
         "weight": From(f"{name}.weight", (lambda x: x.flip([2, 3])) if up else (lambda x: x)),
         "bias": From(f"{name}.bias"),

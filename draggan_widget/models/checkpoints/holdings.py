@@ -92,7 +92,7 @@ class Holding:
         return without_counters(self.module.tensors())
 
     def said(self, prefix: str = "") -> str:
-        """Where its weights are, in words."""
+        """Return where its weights are, in words."""
         place = "the file itself" if self.key is None else repr(self.key[:80])
         return f"{place}, names after {prefix[:80]!r}" if prefix else place
 
@@ -126,7 +126,7 @@ def holdings(value: Any) -> list[Holding]:
 
 
 def _inside(part: Any) -> Mapping[Any, Any]:
-    """What is in a container, by key, number or attribute."""
+    """Return what is in a container, by key, number or attribute."""
     if isinstance(part, dict):
         return part
     if isinstance(part, Record):
@@ -135,7 +135,7 @@ def _inside(part: Any) -> Mapping[Any, Any]:
 
 
 def _containers(elements: Any) -> dict[int, Any]:
-    """The containers in a list, by number; tensors in it have no names, and tell nothing."""
+    """Return the containers in a list, by number; tensors in it have no names, and tell nothing."""
     if not isinstance(elements, (list, tuple)):
         return {}
     return {place: entry for place, entry in enumerate(elements) if isinstance(entry, (dict, list, tuple, Record))}
@@ -152,12 +152,12 @@ def best_prefix(prefixes: Iterable[str]) -> str:
 
 
 def is_generators(holding: Holding) -> bool:
-    """Whether its key says that it is a generator."""
+    """Return whether its key says that it is a generator."""
     return not holding.path or bool(GENERATORS.search(holding.path[-1])) or bool(AVERAGED.search(holding.path[-1]))
 
 
 def table(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """A state dict with arrays as tensors, which share their memory where they can."""
+    """Return a state dict with arrays as tensors, which share their memory where they can."""
     made = {}
     for name, entry in content.items():
         if isinstance(name, str):
@@ -169,7 +169,7 @@ def table(content: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def without_counters(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """The entries of a table but for single numbers that profilers and averaging wrappers put there."""
+    """Return the entries of a table but for single numbers that profilers and averaging wrappers put there."""
     return {
         name: entry
         for name, entry in tensors.items()
@@ -178,7 +178,9 @@ def without_counters(tensors: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_tensor(array: Any) -> Tensor | None:
-    """An array or number as a tensor, uncopied where torch takes it as it is; None for what is not made of numbers."""
+    """Return an array or number as a tensor, uncopied where torch takes it as it is; None for what is not made of
+    numbers.
+    """
     if isinstance(array, Tensor):
         return array
     try:
@@ -188,7 +190,9 @@ def as_tensor(array: Any) -> Tensor | None:
 
 
 def neighbours(names: Iterable[str], prefix: str) -> list[str]:
-    """The parts that stand next to the one whose names begin with ``prefix``, such as "decoder" next to "backbone."."""
+    """Return the parts that stand next to the one whose names begin with ``prefix``, such as "decoder" next to
+    "backbone.".
+    """
     if not prefix:
         return []
     outer, _, own = prefix.rstrip(".").rpartition(".")
@@ -219,7 +223,9 @@ def check_pictures(holding: Holding, prefix: str, channels: int, *, kind: str) -
 
 
 def name_networks(value: Any) -> str:
-    """The largest networks that a value holds, in words, where none of them can be read; empty if there are none."""
+    """Return the largest networks that a value holds, in words, where none of them can be read; empty if there are
+    none.
+    """
     told = []
     for holding in sorted(holdings(value), key=lambda holding: -len(holding.tensors))[:3]:
         names = list(holding.tensors)

@@ -57,7 +57,7 @@ class CheckpointError(ValueError):
 
 
 def builtin_names() -> list[str]:
-    """Names of the generators that come with the package."""
+    """Return the names of the generators that come with the package."""
     return sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
 
 
@@ -67,7 +67,7 @@ def load_generator(
     device: str | torch.device | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Generator:
-    """The generator of a built-in name or of a checkpoint file, in float32, frozen.
+    """Return the generator of a built-in name or of a checkpoint file, in float32, frozen.
 
     On CUDA, convolutions multiply in float16 where a probe finds that exact enough and quicker (``precision.choose``);
     set ``generator.operands = None`` to have float32 throughout.
@@ -94,7 +94,7 @@ def placed(generator: Generator, device: str | torch.device | None = None) -> Ge
 
 
 def find_checkpoint(source: str | os.PathLike[str]) -> Path:
-    """The file of a built-in name or a path.
+    """Return the file of a built-in name or a path.
 
     :raises FileNotFoundError: naming the built-in ones. :raises CheckpointError: if it may not be looked at.
     """
@@ -120,7 +120,7 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
 
 @guarded
 def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], None] | None = None) -> Translation:
-    """What a checkpoint file holds, in the terms of our generators; nothing is built yet.
+    """Return what a checkpoint file holds, in the terms of our generators; nothing is built yet.
 
     :param progress: called now and then with how much of the file is read, 0..1.
     :raises CheckpointError: if it is no checkpoint that can be taken. :raises FileNotFoundError: if it is not there.
@@ -158,7 +158,7 @@ def read_checkpoint(path: str | os.PathLike[str], progress: Callable[[float], No
 
 @guarded
 def build(path: str | os.PathLike[str], translation: Translation) -> Generator:
-    """The generator of what was read from ``path``, whose tensors it takes away, lest all be there twice.
+    """Return the generator of what was read from ``path``, whose tensors it takes away, lest all be there twice.
 
     :raises CheckpointError: if weights and description disagree, for weights that are no finite floats, and for maps
         far larger than the weights.
@@ -232,7 +232,7 @@ def best_device() -> torch.device:
 
 
 def _described(header: str, tensors: dict[str, Tensor]) -> Translation:
-    """The content of a file that ``save_generator`` wrote."""
+    """Return the content of a file that ``save_generator`` wrote."""
     try:
         description = read_json(header)
         version, family, config = description["format"], description["family"], description["config"]

@@ -29,7 +29,7 @@ LONGEST_NOTE = 200
 
 
 def recognise(value: Any) -> Translation | None:
-    """The generator of such a file, or None if it is of another kind.
+    """Return the generator of such a file, or None if it is of another kind.
 
     :param value: what ``read_pickle`` or ``read_file`` gives.
     :raises Unreadable: if it is of this kind but cannot be taken: no generator in it, another architecture, unknown
@@ -65,7 +65,7 @@ def _translate(module: Module, tensors: dict[str, Any], notes: dict[str, str]) -
 
 
 def _notes(value: Any, holding: Holding, prefix: str) -> dict[str, str]:
-    """What the file says about itself, in words."""
+    """Return what the file says about itself, in words."""
     notes = {"layout": "NVIDIA", "weights": holding.said(prefix)}
     if not isinstance(value, dict):
         return notes

@@ -29,7 +29,7 @@ class Module:
 
     @classmethod
     def of(cls, value: Any) -> Module | None:
-        """The module that a record stands for; None for anything else.
+        """Return the module that a record stands for; None for anything else.
 
         :raises Unreadable: for modules nested without end.
         """
@@ -37,11 +37,11 @@ class Module:
 
     @classmethod
     def of_state_dict(cls, tensors: Mapping[str, Any]) -> Module:
-        """A module that has nothing but tensors by their full names."""
+        """Return a module that has nothing but tensors by their full names."""
         return cls(dict(tensors), {}, {})
 
     def tensors(self) -> dict[str, Any]:
-        """All tensors by their full names, as in a state dict."""
+        """Return all tensors by their full names, as in a state dict."""
         return {f"{path}{name}": tensor for path, module in self.modules() for name, tensor in module.own.items()}
 
     def modules(self, path: str = "") -> Iterator[tuple[str, Module]]:
@@ -56,7 +56,7 @@ class Module:
             yield from child.modules(f"{path}{name}.")
 
     def part(self, prefix: str) -> Module:
-        """The module that a prefix of names leads to, ``"decoder."``; ``""`` is this one."""
+        """Return the module that a prefix of names leads to, ``"decoder."``; ``""`` is this one."""
         if not prefix:
             return self
         name, _, rest = prefix.partition(".")
@@ -66,17 +66,17 @@ class Module:
         return Module(inside, {}, {})
 
     def settings(self) -> dict[str, Any]:
-        """The named arguments that the network was made with; empty if none are recorded."""
+        """Return the named arguments that the network was made with; empty if none are recorded."""
         return {str(name): value for name, value in items(self.attributes.get("_init_kwargs")).items()}
 
     def arguments(self) -> tuple[Any, ...]:
-        """The unnamed arguments that the network was made with."""
+        """Return the unnamed arguments that the network was made with."""
         given = self.attributes.get("_init_args")
         return tuple(given) if isinstance(given, (tuple, list)) else ()
 
 
 def is_module(value: Any) -> bool:
-    """Whether a value records a torch module, or an object that NVIDIA's programs rebuild from source text."""
+    """Return whether a value records a torch module, or an object that NVIDIA's programs rebuild from source text."""
     if not isinstance(value, Record):
         return False
     return value.name == REBUILT or bool({"_modules", "_parameters"} & items(value.state).keys())
@@ -120,18 +120,20 @@ def _module(value: Any, depth: int, count: _Count) -> Module | None:
 
 
 def items(value: Any) -> Mapping[Any, Any]:
-    """The content of a dict or of a record of a dict's subclass; empty for anything else."""
+    """Return the content of a dict or of a record of a dict's subclass; empty for anything else."""
     content = value.items if isinstance(value, Record) else value
     return content if isinstance(content, dict) else {}
 
 
 def is_off(value: Any) -> bool:
-    """Whether a setting is switched off: None, False, 0 or empty. An extension that is switched off draws nothing."""
+    """Return whether a setting is switched off: None, False, 0 or empty. An extension that is switched off draws
+    nothing.
+    """
     if isinstance(value, (str, list, tuple, dict)):
         return not value
     return value is None or value is False or (is_number(value) and value == 0)
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value out of a file is a plain number that a float can hold."""
+    """Return whether a value out of a file is a plain number that a float can hold."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and -1e300 < value < 1e300

@@ -63,7 +63,7 @@ HARMLESS = {
 
 
 def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str]) -> Translation:
-    """The generator as a ``Translation`` of the family "stylegan2".
+    """Return the generator as a ``Translation`` of the family "stylegan2".
 
     :param tensors: ``module.tensors()``. :param notes: goes on with what had to be supplied.
     :raises Unreadable: for settings that ours cannot follow, and weights that make no whole network.
@@ -137,7 +137,7 @@ def _size(found: Mapping[str, Any], name: str, dimension: int, ndim: int) -> int
 
 
 def _taps(module: Module, tensors: Mapping[str, Any]) -> list[Any]:
-    """The taps (T,) or (T, T) of the low-pass filters, of which there must be one kind."""
+    """Return the taps (T,) or (T, T) of the low-pass filters, of which there must be one kind."""
     # The second convolution of a block keeps a filter too, of the usual taps whatever the settings, and without use.
     used = re.compile(r"synthesis\.b\d+\.((conv0|skip)\.)?resample_filter")
     filters = {name: tensor for name, tensor in tensors.items() if used.fullmatch(name)}
@@ -171,7 +171,7 @@ def _taps(module: Module, tensors: Mapping[str, Any]) -> list[Any]:
 
 
 def _settings(module: Module) -> dict[str, Any]:
-    """All named settings, those of the two halves among them."""
+    """Return all named settings, those of the two halves among them."""
     given = module.settings()
     halves = [items(given.pop(f"{half}_kwargs", None)) for half in ("mapping", "synthesis")]
     # Both halves have an activation; every other name is one half's own.
@@ -224,7 +224,7 @@ def _check_dimensions(module: Module, config: Mapping[str, Any]) -> None:
 
 
 def _clamp(module: Module) -> float | None:
-    """The clamp of the convolutions, as the layers have it, else as the settings say; all must have the same."""
+    """Return the clamp of the convolutions, as the layers have it, else as the settings say; all must have the same."""
     layers = [
         layer.attributes["conv_clamp"]
         for path, layer in module.modules()
@@ -239,7 +239,7 @@ def _clamp(module: Module) -> float | None:
 
 
 def _multiplier(module: Module) -> float | None:
-    """The mapping network's learning rate multiplier, as its layers have it, else as the settings say."""
+    """Return the mapping network's learning rate multiplier, as its layers have it, else as the settings say."""
     layers = [
         layer.attributes.get("bias_gain") for path, layer in module.modules() if re.fullmatch(r"mapping\.fc\d+\.", path)
     ]

@@ -36,7 +36,7 @@ MARGIN = 10
 
 
 def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str]) -> Translation:
-    """The generator as a ``Translation`` of the family "stylegan3".
+    """Return the generator as a ``Translation`` of the family "stylegan3".
 
     :param tensors: ``module.tensors()``. :param notes: goes on with what had to be supplied.
     :raises Unreadable: for settings that ours cannot follow, and weights that make no whole network.
@@ -74,7 +74,7 @@ def translate(module: Module, tensors: Mapping[str, Any], notes: dict[str, str])
 
 
 def _settings(module: Module, recorded: dict[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that the network was made with: recorded ones, else those that names and shapes say."""
+    """Return the arguments that the network was made with: recorded ones, else those that names and shapes say."""
     if is_stacked(recorded):
         given = {name: value for name, value in plain(recorded).items() if name not in (*STACKED, "channel_base")}
         known = set(given) & {"img_resolution", "img_channels"}
@@ -91,7 +91,7 @@ def _settings(module: Module, recorded: dict[str, Any], found: Mapping[str, Any]
 
 
 def _settings_of_names(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that a bare state dict of the usual kinds was made with.
+    """Return the arguments that a bare state dict of the usual kinds was made with.
 
     Names say columns and channels (``L<number>_<columns>_<channels>``); the last layer but one has the picture's
     columns and ``channel_base / rows`` channels.

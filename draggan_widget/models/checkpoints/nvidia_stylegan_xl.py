@@ -32,7 +32,7 @@ STACKED = ("path_stem", "head_layers", "up_factor")
 
 
 def with_plain_classes(found: dict[str, Any], c_dim: Any, notes: dict[str, str]) -> dict[str, Any]:
-    """The constructor's arguments that its classes need; ``found`` has them as StyleGAN3 has afterwards.
+    """Return the constructor's arguments that its classes need; ``found`` has them as StyleGAN3 has afterwards.
 
     Nothing changes for a network of another family. :param c_dim: the number of classes as recorded, or None.
     :raises Unreadable: for an embedding that does not fit.
@@ -70,12 +70,13 @@ def without_beginnings(recorded: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_stacked(recorded: dict[str, Any]) -> bool:
-    """Whether recorded settings are those of a network on top of a smaller one."""
+    """Return whether recorded settings are those of a network on top of a smaller one."""
     return any(name in recorded for name in STACKED)
 
 
 def recorded_signals(module: Module) -> dict[str, Any]:
-    """The constructor's arguments by what the layers of a network record: its signals one by one, and what they share.
+    """Return the constructor's arguments by what the layers of a network record: its signals one by one, and what they
+    share.
 
     :raises Unreadable: if they record none, or not all alike.
     """
@@ -110,7 +111,7 @@ def recorded_signals(module: Module) -> dict[str, Any]:
 
 
 def _signal(attributes: Mapping[Any, Any]) -> list[float]:
-    """(rate, cutoff, half width, margin, channels) of what a layer puts out."""
+    """Return (rate, cutoff, half width, margin, channels) of what a layer puts out."""
     size = attributes.get("out_size")
     sides = size.flatten().tolist() if isinstance(size, np.ndarray) and 1 <= size.size <= 2 else [size]
     given = [attributes.get(f"out_{part}") for part in ("sampling_rate", "cutoff", "half_width", "channels")]

@@ -30,22 +30,23 @@ Table = dict[str, From]
 
 
 def rows(ours: str, theirs: Mapping[str, From]) -> Table:
-    """The rows of one layer: ``theirs`` by the last part of our names."""
+    """Return the rows of one layer: ``theirs`` by the last part of our names."""
     return {f"{ours}.{part}": origin for part, origin in theirs.items()}
 
 
 def first_axes_dropped(number: int) -> Callable[[Tensor], Tensor]:
-    """A change that drops leading dimensions of length 1, and leaves longer ones, which then do not fit."""
+    """Return a change that drops leading dimensions of length 1, and leaves longer ones, which then do not fit."""
     return lambda tensor: tensor.reshape(tensor.shape[number:]) if set(tensor.shape[:number]) == {1} else tensor
 
 
 def names_in(table: Table) -> list[str]:
-    """The names in the file that a table asks for."""
+    """Return the names in the file that a table asks for."""
     return [origin.name for origin in table.values()]
 
 
 def translated(found: Mapping[str, Tensor], table: Table, config: dict[str, Any], *, kind: str) -> dict[str, Tensor]:
-    """The whole state dict of ``StyleGAN2.from_config(config).network`` in float32, taken from ``found`` by the table.
+    """Return the whole state dict of ``StyleGAN2.from_config(config).network`` in float32, taken from ``found`` by the
+    table.
 
     :param found: must have all ``names_in`` the table.
     :raises Unreadable: for settings that make no network, and for wrong shapes, numbers that are no floats, NaN and

@@ -72,7 +72,7 @@ DIALECTS = (
 
 
 def recognise(value: Any) -> Translation | None:
-    """The generator of such a file, or None if it is of another kind.
+    """Return the generator of such a file, or None if it is of another kind.
 
     :raises Unreadable: if it is of this kind but has missing, unknown, misshapen or non-finite weights.
     """
@@ -90,7 +90,7 @@ def recognise(value: Any) -> Translation | None:
 
 
 def _taken(holding: Holding, layout: str, prefix: str, said: dict[str, Tensor]) -> Translation:
-    """The generator whose names begin with ``prefix`` among tensors by rosinality's names."""
+    """Return the generator whose names begin with ``prefix`` among tensors by rosinality's names."""
     kind = f"a StyleGAN2 of the {layout} layout"
     found = {name[len(prefix) :]: part for name, part in said.items() if name.startswith(prefix)}
     means = (as_tensor(place[name]) for place in (*holding.around, said, found) for name in MEANS if name in place)
@@ -209,5 +209,5 @@ def _noise(sizes: list[int], const: Tensor | None) -> dict[str, Tensor]:
 
 
 def _one_row(mean: Tensor) -> Tensor:
-    """A mean latent as one row (w_dim,); some files have one row per layer (…, num_ws, w_dim)."""
+    """Return a mean latent as one row (w_dim,); some files have one row per layer (…, num_ws, w_dim)."""
     return mean.float().reshape(-1, mean.shape[-1]).mean(dim=0) if mean.ndim > 1 and mean.numel() else mean

@@ -34,13 +34,13 @@ DTYPES = {
 
 
 def looks_like_safetensors(head: bytes | memoryview, size: int) -> bool:
-    """Whether the first bytes of a file of ``size`` bytes are those of a header, whole or not."""
+    """Return whether the first bytes of a file of ``size`` bytes are those of a header, whole or not."""
     length = int.from_bytes(head[:8], "little")
     return len(head) > 8 and 2 <= length <= LONGEST_KNOWN and head[8:9] == b"{" and size > 8
 
 
 def read_safetensors(data: Data, budget: Budget) -> dict[str, Tensor]:
-    """The tensors by name. :raises Unreadable: if it is damaged or cut short."""
+    """Return the tensors by name. :raises Unreadable: if it is damaged or cut short."""
     header, start = _header(data, budget)
     named: dict[str, Tensor] = {}
     for name, entry in header.items():
@@ -74,7 +74,7 @@ def read_safetensors(data: Data, budget: Budget) -> dict[str, Tensor]:
 
 
 def read_metadata(data: Data, budget: Budget) -> dict[str, str]:
-    """The free text in the header, by key. :raises Unreadable: if it is damaged or cut short."""
+    """Return the free text in the header, by key. :raises Unreadable: if it is damaged or cut short."""
     texts = _header(data, budget)[0].get(METADATA, {})
     return {key: text for key, text in texts.items() if isinstance(text, str)} if isinstance(texts, dict) else {}
 

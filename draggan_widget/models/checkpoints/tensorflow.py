@@ -78,7 +78,7 @@ NEVER_MIND = {
 
 
 def recognise(value: Any) -> Translation | None:
-    """The averaged generator of such a file, or None if it is of another kind.
+    """Return the averaged generator of such a file, or None if it is of another kind.
 
     :raises Unreadable: if it holds TensorFlow networks of another family, unknown settings, or missing, unknown,
         misshapen or non-finite variables.
@@ -92,7 +92,9 @@ def recognise(value: Any) -> Translation | None:
 
 
 def _averaged(value: Any, depth: int = 0) -> dict[Any, Any] | None:
-    """The state of the averaged generator: the last of a tuple of networks, or the one of that name in a dict."""
+    """Return the state of the averaged generator: the last of a tuple of networks, or the one of that name in a
+    dict.
+    """
     if isinstance(value, (tuple, list)):
         states = [_state(network) for network in value[:4]]
         if len(value) <= 3 and states and states[-1] is not None:
@@ -110,7 +112,7 @@ def _averaged(value: Any, depth: int = 0) -> dict[Any, Any] | None:
 
 
 def _state(network: Any) -> dict[Any, Any] | None:
-    """The state of a network object, None for anything else."""
+    """Return the state of a network object, None for anything else."""
     if not isinstance(network, Record) or network.name != "Network" or not isinstance(network.state, dict):
         return None
     return network.state if {"variables", "static_kwargs"} <= network.state.keys() else None
@@ -248,7 +250,9 @@ def _fully_grown(found: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _embedded(found: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The classes of 2019, one row each, as an embedding like that of StyleGAN2-ADA, whose weights have a gain."""
+    """Return the classes of 2019, one row each, as an embedding like that of StyleGAN2-ADA, whose weights have a
+    gain.
+    """
     shape_of(found, "mapping/LabelConcat/weight", 2, kind=KIND)
     rows = found["mapping/LabelConcat/weight"]
     embedding = {
@@ -281,7 +285,7 @@ def _table(sizes: list[int], layers: int, architecture: str, use_noise: bool, la
 
 
 def _layer(scope: str, noise: int | None) -> dict[str, From]:
-    """A modulated convolution, with the number of its constant noise if it has some."""
+    """Return a modulated convolution, with the number of its constant noise if it has some."""
     layer = {
         "weight": From(f"{scope}/weight", _mirrored_kernel if scope.endswith("_up") else _kernel),
         "affine.weight": From(f"{scope}/mod_weight", _transposed),

@@ -47,7 +47,7 @@ class Storage:
     dtype: torch.dtype
 
     def typed(self, dtype: torch.dtype, budget: Budget) -> Tensor:
-        """All of it as numbers (N / size,)."""
+        """Return all of it as numbers (N / size,)."""
         if self.content.data_ptr() % dtype.itemsize:  # only where a tensor takes another type than its storage says
             budget.spend_copying(len(self.content))
             self.content = self.content.clone()  # new memory suits every type, so that this happens once
@@ -55,14 +55,14 @@ class Storage:
 
 
 def storage_dtype(named: Any) -> torch.dtype:
-    """The type of a storage class that a file names. :raises Unreadable: if it is none."""
+    """Return the type of a storage class that a file names. :raises Unreadable: if it is none."""
     if isinstance(named, Name) and named.module in STORAGE_MODULES and named.name in DTYPES:
         return DTYPES[named.name]
     raise Unreadable(f"holds tensors of the unknown kind {quoted(str(named)) if isinstance(named, Name) else '?'}")
 
 
 def storage_of(content: memoryview | bytes, dtype: torch.dtype, budget: Budget, *, big_endian: bool = False) -> Storage:
-    """Bytes of a file as a storage: a view where they are writable, aligned and in order, else a copy."""
+    """Return bytes of a file as a storage: a view where they are writable, aligned and in order, else a copy."""
     number = len(content) // dtype.itemsize * dtype.itemsize
     if not number:
         return Storage(torch.empty(0, dtype=torch.uint8), dtype)
@@ -79,7 +79,7 @@ def storage_of(content: memoryview | bytes, dtype: torch.dtype, budget: Budget, 
 
 
 def empty_storage(number: int, dtype: torch.dtype) -> Storage:
-    """A storage of ``number`` elements whose bytes come later, by ``fill``."""
+    """Return a storage of ``number`` elements whose bytes come later, by ``fill``."""
     return Storage(torch.empty(number * dtype.itemsize, dtype=torch.uint8), dtype)
 
 
@@ -100,7 +100,7 @@ def _settle(storage: Storage, big_endian: bool) -> None:
 
 
 def tensor_of(storage: Any, dtype: torch.dtype, offset: Any, shape: Any, strides: Any, budget: Budget) -> Tensor:
-    """A tensor within a storage; offset and strides count elements.
+    """Return a tensor within a storage; offset and strides count elements.
 
     :raises Unreadable: if it reaches beyond the storage, or repeats elements to be larger than the storage.
     """
@@ -125,7 +125,9 @@ def tensor_of(storage: Any, dtype: torch.dtype, offset: Any, shape: Any, strides
 
 
 def _rebuilt(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``_rebuild_tensor_v2(storage, offset, shape, strides, …)``; what follows (gradients, hooks) is left out."""
+    """Return ``_rebuild_tensor_v2(storage, offset, shape, strides, …)``; what follows (gradients, hooks) is left
+    out.
+    """
     if len(arguments) < 4 or not isinstance(arguments[0], Storage):
         raise Unreadable("holds a tensor without a storage")
     storage, offset, shape, strides = arguments[:4]
@@ -133,7 +135,7 @@ def _rebuilt(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _rebuilt_as(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``_rebuild_tensor_v3(storage, offset, shape, strides, gradients, hooks, dtype, …)``."""
+    """Return ``_rebuild_tensor_v3(storage, offset, shape, strides, gradients, hooks, dtype, …)``."""
     if len(arguments) < 7 or not isinstance(arguments[6], Name):
         raise Unreadable("holds a tensor without a type of numbers")
     dtype = NUMBERS.get(arguments[6].name) if arguments[6].module == "torch" else None
@@ -144,14 +146,14 @@ def _rebuilt_as(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _parameter(arguments: tuple[Any, ...], _budget: Budget) -> Any:
-    """``_rebuild_parameter(tensor, …)``: the plain tensor; nothing that is read takes gradients."""
+    """Make ``_rebuild_parameter(tensor, …)``: the plain tensor; nothing that is read takes gradients."""
     if arguments and isinstance(arguments[0], Tensor):
         return arguments[0]
     raise Unreadable("holds a parameter without a tensor")
 
 
 def _subclassed(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``_rebuild_from_type_v2(function, class, arguments, state)``: the tensor without class and state."""
+    """Return ``_rebuild_from_type_v2(function, class, arguments, state)``: the tensor without class and state."""
     if len(arguments) == 4 and isinstance(arguments[0], Name) and isinstance(arguments[2], tuple):
         constructor = ALLOWED.get((arguments[0].module, arguments[0].name))
         if constructor is not None and constructor is not _subclassed:
@@ -160,7 +162,7 @@ def _subclassed(arguments: tuple[Any, ...], budget: Budget) -> Any:
 
 
 def _shape(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``torch.Size(lengths)``: a tuple."""
+    """Make ``torch.Size(lengths)``: a tuple."""
     if len(arguments) != 1 or not isinstance(arguments[0], (tuple, list)):
         raise Unreadable("holds a shape without lengths")
     budget.spend_steps(len(arguments[0]))

@@ -40,13 +40,13 @@ def run_pickle(
 
 
 def torch_root(archive: Archive) -> str | None:
-    """The folder that a torch file keeps its entries in ("archive/"); None if an archive is no torch file."""
+    """Return the folder that a torch file keeps its entries in ("archive/"); None if an archive is no torch file."""
     roots = [name.removesuffix(PICKLE) for name in archive.entries if name.endswith(f"/{PICKLE}") or name == PICKLE]
     return min(roots, key=len) if roots else None
 
 
 def read_zip_layout(archive: Archive, root: str, budget: Budget, progress: Progress | None = None) -> Any:
-    """The object in a torch file of the zip layout. Each storage is read once, when it is met.
+    """Return the object in a torch file of the zip layout. Each storage is read once, when it is met.
 
     :raises Unreadable: for TorchScript, for storages that are missing or too short, and for what ``Machine`` refuses.
     """
@@ -76,7 +76,7 @@ def read_zip_layout(archive: Archive, root: str, budget: Budget, progress: Progr
 
 
 def read_legacy_layout(data: Data, budget: Budget, progress: Progress | None = None) -> Any:
-    """The object in a torch file of the legacy layout. Storages are copied, once.
+    """Return the object in a torch file of the legacy layout. Storages are copied, once.
 
     :raises Unreadable: if it is cut short, and for what ``Machine`` refuses.
     """
@@ -137,7 +137,7 @@ def read_legacy_layout(data: Data, budget: Budget, progress: Progress | None = N
 
 
 def _described(described: Any) -> tuple[Any, str, int]:
-    """(class, key, elements) of a persistent id."""
+    """Return (class, key, elements) of a persistent id."""
     if not isinstance(described, tuple) or not 5 <= len(described) <= 6 or described[0] != "storage":
         raise Unreadable("is a torch file that refers to something other than storages")
     kind, key, _, elements = described[1:5]
@@ -147,7 +147,7 @@ def _described(described: Any) -> tuple[Any, str, int]:
 
 
 def _view(root: Storage, described: Any, views: dict[str, Storage]) -> Storage:
-    """A part of a storage, ``(key, offset, elements)``, as torch before 0.4 wrote it."""
+    """Return a part of a storage, ``(key, offset, elements)``, as torch before 0.4 wrote it."""
     if not isinstance(described, tuple) or len(described) != 3:
         raise Unreadable("is a torch file with a storage that has no name or no size: damaged")
     key, offset, elements = described
@@ -161,14 +161,14 @@ def _view(root: Storage, described: Any, views: dict[str, Storage]) -> Storage:
 
 
 def load_from_bytes(arguments: tuple[Any, ...], budget: Budget) -> Any:
-    """``torch.storage._load_from_bytes(bytes)``: a pickled storage, as a torch file within the pickle."""
+    """Make ``torch.storage._load_from_bytes(bytes)``: a pickled storage, as a torch file within the pickle."""
     if len(arguments) != 1 or not isinstance(arguments[0], (bytes, memoryview)):
         raise Unreadable("holds a storage without bytes")
     return read_torch(memoryview(arguments[0]), budget)
 
 
 def read_torch(data: memoryview, budget: Budget) -> Any:
-    """A torch file of either layout within another file. :raises Unreadable: if it is neither."""
+    """Return a torch file of either layout within another file. :raises Unreadable: if it is neither."""
     budget.enter()
     if LEGACY_START.match(data[:LONGEST_START]):
         value = read_legacy_layout(data, budget)

@@ -50,7 +50,7 @@ class Translation:
     """The fields of the ``DragConfig`` it drags best with, where the file records them."""
 
     def drag_config(self) -> DragConfig:
-        """The settings to begin with: those recorded; else, for nothing in the file says what was measured best, these.
+        """Return the settings to begin with: those that are recorded, else the defaults.
 
         Pan et al. 2023, section 3.2, take steps of 2e-3 for faces, cats and cars and 1e-3 for everything else; what the
         pictures are of is known where the file names its data set. Without a name the package's default stays.
@@ -66,7 +66,7 @@ class Translation:
 def fitted(
     found: Mapping[str, Any], expected: Mapping[str, Tensor], *, kind: str, shapes_only: bool = False
 ) -> dict[str, Tensor]:
-    """The tensors of a file in the order and shapes of a network's ``expected`` state dict, in float32.
+    """Return the tensors of a file in the order and shapes of a network's ``expected`` state dict, in float32.
 
     :param kind: whose layout it should be, to go on after "is". :param shapes_only: leave the numbers unlooked at.
     :raises Unreadable: for missing and unknown names, wrong shapes, numbers that are no floats, NaN and infinity,
@@ -109,7 +109,7 @@ def check_names(found: Iterable[str], wanted: Iterable[str], *, kind: str, aside
 
 
 def shape_of(found: Mapping[str, Any], name: str, ndim: int, *, kind: str) -> tuple[int, ...]:
-    """The shape of a tensor that should have ``ndim`` dimensions, none of them empty.
+    """Return the shape of a tensor that should have ``ndim`` dimensions, none of them empty.
 
     :param kind: whose layout it should be, to go on after "is". :raises Unreadable: naming it if it is none such.
     """
@@ -140,7 +140,7 @@ def shapes_only(kind: str, family: str) -> Iterator[None]:
 
 
 def likely_multiplier(config: Mapping[str, Any], tensors: Mapping[str, Tensor], *, has_mean: bool) -> tuple[float, str]:
-    """The mapping network's learning rate multiplier where it is not recorded, and what told it.
+    """Return the mapping network's learning rate multiplier where it is not recorded, and what told it.
 
     A recorded mean latent tells it surely, for only with the right factor does the network make latents of that mean.
     Else the weights do: stored ones begin with a deviation of 1 / multiplier, mostly 100, and training moves them by
@@ -173,7 +173,7 @@ def supply_mean_latent(config: Mapping[str, Any], tensors: dict[str, Tensor], no
 
 @torch.no_grad()
 def mean_latent(config: Mapping[str, Any], tensors: Mapping[str, Tensor], samples: int = SAMPLES) -> Tensor:
-    """The mean of so many latents of seed 0 (w_dim,), over all classes, whatever mean the file records.
+    """Return the mean of so many latents of seed 0 (w_dim,), over all classes, whatever mean the file records.
 
     Of a very large mapping network fewer latents are drawn, lest the file choose how long this takes.
     """
@@ -201,7 +201,7 @@ def _affordable(samples: int, tensors: Mapping[str, Tensor]) -> int:
 
 
 def picture_size(nominal: int, rows: int, columns: int) -> int | list[int]:
-    """The ``resolution`` of a StyleGAN2 by its last block's nominal size and the shape of its constant input.
+    """Return the ``resolution`` of a StyleGAN2 by its last block's nominal size and the shape of its constant input.
 
     Blocks are called after the sizes of a square picture, 4, 8, …, whatever the input that they double is.
     """
@@ -210,7 +210,7 @@ def picture_size(nominal: int, rows: int, columns: int) -> int | list[int]:
 
 
 def low_pass_taps(kernels: list[Tensor], *, kind: str) -> list[Any]:
-    """The taps of the file's low-pass filters, which it stores per layer and times 4, the gain of up-sampling.
+    """Return the taps of the file's low-pass filters, which it stores per layer and times 4, the gain of up-sampling.
 
     :param kind: whose layout it should be, to go on after "is". :raises Unreadable: for filters of different kinds.
     """
@@ -226,7 +226,7 @@ def low_pass_taps(kernels: list[Tensor], *, kind: str) -> list[Any]:
 
 
 def numbers(names: Iterable[str], pattern: str) -> list[int]:
-    """What the pattern's group matches among the names, ascending and each once."""
+    """Return what the pattern's group matches among the names, ascending and each once."""
     matches = (re.fullmatch(pattern, name) for name in names)
     return sorted({int(match[1]) for match in matches if match})
 

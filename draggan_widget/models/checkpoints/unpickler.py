@@ -78,7 +78,7 @@ class Machine(Tape):
         self._tuple_keys = 0
 
     def run(self) -> Any:
-        """The value of the pickle. :raises Unreadable: whatever may be wrong with it."""
+        """Return the value of the pickle. :raises Unreadable: whatever may be wrong with it."""
         try:
             value = self._run()
         except Unreadable:
@@ -155,7 +155,7 @@ class Machine(Tape):
         self._stack.append(value)
 
     def _key(self, value: Any) -> Any:
-        """``value`` if it is harmless to hash and to compare, over and over."""
+        """Return ``value`` if it is harmless to hash and to compare, over and over."""
         if is_key(value) or isinstance(value, (Record, Tensor)):
             return value
         if isinstance(value, tuple) and len(value) <= 32 and all(is_key(part) for part in value):
@@ -189,7 +189,7 @@ class Machine(Tape):
         self._push(Name(module, name))
 
     def _call(self, callee: Any, arguments: Any) -> Any:
-        """What REDUCE makes: a value of an allowed constructor, else a record."""
+        """Return what REDUCE makes: a value of an allowed constructor, else a record."""
         if not isinstance(arguments, tuple):
             raise Unreadable("is no whole pickle: it calls something without arguments")
         if isinstance(callee, Name):
@@ -199,7 +199,7 @@ class Machine(Tape):
         return self._new(callee, arguments)
 
     def _new(self, callee: Any, arguments: Any, keywords: Any = None) -> Any:
-        """What NEWOBJ makes: a dict for the dict classes of Python, else a record."""
+        """Return what NEWOBJ makes: a dict for the dict classes of Python, else a record."""
         if not isinstance(arguments, tuple) or not isinstance(keywords, (dict, type(None))):
             raise Unreadable("is no whole pickle: it makes an object without arguments")
         if isinstance(callee, Name):
@@ -311,7 +311,7 @@ class Machine(Tape):
 
 
 def is_key(value: Any) -> bool:
-    """Whether a value is short and harmless to hash and to compare, over and over, as the key of a dict."""
+    """Return whether a value is short and harmless to hash and to compare, over and over, as the key of a dict."""
     if isinstance(value, (str, bytes)):
         return len(value) <= LONGEST_NAME
     if isinstance(value, int):

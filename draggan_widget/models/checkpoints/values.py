@@ -55,7 +55,7 @@ CONTAINERS = (dict, list, tuple, set, frozenset, Record)
 
 
 def children(value: Any) -> list[Any]:
-    """The values directly within a container or record; none for anything else."""
+    """Return the values directly within a container or record; none for anything else."""
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -66,7 +66,9 @@ def children(value: Any) -> list[Any]:
 
 
 def walk(value: Any) -> Iterator[Any]:
-    """``value`` and everything within it, containers and records once, in no particular order; ends on cycles too."""
+    """Yield ``value`` and everything within it, containers and records once, in no particular order; ends on cycles
+    too.
+    """
     seen: set[int] = set()
     waiting = [value]
     while waiting:
@@ -100,7 +102,7 @@ def check_nesting(value: Any) -> None:
 
 
 def plain(value: Any, *, most: int = 100_000) -> Any:
-    """A copy made of dict, list, str, int, float, bool and None only, as JSON takes: for settings out of a file.
+    """Return a copy made of dict, list, str, int, float, bool and None only, as JSON takes: for settings out of a file.
 
     Tuples become lists, records with items (EasyDict) dicts, keys strings.
 
@@ -128,7 +130,9 @@ def plain(value: Any, *, most: int = 100_000) -> Any:
 
 
 def describe(value: Any) -> str:
-    """A short phrase with an article for what was found in a file: "a dict with the keys 'G', 'D' and 'G_ema'"."""
+    """Return a short phrase with an article for what was found in a file: "a dict with the keys 'G', 'D' and
+    'G_ema'".
+    """
     if isinstance(value, dict):
         if value and all(isinstance(part, Tensor) for part in value.values()):
             return f"{_count(len(value), 'tensor')} by name ({_listed([_named(key) for key in value])})"

@@ -44,7 +44,7 @@ class Sums:
         return cls(torch.from_numpy(index), torch.from_numpy(offsets), factors)
 
     def __call__(self, table: Tensor) -> Tensor:
-        """``table`` (n, C) → (count, C)."""
+        """Map ``table`` (n, C) → (count, C)."""
         return F.embedding_bag(self.index, table, self.offsets, mode="sum", per_sample_weights=self.weights)
 
 
@@ -238,7 +238,8 @@ class Planner:
 
 
 def _gathered(numbers: np.ndarray, count: int, *, filled: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """The different ones of ``numbers`` below ``count``, sorted, and a table of where each number stands among them.
+    """Return the different ones of ``numbers`` below ``count``, sorted, and a table of where each number stands among
+    them.
 
     If ``filled``, many of them become all there are. The table has ``count + 1`` entries; it says how many there are
     for a number that is not among them.
@@ -255,7 +256,8 @@ def _gathered(numbers: np.ndarray, count: int, *, filled: bool = False) -> tuple
 
 
 def corners(xy: np.ndarray, size: tuple[int, int], resolution: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """The four cells (P, 4) of a map of ``size`` around picture positions ``xy`` (P, 2), and their weights (P, 4).
+    """Return the four cells (P, 4) of a map of ``size`` around picture positions ``xy`` (P, 2), and their weights
+    (P, 4).
 
     The map is read as if it were upsampled to ``resolution`` with ``align_corners=False``; outside the picture, its
     border is read.

@@ -79,7 +79,7 @@ class MappingNetwork(nn.Module):
         self.register_buffer("w_avg", torch.zeros((c_dim, w_dim) if c_dim and means else w_dim))
 
     def forward(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """``z`` (N, z_dim) and one-hot ``labels`` (N, c_dim) → w (N, w_dim)."""
+        """Map ``z`` (N, z_dim) and one-hot ``labels`` (N, c_dim) → w (N, w_dim)."""
         parts = [z] if self.embed is None else [z, self.embed(labels)]
         if self.joint:
             x = unit_second_moment(torch.cat(parts, dim=1))  # (N, z_dim + embedding)
@@ -140,7 +140,7 @@ class SynthesisBlock(nn.Module):
             self.skip = Shortcut(in_channels, out_channels, gain, settings.resample_filter)
 
     def grow(self, x: Tensor | None, rows: Sequence[Tensor]) -> Tensor:
-        """The block's features (N, C, H, W) from those of the block before (None at the first).
+        """Return the block's features (N, C, H, W) from those of the block before (None at the first).
 
         :param rows: of the latent, (N, w_dim) each, those of the block.
         """
@@ -157,7 +157,7 @@ class SynthesisBlock(nn.Module):
         return grown
 
     def paint(self, x: Tensor, rows: Sequence[Tensor], picture: Tensor | None) -> Tensor | None:
-        """The picture (N, channels, H, W) from the block's features and the picture of the block before.
+        """Return the picture (N, channels, H, W) from the block's features and the picture of the block before.
 
         None from a block that has no part in the picture: all but the last of ``resnet`` and ``orig``.
         """
@@ -205,7 +205,7 @@ class SynthesisLayer(nn.Module):
         self._kept: dict[str, tuple[object, Tensor]] = {}
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
+        """Map ``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
         styles = self.affine(w)  # (N, C_in)
         if self.operands is not None:
             # Demodulation undoes any scale of the styles; this one keeps products within the narrow range of halves.
@@ -224,7 +224,9 @@ class SynthesisLayer(nn.Module):
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
 
     def _convolve(self, x: Tensor, factors: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-        """A map (N, C_in, h, w) convolved with the weights times ``factors``, plus ``bias``: (N, C_out, H, W)."""
+        """Return a map (N, C_in, h, w) convolved with the weights times ``factors``, plus ``bias``: (N, C_out, H,
+        W).
+        """
         kind = x.dtype
         at_once = self.up and self.operands is not None and len(self.resample_filter) == 4
         weight = self._factor(in_phases=at_once)
@@ -247,7 +249,9 @@ class SynthesisLayer(nn.Module):
         return low_pass(x.to(kind), self.resample_filter * 4, bias)
 
     def _factor(self, *, in_phases: bool) -> Tensor:
-        """The weights (C_out, C_in, 3, 3) in the type of the operands; or (4 · C_out, C_in, 3, 3), see ``phases``."""
+        """Return the weights (C_out, C_in, 3, 3) in the type of the operands; or (4 · C_out, C_in, 3, 3), see
+        ``phases``.
+        """
         kind = self.operands
         if not in_phases and kind is None:
             return self.weight
@@ -266,7 +270,7 @@ class SynthesisLayer(nn.Module):
         return noise * (strength * self.gain)
 
     def _lasting(self, name: str, make: Callable[..., Tensor], *sources: Tensor) -> Tensor:
-        """What ``make`` makes of ``sources``, kept under this name while they stay."""
+        """Return what ``make`` makes of ``sources``, kept under this name while they stay."""
         if any(source.requires_grad for source in sources):
             return make(*sources)
         if self._kept.get(name, (None,))[0] != _states(sources):
@@ -289,7 +293,8 @@ def _states(tensors: Sequence[Tensor]) -> object:
 
 
 def phases(weight: Tensor, kernel: Tensor) -> Tensor:
-    """The weights (4 · C_out, C_in, 3, 3) of a convolution that doubles and filters at once, up to ``pixel_shuffle``.
+    """Return the weights (4 · C_out, C_in, 3, 3) of a convolution that doubles and filters at once, up to
+    ``pixel_shuffle``.
 
     What lies between: a transposed convolution of stride 2 by ``weight`` (C_out, C_in, 3, 3), filtered by ``kernel``
     (4, 4), is one by their convolution (6, 6), of which each of four neighbouring pixels sees every second row and
@@ -323,7 +328,7 @@ class Shortcut(nn.Module):
         self.register_buffer("resample_filter", fir_kernel(resample_filter))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` (N, C_in, h, w) → (N, C_out, 2h, 2w)."""
+        """Map ``x`` (N, C_in, h, w) → (N, C_out, 2h, 2w)."""
         # Filtering is the same for all channels, so it may come after the (cheaper) convolution at the smaller size.
         return upsample(F.conv2d(x, self.weight * self.gain), self.resample_filter)
 
@@ -340,7 +345,7 @@ class ToRGB(nn.Module):
         self.gain = 1 / math.sqrt(in_channels)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, img_channels, h, w)."""
+        """Map ``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, img_channels, h, w)."""
         styles = self.affine(w) * self.gain
         if folds(x, self.weight, styles):
             x = F.conv2d(x, self.weight * styles[:, :, None, None], self.bias)
@@ -360,7 +365,7 @@ class FullyConnected(nn.Module):
         self.bias_gain = lr_multiplier
 
     def forward(self, x: Tensor) -> Tensor:
-        """``x`` (N, in_features) → (N, out_features)."""
+        """Map ``x`` (N, in_features) → (N, out_features)."""
         return F.linear(x * self.weight_gain, self.weight, self.bias * self.bias_gain)
 
 
@@ -374,7 +379,8 @@ def lay_out(weight: nn.Parameter) -> None:
 
 
 def folds(x: Tensor, weight: Tensor, styles: Tensor) -> bool:
-    """Whether a modulated convolution of ``x`` by ``weight`` had better scale the weights than what goes in and out.
+    """Return whether a modulated convolution of ``x`` by ``weight`` had better scale the weights than what goes in and
+    out.
 
     It had where nobody asks for gradients of them, for a single picture whose map has more numbers than they have.
     """
@@ -383,12 +389,12 @@ def folds(x: Tensor, weight: Tensor, styles: Tensor) -> bool:
 
 
 def unit_second_moment(x: Tensor) -> Tensor:
-    """Rows scaled to a mean square of 1."""
+    """Return rows scaled to a mean square of 1."""
     return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-8)
 
 
 def low_pass(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``x`` (N, C, h, w) filtered per channel by ``kernel`` (T, T), plus ``bias`` (C,) → (N, C, h - 1, w - 1)."""
+    """Filter ``x`` (N, C, h, w) per channel by ``kernel`` (T, T), plus ``bias`` (C,) → (N, C, h - 1, w - 1)."""
     channels, taps = x.shape[1], len(kernel)
     # A filter is convolved with: mirrored, for torch's conv2d correlates.
     weight = kernel.flip([0, 1]).expand(channels, 1, taps, taps)
@@ -399,7 +405,7 @@ def low_pass(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def upsample(picture: Tensor, kernel: Tensor) -> Tensor:
-    """A picture (N, C, h, w) at twice the size, through ``kernel`` (T, T) with unit sum."""
+    """Return a picture (N, C, h, w) at twice the size, through ``kernel`` (T, T) with unit sum."""
     channels, taps = picture.shape[1], len(kernel)
     weight = (kernel * 4).expand(channels, 1, taps, taps)
     if taps % 2 == 0:
@@ -427,7 +433,7 @@ def normal_numbers(*shape: int, deviation: float = 1.0) -> Tensor:
 
 
 def fir_kernel(taps: Sequence[float] | Sequence[Sequence[float]]) -> Tensor:
-    """The filter (T, T) with unit sum: ``taps`` (T, T) themselves, or the outer product of ``taps`` (T,).
+    """Return the filter (T, T) with unit sum: ``taps`` (T, T) themselves, or the outer product of ``taps`` (T,).
 
     :raises ValueError: for taps that make no square filter of 1 to 64 taps with a finite sum other than 0.
     """

@@ -48,11 +48,11 @@ class Windows:
 
     @staticmethod
     def can_evaluate(ws: Tensor) -> bool:
-        """Whether there are kernels for it: on a processor, in 32 or 64 bits."""
+        """Return whether there are kernels for it: on a processor, in 32 or 64 bits."""
         return ws.device.type == "cpu" and ws.dtype in (torch.float32, torch.float64)
 
     def fits(self, blocks: Sequence[SynthesisBlock]) -> bool:
-        """Whether the weights of ``blocks`` are those that this was made of, as they were."""
+        """Return whether the weights of ``blocks`` are those that this was made of, as they were."""
         return self._weights[0] is blocks[0].conv1.weight and self._made_of == self._state()
 
     def _state(self) -> tuple[Any, ...]:
@@ -80,12 +80,13 @@ class Windows:
 
 
 def covers(cells: Mapping[int, np.ndarray], wanted: Mapping[int, np.ndarray]) -> bool:
-    """Whether all ``wanted`` numbers are among ``cells``, block by block."""
+    """Return whether all ``wanted`` numbers are among ``cells``, block by block."""
     return all(block in cells and np.isin(numbers, cells[block]).all() for block, numbers in wanted.items())
 
 
 def blend(cells: np.ndarray, features: Tensor, corners: np.ndarray, weights: np.ndarray) -> Tensor:
-    """Σ over each position's ``corners`` (P, 4), numbers among ``cells`` (n,), of ``weights`` (P, 4) times features.
+    """Return Σ over each position's ``corners`` (P, 4), numbers among ``cells`` (n,), of ``weights`` (P, 4) times
+    features.
 
     :param features: (n, C), differentiable. :returns: (P, C).
     """
@@ -144,7 +145,7 @@ class _Layer:
         return styles, torch.rsqrt(torch.mv(self.energies, styles.square()) + 1e-8)
 
     def activate(self, x: Tensor, norms: Tensor, cells: np.ndarray) -> Tensor:
-        """What comes out (cells, C_out) of the convolution's sums ``x`` (cells, C_out)."""
+        """Return what comes out (cells, C_out) of the convolution's sums ``x`` (cells, C_out)."""
         out = x * norms
         out += self.bias
         if self.noise is not None:
@@ -154,7 +155,7 @@ class _Layer:
         return out if self.clamp is None else out.clamp_(-self.clamp, self.clamp)
 
     def deactivate(self, gradient: Tensor, out: Tensor) -> Tensor:
-        """The gradient before the leaky ReLU, from that of ``out``."""
+        """Return the gradient before the leaky ReLU, from that of ``out``."""
         passed = gradient * self.gain
         passed = torch.where(out > 0, passed, passed * self.slope)
         if self.clamp is not None:
@@ -162,7 +163,7 @@ class _Layer:
         return passed
 
     def latent_gradient(self, styles: Tensor, norms: Tensor, to_styles: Tensor, to_norms: Tensor) -> Tensor:
-        """The gradient (w_dim,) of the latent row from those of its two factors."""
+        """Return the gradient (w_dim,) of the latent row from those of its two factors."""
         through = torch.mv(self.energies.T, to_norms * norms.pow(3))
         return torch.mv(self.affine.T, to_styles - styles * through)
 

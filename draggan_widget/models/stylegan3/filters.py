@@ -23,7 +23,8 @@ size of the map itself, then stay within the cache."""
 
 
 def kaiser_beta(taps: int, half_width: float, rate: float) -> float:
-    """The shape of Kaiser's window that gets the most attenuation out of ``taps`` (J. F. Kaiser, 1974; appendix C).
+    """Return the shape of Kaiser's window that gets the most attenuation out of ``taps`` (J. F. Kaiser, 1974; appendix
+    C).
 
     :param half_width: half of the transition band, between passing and stopping.
     """
@@ -97,12 +98,14 @@ class Resampler:
         )
 
     def up_kernel(self, taps: Tensor) -> Tensor:
-        """The filter ``taps`` (T,) as one small filter per phase: (up², 1, T / up, T / up)."""
+        """Return the filter ``taps`` (T,) as one small filter per phase: (up², 1, T / up, T / up)."""
         phases = taps.view(-1, self.up).flip(1).T * self.up  # (up, T / up); their sum was that of zeros in between
         return torch.einsum("ya,xb->yxab", phases, phases).flatten(0, 1)[:, None]
 
     def down_kernel(self, taps: Tensor) -> Tensor:
-        """The filter ``taps`` (T,) or (T, T), per phase of output and input: (grow², up², rows' and columns' reach)."""
+        """Return the filter ``taps`` (T,) or (T, T), per phase of output and input: (grow², up², rows' and columns'
+        reach).
+        """
         square = taps if taps.ndim == 2 else torch.outer(taps, taps)
         kernels = []
         for row in range(self.grow):
@@ -122,7 +125,7 @@ class Resampler:
     def __call__(
         self, x: Tensor, up_taps: Tensor, down_taps: Tensor, slope: float, gain: float, clamp: float | None
     ) -> Tensor:
-        """The filtered leaky ReLU (figure 4b of the paper).
+        """Return the filtered leaky ReLU (figure 4b of the paper).
 
         :param x: (N, C, h, w), the cells that ``rows`` and ``columns`` say, from ``start`` to ``stop``.
         :param slope: for negative values. :param gain: for all, after that. :param clamp: the largest magnitude, after
@@ -153,6 +156,6 @@ class Resampler:
 
 
 def _each_channel(x: Tensor, kernel: Tensor) -> Tensor:
-    """Each channel of ``x`` (N, C, h, w) correlated with ``kernel`` (a, b) → (N, C, h - a + 1, w - b + 1)."""
+    """Return each channel of ``x`` (N, C, h, w) correlated with ``kernel`` (a, b) → (N, C, h - a + 1, w - b + 1)."""
     channels = x.shape[1]
     return F.conv2d(x, kernel.expand(channels, 1, *kernel.shape).contiguous(), groups=channels)

@@ -137,7 +137,7 @@ class SynthesisLayer(nn.Module):
         self.resampler = Resampler((rows, columns), after.shape, up, down, up_taps, down_taps)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
+        """Map ``x`` (N, C_in, h, w), latent rows ``w`` (N, w_dim) → (N, C_out, H, W)."""
         styles, norms = demodulate(self.weight, self.affine(w))
         # Only those cells of the convolution are computed that the filters read; what they read beyond it is zero.
         spans = (self.resampler.rows, self.resampler.columns)
@@ -168,7 +168,7 @@ class ToRGB(nn.Module):
         self.gain = 1 / math.sqrt(before.channels)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, channels, h, w)."""
+        """Map ``x`` (N, C, h, w), latent rows ``w`` (N, w_dim) → (N, channels, h, w)."""
         styles = self.affine(w) * (self.gain * self.magnitude_ema.rsqrt())
         x = F.conv2d(x * scale(styles), self.weight, self.bias)
         return x if self.clamp is None else x.clamp(-self.clamp, self.clamp)
@@ -189,7 +189,9 @@ def demodulate(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def window(x: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
-    """The cells of ``x`` (N, C, h, w) from the first of ``rows`` and ``columns`` up to the second; zeros outside it."""
+    """Return the cells of ``x`` (N, C, h, w) from the first of ``rows`` and ``columns`` up to the second; zeros outside
+    it.
+    """
     (top, bottom), (left, right) = rows, columns
     return F.pad(x, [-left, right - x.shape[3], -top, bottom - x.shape[2]])
 
