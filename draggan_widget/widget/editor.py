@@ -37,7 +37,7 @@ from draggan_widget.editing import (
     settings_for,
     with_settings,
 )
-from draggan_widget.engines import default_config, engine_of
+from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.models import Generator, builtin_names, check_seed
 from draggan_widget.texts import printable
@@ -333,7 +333,7 @@ class Editor(EditTraits):
         """The course of the edit, one record a step."""
         session = self._session
         newest = session.newest()
-        return History(newest.document.records, newest.model.generator, session.turn)
+        return History(newest.document.records, newest.model.generator, session.turn, blend_of(newest.document.config))
 
     @property
     def config(self) -> Any:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from draggan_widget.settings import blocks, check_fields, number, rows, whole
+from draggan_widget.settings import blend, blocks, check_fields, number, rows, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,9 @@ class Natural:
         1e4, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
     )
     """How firmly what lies outside the mask is held, 0 for not at all."""
+    blend: str = blend("features")
+    """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
+    one in the features of a coarse block. ``"none"``: what the pull has changed."""
     tolerance: float = number(
         1.0,
         "Arrived within",
@@ -94,8 +97,13 @@ class Natural:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Natural:
-        """Return the settings of ``to_dict``. :raises ValueError: for a field this version does not know."""
+        """Return the settings of ``to_dict``; those left out have their defaults.
+
+        Without ``blend`` they are of before there was any, and so ``"none"``.
+
+        :raises ValueError: for a field this version does not know.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(fields) - known):
             raise ValueError(f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-        return cls(**fields)
+        return cls(**{"blend": "none", **fields})
