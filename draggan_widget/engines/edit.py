@@ -79,6 +79,8 @@ class Edit:
 
         While the latent is the one at which the mask was set, the picture is the one of then.
         """
+        if self.mask is None and not self.below:
+            return (Layer(self.latent),)
         below = self.below or (Layer(self.origin),)
         if self.latent is below[-1].latent or torch.equal(self.latent, below[-1].latent):
             return below
@@ -87,7 +89,7 @@ class Edit:
     def with_mask(self, mask: np.ndarray | None) -> Edit:
         """Return the edit with another checked mask (H, W); the picture of now shows outside it from now on."""
         layers = self.layers
-        begun = len(layers) == 1 and layers[0].latent is self.origin
+        begun = len(layers) == 1 and torch.equal(layers[0].latent, self.origin)
         return dataclasses.replace(self, mask=mask, below=() if begun else layers)
 
     def point(self, number: int) -> EditPoint:

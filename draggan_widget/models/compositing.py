@@ -20,7 +20,7 @@ from draggan_widget.models.base import Change, Generator
 COARSE = 1 / 8
 """Of the picture's height, how many cells high the map at least is in which pictures are blended: 32 of 256. On coarser
 ones what is below shows through; on finer ones, seams do."""
-REMEMBERED = 4
+REMEMBERED = 3
 """Pictures below others that are kept."""
 
 
