@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from draggan_widget.settings import Settings, blocks, choice, help_text, number, rows, settings_in, whole
+from draggan_widget.settings import Settings, blend, blocks, choice, help_text, number, rows, settings_in, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +79,9 @@ class DragConfig(Settings):
         20.0, "Mask weight λ", "How strongly what is not painted is kept as it is.", most=10_000
     )
     """λ, the weight of keeping features outside the mask, 0 to 10,000."""
+    blend: str = blend("none")
+    """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
+    one in the features of a coarse block. ``"none"``: what the pull has changed."""
     tolerance: float | None = number(
         1.0,
         "Arrived within",

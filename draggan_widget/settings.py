@@ -214,6 +214,17 @@ def choice(default: str, label: str, help: str, choices: Mapping[str, str], *, a
     return _field(default, "choice", label, help, choices=tuple(choices.items()), advanced=advanced)
 
 
+def blend(default: str) -> Any:
+    """A field that several engines have: what shows outside the mask, ``"features"`` or ``"none"``."""
+    return choice(
+        default,
+        "Outside the mask",
+        "What shows there: the picture as it was when the mask was set, joined to the pulled one without a seam, or "
+        "all that the pull has changed.",
+        {"features": "as it was", "none": "as pulled"},
+    )
+
+
 def rows(default: int, label: str, help: str, *, most: int, advanced: bool = False) -> Any:
     """Return a field for a number of rows of the latent, from 1 on. More than a model has are refused for it."""
     return _field(default, "rows", label, help, least=1, most=most, advanced=advanced)

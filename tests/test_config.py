@@ -37,5 +37,5 @@ def test_a_block_that_is_none_is_refused(block, message):
 
 
 def test_unknown_settings_are_named():
-    with pytest.raises(ValueError, match="unknown drag settings blok; known are block,"):
+    with pytest.raises(ValueError, match="unknown drag settings blok; known are blend, block,"):
         DragConfig.from_dict({"blok": 5})

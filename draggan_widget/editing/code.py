@@ -24,6 +24,8 @@ LATENT_FILE = "latent.npz"
 """What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
 STORED = f"# {LATENT_FILE} is the latent of this edit, as the editor saves it."
 LAST_LINE = "image = engines.to_image(generator.synthesize(ws))"
+LAST_LINES = (LAST_LINE, "image = result.image", "image = state.image")
+"""With which code ends; with the latter two where the picture is not that of ``ws`` alone."""
 READ_MASK = '''\
 def read_mask(text, kind):
     """A mask (H, W) of numbers 0 to 1, 1 = may move."""
@@ -46,7 +48,7 @@ def code_of(document: Document, model: Model) -> str:
 
 def is_code(path: Path) -> bool:
     """Whether a file ends as ``code`` does, so that nobody has gone on writing in it."""
-    return path.read_bytes().endswith(f"\n{LAST_LINE}\n".encode())
+    return path.read_bytes().endswith(tuple(f"\n{line}\n".encode() for line in LAST_LINES))
 
 
 class _Program:
@@ -57,13 +59,14 @@ class _Program:
         self._lines: list[str] = []
         self._masks: dict[bytes, str] = {}
         self._mask_lines: list[str] = []
+        self._last_line = LAST_LINE
 
     def text(self) -> str:
         beginning = self._beginning()
         self._edit(self._document.script)
         beginning += self._first_latent()
         self._imports.add("engines")
-        body = [*beginning, *self._masks_text(), *self._lines, LAST_LINE]
+        body = [*beginning, *self._masks_text(), *self._lines, self._last_line]
         return "\n".join([*self._head(), "", *body]) + "\n"
 
     # --- what comes before the edit --------------------------------------------------------------------------------
@@ -159,7 +162,7 @@ class _Program:
             self._add(f"    mask={self._mask(start.mask)},")
         self._add(f"    config={self._config(config)},")
         self._add(")")
-        self._add("ws = result.ws")
+        self._end("result")
 
     def _steps(self, start: _Start, rest: Script) -> None:
         points = ", ".join(f"({number}, {_xy(one)}, {_xy(other)})" for number, (one, other) in start.points.items())
@@ -185,7 +188,13 @@ class _Program:
                     self._add(f"state = state.remove_point({number})")
                 case ("steps", count):
                     self._add(f"state = state.steps({count})")
-        self._add("ws = state.ws")
+        self._end("state")
+
+    def _end(self, name: str) -> None:
+        """Take latent and picture of what is called ``name``."""
+        self._add(f"ws = {name}.ws")
+        if len(self._document.drag.layers) > 1:
+            self._last_line = f"image = {name}.image"
 
     def _config(self, config: Any) -> str:
         if not isinstance(config, DragConfig):

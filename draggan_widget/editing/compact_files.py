@@ -30,13 +30,15 @@ from draggan_widget.engines import (
 )
 from draggan_widget.engines.draggan import Anchor, BoundDragGAN, DragState, real_number, whole_number
 from draggan_widget.files import shown
-from draggan_widget.models import Generator
+from draggan_widget.models import Generator, Layer
 
 FIELDS = {
     *("engine", "settings", "points", "step", "latent", "origin", "mask", "held", "wish"),
     *("memory", "tensors", "loss"),
 }
 """Of a state as ``Storage.put_state`` describes it."""
+BELOW = "below"
+"""The same, where a mask was set after steps: the layers that show outside of it."""
 OWN = ("ws", "adam.first", "adam.second")
 """Of the tensors of a state in format 2, those that it shares with no other, of which the edited rows are stored."""
 
@@ -74,7 +76,9 @@ class Storage:
         """
         edit = state.edit
         tensors, memory = state.bound.pack(state.memory)
+        below = [[self.put(each.latent), None if each.mask is None else self.put(each.mask)] for each in edit.below]
         return {
+            **({BELOW: below} if below else {}),
             "engine": engine_of(state.config).name,
             "settings": state.config.to_dict(),
             "points": [[point.id, list(point.handle), list(point.target), list(point.start)] for point in edit.points],
@@ -130,7 +134,7 @@ class Stored:
         :raises ValueError: if something of it is missing, or does not fit the model or its engine. :raises LookupError:
             likewise. :raises EngineError: if its engine is not there, or cannot serve the model.
         """
-        if set(entry) != FIELDS:
+        if set(entry) - {BELOW} != FIELDS:
             raise ValueError("a state has other fields than it needs")
         bound = self._bound(entry["engine"], entry["settings"])
         mask, origin = self._mask(entry["mask"]), self._shared(entry["origin"])
@@ -145,7 +149,8 @@ class Stored:
         points = tuple(self._point(point) for point in entry["points"])
         if len({point.id for point in points}) < len(points):
             raise ValueError("two points have one id")
-        edit = Edit(latent, origin, points, mask, whole_number("step", entry["step"]), held, wish)
+        below = self._layers(entry.get(BELOW, []), origin)
+        edit = Edit(latent, origin, points, mask, whole_number("step", entry["step"]), held, wish, below)
         tensors = {str(name): self._shared(number) for name, number in entry["tensors"].items()}
         memory = bound.unpack(edit, tensors, entry["memory"])
         loss = {str(name): real_number(f"loss {name}", value) for name, value in entry["loss"].items()}
@@ -199,6 +204,17 @@ class Stored:
         if (name := _name(number)) not in self._masks:
             self._masks[name] = check_mask(self._read(name).numpy(), self._model.resolution)
         return self._masks[name]
+
+    def _layers(self, entries: Any, origin: Tensor) -> tuple[Layer, ...]:
+        """The layers that show outside a mask. :raises ValueError: if they are none."""
+        if not isinstance(entries, list) or not all(isinstance(each, list) and len(each) == 2 for each in entries):
+            raise ValueError("what shows outside the mask is no list of latents and masks")
+        layers = []
+        for latent, mask in entries:
+            shared = self._shared(latent)
+            self._model.space.check(shared)
+            layers.append(Layer(origin if torch.equal(shared, origin) else shared, self._mask(mask)))
+        return tuple(layers)
 
     def _asked(self, what: str, number: Any) -> np.ndarray:
         """An array of finite numbers. :raises ValueError: if it is none."""

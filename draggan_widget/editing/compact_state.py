@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from draggan_widget.engines import Edit, State, engine_of
-from draggan_widget.models import Generator
+from draggan_widget.engines import Edit, State, engine_of, layers_of, with_blend
+from draggan_widget.models import Generator, Layer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,10 +32,20 @@ class Kept:
         edit = dataclasses.replace(drag.edit, latent=torch.empty(0))
         return cls(drag.config, edit, drag.bound.compact(drag.memory), drag.loss, mask)
 
-    def state(self, model: Generator, ws: np.ndarray) -> State:
-        """Return the state again, whose latent was ``ws``. :param model: whose latent it is."""
-        bound = engine_of(self.settings).bind(model, self.settings)
+    def state(self, model: Generator, ws: np.ndarray, blend: str | None = None) -> State:
+        """Return the state again, whose latent was ``ws``.
+
+        :param model: whose latent it is. :param blend: the setting of that name; None: as it was.
+        """
+        settings = with_blend(self.settings, blend)
+        bound, edit = engine_of(settings).bind(model, settings), self._edit(ws)
+        return State(bound, edit, bound.expand(edit, self.memory), self.loss)
+
+    def layers(self, model: Generator, ws: np.ndarray, blend: str | None = None) -> tuple[Layer, ...]:
+        """Return what the picture of that state is made of. See ``state``."""
+        return layers_of(self._edit(ws), with_blend(self.settings, blend), model)
+
+    def _edit(self, ws: np.ndarray) -> Edit:
         with torch.inference_mode(mode=False):
             latent = torch.from_numpy(ws).to(self.edit.origin, copy=True)
-        edit = dataclasses.replace(self.edit, latent=latent)
-        return State(bound, edit, bound.expand(edit, self.memory), self.loss)
+        return dataclasses.replace(self.edit, latent=latent)

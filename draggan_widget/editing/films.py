@@ -8,15 +8,15 @@ from fractions import Fraction
 from types import ModuleType
 from typing import Any, Literal, Protocol
 
-import torch
 from PIL import Image, ImageColor
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, in_thread
+from draggan_widget.editing.pictures import Layers, Painter
 from draggan_widget.editing.provenance import gif_with_xmp, mp4_with_xmp, remark, sentence, tool
-from draggan_widget.engines import to_image
+from draggan_widget.engines import blend_of
 from draggan_widget.models import Generator
 
 MOST_FRAMES = 120
@@ -65,7 +65,8 @@ class _Frames:
 
     def __init__(self, document: Document, generator: Generator, handles: bool) -> None:
         self._records: Sequence[Record] = thinned(document.records, MOST_FRAMES)
-        self._drag, self._generator, self._handles = document.drag, generator, handles
+        self._drag, self._handles = document.drag, handles
+        self._generator, self._painter = generator, Painter(generator)
 
     def __len__(self) -> int:
         return len(self._records) or 1
@@ -76,14 +77,15 @@ class _Frames:
         return 10 * round(min(max(LENGTH / len(self), SHORTEST), LONGEST) / 10)
 
     def __iter__(self) -> Iterator[Image.Image]:
-        if not self._records:
-            yield self._picture(self._drag.ws, self._drag.handles, self._drag.targets)
-        for record in self._records:
-            yield self._picture(torch.from_numpy(record.ws), record.handles, record.targets)
+        drag, blend = self._drag, blend_of(self._drag.config)
+        for record in self._records[:-1]:
+            layers = record.kept.layers(self._generator, record.ws, blend)
+            yield self._picture(layers, record.handles, record.targets)
+        # The last one is what is shown, whatever was done since the last step.
+        yield self._picture(drag.layers, drag.handles, drag.targets)
 
-    def _picture(self, ws: torch.Tensor, handles: Any, targets: Any) -> Image.Image:
-        with torch.no_grad():
-            picture = to_image(self._generator.synthesize(ws.to(self._drag.w0)))
+    def _picture(self, layers: Layers, handles: Any, targets: Any) -> Image.Image:
+        picture = self._painter.whole(layers)
         if self._handles:
             points = [{"handle": one, "target": other} for one, other in zip(handles, targets, strict=True)]
             picture = draw_points(picture, points, max(picture.width, NARROWEST_DRAWN))

@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
-import torch
 
 from draggan_widget.editing.compact_state import Kept
-from draggan_widget.editing.pictures import Painter
+from draggan_widget.editing.pictures import Layers, Painter
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,7 +109,8 @@ class History(Sequence[Record]):
     There is one a step up to 2,000 steps; longer edits are thinned evenly, with the beginning and the newest kept.
 
     :param generator: whose latents they hold, for pictures and confidence. :param turn: runs a job that computes with
-        it, in the thread that owns it say.
+        it, in the thread that owns it say. :param blend: the setting of that name by which pictures are made; None: as
+        it was at each step.
     """
 
     def __init__(
@@ -118,10 +118,12 @@ class History(Sequence[Record]):
         records: Sequence[Record] = (),
         generator: Generator | None = None,
         turn: Callable[[Callable[[], Any]], Any] = _at_once,
+        blend: str | None = None,
     ) -> None:
         self._records = tuple(records)
         self._generator = generator
         self._turn = turn
+        self._blend = blend
 
     @classmethod
     def of(cls, generator: Generator, states: Iterable[State]) -> History:
@@ -138,7 +140,7 @@ class History(Sequence[Record]):
     def __getitem__(self, index: slice) -> History: ...
     def __getitem__(self, index: int | slice) -> Record | History:
         if isinstance(index, slice):
-            return History(self._records[index], self._generator, self._turn)
+            return History(self._records[index], self._generator, self._turn, self._blend)
         return self._records[index]
 
     def __len__(self) -> int:
@@ -182,15 +184,14 @@ class History(Sequence[Record]):
         """The same, 64 pixels high, and sooner."""
         return self._painted(step, Painter.thumbnail)
 
-    def _painted(self, step: int | None, paint: Callable[[Painter, torch.Tensor], Image.Image]) -> Image.Image:
+    def _painted(self, step: int | None, paint: Callable[[Painter, Layers], Image.Image]) -> Image.Image:
         if step is None:
             step = self._records[-1].step if self._records else 0
         record = self.at(step)
         generator = self.generator
 
         def job() -> Image.Image:
-            ws = torch.from_numpy(record.ws).to(next(generator.parameters()))
-            return paint(Painter(generator), ws)
+            return paint(Painter(generator), record.kept.layers(generator, record.ws, self._blend))
 
         image: Image.Image = self._turn(job)
         return image

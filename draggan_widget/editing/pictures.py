@@ -10,7 +10,7 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -18,13 +18,15 @@ from PIL import Image
 from torch import Tensor
 
 from draggan_widget.editing.thread_tuner import Threads
-from draggan_widget.engines import to_image
-from draggan_widget.models import Generator, StyleGAN2, captured, for_glances
+from draggan_widget.engines import picture_of, to_image
+from draggan_widget.models import Compositor, Generator, Layer, StyleGAN2, captured, for_glances
 
 if TYPE_CHECKING:
     from draggan_widget.editing.document import Document
     from draggan_widget.editing.model import Model
 
+Layers = Sequence[Layer]
+"""What a picture is made of, from the lowest layer up; most have one."""
 LATE = 0.15
 """Seconds that a whole picture may take while an edit moves, where there is one of half the side instead."""
 CLEARLY = 0.8
@@ -74,24 +76,26 @@ class Painter:
         self.generator = generator
         """Whose pictures it makes."""
         self._threads = Threads()
+        self._compositor = Compositor(generator)
         self._exact = _Source(generator)
         self._glances: _Source | None = None
 
     @torch.no_grad()
-    def whole(self, ws: Tensor) -> Image.Image:
-        """The picture of ``ws`` (1, num_ws, w_dim)."""
-        return self._exact.timed(lambda: to_image(self._synthesize(ws)))
+    def whole(self, layers: Layers) -> Image.Image:
+        """The picture of layers."""
+        return self._exact.timed(lambda: to_image(self._synthesize(layers)))
 
     @torch.no_grad()
-    def quick(self, ws: Tensor) -> Glimpse:
-        """Return a picture of ``ws`` (1, num_ws, w_dim) of the same size as ``whole`` gives, while steps are taken."""
+    def quick(self, layers: Layers) -> Glimpse:
+        """Return a picture of layers of the same size as ``whole`` gives, while steps are taken."""
         source = self._source()
         block = self._half if source.known and source.quickest > LATE else None
         if block is not None:
-            return Glimpse(self._threads(lambda: self._enlarged(source.generator.preview(ws, block))), False, False)
+            preview = self._threads(lambda: self._enlarged(self._made(layers, block, source.generator)))
+            return Glimpse(preview, False, False)
         if source is self._exact:
-            return Glimpse(self._threads(lambda: self.whole(ws)), True, True)
-        picture = self._threads(lambda: source.timed(lambda: to_image(source.generator.synthesize(ws))))
+            return Glimpse(self._threads(lambda: self.whole(layers)), True, True)
+        picture = self._threads(lambda: source.timed(lambda: to_image(self._made(layers, None, source.generator))))
         return Glimpse(picture, False, True)
 
     def _source(self) -> _Source:
@@ -108,21 +112,28 @@ class Painter:
         height, width = self.generator.resolution
         return to_image(picture).resize((width, height), Image.Resampling.BICUBIC)
 
-    def thumbnail(self, ws: Tensor) -> Image.Image:
-        """A picture of ``ws`` that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
+    def thumbnail(self, layers: Layers) -> Image.Image:
+        """A picture of layers that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
         generator = self.generator
         height, width = generator.resolution
         enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= THUMBNAIL]
         with torch.no_grad():
             small = bool(enough) and generator.has_previews
-            picture = to_image(generator.preview(ws, enough[0]) if small else generator.synthesize(ws))
+            picture = to_image(self._made(layers, enough[0] if small else None, generator))
         return picture.resize((max(1, round(width * THUMBNAIL / height)), THUMBNAIL), Image.Resampling.LANCZOS)
 
-    def _synthesize(self, ws: Tensor) -> Tensor:
-        """The whole picture of ``ws``."""
-        generator = self.generator
-        if ws.device.type != "cuda" or not isinstance(generator, StyleGAN2):
-            return generator.synthesize(ws)
+    def _made(self, layers: Layers, block: int | None, by: Generator) -> Tensor:
+        """The picture of layers, or the preview of a block, the topmost made by a copy of the generator say."""
+        if len(layers) > 1:
+            return self._compositor.picture(layers, block, by)
+        ws = layers[0].latent
+        return by.synthesize(ws) if block is None else by.preview(ws, block)
+
+    def _synthesize(self, layers: Layers) -> Tensor:
+        """The whole picture of layers, exact."""
+        generator, ws = self.generator, layers[0].latent
+        if len(layers) > 1 or ws.device.type != "cuda" or not isinstance(generator, StyleGAN2):
+            return self._made(layers, None, generator)
         with _lock:
             replay = _replays.get(generator)
             if replay is None or replay.made_for != _made_for(generator):
@@ -178,28 +189,22 @@ class Studio:
 
     def picture(self, document: Document) -> Image.Image:
         """Return the whole picture."""
-        return _synthesized(document.model, document.drag.ws)
+        return document.drag.image
 
     def before(self, document: Document) -> Image.Image:
         """Return the picture that the edit began with."""
-        return _synthesized(document.model, document.drag.w0)
+        return picture_of(document.model.generator, [Layer(document.drag.w0)])
 
     def glimpse(self, document: Document, quick: bool) -> Glimpse:
         """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
-        ws, painter = document.drag.ws, self._painter_of(document.model)
-        return painter.quick(ws) if quick else Glimpse(painter.whole(ws), True, True)
+        layers, painter = document.drag.layers, self._painter_of(document.model)
+        return painter.quick(layers) if quick else Glimpse(painter.whole(layers), True, True)
 
-    def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
-        """Return a small picture of a latent (1, num_ws, w_dim), wherever that lies."""
-        painter = self._painter_of(model)
-        return painter.thumbnail(ws.to(next(painter.generator.parameters())))
+    def thumbnail(self, layers: Layers, model: Model) -> Image.Image:
+        """Return a small picture of layers."""
+        return self._painter_of(model).thumbnail(layers)
 
     def _painter_of(self, model: Model) -> Painter:
         if self._painter is None or self._painter.generator is not model.generator:
             self._painter = Painter(model.generator)
         return self._painter
-
-
-def _synthesized(model: Model, ws: Tensor) -> Image.Image:
-    with torch.no_grad():
-        return to_image(model.generator.synthesize(ws))

@@ -29,7 +29,7 @@ from draggan_widget.editing.dragfile import DragFile
 from draggan_widget.editing.jobs import Jobs, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
-from draggan_widget.editing.pictures import Glimpse, Studio
+from draggan_widget.editing.pictures import Glimpse, Layers, Studio
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
@@ -158,9 +158,9 @@ class Session:
         """Return the picture of a document, one of half the side where it is to be ``quick`` and would be late."""
         return self._worker.call(lambda: self._studio.glimpse(document, quick))
 
-    def thumbnail(self, ws: Tensor, model: Model) -> Image.Image:
-        """A small picture of a latent (1, num_ws, w_dim) of a model, wherever that lies."""
-        return self._worker.call(lambda: self._studio.thumbnail(ws, model))
+    def thumbnail(self, layers: Layers, model: Model) -> Image.Image:
+        """A small picture of layers of a model."""
+        return self._worker.call(lambda: self._studio.thumbnail(layers, model))
 
     # --- work in the worker's thread ---------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from draggan_widget.editing.changes import with_config
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import at_step
 from draggan_widget.editing.script import until
-from draggan_widget.engines import engine_of
+from draggan_widget.engines import blend_of, engine_of
 
 
 def at(document: Document, step: int) -> Document:
@@ -17,7 +17,7 @@ def at(document: Document, step: int) -> Document:
         return document
     place = at_step(document.records, step)
     record, records = document.records[place], document.records[: place + 1]
-    drag = record.kept.state(document.model.generator, record.ws)
+    drag = record.kept.state(document.model.generator, record.ws, blend_of(document.config))
     script = until(document.script, record.step)
     return document.changed(drag=drag, mask=drag.edit.mask, records=records, script=script)
 

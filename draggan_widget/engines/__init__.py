@@ -10,6 +10,7 @@ from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, 
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
+from draggan_widget.engines.finish import blend_of, layers_of, picture_of, to_image, with_blend
 from draggan_widget.engines.natural import Natural, NaturalDrag
 from draggan_widget.engines.registry import (
     bind,
@@ -20,7 +21,7 @@ from draggan_widget.engines.registry import (
     register,
     unregister,
 )
-from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps, to_image
+from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps
 from draggan_widget.engines.state import State, begin_with
 
 # The first one that can serve a model is its default.
@@ -46,6 +47,7 @@ __all__ = [
     "Verdict",
     "begin_with",
     "bind",
+    "blend_of",
     "check_blocks",
     "check_mask",
     "check_ws",
@@ -56,7 +58,10 @@ __all__ = [
     "engine_named",
     "engine_names",
     "engine_of",
+    "layers_of",
+    "picture_of",
     "register",
     "to_image",
     "unregister",
+    "with_blend",
 ]

@@ -9,7 +9,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from draggan_widget.models import Layer
 
 if TYPE_CHECKING:
     from draggan_widget.models import Model
@@ -50,6 +53,9 @@ class Edit:
     """Directions of the latent, one a row, that no step may use; None for none."""
     wish: np.ndarray | None = None
     """A change of the latent that is asked for beside the points; None for none."""
+    below: tuple[Layer, ...] = ()
+    """What shows outside the mask where pictures are blended, from the lowest layer up: the picture when the mask was
+    set. () for that of ``origin``."""
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -70,6 +76,25 @@ class Edit:
     def distances(self) -> np.ndarray:
         """(N,) picture pixels that each handle has still to go."""
         return np.asarray(np.linalg.norm(self.targets - self.handles, axis=1))
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What the blended picture is made of, from the lowest layer up. Without a mask the latent shows everywhere.
+
+        While the latent is the one at which the mask was set, the picture is the one of then.
+        """
+        if self.mask is None and not self.below:
+            return (Layer(self.latent),)
+        below = self.below or (Layer(self.origin),)
+        if self.latent is below[-1].latent or torch.equal(self.latent, below[-1].latent):
+            return below
+        return (Layer(self.latent),) if self.mask is None else (*below, Layer(self.latent, self.mask))
+
+    def with_mask(self, mask: np.ndarray | None) -> Edit:
+        """Return the edit with another checked mask (H, W); the picture of now shows outside it from now on."""
+        layers = self.layers
+        begun = len(layers) == 1 and torch.equal(layers[0].latent, self.origin)
+        return dataclasses.replace(self, mask=mask, below=() if begun else layers)
 
     def point(self, number: int) -> EditPoint:
         """Return the point of that id. :raises ValueError: if there is none."""

@@ -5,18 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import torch
-from PIL import Image
-from torch import Tensor
-
 from draggan_widget.engines.edit import check_pairs
+from draggan_widget.engines.finish import picture_of
 from draggan_widget.engines.state import State, begin_with
-from draggan_widget.models import plain_torch
+from draggan_widget.models import Layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     import numpy as np
+    from PIL import Image
+    from torch import Tensor
 
     from draggan_widget.models import Generator
 
@@ -79,16 +78,12 @@ class DragResult:
     @property
     def image(self) -> Image.Image:
         """The picture, made anew each time: L, RGB or RGBA by the generator's channels."""
-        return self._picture(self.ws)
+        return self.state.image
 
     @property
     def before(self) -> Image.Image:
         """The picture that the drag began with, likewise."""
-        return self._picture(self.state.w0)
-
-    def _picture(self, ws: Tensor) -> Image.Image:
-        with plain_torch(), torch.no_grad():
-            return to_image(self.generator.synthesize(ws))
+        return picture_of(self.generator, [Layer(self.state.w0)])
 
 
 def drag(
@@ -134,13 +129,6 @@ def drag_steps(
     Takes and raises what ``drag`` does; what it is given is checked at once, not with the first state.
     """
     return _states(_begin(generator, ws, handles, targets, mask, config))
-
-
-def to_image(picture: Tensor) -> Image.Image:
-    """A picture (1, channels, H, W), nominally in [-1, 1], clamped, as L (1 channel), RGB (3) or RGBA (4)."""
-    pixels = (picture[0].detach().float() * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
-    array = pixels.permute(1, 2, 0).cpu().numpy()
-    return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
 
 
 def _begin(generator: Generator, ws: Any, handles: Any, targets: Any, mask: Any, config: Any) -> State:

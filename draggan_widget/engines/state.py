@@ -11,12 +11,15 @@ from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Verdict
 from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
+from draggan_widget.engines.finish import layers_of, picture_of
 from draggan_widget.engines.registry import bind
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
 
 if TYPE_CHECKING:
-    from draggan_widget.models import Generator
+    from PIL import Image
+
+    from draggan_widget.models import Generator, Layer
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,6 +118,19 @@ class State:
         return self.edit.step
 
     @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What the picture is made of, from the lowest layer up, as the setting ``blend`` wants it.
+
+        A model that is no ``Generator`` lets nobody blend features, so there it is the latent alone.
+        """
+        return layers_of(self.edit, self.config, self.model)
+
+    @property
+    def image(self) -> Image.Image:
+        """The picture, made anew each time: L, RGB or RGBA by the model's channels."""
+        return picture_of(self.model, self.layers)
+
+    @property
     def verdict(self) -> Verdict | None:
         """Why the run is over: "arrived", "near", "stalled" or "capped"; None while it is not."""
         return self.bound.verdict(self.edit, self.memory) if self.edit.points else None
@@ -166,7 +182,7 @@ class State:
 
         :raises ValueError: for another shape, NaN, or numbers outside 0 … 1. :raises TypeError: if it holds no numbers.
         """
-        return self._changed(dataclasses.replace(self.edit, mask=check_mask(mask, self.model.resolution)))
+        return self._changed(self.edit.with_mask(check_mask(mask, self.model.resolution)))
 
     @guarded
     def with_config(self, settings: Any) -> State:

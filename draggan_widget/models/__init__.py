@@ -10,6 +10,7 @@ from draggan_widget.models.checkpoints import (
     placed,
     save_generator,
 )
+from draggan_widget.models.compositing import Compositor, Layer
 from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
@@ -23,7 +24,9 @@ from draggan_widget.models.tuned import TunedCopy, difference
 
 __all__ = [
     "CheckpointError",
+    "Compositor",
     "Generator",
+    "Layer",
     "Metric",
     "Model",
     "Space",

@@ -7,7 +7,7 @@ import copy
 import dataclasses
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,16 @@ from draggan_widget.models.space import WPlus
 from draggan_widget.settings import as_number, as_whole, shown
 
 LARGEST_SEED = 2**32 - 1
+
+
+class Change(NamedTuple):
+    """What is done to features on the way to a picture."""
+
+    block: int
+    """After which it is done."""
+    make: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+    """Makes, of features (N, C, h, w) with their margin and of the picture so far (N, channels, h, w), or None where
+    there is none yet, what goes on in their place."""
 
 
 class Generator(nn.Module, abc.ABC):
@@ -213,6 +223,13 @@ class Generator(nn.Module, abc.ABC):
         :raises ValueError: without ``has_previews``.
         """
         raise ValueError("this generator has no coarse pictures; synthesize the whole one")
+
+    def paint(self, ws: Tensor, change: Change, upto: int | None = None) -> Tensor:  # noqa: ARG002
+        """``synthesize``, or ``preview`` where a block is given, with a ``change`` of features on the way.
+
+        A generator of whose layers nothing is known leaves them as they are.
+        """
+        return self.synthesize(ws) if upto is None else self.preview(ws, upto)
 
     def __getstate__(self) -> dict[str, Any]:
         # Copies and pickles leave what is remembered behind: maps hold a graph and a weak reference.

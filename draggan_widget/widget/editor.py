@@ -29,7 +29,7 @@ from draggan_widget.editing import (
     save_mask,
     with_settings,
 )
-from draggan_widget.engines import default_config, engine_of
+from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.inversion import open_photo
 from draggan_widget.models import Generator, check_seed
@@ -268,7 +268,7 @@ class Editor(EditTraits):
         """The course of the edit, one record a step."""
         session = self._session
         newest = session.newest()
-        return History(newest.document.records, newest.model.generator, session.turn)
+        return History(newest.document.records, newest.model.generator, session.turn, blend_of(newest.document.config))
 
     @property
     def config(self) -> Any:

@@ -276,7 +276,11 @@ class FrameStream:
 
 def _same_picture(one: Snapshot, other: Snapshot) -> bool:
     # A latent's address names its picture, points do not change it; a snapshot that is kept keeps the address taken.
-    return one.seen.drag.ws.data_ptr() == other.seen.drag.ws.data_ptr()
+    return _address(one) == _address(other)
+
+
+def _address(snapshot: Snapshot) -> list[tuple[int, int]]:
+    return [(layer.latent.data_ptr(), id(layer.mask)) for layer in snapshot.seen.drag.layers]
 
 
 def _lossless(snapshot: Snapshot) -> bool:

@@ -15,6 +15,7 @@ const settings: Settings = {
   learning_rate: 0.002,
   max_steps: 300,
   mask_weight: 20,
+  blend: "none",
   block: 6,
   supervision_radius: 3,
   tracking_radius: 12,

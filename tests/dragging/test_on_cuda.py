@@ -15,7 +15,7 @@ from draggan_widget.editing.pictures import Painter
 from draggan_widget.engines import to_image
 from draggan_widget.engines.draggan import captured_steps as strides
 from draggan_widget.engines.draggan import init, step
-from draggan_widget.models import load_generator
+from draggan_widget.models import Layer, load_generator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that speaks CUDA")
 
@@ -107,7 +107,9 @@ def test_a_painters_pictures_are_those_of_the_generator(operands):
         generator.operands = each
         for seed in (1, 2):
             ws = generator.mapping(seed=seed)
-            found, expected = (np.asarray(p, float) for p in (painter.whole(ws), to_image(generator.synthesize(ws))))
+            found, expected = (
+                np.asarray(p, float) for p in (painter.whole([Layer(ws)]), to_image(generator.synthesize(ws)))
+            )
             assert np.abs(found - expected).max() <= 1
 
 

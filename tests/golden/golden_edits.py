@@ -43,7 +43,7 @@ EDITS = {
 """Kinds of files, each with its network."""
 
 
-LATER = {"on_stall": "stop"}
+LATER = {"on_stall": "stop", "blend": "none"}
 """Settings that there were not when the files were written, and what they are for such a file."""
 
 

@@ -253,14 +253,16 @@ class BoundNatural(Bound[Memory]):
         if not asked.locality and (edit.mask is None or not asked.mask_weight):
             return None
         starts = np.array([point.start for point in edit.points])
-        key = memory.base, edit.mask, starts.tobytes()
+        # Outside a mask the picture stays as it was when the mask was set.
+        before = memory.base if edit.mask is None or not edit.below else edit.below[-1].latent
+        key = before, edit.mask, starts.tobytes()
         if (
             self._held is None
             or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True))
             or self._held[0][2] != key[2]
         ):
             firm = firmness(self.model, block, starts, edit.mask, asked.locality, asked.mask_weight)
-            self._held = key, None if firm is None else Held.of(self.model, memory.base, block, firm, memory.covariance)
+            self._held = key, None if firm is None else Held.of(self.model, before, block, firm, memory.covariance)
         return self._held[1]
 
     # --- features ----------------------------------------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from draggan_widget.settings import Settings, blocks, number, rows, whole
+from draggan_widget.settings import Settings, blend, blocks, number, rows, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,6 +16,8 @@ class Natural(Settings):
     Values are checked when the settings are made; a bad one raises ``ValueError`` naming the field, the value and what
     may be given.
     """
+
+    FORMER: ClassVar[Mapping[str, Any]] = {"blend": "none"}
 
     locality: float = number(
         0.0, "Locality", "How much else may move along: 0 is the whole head, 1 only what is around the points.", most=1
@@ -62,6 +66,9 @@ class Natural(Settings):
         1e4, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
     )
     """How firmly what lies outside the mask is held, 0 for not at all."""
+    blend: str = blend("features")
+    """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
+    one in the features of a coarse block. ``"none"``: what the pull has changed."""
     tolerance: float = number(
         1.0,
         "Arrived within",

@@ -16,7 +16,7 @@ import torch
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import check_blocks, check_parts
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, method_of
-from draggan_widget.engines.run import to_image
+from draggan_widget.engines.finish import to_image
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
-from draggan_widget.models.base import Generator, Remembered
+from draggan_widget.models.base import Change, Generator, Remembered
 from draggan_widget.models.stylegan2.cells import corners
 from draggan_widget.models.stylegan2.layers import (
     ARCHITECTURES,
@@ -285,22 +285,34 @@ class StyleGAN2(Generator):
 
     def synthesize(self, ws: Tensor) -> Tensor:
         """See ``Generator``."""
-        picture = self._paint(ws, self._synthesis_blocks())
-        assert picture is not None
-        return picture.contiguous()
+        return self._whole(ws)
 
     def preview(self, ws: Tensor, block: int) -> Tensor:
         """See ``Generator``. Only the architecture ``"skip"`` has previews."""
         picture = self._paint(ws, self._synthesis_blocks()[:block])
         return super().preview(ws, block) if picture is None else picture
 
-    def _paint(self, ws: Tensor, blocks: Sequence[SynthesisBlock]) -> Tensor | None:
+    def paint(self, ws: Tensor, change: Change, upto: int | None = None) -> Tensor:
+        """See ``Generator``."""
+        if upto is None:
+            return self._whole(ws, change)
+        picture = self._paint(ws, self._synthesis_blocks()[:upto], change)
+        return super().preview(ws, upto) if picture is None else picture
+
+    def _whole(self, ws: Tensor, change: Change | None = None) -> Tensor:
+        picture = self._paint(ws, self._synthesis_blocks(), change)
+        assert picture is not None
+        return picture.contiguous()
+
+    def _paint(self, ws: Tensor, blocks: Sequence[SynthesisBlock], change: Change | None = None) -> Tensor | None:
         x: Tensor | None = None
         picture: Tensor | None = None
         rows = ws.unbind(1)
         for block, layers in enumerate(blocks, start=1):
             x = layers.grow(x, rows[_rows(block)])
             picture = layers.paint(x, rows[_rows(block)], picture)
+            if change is not None and change.block == block:
+                x, picture = change.make(x, picture)
         return picture
 
     def __getstate__(self) -> dict[str, Any]:

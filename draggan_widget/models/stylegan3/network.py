@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from draggan_widget.config import DragConfig
-from draggan_widget.models.base import Generator
+from draggan_widget.models.base import Change, Generator
 from draggan_widget.models.stylegan2.layers import MOST_CLASSES, WIDEST, MappingNetwork
 from draggan_widget.models.stylegan3.layers import FourierFeatures, LayerSettings, Signal, SynthesisLayer, ToRGB
 from draggan_widget.texts import printable, quoted
@@ -187,10 +187,19 @@ class StyleGAN3(Generator):
 
     def synthesize(self, ws: Tensor) -> Tensor:
         """See ``Generator``."""
+        return self._whole(ws)
+
+    def paint(self, ws: Tensor, change: Change, upto: int | None = None) -> Tensor:
+        """See ``Generator``."""
+        return self._whole(ws, change) if upto is None else super().preview(ws, upto)
+
+    def _whole(self, ws: Tensor, change: Change | None = None) -> Tensor:
         first, *layers = self._synthesis_layers()
         x = first(ws[:, 0])
         for row, layer in enumerate(layers, start=1):
             x = layer(x, ws[:, row])
+            if change is not None and change.block == row:
+                x, _ = change.make(x, None)
         return cast("Tensor", x * self.output_scale).contiguous()
 
     def _synthesis_layers(self) -> list[nn.Module]:

@@ -9,10 +9,10 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
 from PIL import Image
 
 from draggan_widget.editing import Progress, Session, Snapshot, Work, at_step, later, thinned
+from draggan_widget.engines import blend_of
 from draggan_widget.widget import protocol
 from draggan_widget.widget.stream import encode
 
@@ -67,8 +67,9 @@ def _thumbnails(
             snapshot, step = wanted.popleft()
         records = snapshot.document.records
         if records and (snapshot.edit, step) not in made:
-            latent = torch.from_numpy(records[at_step(records, step)].ws)
-            made[snapshot.edit, step] = _jpeg(session.thumbnail(latent, snapshot.model))
+            record, model = records[at_step(records, step)], snapshot.model
+            layers = record.kept.layers(model.generator, record.ws, blend_of(snapshot.document.config))
+            made[snapshot.edit, step] = _jpeg(session.thumbnail(layers, model))
         number += 1
         share = number / (number + len(wanted))
         del session, snapshot, records
