@@ -58,7 +58,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
 
 
-def check_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+def check_whole(name: str, value: Any, least: int = 0, most: int | None = None) -> int:
     """Return ``value`` as an int. :raises SettingError: if it is no whole number from ``least`` to ``most``."""
     number = as_whole(value)
     if number is None or number < least or (most is not None and number > most):

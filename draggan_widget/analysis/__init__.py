@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from draggan_widget.analysis.browsing import history_list
-    from draggan_widget.analysis.bulk import Batch, Job, Outcome, drag_many
+    from draggan_widget.analysis.bulk import drag_many
+    from draggan_widget.analysis.bulk_jobs import Batch, Job, Outcome
     from draggan_widget.analysis.comparing import compare
     from draggan_widget.analysis.experiments.evaluation import evaluate
     from draggan_widget.analysis.replaying import replay
@@ -29,9 +30,9 @@ __all__ = [
 
 # Names load on first use, so that the command line, which looks in here, imports no torch.
 _FILES = {
-    "Batch": "bulk",
-    "Job": "bulk",
-    "Outcome": "bulk",
+    "Batch": "bulk_jobs",
+    "Job": "bulk_jobs",
+    "Outcome": "bulk_jobs",
     "compare": "comparing",
     "contact_sheet": "sheets",
     "drag_many": "bulk",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from draggan_widget.files import FULL, shown, write_whole
 
 if TYPE_CHECKING:
-    from draggan_widget.analysis.bulk import Job, Outcome
+    from draggan_widget.analysis.bulk_jobs import Job, Outcome
 
 DESCRIPTION = (
     'Drag what a JSON file says: [{"seed": 9, "handles": [[98, 174]], "targets": [[82, 163]]}, …], or an object with '
@@ -43,16 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_drag(options: argparse.Namespace) -> int:
     """Drag, say how it goes; the status is 1 where a job failed or nothing could be begun."""
-    from draggan_widget.analysis.bulk import (
-        Job,
-        Outcome,
-        before_engines,
-        check_jobs,
-        drag_many,
-        find_result,
-        job_keys,
-        read_jobs,
-    )
+    from draggan_widget.analysis.bulk import before_engines, drag_many, find_result, job_keys
+    from draggan_widget.analysis.bulk_jobs import Job, Outcome, check_jobs, read_jobs
     from draggan_widget.analysis.ledger import Ledger
     from draggan_widget.engines import engine_named, engine_names
     from draggan_widget.models import CheckpointError, load_generator

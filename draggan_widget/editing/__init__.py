@@ -18,7 +18,7 @@ from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
 from draggan_widget.editing.jobs import LOADING, GivenUpError, Progress, Work, finish
 from draggan_widget.editing.maskfile import read_mask, save_mask
-from draggan_widget.editing.model import Model, OnProgress, check_label
+from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
 from draggan_widget.editing.points import check_points
 from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
@@ -58,6 +58,7 @@ __all__ = [
     "check_drag_path",
     "check_label",
     "check_points",
+    "check_truncation",
     "code_of",
     "default_settings",
     "drag_job",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from draggan_widget.models import Generator, load_generator, placed
-from draggan_widget.settings import as_whole, shown
+from draggan_widget.settings import as_number, as_whole, shown
 from draggan_widget.texts import printable
 
 if TYPE_CHECKING:
@@ -116,4 +116,12 @@ def check_label(label: Any, classes: int) -> int | None:
         raise TypeError(f"label is {shown(label)}; it must be a whole number from 0 to {classes - 1}")
     if not 0 <= number < classes:
         raise ValueError(f"label is {shown(number)}; this generator has the classes 0 to {classes - 1}")
+    return number
+
+
+def check_truncation(value: Any) -> float:
+    """Return ``value`` as a float. :raises ValueError: if it is no finite number from 0 to 2."""
+    number = as_number(value)
+    if number is None or not 0 <= number <= 2:
+        raise ValueError(f"truncation is {shown(value)}; it must be a number from 0 to 2, usually 0.5 to 1")
     return number

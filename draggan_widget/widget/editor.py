@@ -23,6 +23,7 @@ from draggan_widget.editing import (
     Session,
     Snapshot,
     check_drag_path,
+    check_truncation,
     drag_job,
     draw_points,
     read_mask,
@@ -34,7 +35,7 @@ from draggan_widget.files import write_whole
 from draggan_widget.inversion import open_photo
 from draggan_widget.models import Generator, check_seed
 from draggan_widget.texts import printable
-from draggan_widget.widget import exports, protocol
+from draggan_widget.widget import exports
 from draggan_widget.widget.engine_settings import is_setting
 from draggan_widget.widget.hosts import reruns
 from draggan_widget.widget.inbox import Inbox
@@ -99,7 +100,7 @@ class Editor(EditTraits):
         **layout: Any,
     ) -> None:
         opened = None if photo is None else open_photo(photo)  # what is wrong with it is said before all else
-        seed, truncation = check_seed(seed), protocol.check_truncation(truncation)
+        seed, truncation = check_seed(seed), check_truncation(truncation)
         self._model_list = None if models is None else ModelList(models)
         model = read_model(model, self._model_list, device)
         own = config or default_config(model.generator, layout.get("engine"))

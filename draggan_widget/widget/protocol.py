@@ -22,6 +22,7 @@ from draggan_widget.editing import (
     Record,
     Snapshot,
     can_write_mp4,
+    check_truncation,
     default_settings,
     limits_of,
     settings_for,
@@ -29,7 +30,7 @@ from draggan_widget.editing import (
 )
 from draggan_widget.engines import XY, check_xy
 from draggan_widget.models import check_seed
-from draggan_widget.settings import as_number, check_whole, shown
+from draggan_widget.settings import check_whole
 from draggan_widget.texts import one_line
 
 MOST_THUMBNAILS = 200
@@ -219,11 +220,11 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             if not isinstance(move, Mapping | None):
                 raise ValueError(f"a move is {move!r}; it must be an object")
             move = None if move is None else _point(move, resolution)
-            return Ack(str(message["view"]), _whole("seq", message["seq"]), bool(message["pull"]), move)
+            return Ack(str(message["view"]), check_whole("seq", message["seq"]), bool(message["pull"]), move)
         case "point":
             return _point(message, resolution)
         case "remove":
-            return Remove(tuple(_whole("the id of a point", number) for number in message["ids"]))
+            return Remove(tuple(check_whole("the id of a point", number) for number in message["ids"]))
         case "start" | "stop" | "step_once" | "reset" | "undo" | "redo" as name:
             return Command(name)
         case "before" | "suggest_mask" | "reset_settings" as name:
@@ -235,13 +236,13 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
                 raise ValueError(f"settings are {message['values']!r}; they must be names with values")
             return Settings(dict(message["values"]))
         case "look":
-            return Look(None if message["step"] is None else _whole("step", message["step"]))
+            return Look(None if message["step"] is None else check_whole("step", message["step"]))
         case "branch":
-            return Branch(_whole("step", message["step"]))
+            return Branch(check_whole("step", message["step"]))
         case "course":
-            return Course(_whole("since", message["since"], least=-1))
+            return Course(check_whole("since", message["since"], least=-1))
         case "thumbnails":
-            steps = tuple(_whole("step", step) for step in message["steps"])
+            steps = tuple(check_whole("step", step) for step in message["steps"])
             if len(steps) > MOST_THUMBNAILS:
                 raise ValueError(f"{len(steps)} thumbnails are too many; ask for {MOST_THUMBNAILS} at once")
             return Thumbnails(steps)
@@ -250,13 +251,13 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
                 raise ValueError(f"there is no export {message['kind']!r}; there are {', '.join(KINDS)}")
             return Export(message["kind"], bool(message["handles"]))
         case "cancel":
-            return Cancel(_whole("the id of a job", message["id"]))
+            return Cancel(check_whole("the id of a job", message["id"]))
         case "new_image":
             return NewImage(None if message["seed"] is None else check_seed(message["seed"]))
         case "truncation":
             return Truncation(check_truncation(message["value"]))
         case "label":
-            return Label(_whole("label", message["value"]))
+            return Label(check_whole("label", message["value"]))
         case "models":
             return Models()
         case "load":
@@ -270,9 +271,10 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
 
 
 def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
-    number = _whole("the id of a point", message["id"])
+    number = check_whole("the id of a point", message["id"])
     handle, target = (
-        _position(f"the {part} of point {number}", message.get(part), resolution) for part in ("handle", "target")
+        None if message.get(part) is None else check_xy(f"the {part} of point {number}", message[part], resolution)
+        for part in ("handle", "target")
     )
     return Point(number, handle, target, bool(message["pulling"]), bool(message.get("start")))
 
@@ -280,14 +282,13 @@ def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
 def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:
     """Return what a page shows but pictures, masks and lists. ``entry``: the model's name in the list of models."""
     document, model = snapshot.document, snapshot.model
-    points = [{**point, **feedback.of(point["id"])} for point in snapshot.points(snapshot.seen)]
-    height, width = snapshot.model.generator.resolution
+    height, width = model.generator.resolution
     return {
         "type": "state",
         "status": snapshot.status,
         "message": snapshot.message,
         "step": snapshot.step,
-        "points": points,
+        "points": [{**point, **feedback.of(point["id"])} for point in snapshot.points(snapshot.seen)],
         "seed": document.seed,
         "truncation": document.truncation,
         "label": document.label,
@@ -316,10 +317,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
 
 
 def schema_message(model: Model, config: Any) -> dict[str, Any]:
-    """Return the settings there are for a model and the engine that ``config`` is of, in their order.
-
-    Each has all that its field in the drawer needs.
-    """
+    """Return all that the drawer needs of the settings for a model and the engine of ``config``, in their order."""
     limits = limits_of(model.generator)
     return {"type": "schema", "fields": [setting.schema(limits) for setting in settings_for(config).values()]}
 
@@ -388,22 +386,6 @@ def pong_message(sent: int, *, withheld: bool = False) -> dict[str, Any]:
     :param sent: the newest frame's number. :param withheld: whether the host withholds what is not asked for.
     """
     return {"type": "pong", "sent": sent, "withheld": withheld}
-
-
-def check_truncation(value: Any) -> float:
-    """Return ``value`` as a float. :raises ValueError: if it is no finite number from 0 to 2."""
-    number = as_number(value)
-    if number is None or not 0 <= number <= 2:
-        raise ValueError(f"truncation is {shown(value)}; it must be a number from 0 to 2, usually 0.5 to 1")
-    return number
-
-
-def _position(name: str, value: Any, resolution: tuple[int, int]) -> XY | None:
-    return None if value is None else check_xy(name, value, resolution)
-
-
-def _whole(name: str, value: Any, least: int = 0) -> int:
-    return check_whole(name, value, least)
 
 
 def _mask(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[int, int]) -> np.ndarray | None:

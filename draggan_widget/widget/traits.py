@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from draggan_widget.editing import Session, Snapshot, check_label, check_points, with_settings
+from draggan_widget.editing import Session, Snapshot, check_label, check_points, check_truncation, with_settings
 from draggan_widget.engines import check_mask, engine_named, engine_names, engine_of
 from draggan_widget.models import check_seed
 from draggan_widget.settings import as_whole
@@ -32,7 +32,6 @@ from draggan_widget.widget.engine_settings import (
     settings_told,
     trait_error,
 )
-from draggan_widget.widget.protocol import check_truncation
 
 log = logging.getLogger(__name__)
 ADOPT_EVERY = 0.1

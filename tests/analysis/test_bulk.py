@@ -19,7 +19,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis import Job, bulk, drag_many
-from draggan_widget.analysis.bulk import read_jobs
+from draggan_widget.analysis.bulk_jobs import read_jobs
 from draggan_widget.engines import Natural, to_image
 from draggan_widget.models import save_generator
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from draggan_widget.analysis import ledger
-from draggan_widget.analysis.bulk import check_jobs, read_jobs
+from draggan_widget.analysis.bulk_jobs import check_jobs, read_jobs
 from draggan_widget.analysis.ledger import Ledger
 
 DEEP = "[" * 100_000
