@@ -26,7 +26,7 @@ from draggan_widget.engines.natural.memory import Memory
 from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
-from draggan_widget.engines.natural.solving import Linear, least_change
+from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
+LITTLE, IMPATIENCE = 0.1, 2
+"""Of many points some never arrive: a step that brought less of what is left than that counts as so many of these."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
 LESS = 0.9
@@ -154,6 +156,9 @@ class BoundNatural(Bound[Memory]):
         if back:
             wanted, latent = to_go, memory.base.detach().clone()
         else:
+            if held is None and len(edit.points) > FEW:
+                # Many passes will go through what is read, so no more is read than what says how handles move.
+                leaf, ahead = leaf.detach().clone().requires_grad_(), self._reading.ahead(edit.handles)
             motion = self._reading.motion(leaf, edit.handles, ahead)
             if bool(motion.flat.any()):
                 number = edit.ids[int(motion.flat.int().argmax())]
@@ -168,7 +173,8 @@ class BoundNatural(Bound[Memory]):
                 own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
             metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, asked.own, common)
             change = (edit.latent - memory.base)[0]
-            latent = memory.base + least_change(linear, metric, wanted, change, asked.damping)[None]
+            whole, wanted = least_change(linear, metric, wanted, change, asked.damping)
+            latent = memory.base + whole[None]
         if not bool(torch.isfinite(latent).all()):
             raise DivergedError(
                 f"step {edit.step + 1} gave a latent that is not finite; the one before it, the best so far, is kept. "
@@ -207,8 +213,10 @@ class BoundNatural(Bound[Memory]):
         there = float(lengths(edit.targets - found).max()) <= self.settings.tolerance
         less = spared is not None and (there or after <= before) and spared[1] < LESS * spared[0]
         if after > before - NEARER and not less:
-            reach = max(SHORTER * float(lengths(wanted).max()), SHORTEST)
-            stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, at_rest=True, leaf=None)
+            longest = min(memory.reach, float(lengths(edit.targets - edit.handles).max()))
+            reach = max(SHORTER * longest, SHORTEST)
+            idle = memory.idle + 1 if memory.reach > SHORTEST else PATIENCE  # the same would be tried again
+            stayed = dataclasses.replace(memory, reach=reach, idle=idle, at_rest=True, leaf=None)
             return Step(dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": before}, report)
         reach = memory.reach * (0.5 if met < BAD else 1.5 if met > GOOD else 1.0)
         points = tuple(
@@ -218,12 +226,19 @@ class BoundNatural(Bound[Memory]):
         moved = dataclasses.replace(edit, latent=tried.detach(), points=points, step=edit.step + 1)
         seen = {point.id: (float(x), float(y)) for point, (x, y) in zip(edit.points, expected, strict=True)}
         reach = float(np.clip(reach, SHORTEST, max(SHORTEST, self._stride)))
+        little = len(points) > FEW and before - after < min(LITTLE * before, BAD * memory.reach) and not less
         spots = self._spots(tried, found, self._ahead(expected))
         latest = {**memory.latest, **{point.id: each for point, each in zip(points, spots, strict=True)}}
         return Step(
             moved,
             dataclasses.replace(
-                memory, reach=reach, idle=0, at_rest=spared is None, seen=seen, latest=latest, leaf=tried
+                memory,
+                reach=reach,
+                idle=memory.idle + IMPATIENCE if little else 0,
+                at_rest=spared is None,
+                seen=seen,
+                latest=latest,
+                leaf=tried,
             ),
             {"left": after},
             report,
