@@ -148,7 +148,11 @@ class BoundNatural(Bound[Memory]):
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
         memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
-        wanted = to_go * np.minimum(1, memory.reach / np.maximum(lengths(to_go), 1e-9))[:, None]
+        aim = to_go * np.minimum(1, self._stride / np.maximum(lengths(to_go), 1e-9))[:, None]
+        # A shorter step goes less far on the same way. To ask for less would not do: the change is measured from the
+        # base, so what handles do not see of it would all be asked for still.
+        share = min(1.0, memory.reach / max(float(lengths(aim).max()), 1e-9))
+        wanted = share * aim
         back = self._asks_for_the_beginning(edit, memory)
         if back:
             wanted, latent = to_go, memory.base.detach().clone()
@@ -167,7 +171,8 @@ class BoundNatural(Bound[Memory]):
                 own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
             metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, asked.own, common)
             change = (edit.latent - memory.base)[0]
-            latent = memory.base + least_change(linear, metric, wanted, change, asked.damping)[None]
+            whole = memory.base + least_change(linear, metric, aim, change, asked.damping)[None]
+            latent = edit.latent.lerp(whole, share)
         if not bool(torch.isfinite(latent).all()):
             raise DivergedError(
                 f"step {edit.step + 1} gave a latent that is not finite; the one before it, the best so far, is kept. "
@@ -181,7 +186,7 @@ class BoundNatural(Bound[Memory]):
         if back:  # where the content is in that picture is known
             found = np.array([memory.home[number] for number in edit.ids])
         else:
-            found = self._follow(edit, memory, tried, expected)
+            found = self._follow(edit, memory, tried, expected, lengths(wanted))
         return self._judged(edit, memory, tried, wanted, expected, found, spared)
 
     def _judged(
@@ -300,7 +305,7 @@ class BoundNatural(Bound[Memory]):
 
         return read
 
-    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray) -> np.ndarray:
+    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray, ways: np.ndarray) -> np.ndarray:
         """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
         read, ids = self._reader(leaf, self._ahead(expected)), edit.ids
         try:
@@ -311,6 +316,7 @@ class BoundNatural(Bound[Memory]):
                 [memory.latest[number] for number in ids],
                 self._spot,
                 self._frame,
+                ways,
             )
         except DivergedError as error:
             raise DivergedError(
