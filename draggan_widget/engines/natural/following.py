@@ -55,8 +55,8 @@ def find_spots(
     """Return where within ±r2 of each expected place (N, 2) the features are nearest to a spot, to part of a pixel.
 
     The nearest whole pixel first, then the nearest quarter of a pixel around it, then the lowest point of a parabola.
-    For the pixel, ``STRAY · s² · (off / (OFF · r2 + OFF_BY_STEP · way))²`` is added to the squared distance of features,
-    where a place is ``off`` pixels from the expected one and s² is the variance of the spot as it was grabbed.
+    For the pixel, a place ``off`` pixels from the expected one is farther, squared, by
+    ``STRAY · s² · (off / (OFF · r2 + OFF_BY_STEP · way))²``, with s² the variance of the spot as it was grabbed.
 
     :param first: per point, the features (K, C) of the spot as it was grabbed. :param latest: as it was seen last.
     :param ways: (N,), pixels that each handle should have gone.
