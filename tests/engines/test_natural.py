@@ -138,6 +138,20 @@ def test_a_target_that_moves_between_steps_restarts_nothing_and_pulling_back_giv
     assert torch.equal(state.ws, ws)
 
 
+def test_a_shorter_step_goes_less_far_on_the_same_way_even_far_from_the_beginning(wide):
+    state = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (45, 30))], None, Natural(stride=10, max_steps=50))
+    for _ in range(3):
+        (state,) = state.advance()
+    state = state.move_target(1, (45, 40))  # what it has done is not all of what is asked for now
+    ways = []
+    for reach in (1.0, 0.5, 0.25):
+        (step,) = state.bound.advance(state.edit, dataclasses.replace(state.memory, reach=reach))
+        ways.append((step.edit.latent - state.ws).flatten())
+    for longer, shorter in itertools.pairwise(ways):
+        assert shorter.norm() > 0
+        assert (longer - 2 * shorter).norm() < 0.01 * longer.norm()
+
+
 def test_many_points_are_solved_for_together_and_come_nearer(wide, monkeypatch):
     ws = wide.mapping(seed=3)
     places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)]

@@ -1,26 +1,29 @@
 """How handles are followed: the spot around each, as it was grabbed and as it was seen last, is looked for.
 
 Both count. What was grabbed keeps the handle from drifting; what was seen last is more like what is to be found when
-the content has changed on a long way.
+the content has changed on a long way. A place farther from where the handle is expected must look more like them:
+along an edge all places look alike.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.draggan import formulas
 from draggan_widget.engines.draggan.formulas import LARGEST_READ
 from draggan_widget.engines.draggan.geometry import Frame, disc
-from draggan_widget.engines.draggan.sampling import DivergedError, Reader
+from draggan_widget.engines.draggan.sampling import Reader, checked
 
 LATEST = 0.5
 """How much the spot as it was seen last counts; what remains is for the spot as it was grabbed."""
-FINE = 0.25
-"""Pixels between neighbours of the last search, whose lowest point is then told by a parabola."""
+OFF, OFF_BY_STEP = 0.25, 0.7
+"""How far from where it is expected a handle may well be: so much of r2, and so much of the way it should have gone."""
+STRAY = 0.2
+"""Of the variance of a spot: what a place so far off costs. Without it handles wander along edges."""
 
 
 def spot(radius: int) -> np.ndarray:
@@ -47,87 +50,56 @@ def find_spots(
     latest: Sequence[Tensor],
     offsets: np.ndarray,
     frame: Frame,
+    ways: np.ndarray,
 ) -> np.ndarray:
     """Return where within ±r2 of each expected place (N, 2) the features are nearest to a spot, to part of a pixel.
 
     The nearest whole pixel first, then the nearest quarter of a pixel around it, then the lowest point of a parabola.
+    For the pixel, a place ``off`` pixels from the expected one is farther, squared, by
+    ``STRAY · s² · (off / (OFF · r2 + OFF_BY_STEP · way))²``, with s² the variance of the spot as it was grabbed.
 
     :param first: per point, the features (K, C) of the spot as it was grabbed. :param latest: as it was seen last.
+    :param ways: (N,), pixels that each handle should have gone.
     :raises DivergedError: if a distance is not finite.
     """
     found = []
-    for middle, grabbed, seen in zip(expected, first, latest, strict=True):
-        wide = _Grid.around(np.round(middle), frame.tracking, 1, frame)
-        pixel = wide.nearest(_distances(read, wide, grabbed, seen, offsets, frame))
-        fine = _Grid.around(pixel, round(1 / FINE), FINE, frame)
-        found.append(fine.lowest(_distances(read, fine, grabbed, seen, offsets, frame)))
-    return np.stack(found)
+    for middle, grabbed, seen, way in zip(expected, first, latest, ways, strict=True):
+        variance = float((grabbed - grabbed.mean(dim=0)).square().sum(dim=1).mean())
+        stray = STRAY * variance / (OFF * frame.tracking + OFF_BY_STEP * way) ** 2
+        # (1 - s)|F - a|² + s|F - b|² is least where |F - ((1 - s)a + sb)|² is.
+        away = _away(read, grabbed.lerp(seen, LATEST), offsets, frame)
+        nothing = torch.zeros(1, 1, dtype=torch.float64)
+        rounded = torch.from_numpy(np.round(middle))[None]
+        strayed = _strayed(away, middle, stray)
+        pixel, least = formulas.nearest(strayed, rounded, frame.tracking, nothing, frame, 2)
+        place, finest = formulas.finest(away, pixel, nothing, frame, 2)
+        found.append(checked(formulas.finite(place, least, finest)))
+    return np.concatenate(found)
 
 
-def _distances(
-    read: Reader, grid: _Grid, grabbed: Tensor, seen: Tensor, offsets: np.ndarray, frame: Frame
-) -> np.ndarray:
-    """Return how far (rows · columns,) the spots at the places of a grid are from both, root mean square."""
-    places = frame.clamp(grid.positions()[:, None] + offsets).reshape(-1, 2)
-    # Neighbouring spots share places; each is read once.
-    single, which = np.unique(places, axis=0, return_inverse=True)
-    parts = np.array_split(single, -(-len(single) // LARGEST_READ))
-    features = torch.cat([read(part).detach() for part in parts])  # (Q, C)
-    wanted = torch.stack([grabbed, seen])  # (2, K, C)
-    weights = features.new_tensor([1 - LATEST, LATEST])
-    # |F - f|², of every place to every part of both spots; differences from the middle lose no digits.
-    middle = grabbed[:1]
-    features, wanted = features - middle, wanted - middle
-    squares = (
-        features.square().sum(dim=1)[:, None, None]
-        - 2 * torch.einsum("qc,skc->qsk", features, wanted)
-        + wanted.square().sum(dim=2)
-    ).clamp(min=0)
-    weighed = (squares * weights[:, None]).sum(dim=1).double().cpu().numpy()  # (Q, K)
-    numbers = np.asarray(which).reshape(-1, len(offsets))
-    found = np.sqrt(weighed[numbers, np.arange(len(offsets))].mean(axis=1))
-    if not np.isfinite(found).all():
-        raise DivergedError("the features of the new latent are not finite; the latent before it is kept")
-    return np.asarray(found)
+def _strayed(away: formulas.Read, expected: np.ndarray, stray: float) -> formulas.Read:
+    """Return ``away`` to whose square ``stray`` comes for each squared pixel from the ``expected`` place (2,)."""
+    return lambda places: (
+        away(places).square() + stray * (places - torch.from_numpy(expected)).square().sum(dim=-1, keepdim=True)
+    ).sqrt()
 
 
-@dataclasses.dataclass(frozen=True)
-class _Grid:
-    """Positions in rows and columns, inside the picture."""
+def _away(read: Reader, wanted: Tensor, offsets: np.ndarray, frame: Frame) -> formulas.Read:
+    """Return what tells how far, root mean square, the spots at places (…, 2) are from ``wanted`` (K, C), as a feature.
 
-    x: np.ndarray
-    y: np.ndarray
+    As a feature of one channel, (…, 1), whose reference is 0, it is told without a copy of the features for each spot.
+    """
+    origin, numbers = wanted[:1], np.arange(len(offsets))
+    centred = wanted - origin  # |F - f|² as products: differences from one of them lose no digits
 
-    @classmethod
-    def around(cls, middle: np.ndarray, reach: int, spacing: float, frame: Frame) -> _Grid:
-        """Return up to ``reach`` rows and columns each way from ``middle`` (2,), ``spacing`` pixels apart."""
-        offsets = np.arange(-reach, reach + 1) * spacing
-        x, y = middle[0] + offsets, middle[1] + offsets
-        return cls(x[(x >= 0) & (x <= frame.width - 1)], y[(y >= 0) & (y <= frame.height - 1)])
+    def away(places: Tensor) -> Tensor:
+        around = frame.clamp(places.numpy()[..., None, :] + offsets)
+        # Neighbouring spots share places; each is read once.
+        single, which = np.unique(around[..., 0] + 1j * around[..., 1], return_inverse=True)
+        parts = np.array_split(np.stack([single.real, single.imag], axis=1), -(-len(single) // LARGEST_READ))
+        features = torch.cat([read(part).detach() for part in parts]) - origin  # (Q, C)
+        squares = features.square().sum(dim=1)[:, None] - 2 * features @ centred.T + centred.square().sum(dim=1)
+        found = squares.double().cpu().numpy()[which.reshape(around.shape[:-1]), numbers]
+        return torch.from_numpy(np.sqrt(found.clip(min=0).mean(axis=-1, keepdims=True)))
 
-    def positions(self) -> np.ndarray:
-        """Return all places (rows · columns, 2), row by row."""
-        x, y = np.meshgrid(self.x, self.y)
-        return np.stack([x.ravel(), y.ravel()], axis=1)
-
-    def nearest(self, distances: np.ndarray) -> np.ndarray:
-        """Return the position (2,) of the least of ``distances`` (rows · columns,), of equal ones the first."""
-        row, column = divmod(int(distances.argmin()), len(self.x))
-        return np.array([self.x[column], self.y[row]])
-
-    def lowest(self, distances: np.ndarray) -> np.ndarray:
-        """Return the same, moved by less than one spacing to the lowest point of a parabola along each axis."""
-        heights = distances.reshape(len(self.y), len(self.x)).astype(np.float64) ** 2
-        row, column = divmod(int(distances.argmin()), len(self.x))
-        return np.array([_valley(self.x, heights[row], column), _valley(self.y, heights[:, column], row)])
-
-
-def _valley(places: np.ndarray, heights: np.ndarray, lowest: int) -> float:
-    """Return the minimum of the parabola through ``heights`` at ``lowest`` and its neighbours, evenly spaced."""
-    if 0 < lowest < len(heights) - 1:
-        before, here, after = heights[lowest - 1 : lowest + 2]
-        curvature = before - 2 * here + after
-        if curvature > 0:
-            spacing = places[lowest + 1] - places[lowest]
-            return float(places[lowest] + spacing * (before - after) / (2 * curvature))
-    return float(places[lowest])
+    return away
