@@ -11,6 +11,7 @@ from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 
 FRAME = Frame(64, 64, 2, 6)
+WAYS = np.array([4.0, 4.0])
 
 
 def content(shift=(0.0, 0.0), fade=0.0):
@@ -41,7 +42,7 @@ def test_a_spot_begins_with_its_handle_and_reaches_as_far_as_asked():
 def test_spots_are_found_where_they_went_to_part_of_a_pixel(shift):
     places, offsets = np.array([[20.0, 30.0], [41.0, 33.0]]), spot(4)
     spots = list(read_spots(content(), places, offsets, FRAME))
-    found = find_spots(content(shift), places, spots, spots, offsets, FRAME)
+    found = find_spots(content(shift), places, spots, spots, offsets, FRAME, WAYS[: len(places)])
     assert np.abs(found - places - shift).max() < 0.1
 
 
@@ -51,22 +52,44 @@ def test_content_that_changes_on_its_way_is_found_by_what_was_seen_last():
     latest, found = first, places
     for number in range(1, 6):
         shift, fade = (3.0 * number, -2.0 * number), 0.1 * number
-        found = find_spots(content(shift, fade), found, first, latest, offsets, FRAME)
+        found = find_spots(content(shift, fade), found, first, latest, offsets, FRAME, WAYS[:1])
         latest = list(read_spots(content(shift, fade), found, offsets, FRAME))
     assert np.hypot(*(found[0] - places[0] - shift)) < 1.5
-    alone = find_spots(content(shift, fade), places + shift, first, first, offsets, FRAME)
+    alone = find_spots(content(shift, fade), places + shift, first, first, offsets, FRAME, WAYS[:1])
     assert np.hypot(*(alone[0] - places[0] - shift)) > np.hypot(*(found[0] - places[0] - shift))
+
+
+@pytest.mark.parametrize("expected", [30.0, 33.0])
+def test_along_an_edge_where_all_places_look_alike_a_handle_is_about_where_it_is_expected(expected):
+    def edge(noise):
+        texture = content()
+
+        def read(xy):
+            across = torch.from_numpy(np.tanh((xy[:, :1] - 32) / 3))
+            return torch.cat([across, noise * texture(xy)], dim=1)
+
+        return read
+
+    places, offsets = np.array([[32.0, 26.0]]), spot(4)
+    spots = list(read_spots(edge(0.01), places, offsets, FRAME))
+    found = find_spots(edge(0.0), np.array([[33.5, expected]]), spots, spots, offsets, FRAME, np.array([1.0]))
+    assert abs(found[0, 0] - 32) < 0.3
+    assert abs(found[0, 1] - expected) <= 1
 
 
 def test_places_outside_the_picture_are_never_found():
     places, offsets = np.array([[1.0, 62.0]]), spot(4)
     spots = list(read_spots(content(), places, offsets, FRAME))
-    found = find_spots(content((-5, 5)), places, spots, spots, offsets, FRAME)
+    found = find_spots(content((-5, 5)), places, spots, spots, offsets, FRAME, WAYS[: len(places)])
     assert FRAME.contains(found).all()
 
 
 def test_features_that_are_not_finite_are_told():
     places, offsets = np.array([[30.0, 30.0]]), spot(4)
     spots = list(read_spots(content(), places, offsets, FRAME))
+
+    def nothing(xy):
+        return torch.full((len(xy), 24), torch.nan).double()
+
     with pytest.raises(DivergedError, match="not finite"):
-        find_spots(lambda xy: torch.full((len(xy), 24), torch.nan).double(), places, spots, spots, offsets, FRAME)
+        find_spots(nothing, places, spots, spots, offsets, FRAME, WAYS[:1])

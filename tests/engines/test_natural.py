@@ -14,8 +14,10 @@ from random_stylegan3 import small_stylegan3
 from draggan_widget import DragConfig, DragGAN, drag, load_generator
 from draggan_widget.editing import Session
 from draggan_widget.engines import DivergedError, Natural, State, begin_with, default_config, engine_names
+from draggan_widget.engines.draggan.geometry import Frame
 from draggan_widget.engines.natural import Metric, mahalanobis
-from draggan_widget.engines.natural.solving import FEW
+from draggan_widget.engines.natural.motion import Reading
+from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.models import StyleGAN2, WPlus
 
 
@@ -136,6 +138,20 @@ def test_a_target_that_moves_between_steps_restarts_nothing_and_pulling_back_giv
     assert torch.equal(state.ws, ws)
 
 
+def test_a_shorter_step_goes_less_far_on_the_same_way_even_far_from_the_beginning(wide):
+    state = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (45, 30))], None, Natural(stride=10, max_steps=50))
+    for _ in range(3):
+        (state,) = state.advance()
+    state = state.move_target(1, (45, 40))  # what it has done is not all of what is asked for now
+    ways = []
+    for reach in (1.0, 0.5, 0.25):
+        (step,) = state.bound.advance(state.edit, dataclasses.replace(state.memory, reach=reach))
+        ways.append((step.edit.latent - state.ws).flatten())
+    for longer, shorter in itertools.pairwise(ways):
+        assert shorter.norm() > 0
+        assert (longer - 2 * shorter).norm() < 0.01 * longer.norm()
+
+
 def test_many_points_are_solved_for_together_and_come_nearer(wide, monkeypatch):
     ws = wide.mapping(seed=3)
     places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)]
@@ -147,6 +163,32 @@ def test_many_points_are_solved_for_together_and_come_nearer(wide, monkeypatch):
     (after,) = state.advance()
     assert len(passes) < 2 * len(places)
     assert np.square(after.distances).mean() < 0.8 * np.square(state.distances).mean()
+
+
+def test_how_many_points_should_move_is_told_as_their_jacobian_says(wide):
+    handles = np.array([(x, y) for x in (14.0, 24.0, 34.0, 44.0) for y in (14.0, 30.0, 46.0)])
+    wanted = np.random.RandomState(5).randn(*handles.shape)
+    leaf = wide.mapping(seed=3).requires_grad_()
+    motion = Reading(wide, 4, Frame.of(wide.resolution, 12, 24)).motion(leaf, handles, {})
+    metric = Metric.of(wide.space.metric().covariance.float(), wide.num_ws, 8, 1.0, 0.05)
+    change, told = least_change(Linear(motion, None, None), metric, wanted, torch.zeros_like(leaf[0]), 1e-2)
+    moved = torch.einsum("krd,rd->k", motion.jacobian(), change).numpy().reshape(-1, 2)
+    assert np.linalg.norm(told - moved) < 0.1 * np.linalg.norm(moved), "but for what is not linear"
+    assert np.linalg.norm(told - wanted) < np.linalg.norm(wanted)
+
+
+def test_many_points_end_where_steps_bring_little(wide):
+    places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)]
+    points = [(n, (x, y), (x + 2, y)) for n, (x, y) in enumerate(places)]
+    state, left = begin_with(wide, wide.mapping(seed=3), points, None, Natural()), []
+    while state.verdict is None:
+        left.append(np.sqrt(np.square(state.distances).mean()))
+        (state,) = state.advance()
+    left.append(np.sqrt(np.square(state.distances).mean()))
+    assert state.verdict in ("near", "stalled")
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < 0.9 * left[0]
+    assert len(left) < 12, "it ends soon after"
 
 
 def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives():

@@ -26,7 +26,7 @@ from draggan_widget.engines.natural.memory import Memory
 from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
-from draggan_widget.engines.natural.solving import Linear, least_change
+from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
+LITTLE, IMPATIENCE = 0.1, 2
+"""Of many points some never arrive: a step that brought less of what is left than that counts as so many of these."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
 LESS = 0.9
@@ -71,6 +73,7 @@ class BoundNatural(Bound[Memory]):
         self._stride = settings.stride * model.resolution[0] / 512
         self._spot = spot(round(SPOT * self._reading.cell))
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
+        self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray]] | None = None
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
@@ -149,26 +152,17 @@ class BoundNatural(Bound[Memory]):
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
         memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
-        wanted = to_go * np.minimum(1, memory.reach / np.maximum(lengths(to_go), 1e-9))[:, None]
+        aim = to_go * np.minimum(1, self._stride / np.maximum(lengths(to_go), 1e-9))[:, None]
+        # A shorter step goes less far on the same way. To ask for less would not do: the change is measured from the
+        # base, so what handles do not see of it would all be asked for still.
+        share = min(1.0, memory.reach / max(float(lengths(aim).max()), 1e-9))
+        wanted = share * aim
         back = self._asks_for_the_beginning(edit, memory)
         if back:
             wanted, latent = to_go, memory.base.detach().clone()
         else:
-            motion = self._reading.motion(leaf, edit.handles, ahead)
-            if bool(motion.flat.any()):
-                number = edit.ids[int(motion.flat.int().argmax())]
-                raise ValueError(
-                    f"around the handle of point {number} the picture is the same everywhere, so that nothing says how "
-                    "it moves; put it on something that stands out"
-                )
-            linear = Linear(motion, held, None if held is None else self._maps(leaf))
-            asked = self.settings
-            own_rows, common = asked.own_rows, asked.common
-            if held is not None:  # rows beyond those that its block reads would change the picture unseen
-                own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
-            metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, asked.own, common)
-            change = (edit.latent - memory.base)[0]
-            latent = memory.base + least_change(linear, metric, wanted, change, asked.damping)[None]
+            whole, moved = self._least_change(edit, memory, leaf, ahead, held, aim)
+            latent, wanted = edit.latent.lerp(memory.base + whole[None], share), share * moved
         if not bool(torch.isfinite(latent).all()):
             raise DivergedError(
                 f"step {edit.step + 1} gave a latent that is not finite; the one before it, the best so far, is kept. "
@@ -182,8 +176,42 @@ class BoundNatural(Bound[Memory]):
         if back:  # where the content is in that picture is known
             found = np.array([memory.home[number] for number in edit.ids])
         else:
-            found = self._follow(edit, memory, tried, expected)
+            found = self._follow(edit, memory, tried, expected, lengths(wanted))
         return self._judged(edit, memory, tried, wanted, expected, found, spared)
+
+    def _least_change(
+        self, edit: Edit, memory: Memory, leaf: Tensor, ahead: Mapping[int, Tensor], held: Held | None, aim: np.ndarray
+    ) -> tuple[Tensor, np.ndarray]:
+        """Return the whole change from the base that takes handles on by ``aim`` (N, 2), and how they move by it.
+
+        After a step that was not taken the same is asked again, and known.
+
+        :raises ValueError: if a handle is where the picture is the same everywhere.
+        """
+        asked = (edit.latent, memory.base, memory.covariance, held), edit.handles.tobytes() + aim.tobytes()
+        if self._solved is not None:
+            (before, numbers), solution = self._solved
+            if numbers == asked[1] and all(a is b for a, b in zip(before, asked[0], strict=True)):
+                return solution
+        if held is None and len(edit.points) > FEW:
+            # Many passes will go through what is read, so no more is read than what says how handles move.
+            leaf, ahead = leaf.detach().clone().requires_grad_(), self._reading.ahead(edit.handles)
+        motion = self._reading.motion(leaf, edit.handles, ahead)
+        if bool(motion.flat.any()):
+            number = edit.ids[int(motion.flat.int().argmax())]
+            raise ValueError(
+                f"around the handle of point {number} the picture is the same everywhere, so that nothing says how "
+                "it moves; put it on something that stands out"
+            )
+        linear = Linear(motion, held, None if held is None else self._maps(leaf))
+        own_rows, common = self.settings.own_rows, self.settings.common
+        if held is not None:  # rows beyond those that its block reads would change the picture unseen
+            own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
+        metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, self.settings.own, common)
+        change = (edit.latent - memory.base)[0]
+        solution = least_change(linear, metric, aim, change, self.settings.damping)
+        self._solved = asked, solution
+        return solution
 
     def _judged(
         self,
@@ -207,8 +235,10 @@ class BoundNatural(Bound[Memory]):
         there = float(lengths(edit.targets - found).max()) <= self.settings.tolerance
         less = spared is not None and (there or after <= before) and spared[1] < LESS * spared[0]
         if after > before - NEARER and not less:
-            reach = max(SHORTER * float(lengths(wanted).max()), SHORTEST)
-            stayed = dataclasses.replace(memory, reach=reach, idle=memory.idle + 1, at_rest=True, leaf=None)
+            longest = min(memory.reach, float(lengths(edit.targets - edit.handles).max()))
+            reach = max(SHORTER * longest, SHORTEST)
+            idle = memory.idle + 1 if memory.reach > SHORTEST else PATIENCE  # the same would be tried again
+            stayed = dataclasses.replace(memory, reach=reach, idle=idle, at_rest=True, leaf=None)
             return Step(dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": before}, report)
         reach = memory.reach * (0.5 if met < BAD else 1.5 if met > GOOD else 1.0)
         points = tuple(
@@ -218,12 +248,19 @@ class BoundNatural(Bound[Memory]):
         moved = dataclasses.replace(edit, latent=tried.detach(), points=points, step=edit.step + 1)
         seen = {point.id: (float(x), float(y)) for point, (x, y) in zip(edit.points, expected, strict=True)}
         reach = float(np.clip(reach, SHORTEST, max(SHORTEST, self._stride)))
+        little = len(points) > FEW and before - after < min(LITTLE * before, BAD * memory.reach) and not less
         spots = self._spots(tried, found, self._ahead(expected))
         latest = {**memory.latest, **{point.id: each for point, each in zip(points, spots, strict=True)}}
         return Step(
             moved,
             dataclasses.replace(
-                memory, reach=reach, idle=0, at_rest=spared is None, seen=seen, latest=latest, leaf=tried
+                memory,
+                reach=reach,
+                idle=memory.idle + IMPATIENCE if little else 0,
+                at_rest=spared is None,
+                seen=seen,
+                latest=latest,
+                leaf=tried,
             ),
             {"left": after},
             report,
@@ -303,7 +340,7 @@ class BoundNatural(Bound[Memory]):
 
         return read
 
-    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray) -> np.ndarray:
+    def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray, ways: np.ndarray) -> np.ndarray:
         """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
         read, ids = self._reader(leaf, self._ahead(expected)), edit.ids
         try:
@@ -314,6 +351,7 @@ class BoundNatural(Bound[Memory]):
                 [memory.latest[number] for number in ids],
                 self._spot,
                 self._frame,
+                ways,
             )
         except DivergedError as error:
             raise DivergedError(

@@ -1,7 +1,8 @@
 """How handles are followed: the spot around each, as it was grabbed and as it was seen last, is looked for.
 
 Both count. What was grabbed keeps the handle from drifting; what was seen last is more like what is to be found when
-the content has changed on a long way.
+the content has changed on a long way. A place farther from where the handle is expected must look more like them:
+along an edge all places look alike.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from draggan_widget.engines.draggan.sampling import Reader, checked
 
 LATEST = 0.5
 """How much the spot as it was seen last counts; what remains is for the spot as it was grabbed."""
+OFF, OFF_BY_STEP = 0.25, 0.7
+"""How far from where it is expected a handle may well be: so much of r2, and so much of the way it should have gone."""
+STRAY = 0.2
+"""Of the variance of a spot: what a place so far off costs. Without it handles wander along edges."""
 
 
 def spot(radius: int) -> np.ndarray:
@@ -45,23 +50,38 @@ def find_spots(
     latest: Sequence[Tensor],
     offsets: np.ndarray,
     frame: Frame,
+    ways: np.ndarray,
 ) -> np.ndarray:
     """Return where within ±r2 of each expected place (N, 2) the features are nearest to a spot, to part of a pixel.
 
     The nearest whole pixel first, then the nearest quarter of a pixel around it, then the lowest point of a parabola.
+    For the pixel, a place ``off`` pixels from the expected one is farther, squared, by
+    ``STRAY · s² · (off / (OFF · r2 + OFF_BY_STEP · way))²``, with s² the variance of the spot as it was grabbed.
 
     :param first: per point, the features (K, C) of the spot as it was grabbed. :param latest: as it was seen last.
+    :param ways: (N,), pixels that each handle should have gone.
     :raises DivergedError: if a distance is not finite.
     """
     found = []
-    for middle, grabbed, seen in zip(np.round(expected), first, latest, strict=True):
+    for middle, grabbed, seen, way in zip(expected, first, latest, ways, strict=True):
+        variance = float((grabbed - grabbed.mean(dim=0)).square().sum(dim=1).mean())
+        stray = STRAY * variance / (OFF * frame.tracking + OFF_BY_STEP * way) ** 2
         # (1 - s)|F - a|² + s|F - b|² is least where |F - ((1 - s)a + sb)|² is.
         away = _away(read, grabbed.lerp(seen, LATEST), offsets, frame)
         nothing = torch.zeros(1, 1, dtype=torch.float64)
-        pixel, least = formulas.nearest(away, torch.from_numpy(middle)[None], frame.tracking, nothing, frame, 2)
+        rounded = torch.from_numpy(np.round(middle))[None]
+        strayed = _strayed(away, middle, stray)
+        pixel, least = formulas.nearest(strayed, rounded, frame.tracking, nothing, frame, 2)
         place, finest = formulas.finest(away, pixel, nothing, frame, 2)
         found.append(checked(formulas.finite(place, least, finest)))
     return np.concatenate(found)
+
+
+def _strayed(away: formulas.Read, expected: np.ndarray, stray: float) -> formulas.Read:
+    """Return ``away`` to whose square ``stray`` comes for each squared pixel from the ``expected`` place (2,)."""
+    return lambda places: (
+        away(places).square() + stray * (places - torch.from_numpy(expected)).square().sum(dim=-1, keepdim=True)
+    ).sqrt()
 
 
 def _away(read: Reader, wanted: Tensor, offsets: np.ndarray, frame: Frame) -> formulas.Read:
@@ -69,15 +89,15 @@ def _away(read: Reader, wanted: Tensor, offsets: np.ndarray, frame: Frame) -> fo
 
     As a feature of one channel, (…, 1), whose reference is 0, it is told without a copy of the features for each spot.
     """
-    middle, numbers = wanted[:1], np.arange(len(offsets))
-    centred = wanted - middle  # |F - f|² as products: differences from the middle lose no digits
+    origin, numbers = wanted[:1], np.arange(len(offsets))
+    centred = wanted - origin  # |F - f|² as products: differences from one of them lose no digits
 
     def away(places: Tensor) -> Tensor:
         around = frame.clamp(places.numpy()[..., None, :] + offsets)
         # Neighbouring spots share places; each is read once.
         single, which = np.unique(around[..., 0] + 1j * around[..., 1], return_inverse=True)
         parts = np.array_split(np.stack([single.real, single.imag], axis=1), -(-len(single) // LARGEST_READ))
-        features = torch.cat([read(part).detach() for part in parts]) - middle  # (Q, C)
+        features = torch.cat([read(part).detach() for part in parts]) - origin  # (Q, C)
         squares = features.square().sum(dim=1)[:, None] - 2 * features @ centred.T + centred.square().sum(dim=1)
         found = squares.double().cpu().numpy()[which.reshape(around.shape[:-1]), numbers]
         return torch.from_numpy(np.sqrt(found.clip(min=0).mean(axis=-1, keepdims=True)))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.geometry import Frame, disc
+from draggan_widget.engines.draggan.geometry import Frame, disc, surroundings
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -48,6 +48,11 @@ class Reading:
     @property
     def _shift(self) -> float:
         return max(1.0, self.cell / 4)
+
+    def ahead(self, handles: np.ndarray) -> dict[int, Tensor]:
+        """Return what is read around ``handles`` (N, 2), by block, as ``Generator.sample_features`` wants it."""
+        size = self.model.map_size(self.block)
+        return {self.block: torch.from_numpy(surroundings(handles, self.reach, size, self.frame))}
 
     def motion(self, leaf: Tensor, handles: np.ndarray, ahead: Mapping[int, Tensor]) -> Motion:
         """Return how the content at ``handles`` (N, 2), in picture pixels, moves with a latent.

@@ -65,8 +65,12 @@ class Linear:
         return gradient[0]
 
 
-def least_change(linear: Linear, metric: Metric, wanted: np.ndarray, change: Tensor, damping: float) -> Tensor:
-    """Return the whole change x (num_ws, w_dim) that is asked for.
+def least_change(
+    linear: Linear, metric: Metric, wanted: np.ndarray, change: Tensor, damping: float
+) -> tuple[Tensor, np.ndarray]:
+    """Return the whole change x (num_ws, w_dim) that is asked for, and how handles should move on by it (N, 2).
+
+    Few handles can be taken where they are wanted. Of many that is not so, and ``J (x - x_k)`` is told.
 
     :param wanted: (N, 2), how the handles should move on. :param change: (num_ws, w_dim), the one so far, x_k.
     :param damping: ε, as a part of the mean stiffness of the handles.
@@ -76,17 +80,19 @@ def least_change(linear: Linear, metric: Metric, wanted: np.ndarray, change: Ten
         rows = linear.motion.jacobian()
         if linear.held is None:
             handles = _Handles.of(rows, metric, damping)
-            return handles.change(onward + torch.einsum("krd,rd->k", rows, change).double())
+            return handles.change(onward + torch.einsum("krd,rd->k", rows, change).double()), wanted
         precondition = _Handles.of(rows, metric.stiffened(linear.held.stiffness), damping)
         # Of the change so far the part is kept that the metric knows; rows that may not change are as they were.
         change = metric.known(change)
-        return change + _conjugate(linear, metric, precondition, precondition.change(onward), None, change, None)
+        more, _ = _conjugate(linear, metric, precondition, precondition.change(onward), None, change, None)
+        return change + more, wanted
     signs = torch.from_numpy(np.random.RandomState(0).choice([-1.0, 1.0], len(onward))).to(onward)
     probe = linear.transposed(signs, None)
     ridge = damping * max(float((metric.spread(probe[None])[0] * probe).double().sum()) / len(onward), TINY)
     change = metric.known(change)
     easy = metric if linear.held is None else metric.stiffened(linear.held.stiffness)
-    return change + _conjugate(linear, metric, _Free(easy), torch.zeros_like(change), onward, change, ridge)
+    more, moved = _conjugate(linear, metric, _Free(easy), torch.zeros_like(change), onward, change, ridge)
+    return change + more, moved.cpu().numpy().reshape(-1, 2)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,8 +142,10 @@ def _conjugate(
     onward: Tensor | None,
     change: Tensor,
     ridge: float | None,
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Return what comes to the ``change`` so far, by preconditioned conjugate gradients from ``found``.
+
+    And how handles move (2N,) by what came to ``found``.
 
     :param onward: (2N,), how handles should move; None where ``precondition`` sees to them, and ``found`` moves them.
     :param ridge: ε, with ``onward``.
@@ -154,6 +162,7 @@ def _conjugate(
     residual = linear.transposed(amounts, features) - metric.dual(change) + _excess(metric, precondition, found)
     natural = precondition(residual)
     direction, dual = natural, residual  # dual: what precondition made direction of
+    moves = torch.zeros(2 * len(linear.motion.factors), dtype=torch.float64, device=change.device)
     size = whole = float((residual * natural).double().sum())
     for _ in range(ITERATIONS if onward is None else TOGETHER):
         if not size > ENOUGH * whole or size <= TINY:
@@ -168,12 +177,12 @@ def _conjugate(
         pace = size / float((direction * pulled).double().sum())
         if not 0 < pace < np.inf:
             break
-        found = found + pace * direction
+        found, moves = found + pace * direction, moves + pace * handles
         residual = residual - pace * pulled
         natural = precondition(residual)
         before, size = size, float((residual * natural).double().sum())
         direction, dual = natural + size / before * direction, residual + size / before * dual
-    return found
+    return found, moves
 
 
 def _excess(metric: Metric, precondition: _Free | _Handles, change: Tensor) -> Tensor | float:
