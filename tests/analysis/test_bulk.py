@@ -71,7 +71,7 @@ BAD = [
     ({"seed": 1, "handles": [[99, 24]], "targets": [[20, 24]]}, "handle of point 1 is outside the picture"),
     (job(1, model="nowhere.pkl"), "nowhere.pkl"),
     (job(-1), "seed is -1"),
-    (job(1, config={"speed": 3}), "unknown settings speed; known are block"),
+    (job(1, config={"speed": 3}), "unknown settings speed; known are blend, block"),
     (job(1, engine="draggan", config={"speed": 3}), "unknown drag settings speed"),
     (job(1, config={"learning_rate": 0.1}), 'natural has no setting \'learning_rate\'; draggan has it: "engine": "dr'),
     (job(1, engine="magic"), "there is no engine 'magic'; choose one of natural, draggan"),
