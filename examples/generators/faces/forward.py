@@ -141,3 +141,13 @@ def fold_centre(generator: StyleGAN2) -> None:
         for layer in block.children():
             affine = layer.affine
             affine.bias -= affine.weight @ centre * (affine.weight_gain / affine.bias_gain)
+
+
+@torch.no_grad()
+def unfold_centre(generator: StyleGAN2) -> None:
+    """Undo :func:`fold_centre`, in place: the centred network draws what the plain one did."""
+    centre = generator.network["mapping"].w_avg
+    for block in generator.network["synthesis"].values():
+        for layer in block.children():
+            affine = layer.affine
+            affine.bias += affine.weight @ centre * (affine.weight_gain / affine.bias_gain)
