@@ -120,7 +120,7 @@ def main() -> int:
 
 
 def add_lines(path: Path, edition: int, weights: str, figures: dict[str, tuple[float, int]]) -> None:
-    """Put figures in place of those that ``path`` holds of the same weights and number of pictures, or behind all."""
+    """Put figures behind those that ``path`` holds, less older ones of the same weights."""
     from draggan_widget.files import write_whole
 
     fields = ["edition", "weights", "pictures", "measure", "value"]
