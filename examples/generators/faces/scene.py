@@ -267,11 +267,11 @@ def _second_edition(
     z: dict[str, float], u: dict[str, float], hair: np.ndarray, skin: np.ndarray, grey: float, african: float
 ) -> dict[str, float | tuple[float, ...]]:
     """What the second edition draws otherwise: hairs, wider light, rooms for backgrounds."""
-    towards = np.array([1.15 * z["light_x"], -1.0, 0.70 + 0.40 * z["light_z"]])
+    towards = np.array([1.45 * z["light_x"], -1.0, 0.70 + 0.45 * z["light_z"]])
     towards /= np.linalg.norm(towards)
     warm, hard = z["light_warmth"], 1 - u["light_softness"]
     power = 1.02 + 0.28 * hard
-    key = power * np.array([1.0 + 0.075 * warm, 0.97, 0.93 - 0.085 * warm])
+    key = power * np.array([1.0 + 0.095 * warm, 0.97, 0.93 - 0.11 * warm])
     ambient = (0.46 + 0.42 * u["light_softness"]) * (1 + 0.16 * z["light_height"])
     sky = ambient * np.array([0.34 - 0.030 * warm, 0.355, 0.385 + 0.045 * warm])
     room = np.array([1.0, 0.9, 0.82]) * 0.62 * ambient * 0.32

@@ -287,8 +287,8 @@ class Fur:
         scalp = smoothstep(-0.06, 0.10, z - edge) * (0.35 + 0.65 * smoothstep(0.7, 0.1, z - edge))
         scalp = scalp * _mix(1, smoothstep(0.6, 0.9, ax), smoothstep(0.02, 0.15, rise))
         dense = np.choose(self.kind, [brow, jaw * min(1.0, 1.6 * beard), scalp])
-        grown = smoothstep(0.0, 0.35, dense - self._chance * np.choose(self.kind, [0.80, 0.85, 0.8]))
-        wide = np.choose(self.kind, [0.0050, 0.0042 + 0.0020 * beard, 0.0045]) * grown
+        grown = smoothstep(0.0, 0.35, dense - self._chance * np.choose(self.kind, [0.88, 0.85, 0.8]))
+        wide = np.choose(self.kind, [0.0046, 0.0042 + 0.0020 * beard, 0.0045]) * grown
         inner = smoothstep(0.45, 0.15, ax)
         long = np.choose(
             self.kind,
