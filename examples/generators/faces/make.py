@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-EDITIONS = (1, 2)
+EDITIONS = (1, 2)  # as in scene.py, which cannot be loaded before it is known what is missing
 PACKAGES = {
     "torch": "torch",
     "numpy": "numpy",

@@ -110,7 +110,7 @@ def main() -> int:
         from draggan_widget.analysis.landmarks import Landmarks
 
         figures["descriptors"] = descriptor_distance(made, true, Landmarks())
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, ValueError) as error:
         print(f"descriptors left out: {error}")
     for name, (value, count) in figures.items():
         print(f"{name:14} {value:.4f}  ({count} pictures)")

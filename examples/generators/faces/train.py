@@ -353,9 +353,10 @@ class Trainer:
             self.save()
         else:
             state = torch.load(checkpoint, map_location=device, weights_only=True)
-            if state["edition"] != edition:
-                raise ValueError(f"{checkpoint} is of edition {state['edition']}, not {edition}: give another --out")
-            self.schedule = tuple(state["schedule"])
+            held = state.get("edition", 1)  # before there were two, none was written
+            if held != edition:
+                raise ValueError(f"{checkpoint} is of edition {held}, not {edition}: give another --out")
+            self.schedule = tuple(state.get("schedule", SCHEDULE))
             self.generator.network.load_state_dict(state["generator"])
             self.average.network.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
@@ -562,5 +563,5 @@ def export_checkpoint(folder: Path, path: Path) -> None:
     generator = new_generator()
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     generator.network.load_state_dict(state["average"])
-    export(generator, path, state["edition"])
+    export(generator, path, state.get("edition", 1))
     print(f"{path}: the average after {state['steps']} steps, {state['seconds'] / 60:.0f} min")
