@@ -140,6 +140,10 @@ class Renderer:
         self._paint = self._painting(corners_2d)
         if edition == 2:
             self._strands = HairStrands(hair)
+            middle = basis.rest[ears > 0.6].mean(0)
+            beside = np.abs(hair.rest[..., 0]) > 0.6
+            apart = np.hypot((hair.rest[..., 1] - middle[1]) / 0.34, (hair.rest[..., 2] - middle[2]) / 0.42)
+            self._ear_holes = (0.9 * beside * np.exp(-(apart**4))).astype("f4")
             self._fur = Fur(basis.rest, basis.triangles["body"], self._normals(basis.rest), masks)
             self._ribbons = {
                 "hair": RibbonPainter(self.context, STRANDS, HAIR_POINTS),
@@ -295,6 +299,8 @@ class Renderer:
         vertices = self._pose(self.basis.rest + self._inside + moved, self._turns, scene)
         sheet, traits = self._hair.hair.shape(scene.uniforms, moved)
         sheet = self._pose(sheet.reshape(-1, 3), self._hair_turns, scene).reshape(sheet.shape)
+        if self.edition == 2:  # hair that does not hang leaves the ears free
+            traits[..., 0] -= self._ear_holes * np.maximum(1 - 2 * traits[..., 1], 0)
         across = self._hair.update(sheet, traits, scene.uniforms)
         normals = self._normals(vertices)
         if self.edition == 2:

@@ -132,7 +132,7 @@ class HairStrands:
         cover, loose = found[..., 6], found[..., 7]
 
         # Where each begins, and where the hair's edge (moved a little for each lock and strand) ends it.
-        edge = self._length[:, None] * (0.022 + 0.13 * loose) - 0.035 - 0.12 * self._stray[:, None] * loose
+        edge = self._length[:, None] * (0.030 + 0.15 * loose) - 0.035 - 0.12 * self._stray[:, None] * loose
         left = cover - edge
         steps = np.arange(len(along))
         rank = np.arange(len(left))
