@@ -203,6 +203,15 @@ def test_a_checkpoint_of_another_edition_is_refused_and_left_as_it_is(folder, ed
     assert (folder / "checkpoint.pt").read_bytes() == before
 
 
+def test_a_damaged_checkpoint_is_said_before_any_long_work(folder, monkeypatch):
+    monkeypatch.setattr("make.PACKAGES", {})
+    monkeypatch.setattr("make.opengl_problems", list)
+    (folder / "checkpoint.pt").write_bytes(b"half")
+    (problem,) = missing_things(folder, 1000)
+    assert "checkpoint.pt cannot be read" in problem
+    assert "remove it to begin anew" in problem
+
+
 @pytest.mark.parametrize("edition", [1, 2])
 def test_a_generator_says_of_which_edition_it_is(folder, edition):
     trainer(folder, edition=edition)

@@ -313,12 +313,14 @@ class Trainer:
     ) -> None:
         """Goes on with the folder's checkpoint if it has one, else from the weights of the file ``begin``, else anew.
 
-        :raises ValueError: if the checkpoint is of another edition, or ``begin`` of another network.
+        :raises ValueError: if the checkpoint is damaged or of another edition, or ``begin`` of another network.
         """
         torch.manual_seed(0)  # every member begins with the same weights
         self.folder, self.pairs, self.minutes, self.team = folder, pairs, minutes, team
         self.device, self.edition = torch.device(device), edition
         self.schedule = SCHEDULE if begin is None else CONTINUED
+        if problems := checkpoint_problems(folder, edition):
+            raise ValueError(problems[0])
         self.generator = new_generator()
         checkpoint = folder / "checkpoint.pt"
         if not checkpoint.exists():
@@ -353,9 +355,6 @@ class Trainer:
             self.save()
         else:
             state = torch.load(checkpoint, map_location=device, weights_only=True)
-            held = state.get("edition", 1)  # before there were two, none was written
-            if held != edition:
-                raise ValueError(f"{checkpoint} is of edition {held}, not {edition}: give another --out")
             self.schedule = tuple(state.get("schedule", SCHEDULE))
             self.generator.network.load_state_dict(state["generator"])
             self.average.network.load_state_dict(state["average"])
@@ -516,6 +515,19 @@ def count_numbers() -> int:
     """How many numbers a team exchanges at once at most: all gradients of the generator and the time."""
     critic = sum(weight.numel() for weight in Critic(SIZE, len(LATENT)).parameters())
     return max(critic, sum(weight.numel() for weight in new_generator().network.parameters()) + 1)
+
+
+def checkpoint_problems(folder: Path, edition: int) -> list[str]:
+    """Nothing, or in one sentence why training of an ``edition`` cannot go on from a folder's checkpoint."""
+    checkpoint = folder / "checkpoint.pt"
+    if not checkpoint.exists():
+        return []
+    try:
+        held = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True).get("edition", 1)
+    except Exception as error:  # torch raises many kinds for files that it cannot read
+        reason = str(error).splitlines()[0]
+        return [f"{checkpoint} cannot be read ({reason}): remove it to begin anew, or give another --out"]
+    return [] if held == edition else [f"{checkpoint} is of edition {held}, not {edition}: give another --out"]
 
 
 def beginning_problems(begin: str | Path) -> list[str]:
