@@ -22,6 +22,7 @@ import pytest
 import torch
 import train
 from critic import Critic, critic_loss, generator_loss, gradient_penalty, led_by
+from forward import quick_dtype
 from make import missing_things, recipe
 from scene import LATENT
 from variety import Faces, align, head_pose
@@ -326,6 +327,15 @@ def test_features_match_where_pictures_do():
     )
     assert alike == 0
     assert other > 0.1
+
+
+@pytest.mark.parametrize(
+    ("units", "dtype"), [(set(), "float32"), ({"amx_tile"}, "bfloat16"), ({"avx512_bf16"}, "bfloat16")]
+)
+def test_halves_are_used_only_where_they_are_quick(units, dtype, monkeypatch):
+    for name in ("amx_tile", "avx512_bf16"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda there=name in units: there, raising=False)
+    assert quick_dtype(torch.device("cpu")) == getattr(torch, dtype)
 
 
 def test_a_device_that_is_not_there_is_said_before_any_long_work(tmp_path):

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from critic import Critic, critic_loss, generator_loss, gradient_penalty, led_by
 from dataset import PART, SIZE, finished_parts, part_file, part_latents
-from forward import TrainingForward, fold_centre, unfold_centre
+from forward import TrainingForward, fold_centre, quick_dtype, unfold_centre
 from PIL import Image
 from scene import EDITIONS, LATENT
 from torch import Tensor
@@ -333,7 +333,8 @@ class Trainer:
         self.generator.network.requires_grad_(True)
         self.generator.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator)
-        self.forward = TrainingForward(self.generator, centred=True)
+        self.dtype = quick_dtype(self.device)
+        self.forward = TrainingForward(self.generator, self.dtype, centred=True)
         self.weights = list(self.generator.network.parameters())
         for weight in self.weights:
             weight.grad = torch.zeros_like(weight)  # blocks above the present size take part with zeros
@@ -428,7 +429,7 @@ class Trainer:
         """Gradients of the supervised ``loss`` and, bounded by it, of the critic's; then a step of the critic."""
         assert self.critic is not None
         true = true.contiguous(memory_format=torch.channels_last)
-        half = torch.autocast(self.device.type, torch.bfloat16)
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
         self.critic.requires_grad_(False)
         (supervised,) = torch.autograd.grad(loss, made, retain_graph=True)
         with half:
