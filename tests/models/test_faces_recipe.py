@@ -15,11 +15,14 @@ from unittest.mock import MagicMock
 
 import dataset
 import make
+import measure
 import numpy as np
 import pulls
 import pytest
 import torch
 import train
+from critic import Critic, critic_loss, generator_loss, gradient_penalty, led_by
+from forward import quick_dtype
 from make import missing_things, recipe
 from scene import LATENT
 from variety import Faces, align, head_pose
@@ -44,6 +47,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(train, "NETWORK", SMALL)
     monkeypatch.setattr(train, "HELD_OUT", 8)
     monkeypatch.setattr(train, "SCHEDULE", ((0.5, 16, 4), (1.0, 32, 4)))
+    monkeypatch.setattr(train, "CONTINUED", ((0.1, 16, 4), (1.0, 32, 4)))
     monkeypatch.setattr(train, "teach_mapping", lambda generator, pairs: None)
     rng = np.random.default_rng(0)
     (tmp_path / "pictures").mkdir()
@@ -53,8 +57,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def trainer(folder, minutes=1.0):
-    return train.Trainer(folder, train.Pairs(folder / "pictures"), minutes)
+def trainer(folder, minutes=1.0, **options):
+    return train.Trainer(folder, train.Pairs(folder / "pictures"), minutes, **options)
 
 
 def test_training_goes_on_where_it_was_stopped(folder):
@@ -169,6 +173,169 @@ def test_a_folder_with_the_work_of_another_recipe_is_refused(tmp_path, monkeypat
     monkeypatch.setitem(train.NETWORK, "w_dim", 999)
     (problem,) = missing_things(tmp_path, 1000)
     assert "holds the work of another recipe (see recipe.json): give another --out" in problem
+
+
+def test_a_folder_with_the_work_of_another_edition_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("make.PACKAGES", {})
+    monkeypatch.setattr("make.opengl_problems", list)
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe(1)))
+    (problem,) = missing_things(tmp_path, 1000, edition=2)
+    assert "holds pictures and weights of edition 1, and edition 2 is to be made: give another --out" in problem
+    assert missing_things(tmp_path, 1000, edition=1) == []
+
+
+def test_no_opengl_is_said_before_any_long_work(tmp_path, monkeypatch):
+    def no_library(**_options):
+        raise Exception("libEGL.so not loaded")  # as the loader does
+
+    mock = type("Mock", (), {"create_standalone_context": no_library, "__spec__": 1})
+    monkeypatch.setitem(sys.modules, "moderngl", mock)
+    (problem,) = (text for text in missing_things(tmp_path, 1000) if "OpenGL" in text)
+    assert "libEGL.so not loaded" in problem
+    assert "apt-get install libegl1 libgl1-mesa-dri" in problem
+
+
+@pytest.mark.parametrize("edition", [1, 2])
+def test_a_checkpoint_of_another_edition_is_refused_and_left_as_it_is(folder, edition):
+    trainer(folder, edition=edition)
+    before = (folder / "checkpoint.pt").read_bytes()
+    with pytest.raises(ValueError, match=rf"is of edition {edition}, not {3 - edition}: give another --out"):
+        trainer(folder, edition=3 - edition)
+    assert (folder / "checkpoint.pt").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_is_said_before_any_long_work(folder, monkeypatch):
+    monkeypatch.setattr("make.PACKAGES", {})
+    monkeypatch.setattr("make.opengl_problems", list)
+    (folder / "checkpoint.pt").write_bytes(b"half")
+    (problem,) = missing_things(folder, 1000)
+    assert "checkpoint.pt cannot be read" in problem
+    assert "remove it to begin anew" in problem
+
+
+@pytest.mark.parametrize("edition", [1, 2])
+def test_a_generator_says_of_which_edition_it_is(folder, edition):
+    trainer(folder, edition=edition)
+    assert measure.edition_of(folder / "faces.safetensors") == edition
+
+
+def test_the_shipped_weights_are_of_the_first_edition_and_anothers_renders_are_refused(tmp_path, monkeypatch):
+    assert measure.edition_of("faces") == 1
+    monkeypatch.setattr(measure, "opengl_problems", list)
+    few, other, basis = measure.missing_things("faces", tmp_path / "basis.npz", 2, 3)[:3]
+    assert "run make.py first" in basis
+    assert few == "--pictures must be at least 20"
+    assert other == "faces is of edition 1, not 2: leave --edition out, or name its weights"
+
+
+def test_training_that_goes_on_from_weights_draws_what_they_drew(folder):
+    first = trainer(folder)
+    for _ in range(3):
+        first.step(32, 4)
+    first.save()
+    weights = folder / "begin.safetensors"
+    train.export(first.average, weights, 2)
+    (folder / "checkpoint.pt").unlink()
+    second = trainer(folder, begin=weights)
+    assert second.schedule == train.CONTINUED
+    z = first.pairs.held_out()[1]
+    draw = train.TrainingForward(second.generator, torch.float32, centred=True)
+    with torch.no_grad():
+        made = draw(second.generator.network["mapping"](z, None), 32)
+    loaded = load_generator(weights, device="cpu")
+    torch.testing.assert_close(made, loaded.synthesize(loaded.mapping(z)), rtol=1e-3, atol=1e-3)
+    assert trainer(folder).schedule == train.CONTINUED  # it need not be told again
+
+
+@pytest.mark.parametrize(
+    ("begin", "says"), [("faces", "is of another network"), ("no-such-file.safetensors", "no-such-file")]
+)
+def test_weights_that_cannot_be_gone_on_from_are_said_before_anything_is_written(folder, begin, says):
+    (problem,) = train.beginning_problems(begin)
+    assert says in problem
+    with pytest.raises(ValueError, match=says):
+        trainer(folder, begin=begin)
+    assert not (folder / "checkpoint.pt").exists()
+
+
+def test_the_finish_trains_generator_and_critic_and_goes_on_where_it_was_stopped(folder):
+    first = trainer(folder)
+    first.seconds = 0.8 * 60
+    critic = copy.deepcopy(first.critic.state_dict())
+    drawn = copy.deepcopy(first.generator.network.state_dict())
+    for _ in range(3):
+        assert math.isfinite(first.step(32, 4))
+    assert math.isfinite(first.judged)
+    for before, now in ((critic, first.critic.state_dict()), (drawn, first.generator.network.state_dict())):
+        assert any(not torch.equal(before[name], now[name]) for name in before)
+    first.save()
+    second = trainer(folder)
+    for name, weight in first.critic.state_dict().items():
+        assert torch.equal(weight, second.critic.state_dict()[name]), name
+    assert second.critic_optimiser.state_dict()["state"][0]["step"] == 3
+
+
+def test_the_first_edition_has_no_adversary(folder):
+    first = trainer(folder, edition=1)
+    first.seconds = 0.9 * 60
+    first.step(32, 4)
+    assert first.critic is None
+    assert first.judged is None
+
+
+def test_training_lowers_the_loss_over_a_stop(folder, monkeypatch):
+    smooth = np.linspace(0, 255, 32)[None, :, None, None].repeat(40, 0).repeat(32, 2).repeat(3, 3).astype(np.uint8)
+    for part in range(2):
+        np.save(dataset.part_file(folder / "pictures", part), smooth)
+    first = trainer(folder)
+    before = first.save()
+    for _ in range(25):
+        first.step(32, 8)
+    middle = first.save()
+    second = trainer(folder)
+    for _ in range(25):
+        second.step(32, 8)
+    assert second.save() < middle < before
+
+
+def test_the_supervised_term_has_the_last_word():
+    supervised, loud, quiet = torch.tensor([3.0, 4.0]), torch.tensor([0.0, 100.0]), torch.tensor([0.1, 0.0])
+    assert torch.allclose(led_by(supervised, loud, 0.5), torch.tensor([3.0, 6.5]))
+    assert torch.allclose(led_by(supervised, quiet, 0.5), torch.tensor([3.1, 4.0]))
+
+
+def test_a_critic_tells_renders_of_a_latent_from_those_of_another():
+    torch.manual_seed(0)
+    critic = Critic(8, 4)
+    optimiser = torch.optim.Adam(critic.parameters(), 3e-3, betas=(0.0, 0.99))
+    latents = torch.randn(16, 4)
+    pictures = latents[:, :3, None, None].expand(-1, -1, 8, 8)
+    for _ in range(120):
+        loss = critic_loss(critic, pictures, pictures.roll(1, 0), latents) + gradient_penalty(critic, pictures, latents)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert critic(pictures, latents)[0].mean() > critic(pictures.roll(1, 0), latents)[0].mean() + 0.5
+
+
+def test_features_match_where_pictures_do():
+    torch.manual_seed(0)
+    critic, latents, true = Critic(16, 4), torch.randn(4, 4), torch.rand(4, 3, 16, 16)
+    alike, other = (
+        generator_loss(critic, true, made, latents, 1.0) - generator_loss(critic, true, made, latents, 0.0)
+        for made in (true, true.flip(0))
+    )
+    assert alike == 0
+    assert other > 0.1
+
+
+@pytest.mark.parametrize(
+    ("units", "dtype"), [(set(), "float32"), ({"amx_tile"}, "bfloat16"), ({"avx512_bf16"}, "bfloat16")]
+)
+def test_halves_are_used_only_where_they_are_quick(units, dtype, monkeypatch):
+    for name in ("amx_tile", "avx512_bf16"):
+        monkeypatch.setattr(torch.cpu, f"_is_{name}_supported", lambda there=name in units: there, raising=False)
+    assert quick_dtype(torch.device("cpu")) == getattr(torch, dtype)
 
 
 def test_a_device_that_is_not_there_is_said_before_any_long_work(tmp_path):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from scene import LATENT
+from scene import EDITIONS, LATENT
 
 SEED = 20240
 PART = 500
@@ -34,7 +34,7 @@ def finished_parts(folder: Path) -> list[int]:
     return sorted(int(path.stem.split("-")[1]) for path in folder.glob("pictures-*.npy"))
 
 
-def _make_parts(folder: Path, basis_file: Path, parts: list[int], report) -> None:
+def _make_parts(folder: Path, basis_file: Path, parts: list[int], edition: int, report) -> None:
     # Here, so that training works where nothing can be drawn.
     from basis import HeadBasis
     from render import Renderer, halve
@@ -42,11 +42,11 @@ def _make_parts(folder: Path, basis_file: Path, parts: list[int], report) -> Non
 
     os.nice(max(0, 10 - os.nice(0)))
     basis = HeadBasis.load(basis_file)
-    renderer = Renderer(basis, size=2 * SIZE)
+    renderer = Renderer(basis, size=2 * SIZE, edition=edition)
     for part in parts:
         final = part_file(folder, part)
         if not final.exists():  # another run with the same folder may have made it meanwhile
-            pictures = [halve(renderer(scene_from_latent(latent, basis))) for latent in part_latents(part)]
+            pictures = [halve(renderer(scene_from_latent(latent, basis, edition))) for latent in part_latents(part)]
             temporary = final.with_suffix(f".{os.getpid()}.part")
             with temporary.open("wb") as stream:
                 np.save(stream, np.stack(pictures))
@@ -57,7 +57,9 @@ def _make_parts(folder: Path, basis_file: Path, parts: list[int], report) -> Non
 class DatasetMaker:
     """Renders missing parts in other processes."""
 
-    def __init__(self, folder: Path, basis_file: Path, pictures: int, processes: int) -> None:
+    def __init__(
+        self, folder: Path, basis_file: Path, pictures: int, processes: int, edition: int = EDITIONS[-1]
+    ) -> None:
         """Nothing runs before :meth:`start`."""
         folder.mkdir(parents=True, exist_ok=True)
         present = set(finished_parts(folder))
@@ -67,7 +69,9 @@ class DatasetMaker:
         self._report = context.Queue()
         self._workers = [
             context.Process(
-                target=_make_parts, args=(folder, basis_file, self.missing[k::processes], self._report), daemon=True
+                target=_make_parts,
+                args=(folder, basis_file, self.missing[k::processes], edition, self._report),
+                daemon=True,
             )
             for k in range(min(processes, self._total))
         ]

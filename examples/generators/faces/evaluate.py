@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from measure import edition_of
 from pulls import DISTANCE, Team, picture_of, summary
 from show import edit_strip, sample_sheet
 from variety import Faces
@@ -60,8 +61,8 @@ def samples(generator: Generator, count: int, truncation: float) -> Iterator[np.
         yield picture_of(generator, generator.mapping(seed=seed, truncation=truncation))
 
 
-def renders(basis_file: Path, count: int) -> Iterator[np.ndarray]:
-    """As many pictures by the renderer, of latents that no training uses."""
+def renders(basis_file: Path, count: int, edition: int) -> Iterator[np.ndarray]:
+    """As many pictures by the renderer of an ``edition``, of latents that no training uses."""
     from basis import HeadBasis, build_basis
     from dataset import SIZE
     from render import Renderer, halve
@@ -71,9 +72,9 @@ def renders(basis_file: Path, count: int) -> Iterator[np.ndarray]:
         basis_file.parent.mkdir(parents=True, exist_ok=True)
         build_basis().save(basis_file)
     basis = HeadBasis.load(basis_file)
-    renderer = Renderer(basis, size=2 * SIZE)
+    renderer = Renderer(basis, size=2 * SIZE, edition=edition)
     for latent in np.random.default_rng(FIRST_SAMPLE).normal(size=(count, len(LATENT))):
-        yield halve(renderer(scene_from_latent(latent, basis)))
+        yield halve(renderer(scene_from_latent(latent, basis, edition)))
 
 
 def table(rows: dict[str, dict[str, float]]) -> str:
@@ -94,10 +95,12 @@ def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> None:
     """Print all figures as they come, in tables."""
     generator, find = load_generator(name, device="cpu"), Landmarks()
     picture, step = milliseconds(generator)
+    edition = edition_of(name)
+    print(f"{name} is of edition {edition}, and so are the renders it is compared with")
     weights = sum(weight.numel() for weight in generator.parameters())
     print(f"{picture:.0f} ms a picture, {step:.0f} ms a step, {weights / 1e6:.2f} million parameters\n", flush=True)
     seen = {
-        "renders": Faces(renders(basis_file, looked_at), find),
+        "renders": Faces(renders(basis_file, looked_at, edition), find),
         "truncation 1.0": Faces(samples(generator, looked_at, 1.0), find),
         "truncation 0.7": Faces(samples(generator, looked_at, 0.7), find),
     }

@@ -1,4 +1,4 @@
-"""The forward pass of a StyleGAN2 for training on a processor: the product's own modules, in bfloat16.
+"""The forward pass of a StyleGAN2 for training on a processor: the product's own modules, in halves.
 
 The parameters belong to a ``draggan_widget.models.StyleGAN2``, so nothing has to be translated on export; only the
 arithmetic differs (half precision, channels last, stopping at a lower resolution).
@@ -21,6 +21,17 @@ from draggan_widget.models.stylegan2.network import (
     low_pass,
     upsample,
 )
+
+
+def quick_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 where the ``device`` has units for products of it, else float32.
+
+    Without them bfloat16 is many times slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    units = (getattr(torch.cpu, f"_is_{name}_supported", bool) for name in ("amx_tile", "avx512_bf16"))
+    return torch.bfloat16 if device.type == "cpu" and any(unit() for unit in units) else torch.float32
 
 
 def _sums(weights: Tensor, x: Tensor) -> Tensor:
@@ -141,3 +152,13 @@ def fold_centre(generator: StyleGAN2) -> None:
         for layer in block.children():
             affine = layer.affine
             affine.bias -= affine.weight @ centre * (affine.weight_gain / affine.bias_gain)
+
+
+@torch.no_grad()
+def unfold_centre(generator: StyleGAN2) -> None:
+    """Undo :func:`fold_centre`, in place: the centred network draws what the plain one did."""
+    centre = generator.network["mapping"].w_avg
+    for block in generator.network["synthesis"].values():
+        for layer in block.children():
+            affine = layer.affine
+            affine.bias += affine.weight @ centre * (affine.weight_gain / affine.bias_gain)

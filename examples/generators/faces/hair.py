@@ -15,7 +15,7 @@ import moderngl
 import numpy as np
 from scipy import sparse
 from scipy.ndimage import gaussian_filter
-from shaders import HAIR_FRAGMENT, HAIR_VERTEX, HAIRLINE
+from shaders import HAIR_FRAGMENT, HAIR_VERTEX, HAIRLINE, of_edition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -251,11 +251,13 @@ class Hair:
 class HairPainter:
     """Draws the sheet with moderngl over what is in the frame already."""
 
-    def __init__(self, context: moderngl.Context, hair: Hair) -> None:
-        """``hair`` says what is drawn."""
+    def __init__(self, context: moderngl.Context, hair: Hair, edition: int) -> None:
+        """``hair`` says what is drawn, ``edition`` how."""
         self.hair = hair
         self.context = context
-        self.program = context.program(vertex_shader=HAIR_VERTEX, fragment_shader=HAIR_FRAGMENT)
+        self.program = context.program(
+            vertex_shader=of_edition(HAIR_VERTEX, edition), fragment_shader=of_edition(HAIR_FRAGMENT, edition)
+        )
         picture = _strand_texture()
         self._strands = context.texture(picture.shape[1::-1], 3, picture.tobytes(), alignment=1)
         self._strands.filter = (moderngl.LINEAR, moderngl.LINEAR)
@@ -264,7 +266,7 @@ class HairPainter:
         self._indices = context.buffer(reserve=hair.quads.nbytes, dynamic=True)
         self._dense = context.buffer(reserve=hair.quads.nbytes, dynamic=True)
         layout = [(self._vertices, "3f 3f 3f 3f 4f", "position", "normal", "tangent", "flow", "traits")]
-        self._mesh = context.vertex_array(self.program, layout, self._indices)
+        self._mesh = context.vertex_array(self.program, layout, self._indices, skip_errors=True)
         self._count = 0
         self._casting: list[moderngl.VertexArray] = []
 
@@ -274,8 +276,8 @@ class HairPainter:
         self._casting.append(array)
         return array
 
-    def update(self, points: np.ndarray, traits: np.ndarray, values: Mapping[str, float]) -> None:
-        """Take the posed grid of the next picture."""
+    def update(self, points: np.ndarray, traits: np.ndarray, values: Mapping[str, float]) -> np.ndarray:
+        """Take the posed grid of the next picture; returns its normals (R, C, 3)."""
         packed, triangles = self.hair.attributes(points, traits, values)
         self._vertices.write(packed.tobytes())
         self._indices.write(triangles.tobytes())
@@ -284,6 +286,7 @@ class HairPainter:
         self._dense.write(dense.tobytes())
         for array in self._casting:
             array.vertices = dense.size
+        return packed[:, 3:6].reshape(points.shape)
 
     def draw(self, values: Mapping[str, float], unit: int = 3) -> None:
         """Blend the hair over the frame in use; the program's other uniforms have been set by then."""

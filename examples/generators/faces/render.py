@@ -13,9 +13,11 @@ import numpy as np
 import shaders
 from basis import HeadBasis
 from hair import Hair, HairPainter, smoothstep
-from scene import Scene
+from scene import EDITIONS, Scene
 from scipy import sparse
+from scipy.ndimage import gaussian_filter
 from shaders import BODY, EYE, LASHES, TEETH, TONGUE
+from strands import FUR_POINTS, HAIR_POINTS, STRANDS, Fur, HairStrands, RibbonPainter
 
 _SHADOW_SIZE = 384
 _SHADOW_REACH = 3.6  # half the width of what the light sees, in eye distances
@@ -66,9 +68,10 @@ def _turning(rest: np.ndarray) -> np.ndarray:
 class Renderer:
     """Draws scenes of one basis; create it once, it holds the graphics context."""
 
-    def __init__(self, basis: HeadBasis, size: int = 256) -> None:
-        """``size`` is the height and width of the pictures."""
+    def __init__(self, basis: HeadBasis, size: int = 256, edition: int = EDITIONS[-1]) -> None:
+        """``size`` is the height and width of the pictures; ``edition`` (1 or 2) must be that of the scenes."""
         self.basis = basis
+        self.edition = edition
         self.size = size
         self.context = moderngl.create_standalone_context(backend="egl")
         self._programs = {
@@ -105,7 +108,7 @@ class Renderer:
 
         ears = self._strength("l-ear-scale-incr")
         hair = Hair(basis.rest, np.unique(basis.triangles["body"]), ears)
-        self._hair = HairPainter(self.context, hair)
+        self._hair = HairPainter(self.context, hair, edition)
         self._hair_turns = _turning(hair.rest.reshape(-1, 3))
         masks = np.stack([np.minimum(3 * ears, 1), self._ambient_light(kinds)], 1)
 
@@ -135,13 +138,29 @@ class Renderer:
         self._back = self.context.vertex_array(self._back_program, [(corners_2d, "2f", "corner")])
         self._landmarks = self._landmark_vertices(np.flatnonzero(kinds == BODY))
         self._paint = self._painting(corners_2d)
+        if edition == 2:
+            self._strands = HairStrands(hair)
+            middle = basis.rest[ears > 0.6].mean(0)
+            beside = np.abs(hair.rest[..., 0]) > 0.6
+            apart = np.hypot((hair.rest[..., 1] - middle[1]) / 0.34, (hair.rest[..., 2] - middle[2]) / 0.42)
+            self._ear_holes = (0.9 * beside * np.exp(-(apart**4))).astype("f4")
+            self._fur = Fur(basis.rest, basis.triangles["body"], self._normals(basis.rest), masks)
+            self._ribbons = {
+                "hair": RibbonPainter(self.context, STRANDS, HAIR_POINTS),
+                "fur": RibbonPainter(self.context, len(self._fur.kind), FUR_POINTS),
+            }
+            detail = skin_detail(shaders.PAINT_SIZE)
+            self._detail = self.context.texture(detail.shape[1::-1], 4, detail.tobytes())
         # No multisampling: in software it costs four times as much as drawing at twice the size and halving.
         self._target = self.context.framebuffer(
             [self.context.renderbuffer((size, size))], self.context.depth_renderbuffer((size, size))
         )
 
     def _program(self, vertex: str, fragment: str) -> moderngl.Program:
-        return self.context.program(vertex_shader=vertex, fragment_shader=fragment)
+        return self.context.program(
+            vertex_shader=shaders.of_edition(vertex, self.edition),
+            fragment_shader=shaders.of_edition(fragment, self.edition),
+        )
 
     def _painting(self, corners: moderngl.Buffer) -> moderngl.Texture:
         """What is painted on the face: 16 masks, packed since each look-up is slow in software."""
@@ -250,10 +269,11 @@ class Renderer:
         The points ``(K, 2)`` are x, y in pixels of ``size``, pixel centres at integers; a point is seen (K,) if it
         faces the camera, lies in the picture, and neither skin nor hair is before it.
         """
-        vertices, normals = self._place(scene)
         camera, eye = self.camera(scene)
-        self._draw_depth(camera)
-        depth = np.frombuffer(self._shadow_map.read(), "f4").reshape(_SHADOW_SIZE, _SHADOW_SIZE)
+        with self.context:
+            vertices, normals = self._place(scene)
+            self._draw_depth(camera)
+            depth = np.frombuffer(self._shadow_map.read(), "f4").reshape(_SHADOW_SIZE, _SHADOW_SIZE)
         points, normals = vertices[self._landmarks], normals[self._landmarks]
         clip = np.concatenate([points, np.ones((len(points), 1))], 1) @ camera.T
         flat = clip[:, :2] / clip[:, 3:]
@@ -279,13 +299,23 @@ class Renderer:
         vertices = self._pose(self.basis.rest + self._inside + moved, self._turns, scene)
         sheet, traits = self._hair.hair.shape(scene.uniforms, moved)
         sheet = self._pose(sheet.reshape(-1, 3), self._hair_turns, scene).reshape(sheet.shape)
-        self._hair.update(sheet, traits, scene.uniforms)
+        if self.edition == 2:  # hair that does not hang leaves the ears free
+            traits[..., 0] -= self._ear_holes * np.maximum(1 - 2 * traits[..., 1], 0)
+        across = self._hair.update(sheet, traits, scene.uniforms)
         normals = self._normals(vertices)
+        if self.edition == 2:
+            eye = self.camera(scene)[1]
+            self._ribbons["hair"].update(self._strands.shape(sheet, across, traits, scene.uniforms, eye), eye)
+            self._ribbons["fur"].update(self._fur.shape(vertices, normals, scene.uniforms, eye), eye)
         self._positions.write(np.concatenate([vertices, normals], 1).astype("f4").tobytes())
         return vertices, normals
 
     def __call__(self, scene: Scene) -> np.ndarray:
         """The picture of a scene: ``(size, size, 3)`` uint8."""
+        with self.context:  # there may be another renderer
+            return self._draw(scene)
+
+    def _draw(self, scene: Scene) -> np.ndarray:
         self._place(scene)
         camera, eye = self.camera(scene)
         light_camera = self._light_camera(scene)
@@ -294,6 +324,7 @@ class Renderer:
             "light_camera": tuple(light_camera.T.ravel()),
             "shadow_map": 0,
             "paint": 4,
+            "detail": 5,
             "eye": tuple(eye),
             "eye_left": tuple(self._eye_centres[0]),
             "eye_right": tuple(self._eye_centres[1]),
@@ -301,6 +332,9 @@ class Renderer:
             "teeth_front": self._teeth_front,
         }
         programs = [*self._programs.values(), self._back_program, self._hair.program]
+        if self.edition == 2:
+            self._detail.use(5)
+            programs += [ribbons.program for ribbons in self._ribbons.values()]
         for name, value in (scene.uniforms | constants).items():
             for program in programs:
                 if name in program:
@@ -318,8 +352,39 @@ class Renderer:
             mesh.render()
         self.context.disable(moderngl.BLEND)
         self._hair.draw(scene.uniforms)
+        if self.edition == 2:
+            self.context.disable(moderngl.CULL_FACE)
+            for ribbons in self._ribbons.values():
+                ribbons.draw()
         pixels = np.frombuffer(self._target.read(components=3), np.uint8)
         return pixels.reshape(self.size, self.size, 3)[::-1]
+
+
+def skin_detail(size: int) -> np.ndarray:
+    """Slopes in x and z of pores and fine wrinkles, blotches and oil of the skin: ``(size, size, 4)`` uint8.
+
+    It lies over the face as the texture of masks does.
+    """
+    rng = np.random.default_rng(5)
+
+    def noise(*widths: float) -> np.ndarray:
+        plane = gaussian_filter(rng.normal(size=(size, size)), widths)
+        return plane / plane.std()
+
+    scale = size / 1024
+    bumps = -(np.maximum(noise(3.2 * scale, 3.2 * scale), 0) ** 1.5) + 0.9 * noise(6 * scale, 9 * scale)
+    bumps += 0.7 * noise(16 * scale, 16 * scale)
+    slopes = [np.gradient(bumps, axis=axis) for axis in (1, 0)]
+    blotches = (
+        0.45 * noise(5 * scale, 5 * scale) + 0.5 * noise(14 * scale, 14 * scale) + 0.6 * noise(40 * scale, 40 * scale)
+    )
+    z, x = np.meshgrid(np.linspace(-2.6, 1.3, size), np.linspace(-1.5, 1.5, size), indexing="ij")
+    oil = np.exp(-((x / 0.55) ** 2) - ((z - 0.62) / 0.35) ** 2) + np.exp(-((x / 0.20) ** 2) - ((z + 0.45) / 0.42) ** 2)
+    oil += 0.7 * np.exp(-(((np.abs(x) - 0.62) / 0.22) ** 2) - ((z + 0.42) / 0.2) ** 2)
+    oil += 0.6 * np.exp(-((x / 0.25) ** 2) - ((z + 1.72) / 0.2) ** 2)
+    oil = oil * (1 + 0.35 * noise(4 * scale, 4 * scale))
+    planes = [0.5 + 0.17 * slope / slope.std() for slope in slopes] + [0.5 + 0.13 * blotches, 0.75 * oil]
+    return np.clip(np.stack(planes, -1) * 255, 0, 255).astype(np.uint8)
 
 
 def halve(picture: np.ndarray) -> np.ndarray:

@@ -14,6 +14,9 @@ import numpy as np
 from basis import PHENOTYPE, HeadBasis, phenotype_features
 from scipy.special import ndtr
 
+EDITIONS = (1, 2)
+"""Those that can be drawn. The second has single hairs, a skin with detail, more kinds of light and backgrounds."""
+
 LOCAL_AXES: dict[str, dict[str, float]] = {
     "nose_width": {"nose-scale-horiz-incr": 0.8, "nose-nostrils-width-incr": 0.5},
     "nose_length": {"nose-scale-vert-incr": 0.9, "nose-point-up": -0.4},
@@ -113,8 +116,8 @@ HAIR = np.array([[0.07, 0.055, 0.05], [0.15, 0.10, 0.075], [0.28, 0.18, 0.12], [
 IRIS = np.array([[0.20, 0.12, 0.07], [0.31, 0.20, 0.11], [0.33, 0.37, 0.23], [0.32, 0.44, 0.56]])
 
 
-def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
-    """The scene of one latent ``(80,)``.
+def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITIONS[-1]) -> Scene:
+    """The scene of one latent ``(80,)``, as the renderer of an ``edition`` (1 or 2) draws it.
 
     The latent is brought to unit mean square first, since that is all a StyleGAN2 mapping sees of it.
     """
@@ -243,6 +246,9 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
         "hair_back": float(ndtr(1.5 * z["hair_back"] - 0.9)),
         "gaze": (0.10 * z["gaze_x"], 0.07 * z["gaze_y"]),
     }
+    if edition == 2:
+        uniforms |= _second_edition(z, u, hair, skin, grey, float(african))
+        uniforms["beard"] = float(male * male * np.tanh(_soft_ramp(z["beard"], 0.1, 1.3)))
     return Scene(
         phenotype=phenotype_features(np.array([kinds[name] for name in PHENOTYPE])),
         local=local,
@@ -255,3 +261,50 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis) -> Scene:
         uniforms=uniforms,
         lean=0.09 * z["lean"],
     )
+
+
+def _second_edition(
+    z: dict[str, float], u: dict[str, float], hair: np.ndarray, skin: np.ndarray, grey: float, african: float
+) -> dict[str, float | tuple[float, ...]]:
+    """What the second edition draws otherwise: hairs, wider light, rooms for backgrounds."""
+    towards = np.array([1.45 * z["light_x"], -1.0, 0.70 + 0.45 * z["light_z"]])
+    towards /= np.linalg.norm(towards)
+    warm, hard = z["light_warmth"], 1 - u["light_softness"]
+    power = 1.02 + 0.28 * hard
+    key = power * np.array([1.0 + 0.095 * warm, 0.97, 0.93 - 0.11 * warm])
+    ambient = (0.46 + 0.42 * u["light_softness"]) * (1 + 0.16 * z["light_height"])
+    sky = ambient * np.array([0.34 - 0.030 * warm, 0.355, 0.385 + 0.045 * warm])
+    room = np.array([1.0, 0.9, 0.82]) * 0.62 * ambient * 0.32
+    back = _colour(0.50 + 0.17 * z["back_light"], 0.030 * z["back_blue"], 0.024 * z["back_red"])
+    other = _colour(
+        0.30 + 0.11 * z["back_light"] + 0.08 * z["back_contrast"],
+        0.026 * (0.5 * z["back_blue"] - z["back_glow_x"]),
+        0.026 * (0.5 * z["back_red"] - z["back_slope"]),
+    )
+    lamp = np.clip(np.array([0.90, 0.82, 0.70]) + np.array([0.08, 0.0, -0.12]) * (z["back_red"] - z["back_blue"]), 0, 1)
+    rim = np.array([-0.9 * np.tanh(2 * z["light_x"]) + 0.25 * z["back_glow_x"], 0.75, 0.55])
+    rim_power = 0.45 * float(ndtr(0.9 * z["back_contrast"] - 0.3)) * (0.5 + u["back_light"])
+    return {
+        "light_direction": tuple(towards),
+        "shadow_radius": 0.008 + 0.034 * u["light_softness"],
+        "light_colour": tuple(key),
+        "sky_colour": tuple(sky),
+        "ground_colour": tuple(room),
+        "fill_colour": tuple(ambient * np.array([0.17, 0.175, 0.185])),
+        "rim_direction": tuple(rim / np.linalg.norm(rim)),
+        "rim_colour": tuple(rim_power * (0.55 * lamp + 0.45)),
+        "back": tuple(back),
+        "back_other": tuple(other),
+        "back_lamp": tuple(lamp),
+        "back_room": (
+            -0.15 + 0.35 * z["back_slope"],
+            -0.75 + 0.55 * z["back_glow_x"],
+            0.85 + 0.45 * z["back_glow_y"],
+            float(ndtr(0.8 * z["back_contrast"] + 0.5)),
+        ),
+        "hair_curl": float(african * ndtr(1.5 * z["hair_wave"])),
+        "hair_grey": grey,
+        "brow_colour": tuple(np.clip(hair * 0.72 + skin * 0.13, 0, 1)),
+        "beard_colour": tuple(np.clip(hair * 0.88 + skin * 0.12, 0, 1)),
+        "down_colour": tuple(np.clip(hair * 0.70 + skin * 0.28, 0, 1)),
+    }

@@ -17,6 +17,11 @@ PAINT_SIZE = 1024
 """Height and width of the texture of masks."""
 
 
+def of_edition(source: str, edition: int) -> str:
+    """The ``source`` of a shader, told which edition it draws."""
+    return source.replace("#version 330", f"#version 330\nconst int edition = {edition};", 1)
+
+
 class Hairline(NamedTuple):
     """Numbers that decide where hair grows, the same for the painted scalp and for ``Hair.shape``.
 
@@ -55,6 +60,7 @@ float fade(float low, float high, float x) { return 1.0 - smoothstep(low, high, 
 
 # For vertices: how much of the key light gets there.
 _LIT_SHARE = """#version 330
+const int taps = 24;
 uniform mat4 light_camera;
 uniform sampler2D shadow_map;
 uniform float shadow_radius;
@@ -63,12 +69,12 @@ uniform float shadow_radius;
 float lit_share(vec3 world, vec3 n) {
   vec3 at = (light_camera * vec4(world + 0.05 * n, 1.0)).xyz;
   float open = 0.0;
-  for (int tap = 0; tap < 24; ++tap) {
-    float turn = 2.399963 * float(tap), reach = shadow_radius * sqrt((float(tap) + 0.5) / 24.0);
+  for (int tap = 0; tap < taps; ++tap) {
+    float turn = 2.399963 * float(tap), reach = shadow_radius * sqrt((float(tap) + 0.5) / float(taps));
     float nearest = textureLod(shadow_map, at.xy * 0.5 + 0.5 + reach * vec2(cos(turn), sin(turn)), 0.0).r;
     open += clamp(1.0 - (at.z - nearest - 0.010) / 0.016, 0.0, 1.0);
   }
-  return open / 24.0;
+  return open / float(taps);
 }
 """
 
@@ -76,6 +82,7 @@ float lit_share(vec3 world, vec3 n) {
 _SHADE = """
 uniform vec3 light_direction, light_colour;
 uniform float light_softness, light_top;
+uniform vec3 sky_colour, ground_colour, fill_colour, rim_direction, rim_colour;  // of the second edition
 // Colour under all lights, gamma encoded: ambient 0..1 is the open share of the sky, shine and sharp the highlight's
 // strength and exponent, wrap how far (per channel) the key light reaches around edges, shadow the share of it seen.
 vec3 shade(vec3 colour, vec3 n, vec3 v, float ambient, float shine, float sharp, vec3 wrap, float shadow) {
@@ -90,6 +97,18 @@ vec3 shade(vec3 colour, vec3 n, vec3 v, float ambient, float shine, float sharp,
   float rim = edge * edge * edge * clamp(0.6 + 0.6 * n.z, 0.0, 1.0) * 0.22;
   vec3 base = colour * colour;
   float up = n.z * 0.5 + 0.5;
+  if (edition == 2) {
+    vec3 around = mix(ground_colour, sky_colour, up) + fill_colour * fill;
+    float behind = clamp(dot(n, rim_direction) + 0.15, 0.0, 1.0);
+    float grazing = 0.04 + 0.96 * edge * edge * edge * edge * edge;
+    float broad = pow(max(dot(n, normalize(light_direction + v)), 0.0), 0.45 * sharp);
+    vec3 shown = base * (around * ambient * ambient + key * light_colour * mix(ambient, 1.0, 0.35));
+    shown += base * rim_colour * behind * behind * ambient * 1.2;
+    float glint = (0.30 * broad + 0.75 * tight * tight) * (1.0 + 5.0 * grazing);
+    shown += shine * ambient * (glint * seen * light_colour + 0.9 * grazing * around);
+    shown += rim_colour * (0.10 + shine) * behind * edge * edge * ambient;
+    return sqrt(clamp(shown * (1.0 + 0.12 * shown) / (1.0 + 0.26 * shown) * 1.32, 0.0, 1.0));
+  }
   vec3 sky = mix(vec3(0.25, 0.205, 0.185) * (1.0 - light_top), vec3(0.33, 0.345, 0.37) * (1.0 + light_top), up);
   sky = (sky + 0.17 * fill * vec3(0.96, 0.99, 1.04)) * (0.85 + 0.3 * light_softness);
   vec3 lit = base * (sky * ambient + key * light_colour * mix(ambient, 1.0, 0.45) * (1.0 - 0.12 * light_softness));
@@ -131,8 +150,36 @@ out vec4 pixel;
 uniform vec3 back;
 uniform vec2 back_way, back_glow;
 uniform float back_contrast;
+uniform vec3 back_other, back_lamp;
+uniform vec4 back_room;  // height of a horizon, places of two upright shapes, strength of all shapes
+float disc(vec2 at, vec2 place, float size, float blur) {
+  return 1.0 - smoothstep(size - blur, size + blur, length(at - place));
+}
+// Out of focus: a wall over something lower, two upright shapes, soft lamps, all in blurred edges.
+vec3 room() {
+  float tilt = 0.16 * back_way.x, strength = back_room.w;
+  float low = 1.0 - smoothstep(-0.35, 0.35, at.y - back_room.x + tilt * at.x);
+  vec3 c = mix(back, back_other, low * (0.45 + 0.35 * strength));
+  c *= 1.0 + 0.22 * back_contrast * dot(at, back_way);
+  vec2 x = at.x - back_room.yz + tilt * at.y;
+  float first = smoothstep(-0.16, 0.16, x.x + 0.30) * (1.0 - smoothstep(-0.16, 0.16, x.x - 0.30));
+  float second = smoothstep(-0.10, 0.10, x.y + 0.17) * (1.0 - smoothstep(-0.10, 0.10, x.y - 0.17));
+  c = mix(c, back_lamp * 0.95, 0.75 * first * strength * (1.0 - 0.8 * low));
+  c = mix(c, back_other * 0.55, 0.70 * second * strength);
+  for (int index = 0; index < 6; ++index) {
+    float turn = 2.4 * float(index) + 0.9;
+    vec2 place = (0.55 + 0.13 * float(index)) * vec2(cos(turn), 0.75 * sin(turn));
+    place += back_glow * (0.5 + 0.25 * float(index));
+    float size = 0.09 + 0.035 * float(index % 3);
+    c += back_lamp * disc(at, place, size, 0.055) * 0.28 * strength * (0.6 + 0.4 * sin(3.0 * turn));
+  }
+  vec2 far = at - back_glow;
+  c += back_lamp * (0.05 + 0.10 * back_contrast) * exp(-dot(far, far) / 0.5);
+  return c * (1.0 - 0.10 * dot(at, at));
+}
 // Out of focus: a gradient between two shades, a large soft light and darker corners.
 void main() {
+  if (edition == 2) { pixel = vec4(clamp(room(), 0.0, 1.0), 1.0); return; }
   float run = dot(at, back_way);
   vec3 c = back * (1.0 + 0.20 * back_contrast * run) + vec3(0.035, 0.0, -0.035) * back_contrast * run;
   vec2 far = at - back_glow;
@@ -245,6 +292,7 @@ uniform vec3 skin, hair, lips, iris, shirt, brow_colour, eye_left, eye_right;
 uniform float eye_radius, brow_weight, beard, blush, teeth_front, freckles, makeup, lash_weight, brow_arch;
 uniform vec2 gaze, collar;
 uniform usampler2D paint;
+uniform sampler2D detail;  // of the skin: slopes in x and z, blotches, oil
 uniform vec3 eye_shade;
 uniform vec4 lines;  // strength of lines under the eyes, beside the mouth, on the forehead, at the eyes' corners
 
@@ -261,12 +309,24 @@ void main() {
     uvec4 masks = texelFetch(paint, ivec2(clamp(at, 0.0, 0.999) * paint_size), 0);
     vec4 tones = unpacked(masks.x), lined = unpacked(masks.y), mouth = unpacked(masks.z), lids = unpacked(masks.w);
     float front = fade(0.5, 0.9, r.y);
+    vec4 fine = vec4(0.5);
+    if (edition == 2) {
+      fine = texture(detail, at);
+      float facing = clamp(-across.y * 1.4, 0.0, 1.0) * front;
+      n = normalize(n + 0.24 * facing * vec3(fine.x - 0.5, 0.0, fine.y - 0.5));
+      c *= 1.0 + (fine.z - 0.5) * vec3(0.10, 0.20, 0.20);
+      c *= 1.0 - 0.10 * front * exp(-sq((ax - 0.50) / 0.26) - sq((r.z + 0.20) / 0.13)) * vec3(0.8, 1.0, 0.75);
+      c *= 1.0 - 0.09 * front * exp(-sq(ax / 0.30) - sq((r.z + 0.74) / 0.20)) * vec3(0.0, 1.0, 0.9);
+      shine = 0.055 + 0.11 * fine.w * front;
+      sharp = 22.0;
+    }
     c *= 1.0 + 0.05 * (tones.z - 0.5) * vec3(0.4, 1.0, 1.0);
     c *= 1.0 - freckles * tones.w * front * vec3(0.26, 0.36, 0.42);
     c *= 1.0 - blush * front * (tones.x + 0.6 * tones.y) * vec3(-0.06, 0.20, 0.22);
     float lip = mouth.x * fade(0.1, 0.3, r.y), nostril = mouth.z * fade(-0.1, 0.0, r.y);
-    c = mix(c, lips, lip * 0.9);
-    shine = mix(shine, 0.30, lip);
+    float creased = edition == 2 ? 1.0 + 0.30 * (fine.z - 0.5) + 0.10 * sin(r.x * 95.0 + 8.0 * fine.x) : 1.0;
+    c = mix(c, lips * creased, lip * 0.9);
+    shine = mix(shine, edition == 2 ? 0.17 : 0.30, lip);
     sharp = mix(sharp, 26.0, lip);
     c *= 1.0 - (dot(lined, lines) + 0.34 * mouth.y) * front * vec3(0.85, 1.0, 1.0) - nostril * vec3(0.36, 0.45, 0.45);
     c *= mix(vec3(1.0), eye_shade, makeup * lids.y * front);
@@ -280,13 +340,13 @@ void main() {
     float off = (r.z - centre) / taper;
     float brow = smoothstep(-1.0, -0.45, off) * fade(0.15, 1.15, off);
     brow *= smoothstep(0.10, 0.30, ax) * fade(0.78, 1.04, ax) * front * (0.78 + 0.22 * lids.w);
-    c = mix(c, brow_colour, 0.90 * brow);
+    c = mix(c, brow_colour, (edition == 2 ? 0.26 : 0.90) * brow);
     shine *= 1.0 - 0.7 * brow;
     // Beard and moustache; short ones let the skin show.
     float jaw = fade(-1.30, -0.78, r.z + 0.34 * smoothstep(0.3, 0.95, ax)) * smoothstep(-2.40, -1.90, r.z);
     float round_lip = fade(0.30, 0.56, ax) * fade(-0.93, -0.80, r.z) * smoothstep(-2.35, -1.95, r.z);
     jaw = (jaw + round_lip - jaw * round_lip) * fade(0.75, 1.05, r.y) * (1.0 - lip) * (1.0 - 0.5 * nostril);
-    float bearded = jaw * beard * (0.62 + 0.18 * lids.w + 0.20 * beard);
+    float bearded = jaw * beard * (edition == 2 ? 0.30 + 0.35 * beard : 0.62 + 0.18 * lids.w + 0.20 * beard);
     c = mix(c, hair * 0.78 * (0.85 + 0.25 * lids.w) + skin * 0.08, bearded);
     shine *= 1.0 - 0.8 * bearded;
     // Clothes: a round to pointed neckline with a band, and wide soft folds.
@@ -308,10 +368,18 @@ void main() {
     vec3 cloth_colour = shirt * (1.0 - 0.20 * exp(-sq((cloth - edge + 0.13) / 0.022)));
     cloth_colour *= 1.0 + 0.07 * folds * fade(edge - 0.5, edge - 0.1, cloth);
     wrap = mix(wrap, vec3(0.35), shirted);
+    if (edition == 2) {
+      float slant = 0.55 * sin(r.x * 2.2 + 2.0) + 0.45 * sin(ax * 3.7 + r.z * 2.4);
+      vec3 pull = vec3(cos(ax * 4.1 + r.z * 3.1 + slant) * sign(r.x), 0.0, 0.6 * sin(r.z * 3.0 + slant * 2.0));
+      n = normalize(n + shirted * 0.26 * fade(edge - 0.35, edge - 0.1, cloth) * pull);
+      float knit = sin(r.x * 74.0) * sin((r.z - 0.2 * ax) * 74.0), rib = sin((r.x + 0.3 * sign(r.x) * cloth) * 110.0);
+      float band = smoothstep(edge - 0.15, edge - 0.12, cloth);
+      cloth_colour *= 1.0 + 0.07 * mix(knit, rib, band);
+    }
     c = mix(c, cloth_colour, shirted);
     shine = mix(shine, 0.02, shirted);
     ambient = mix(ambient, 1.0, hairy * 0.6);
-    c = mix(c, hair * 0.8, hairy);
+    c = mix(c, edition == 2 ? mix(skin * 0.55, hair * 0.62, 0.75) : hair * 0.8, hairy);
     shine = mix(shine, 0.02, hairy);
   } else if (kind == EYE) {
     vec3 d = (r - (r.x > 0.0 ? eye_left : eye_right)) / eye_radius;
@@ -319,12 +387,26 @@ void main() {
     c = vec3(0.86, 0.845, 0.835);
     vec2 lamp = vec2(0.26 * light_direction.x, 0.20);
     float glow = dot(d.xz - gaze, -normalize(lamp + vec2(0.0, 0.05)));
+    if (edition == 2) {
+      float turn = atan(d.z - gaze.y, d.x - gaze.x);
+      float fibres = 0.5 + 0.5 * sin(turn * 23.0 + 3.0 * sin(turn * 7.0) + a * 9.0);
+      vec3 veins = vec3(0.0, 0.10, 0.10) * smoothstep(0.55, 1.0, abs(d.x));
+      c = vec3(0.80, 0.785, 0.77) - veins;
+      vec3 ring = iris * (0.80 + 0.50 * fibres * smoothstep(0.18, 0.34, a) + max(gaze.y - d.z, 0.0));
+      ring += iris * vec3(0.35, 0.22, 0.05) * fade(0.20, 0.36, a);
+      ring *= 1.0 - 0.72 * smoothstep(0.43, 0.56, a);
+      c = mix(ring, c, smoothstep(0.52, 0.61, a));
+      c = mix(vec3(0.015), c, smoothstep(0.19, 0.235, a));
+      c = mix(c, vec3(1.25), fade(0.06, 0.13, length(d.xz - gaze - vec2(0.30 * light_direction.x, 0.20))));
+      ambient = mix(0.50, 1.0, fade(0.02, 0.40, d.z)) * mix(0.72, 1.0, fade(0.70, 0.98, abs(d.x)));
+    } else {
     vec3 ring = iris * (0.95 + 0.55 * smoothstep(0.15, 0.45, a) + 0.9 * max(glow, 0.0));
     ring *= 1.0 - 0.50 * smoothstep(0.42, 0.56, a);
     c = mix(ring, c, smoothstep(0.50, 0.59, a));
     c = mix(vec3(0.03), c, smoothstep(0.18, 0.25, a));
     c = mix(c, vec3(1.15), fade(0.08, 0.17, length(d.xz - gaze - lamp)));
     ambient = mix(0.66, 1.0, fade(0.05, 0.42, d.z)) * mix(0.75, 1.0, fade(0.75, 0.98, abs(d.x)));
+    }
     dim = mix(1.0, seen, 0.35);
     n = normalize(n + vec3(0.0, -0.7, 0.15));
     shine = 0.10; sharp = 60.0;
@@ -340,6 +422,12 @@ void main() {
     float tip = clamp((length(d) / eye_radius - 1.02) / 0.40, 0.0, 1.0);
     c = vec3(0.13, 0.09, 0.075);
     alpha = fade(0.10, 1.0, tip) * smoothstep(0.0, 0.08, tip);
+    if (edition == 2) {
+      float fan = d.x * (1.0 - 0.35 * tip);
+      float single = sin(105.0 * fan + 2.0 * sin(31.0 * fan));
+      alpha = fade(0.35, 1.0, tip) * smoothstep(-0.7 - 0.5 * (1.0 - tip), 0.3, single);
+      c *= 0.5;
+    }
     alpha *= lash_weight * (d.z > -0.036 ? 0.62 + 0.25 * smoothstep(-0.1, 0.25, d.x) : 0.20);
   }
 
@@ -399,6 +487,14 @@ void main() {
   s = mix(vec3(0.5), s, spread);
   float loose = trait.y;
   float soft = mix(0.10, 0.12, loose);
+  if (edition == 2) {  // only what is seen between the strands
+    float deep = trait.x - mix(0.03, 0.16, loose) + 0.3 * loose * (s.z - 0.5);
+    float share = smoothstep(-soft, soft, deep) * smoothstep(0.0, 0.26, abs(dot(n, v)) + 0.04);
+    if (share < 0.02) discard;
+    vec3 dark = hair * (inner ? 0.66 : 0.66 + 0.24 * s.x);
+    pixel = vec4(shade(dark, n, v, trait.w * (inner ? 0.75 : 0.9), 0.0, 1.0, vec3(0.35), lit), share);
+    return;
+  }
   float alpha = smoothstep(-soft, soft, trait.x + mix(0.17, 0.60, loose) * (s.z - 0.5));
   alpha *= smoothstep(0.0, 0.26, abs(dot(n, v)) + 0.07);
   if (alpha < 0.01) discard;
@@ -423,6 +519,52 @@ void main() {
     + 0.55 * tint * pow(max(1.0 - b * b, 0.0), 12.0) * (0.5 + s.x);
   gloss *= facing * ambient * spread * (inner ? 0.1 : 1.0);
   pixel = vec4(sqrt(base * base + gloss * light_colour), alpha);
+}
+"""
+)
+
+RIBBON_VERTEX = (
+    _LIT_SHARE.replace("taps = 24", "taps = 5")
+    + """
+in vec3 position, normal, tangent, tint;
+in vec4 traits;  // open share of the sky, gloss, side of the ribbon
+uniform mat4 camera;
+out vec3 world, across, along, colour;
+out vec3 trait;
+out float lit;
+void main() {
+  lit = lit_share(position, normal);
+  gl_Position = camera * vec4(position, 1.0);
+  world = position; across = normal; along = tangent; colour = tint; trait = traits.xyz;
+}
+"""
+)
+
+# Light on hair after Kajiya and Kay (1989), with the two shifted highlights of Marschner et al. (2003) as Scheuermann
+# (2004) put them: a white one towards the tip, a coloured broad one towards the root.
+RIBBON_FRAGMENT = (
+    _MATHS
+    + _SHADE
+    + """
+in vec3 world, across, along, colour;
+in vec3 trait;
+in float lit;
+out vec4 pixel;
+uniform vec3 eye;
+void main() {
+  vec3 v = normalize(eye - world), t = normalize(along), n = normalize(across);
+  vec3 base = shade(colour, n, v, trait.x, 0.0, 1.0, vec3(0.40, 0.36, 0.33), lit);
+  float sine = sqrt(max(1.0 - sq(dot(t, light_direction)), 0.0));
+  base *= mix(0.78, 1.06, sine);
+  vec3 h = normalize(light_direction + v);
+  float a = dot(normalize(t + 0.09 * n), h), b = dot(normalize(t - 0.14 * n), h);
+  float facing = clamp((dot(n, light_direction) + 0.30) / 1.30, 0.0, 1.0) * mix(0.18, 1.0, lit) * trait.x;
+  vec3 tint = colour * colour;
+  vec3 gloss = 0.22 * pow(max(1.0 - a * a, 0.0), 48.0) * (0.30 + colour)
+    + 0.60 * tint * pow(max(1.0 - b * b, 0.0), 14.0);
+  float edge = 1.0 - abs(dot(n, v));
+  vec3 rim = rim_colour * (0.10 + 0.8 * tint) * edge * edge * clamp(dot(n, rim_direction) + 0.4, 0.0, 1.0) * trait.x;
+  pixel = vec4(sqrt(clamp(base * base + trait.y * gloss * facing * light_colour + rim, 0.0, 1.0)), 1.0);
 }
 """
 )

@@ -1,8 +1,9 @@
 """Learn latent → picture from rendered pairs, coarse to fine, on a processor or an accelerator.
 
-The pairs are known, so there is nothing adversarial about it: differences of pixels at several scales and of
-neighbouring pixels, the face counting more than the background. Everything that counts is in one checkpoint, written
-whole or not at all, so training can be stopped and gone on with at any moment.
+The pairs are known, so differences lead: of pixels at several scales and of neighbouring pixels, the face counting more
+than the background. From the second edition on, the last part of the time has an adversary beside them (``critic.py``),
+since what differences alone leave open, such as where exactly each hair lies, they blur. Everything that counts is in
+one checkpoint, written whole or not at all, so training can be stopped and gone on with at any moment.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from critic import Critic, critic_loss, generator_loss, gradient_penalty, led_by
 from dataset import PART, SIZE, finished_parts, part_file, part_latents
-from forward import TrainingForward, fold_centre
+from forward import TrainingForward, fold_centre, quick_dtype, unfold_centre
 from PIL import Image
-from scene import LATENT
+from scene import EDITIONS, LATENT
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.models.checkpoints.load import save_generator
+from draggan_widget.models.checkpoints.load import load_generator, save_generator
 from draggan_widget.models.stylegan2.network import (
     LEAKY_GAIN,
     LEAKY_SLOPE,
@@ -44,6 +46,16 @@ NETWORK = {
 }
 SCHEDULE = ((0.12, 32, 32), (0.32, 64, 24), (0.58, 128, 16), (1.0, 256, 12))
 """Until which fraction of the time: picture size, batch size."""
+CONTINUED = ((0.15, 128, 16), (1.0, 256, 12))
+"""The same where training goes on from other weights, that know coarse pictures already."""
+FINISH_FROM = 0.7
+"""From which fraction of the time on there is an adversary, in the second edition."""
+FINISH_RATE, CRITIC_RATE = 1.5e-3, 1.5e-3
+"""Learning rates of the generator (which fades on) and the critic from then on."""
+ADVERSARIAL_SHARE, MATCHING = 0.6, 2.0
+"""How long the adversary's gradient may be beside the supervised one, and how much features count beside verdicts."""
+PENALTY, PENALTY_EVERY = 2.0, 8
+"""The γ of R1, and every how many steps it is taken."""
 ACCELERATED = 4
 """Batches on an accelerator are so many times larger."""
 LEARNING_RATE = 8e-3
@@ -255,7 +267,7 @@ class Team:
     """
 
     def __init__(self, size: int, numbers: int) -> None:
-        """``size`` members, who exchange ``numbers`` numbers a step. Make it before the other processes."""
+        """``size`` members, who exchange up to ``numbers`` numbers at once. Make it before the other processes."""
         context = multiprocessing.get_context("spawn")
         self.size = size
         self.rank = 0
@@ -264,10 +276,10 @@ class Team:
 
     def mean(self, numbers: Tensor) -> Tensor:
         """The mean over all members of what each gave; waits for them."""
-        self.shared[self.rank].copy_(numbers)
+        self.shared[self.rank, : len(numbers)].copy_(numbers)
         try:
             self.barrier.wait(timeout=900)
-            mean = self.shared.mean(0)
+            mean = self.shared[:, : len(numbers)].mean(0)
             self.barrier.wait(timeout=900)  # nobody writes the next numbers before all have read these
         except threading.BrokenBarrierError:
             raise RuntimeError(
@@ -296,21 +308,33 @@ class Trainer:
         minutes: float,
         team: Team | None = None,
         device: str | torch.device = "cpu",
+        edition: int = EDITIONS[-1],
+        begin: str | Path | None = None,
     ) -> None:
-        """Goes on with the folder's checkpoint if it has one."""
+        """Goes on with the folder's checkpoint if it has one, else from the weights of the file ``begin``, else anew.
+
+        :raises ValueError: if the checkpoint is damaged or of another edition, or ``begin`` of another network.
+        """
         torch.manual_seed(0)  # every member begins with the same weights
         self.folder, self.pairs, self.minutes, self.team = folder, pairs, minutes, team
-        self.device = torch.device(device)
+        self.device, self.edition = torch.device(device), edition
+        self.schedule = SCHEDULE if begin is None else CONTINUED
+        if problems := checkpoint_problems(folder, edition):
+            raise ValueError(problems[0])
         self.generator = new_generator()
         checkpoint = folder / "checkpoint.pt"
         if not checkpoint.exists():
             if team is not None and team.rank > 0:
                 raise RuntimeError("the first member must have written the first checkpoint")
-            teach_mapping(self.generator, pairs)
+            if begin is None:
+                teach_mapping(self.generator, pairs)
+            else:
+                take_weights(self.generator, begin)
         self.generator.network.requires_grad_(True)
         self.generator.to(device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.generator)
-        self.forward = TrainingForward(self.generator, centred=True)
+        self.dtype = quick_dtype(self.device)
+        self.forward = TrainingForward(self.generator, self.dtype, centred=True)
         self.weights = list(self.generator.network.parameters())
         for weight in self.weights:
             weight.grad = torch.zeros_like(weight)  # blocks above the present size take part with zeros
@@ -321,16 +345,25 @@ class Trainer:
             {"params": [weight for weight in self.weights if id(weight) in slow], "factor": MAPPING_FACTOR},
         ]
         self.optimiser = torch.optim.Adam(groups, LEARNING_RATE, betas=(0.9, 0.99), fused=True)
+        self.critic: Critic | None = None
+        if edition > 1:
+            self.critic = Critic(SIZE, self.generator.z_dim).to(device, memory_format=torch.channels_last)
+            self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), CRITIC_RATE, betas=(0.0, 0.99))
         self.steps, self.seconds, self.fresh_steps, self._clock = 0, 0.0, 0, 0.0
         self.rng = np.random.default_rng()
+        self.judged: float | None = None  # the critic's latest loss; 2 ln 2 if it sees no difference
         if not checkpoint.exists():
             self.save()
         else:
             state = torch.load(checkpoint, map_location=device, weights_only=True)
+            self.schedule = tuple(state.get("schedule", SCHEDULE))
             self.generator.network.load_state_dict(state["generator"])
             self.average.network.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.steps, self.seconds = state["steps"], state["seconds"]
+            if self.critic is not None:
+                self.critic.load_state_dict(state["critic"])
+                self.critic_optimiser.load_state_dict(state["critic_optimiser"])
 
     @property
     def fraction(self) -> float:
@@ -341,7 +374,7 @@ class Trainer:
         """Train until the time is used up; ``line`` takes a progress line."""
         recent, saved, told = [], time.monotonic(), time.monotonic()
         while self.fraction < 1:
-            size, batch = next((size, batch) for until, size, batch in SCHEDULE if self.fraction <= until)
+            size, batch = next((size, batch) for until, size, batch in self.schedule if self.fraction <= until)
             recent.append(self.step(size, batch))
             now = time.monotonic()
             leads = self.team is None or self.team.rank == 0
@@ -350,6 +383,7 @@ class Trainer:
                     line(
                         f"step {self.steps}, {size} px, {len(self.pairs)} pictures, loss {np.mean(recent):.4f}, "
                         f"{self.seconds / 60:.1f} of {self.minutes:.0f} min"
+                        + (f", critic {self.judged:.3f}" if self.judged is not None else "")
                     )
                 recent, told = [], now
                 self.pairs.refresh()
@@ -361,11 +395,15 @@ class Trainer:
 
     def step(self, size: int, batch: int) -> float:
         """One step of the optimiser and of the running average; returns the loss."""
+        finishing = self.critic is not None and size == SIZE and self.fraction >= FINISH_FROM
+        highest = FINISH_RATE if finishing else LEARNING_RATE
         decay = max(0.0, (self.fraction - DECAY_FROM) / (1 - DECAY_FROM))
         self.fresh_steps += 1
         warm = min(1.0, self.fresh_steps / 50)
         for group in self.optimiser.param_groups:
-            group["lr"] = group["factor"] * LEARNING_RATE * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * decay)))
+            faded = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * decay))
+            # The finish has a rate of its own, that does not jump above what the other had faded to.
+            group["lr"] = group["factor"] * warm * min(highest, LEARNING_RATE * faded)
         began = time.monotonic()
         batch = batch // self.team.size if self.team else batch
         batch = batch if self.device.type == "cpu" else ACCELERATED * batch
@@ -374,7 +412,10 @@ class Trainer:
         made = self.forward(self.forward.mapping(latents), size)
         loss = picture_loss(made, pictures, attention(size).to(self.device))
         self.optimiser.zero_grad(set_to_none=False)
-        loss.backward()
+        if finishing:
+            self._finish(loss, pictures, made, latents)
+        else:
+            loss.backward()
         now = time.monotonic()
         elapsed, self._clock = now - (self._clock or began), now
         self.seconds += elapsed if self.team is None else self._share_gradients(elapsed)
@@ -384,6 +425,32 @@ class Trainer:
             torch._foreach_lerp_(self.average_weights, self.weights, max(0.005, 1 / (1 + self.steps / 4)))
         return float(loss.detach())
 
+    def _finish(self, loss: Tensor, true: Tensor, made: Tensor, latents: Tensor) -> None:
+        """Gradients of the supervised ``loss`` and, bounded by it, of the critic's; then a step of the critic."""
+        assert self.critic is not None
+        true = true.contiguous(memory_format=torch.channels_last)
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16)
+        self.critic.requires_grad_(False)
+        (supervised,) = torch.autograd.grad(loss, made, retain_graph=True)
+        with half:
+            asked = generator_loss(self.critic, true, made, latents, MATCHING)
+        (adversarial,) = torch.autograd.grad(asked, made, retain_graph=True)
+        made.backward(led_by(supervised, adversarial, ADVERSARIAL_SHARE))
+
+        self.critic.requires_grad_(True)
+        self.critic_optimiser.zero_grad()
+        with half:
+            judged = critic_loss(self.critic, true, made.detach(), latents)
+        if self.steps % PENALTY_EVERY == 0:  # in full precision: squares of small slopes
+            few = slice(0, max(1, len(true) // 2))
+            judged = judged + PENALTY_EVERY * PENALTY / 2 * gradient_penalty(self.critic, true[few], latents[few])
+        judged.backward()
+        if self.team is not None:
+            weights = list(self.critic.parameters())
+            _put_gradients(weights, self.team.mean(torch.cat([weight.grad.flatten() for weight in weights])))
+        self.critic_optimiser.step()
+        self.judged = float(judged.detach())
+
     def _share_gradients(self, elapsed: float) -> float:
         """Replace the gradients and ``elapsed`` by the team's means; returns the latter.
 
@@ -391,16 +458,13 @@ class Trainer:
         """
         assert self.team is not None
         flat = self.team.mean(torch.cat([*(w.grad.flatten() for w in self.weights), torch.tensor([elapsed])]))
-        start = 0
-        for weight in self.weights:
-            weight.grad.copy_(flat[start : start + weight.numel()].view_as(weight))
-            start += weight.numel()
+        _put_gradients(self.weights, flat)
         return float(flat[-1])
 
     @torch.no_grad()
     def save(self) -> float:
         """Write checkpoint, sample sheet and the generator file; returns the loss on held-out pairs."""
-        size = next(size for until, size, _ in SCHEDULE if self.fraction <= until)
+        size = next(size for until, size, _ in self.schedule if self.fraction <= until)
         true, latents = (part.to(self.device) for part in self.pairs.held_out())
         draw, mapping = TrainingForward(self.average, torch.float32, centred=True), self.average.network["mapping"]
         made = draw(mapping(latents, None), size)
@@ -412,9 +476,14 @@ class Trainer:
             "optimiser": self.optimiser.state_dict(),
             "steps": self.steps,
             "seconds": self.seconds,
+            "edition": self.edition,
+            "schedule": list(self.schedule),
         }
+        if self.critic is not None:
+            state["critic"] = self.critic.state_dict()
+            state["critic_optimiser"] = self.critic_optimiser.state_dict()
         write_atomically(self.folder / "checkpoint.pt", lambda stream: torch.save(state, stream))
-        export(self.average, self.folder / "faces.safetensors")
+        export(self.average, self.folder / "faces.safetensors", self.edition)
         z = torch.randn(16, len(LATENT), generator=torch.Generator().manual_seed(3))
         fresh = mapping(z.to(self.device), None)
         new = draw(mapping.w_avg.lerp(fresh, 0.7), size)
@@ -428,20 +497,66 @@ class Trainer:
         return loss
 
 
-def help_training(folder: Path, pictures: Path, minutes: float, team: Team, rank: int) -> None:
+def _put_gradients(weights: Sequence[Tensor], flat: Tensor) -> None:
+    """Write gradients, that follow each other in ``flat``, to their ``weights``."""
+    start = 0
+    for weight in weights:
+        weight.grad.copy_(flat[start : start + weight.numel()].view_as(weight))
+        start += weight.numel()
+
+
+def help_training(folder: Path, pictures: Path, minutes: float, team: Team, rank: int, edition: int) -> None:
     """The whole life of a team's member other than the first."""
     torch.set_num_threads(1)
     team.rank = rank
-    Trainer(folder, Pairs(pictures), minutes, team).run()
+    Trainer(folder, Pairs(pictures), minutes, team, edition=edition).run()
 
 
 def count_numbers() -> int:
-    """How many numbers a team exchanges each step: all gradients and the time."""
-    return sum(weight.numel() for weight in new_generator().network.parameters()) + 1
+    """How many numbers a team exchanges at once at most: all gradients of the generator and the time."""
+    critic = sum(weight.numel() for weight in Critic(SIZE, len(LATENT)).parameters())
+    return max(critic, sum(weight.numel() for weight in new_generator().network.parameters()) + 1)
+
+
+def checkpoint_problems(folder: Path, edition: int) -> list[str]:
+    """Nothing, or in one sentence why training of an ``edition`` cannot go on from a folder's checkpoint."""
+    checkpoint = folder / "checkpoint.pt"
+    if not checkpoint.exists():
+        return []
+    try:
+        held = torch.load(checkpoint, map_location="cpu", mmap=True, weights_only=True).get("edition", 1)
+    except Exception as error:  # torch raises many kinds for files that it cannot read
+        reason = str(error).splitlines()[0]
+        return [f"{checkpoint} cannot be read ({reason}): remove it to begin anew, or give another --out"]
+    return [] if held == edition else [f"{checkpoint} is of edition {held}, not {edition}: give another --out"]
+
+
+def beginning_problems(begin: str | Path) -> list[str]:
+    """Nothing, or in one sentence why training cannot go on from the weights of ``begin``."""
+    try:
+        found = load_generator(begin, device="cpu")
+    except (OSError, ValueError) as error:
+        return [str(error)]
+    wanted = new_generator().config
+    if found.config != wanted:
+        return [f"{begin} is of another network than this recipe trains: begin with weights that it made, or anew"]
+    return []
 
 
 @torch.no_grad()
-def export(generator: StyleGAN2, path: Path) -> None:
+def take_weights(generator: StyleGAN2, begin: str | Path) -> None:
+    """Go on from what was exported to ``begin``, a built-in name or a file, in place.
+
+    :raises ValueError: if its network is another.
+    """
+    if problems := beginning_problems(begin):
+        raise ValueError(problems[0])
+    generator.network.load_state_dict(load_generator(begin, device="cpu").network.state_dict())
+    unfold_centre(generator)
+
+
+@torch.no_grad()
+def export(generator: StyleGAN2, path: Path, edition: int) -> None:
     """Write a trained (centred) ``generator`` as the package reads it, with the mean latent of 20,000 samples."""
     generator = copy.deepcopy(generator).cpu()
     fold_centre(generator)
@@ -449,7 +564,7 @@ def export(generator: StyleGAN2, path: Path) -> None:
     mapping = generator.network["mapping"]
     mapping.w_avg.copy_(torch.cat([mapping(chunk, None) for chunk in z.split(2000)]).mean(0))
     generator.drag_config = DRAG_CONFIG
-    save_generator(path, generator, half=True, **NOTES)
+    save_generator(path, generator, half=True, edition=str(edition), **NOTES)
     path.chmod(0o644)
 
 
@@ -461,5 +576,5 @@ def export_checkpoint(folder: Path, path: Path) -> None:
     generator = new_generator()
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     generator.network.load_state_dict(state["average"])
-    export(generator, path)
+    export(generator, path, state.get("edition", 1))
     print(f"{path}: the average after {state['steps']} steps, {state['seconds'] / 60:.0f} min")

@@ -20,6 +20,8 @@ from PIL import Image
 from render import LANDMARK_NAMES, Renderer, halve
 from scene import LATENT, scene_from_latent
 
+EDITION = 1
+"""That of the generator in the package, whose pictures of the same latents are compared."""
 FRAMES = 5
 MOVES = {
     "turn": (21, {"yaw": (-0.45, 0.4)}),
@@ -55,13 +57,13 @@ def main() -> None:
         options.basis.parent.mkdir(parents=True, exist_ok=True)
         build_basis().save(options.basis)
     basis = HeadBasis.load(options.basis)
-    renderer = Renderer(basis, size=2 * SIZE)
+    renderer = Renderer(basis, size=2 * SIZE, edition=EDITION)
     options.out.mkdir(parents=True, exist_ok=True)
     heads = []
     for name, (seed, moved) in MOVES.items():
         frames = []
         for number, latent in enumerate(latents(seed, moved)):
-            scene = scene_from_latent(latent, basis)
+            scene = scene_from_latent(latent, basis, EDITION)
             file = f"{name}-{number}.png"
             Image.fromarray(halve(renderer(scene))).save(options.out / file, optimize=True)
             points, visible = renderer.landmarks(scene)
