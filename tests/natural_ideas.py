@@ -20,11 +20,11 @@ from unittest import mock
 
 import numpy as np
 import torch
+from draggan_widget.analysis.landmarks import Landmarks
 from heldout_pulls import HANDLE_SHARE, LANDMARK_SHARE, LANDMARKS, pulls
 from pulls_montage import PULLS, run
 
 from draggan_widget import drag, load_generator
-from draggan_widget.analysis.landmarks import Landmarks
 from draggan_widget.engines import engine_named
 from draggan_widget.engines.natural import engine, following
 from draggan_widget.engines.natural.engine import BoundNatural
