@@ -1,6 +1,7 @@
 """The 24 masked pulls of `tests/data/masked_pulls.json`: what changes outside the mask, whether they arrive, and seams.
 
 python tests/masked_pulls.py docs/data/masked_pulls.csv --sheet docs/masks.jpg
+python tests/masked_pulls.py docs/data/masked_pulls_none.csv --blend none
 python tests/masked_pulls.py draggan.csv --engine draggan
 python tests/masked_pulls.py --table docs/data/masked_pulls.csv
 
@@ -92,10 +93,11 @@ def pictures(generator, result):
     return [picture_of(generator, layers) for layers in ([Layer(edit.origin)], [Layer(edit.latent)], edit.layers)]
 
 
-def measure(engine, path, count):
+def measure(engine, blend, path, count):
     """Write a row of each pull, and return its pictures."""
     generator, look, shown = load_generator("faces"), landmarks(), []
     config = default_config(generator, engine)
+    config = config.replace(blend=blend or config.blend)
     with Path(path).open("w", newline="") as file:
         writer = None
         for number, pull in enumerate(PULLS[:count]):
@@ -107,6 +109,7 @@ def measure(engine, path, count):
             shown.append((pull, mask, made))
             row = {
                 "engine": engine,
+                "blend": config.blend,
                 "pull": number,
                 **{key: pull[key] for key in ("seed", "region", "percent", "mask")},
                 "part": round(float(mask.mean()), 3),
@@ -199,6 +202,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("path", nargs="?", default="masked_pulls.csv")
     parser.add_argument("--engine", default="natural")
+    parser.add_argument("--blend", help="the setting of that name; by default the engine's")
     parser.add_argument("--count", type=int, default=len(PULLS), help="only so many of the pulls")
     parser.add_argument("--sheet", type=Path, help="a picture of six of them to write as well")
     parser.add_argument("--sheets", type=Path, help="a folder for a picture of each six of them")
@@ -208,7 +212,7 @@ if __name__ == "__main__":
         table(options.table)
     else:
         engine_named(options.engine)
-        shown = measure(options.engine, options.path, options.count)
+        shown = measure(options.engine, options.blend, options.path, options.count)
         table(options.path)
         if options.sheet:
             sheet([shown[number] for number in SHOWN if number < len(shown)], options.sheet)

@@ -198,17 +198,25 @@ def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives():
     y, x = np.mgrid[:256, :256]
     outside = np.hypot(x - 127, y - 144) > 30
     mask = (~outside).astype(np.float32)
-    changed = {}
+    changed, steps, blended = {}, {}, None
     for name, settings, given in (
         ("free", Natural(), None),
-        ("mask", Natural(), mask),
+        ("mask", Natural(blend="none"), mask),
+        ("blended", Natural(), mask),
         ("locality", Natural(locality=1.0), None),
     ):
         result = drag(faces, ws, [start], [target], mask=given, config=settings)
         assert result.reason in ("arrived", "near")
+        blended = result if name == "blended" else blended
         changed[name] = difference(faces, ws, result.ws)[outside].mean()
+        steps[name] = result.steps
     assert changed["mask"] <= 1.5
     assert max(changed["mask"], changed["locality"]) < 0.5 * changed["free"]
+    # What blended pictures show nothing of takes no steps.
+    assert steps["blended"] < steps["mask"]
+    assert changed["blended"] < changed["free"]
+    shown, before = (np.asarray(each, float) for each in (blended.image, blended.before))
+    assert np.abs(shown - before)[outside].mean() <= 0.15
 
 
 # --- what can go wrong ---------------------------------------------------------------------------------------------

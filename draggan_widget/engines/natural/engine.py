@@ -126,7 +126,9 @@ class BoundNatural(Bound[Memory]):
         if not edit.points:
             return None
         left = float(edit.distances.max())
-        if left <= self.settings.tolerance and memory.at_rest:
+        # Blended pictures show nothing of what further steps would change less outside the mask.
+        unseen = edit.mask is not None and self.settings.blend == "features" and not self.settings.locality
+        if left <= self.settings.tolerance and (memory.at_rest or unseen):
             return "arrived"
         if memory.idle >= PATIENCE:
             return "near" if left <= NEAR * self.model.resolution[0] else "stalled"
