@@ -143,7 +143,7 @@ class Setting:
         return number
 
     def _check_blocks(self, value: Any, limits: Limits | None) -> int | tuple[int, ...]:
-        """One block as it is; several, from whatever held them, as a tuple in rising order."""
+        """Return one block as it is; several, from whatever held them, as a tuple in rising order."""
         several = isinstance(value, (list, tuple))
         found = []
         for each in value if several else [value]:

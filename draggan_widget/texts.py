@@ -20,8 +20,8 @@ LONGEST_PATH = 160
 LONGEST_MESSAGE = 1000
 MOST_VALUES = 200_000
 """Values that a JSON text may have. A model's header has some hundreds."""
-DEEPEST = 100
-"""Lists and objects within one another; a header has four, what an engine remembers may have some more."""
+DEEPEST = 32
+"""Lists and objects within one another; a header has four."""
 LONGEST_WHOLE = 20
 """Characters of a whole number: 64 bits."""
 
@@ -74,22 +74,28 @@ def one_line(error: BaseException | str, most: int = LONGEST_MESSAGE) -> str:
     return printable(" ".join(text[: 2 * most].split()) if len(text) <= most else text, most)
 
 
-def read_json(text: bytes | memoryview | str, *, most_values: int = MOST_VALUES, any_number: bool = False) -> Any:
+def read_json(
+    text: bytes | memoryview | str,
+    *,
+    most_values: int = MOST_VALUES,
+    deepest: int = DEEPEST,
+    any_number: bool = False,
+) -> Any:
     """Return the value of a JSON text that somebody else wrote.
 
     :param any_number: whether numbers beyond 64 bits, infinity and NaN are taken, which ``json.dumps`` writes as well.
     :raises ValueError: and nothing else, for what is no JSON; for more than ``most_values`` values, or more than about
-        ``DEEPEST`` within one another; for names that an object has twice, and for numbers that are not taken.
+        ``deepest`` within one another; for names that an object has twice, and for numbers that are not taken.
     """
     content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
     if sum(content.count(mark) for mark in (b",", b"[", b"{")) > most_values:
         raise ValueError(f"JSON of more than {most_values:,} values")
     # Looked at first, since the reader of the standard library goes as deep as the text does.
     structure = STRING.sub(b"", content.replace(b"\\\\", b"").replace(b'\\"', b"")).translate(None, NO_BRACKETS)
-    for _ in range(DEEPEST):
+    for _ in range(deepest):
         structure = structure.replace(b"[]", b"").replace(b"{}", b"")
     if structure:
-        raise ValueError(f"no JSON, or nested more than {DEEPEST} deep")
+        raise ValueError(f"no JSON, or nested more than {deepest} deep")
     numbers: dict[str, Any] = (
         {} if any_number else {"parse_int": _whole, "parse_float": _finite, "parse_constant": _finite}
     )

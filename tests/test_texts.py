@@ -57,7 +57,7 @@ def test_json_is_read_within_bounds():
     with pytest.raises(ValueError, match="more than 10 values"):
         read_json("[" + "{}," * 10 + "{}]", most_values=10)
     with pytest.raises(ValueError, match="nested more than 100 deep"):
-        read_json("[" * 101 + "]" * 101, any_number=True)
+        read_json("[" * 101 + "]" * 101, deepest=100)
 
 
 @pytest.mark.parametrize(

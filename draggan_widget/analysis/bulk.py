@@ -181,7 +181,7 @@ def _on_cluster(
 
 
 def _do(source: Source | bytes, job: Job, number: int, threads: int | None, pictures: bool) -> Outcome:
-    """One job, wherever it is done; whatever goes wrong is its own."""
+    """Do one job, wherever that is; return its outcome, which says what went wrong if something did."""
     began = time.perf_counter()
     try:
         wanted = job.model or source

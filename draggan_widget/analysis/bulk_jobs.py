@@ -117,7 +117,7 @@ class Outcome:
     """Where it was asked for."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Without latent and picture, as JSON holds it."""
+        """Return it without latent and picture, as JSON holds it."""
         head: dict[str, Any] = {"number": self.number, "name": self.name}
         if self.handles is None or self.distances is None:
             return {**head, "error": self.error}

@@ -106,7 +106,7 @@ class View:
 
 
 def encoded(picture: Image.Image, kind: str, quality: int = 85) -> bytes:
-    """As PNG or JPEG; only that has a quality, and no alpha."""
+    """Return a picture as PNG or JPEG; only JPEG has a quality, and no alpha."""
     file = io.BytesIO()
     if kind == "JPEG":
         picture.convert("RGB").save(file, kind, quality=quality)

@@ -63,7 +63,7 @@ def ways(history: History, step: int, scale: float) -> dict[int, list[tuple[floa
 
 
 def colour_of(number: int, ids: tuple[int, ...]) -> str:
-    """Of a point's way."""
+    """Return the colour of a point's way."""
     return WAYS[(ids.index(number) if number in ids else number) % len(WAYS)]
 
 
@@ -133,7 +133,7 @@ def feature_map(generator: Generator, ws: Tensor | np.ndarray, block: int | None
 
 
 def labelled(picture: Image.Image, text: str) -> Image.Image:
-    """With a text in its lower left corner, on a dark ground so that it can be read on anything."""
+    """Return a picture with a text in its lower left corner, on a dark ground that shows on any picture."""
     font = ImageFont.load_default(12)
     draw = ImageDraw.Draw(picture, "RGBA" if picture.mode == "RGB" else None)
     left, top, right, bottom = draw.textbbox((9, picture.height - 8), text, font=font, anchor="ls")
@@ -143,7 +143,7 @@ def labelled(picture: Image.Image, text: str) -> Image.Image:
 
 
 def _points(record: Record, scale: float = 1.0) -> list[dict[str, Any]]:
-    """As ``draw_points`` takes them, in pixels of a picture ``scale`` times as large."""
+    """Return points as ``draw_points`` takes them, in pixels of a picture ``scale`` times as large."""
     return [
         {"handle": (handle + 0.5) * scale - 0.5, "target": (target + 0.5) * scale - 0.5}
         for handle, target in zip(record.handles, record.targets, strict=True)

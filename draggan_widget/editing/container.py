@@ -24,6 +24,8 @@ LONGEST_HEADER = 96 << 20
 """Bytes; safetensors itself reads no more than 100 MB."""
 MOST_VALUES = 4_000_000
 """Numbers, lists and objects in the JSON."""
+DEEPEST = 100
+"""Lists and objects within one another: what an engine remembers may have many."""
 MOST_TENSORS = 100_000
 MOST_BYTES = 2 << 30
 CHECKSUM = "checksum"
@@ -65,7 +67,7 @@ def unpacked(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     text = header[METADATA].get(key) if isinstance(header.get(METADATA), dict) else None
     if text is None:
         raise ForeignError("nothing stands under its key")
-    values = read_json(text, most_values=MOST_VALUES, any_number=True)
+    values = read_json(text, most_values=MOST_VALUES, deepest=DEEPEST, any_number=True)
     if not isinstance(values, dict):
         raise ValueError("its JSON is no object")
     stated = values.pop(CHECKSUM, None)

@@ -149,7 +149,10 @@ class DragFile:
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> DragFile:
-        """That of a path. :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it is none."""
+        """Read the file of a path.
+
+        :raises FileNotFoundError: if there is no such file. :raises DragFileError: if it holds no edit.
+        """
         name, found = shown(path), readable(path, f"a {SUFFIX} file")
         try:
             with _telling(name):

@@ -57,7 +57,7 @@ def _grey(path: Path) -> Image.Image:
 
 
 def _brightness(picture: Image.Image) -> Image.Image:
-    """As grey; what is transparent is black. Sixteen bits a pixel are scaled, not cut."""
+    """Return a picture as grey; what is transparent is black. Sixteen bits a pixel are scaled, not cut."""
     if picture.mode.startswith("I") or picture.mode == "F":
         values = np.nan_to_num(np.asarray(picture, np.float32))
         brightest = 65535 if values.max() > 255 else 255 if values.max() > 1 else 1

@@ -59,7 +59,7 @@ def tool() -> str:
 
 
 def sentence(provenance: Mapping[str, Any], what: str = "picture") -> str:
-    """That ``what`` was made by a machine, for people."""
+    """Return a sentence for people that says that ``what`` was made by a machine."""
     made = "edited by dragging points" if provenance.get("steps") else "made from a random seed"
     generator = provenance.get("generator")
     return f"AI-generated {what}{'' if generator is None else f' of the generator {generator}'}, {made}"

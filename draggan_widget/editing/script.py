@@ -48,7 +48,7 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def _moved(script: Script, op: Op) -> Script:
-    """With a point moved, in the op that set it if no step was done since."""
+    """Return the script with a point moved, in the op that set it if no step was done since."""
     name, number, xy = op
     for place in range(len(script) - 1, -1, -1):
         earlier = script[place]
@@ -68,7 +68,7 @@ def _moved(script: Script, op: Op) -> Script:
 
 
 def until(script: Script, steps: int) -> Script:
-    """As much of it as led to the state after so many steps, which nothing has changed since."""
+    """Return the part of a script that led to the state after so many steps, which nothing has changed since."""
     kept: list[Op] = []
     done = 0
     for op in script:

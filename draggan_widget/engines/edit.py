@@ -121,7 +121,7 @@ def _positions(positions: list[Any]) -> np.ndarray:
 
 
 def check_pairs(handles: Any, targets: Any) -> list[tuple[int, XY, XY]]:
-    """Two lists of N positions → ``[(1, handle, target), (2, …), …]``.
+    """Return two lists of N positions as ``[(1, handle, target), (2, …), …]``.
 
     :raises ValueError: for another shape than (N, 2), or handles and targets of different number.
     """
@@ -144,7 +144,7 @@ def _pairs(name: str, values: Any) -> list[list[float]]:
 
 
 def check_xy(name: str, value: Any, resolution: tuple[int, int]) -> XY:
-    """``value`` as (x, y) inside a picture of ``resolution`` (H, W).
+    """Return ``value`` as (x, y) inside a picture of ``resolution`` (H, W).
 
     :raises ValueError: naming ``name``, if it is no pair of finite numbers or lies outside the picture, whose
         outermost pixels reach half a pixel beyond their centres.
@@ -166,7 +166,7 @@ def check_xy(name: str, value: Any, resolution: tuple[int, int]) -> XY:
 
 
 def check_mask(mask: Any, resolution: tuple[int, int]) -> np.ndarray | None:
-    """A mask (H, W) of bools or numbers 0 … 1, 1 = may move → an array of floats of its own.
+    """Return a mask (H, W) of bools or numbers 0 … 1, 1 = may move, as an array of floats of its own.
 
     None stays None: everything may move.
 

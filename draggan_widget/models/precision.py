@@ -68,7 +68,7 @@ def compare(generator: StyleGAN2, clock: Callable[[StyleGAN2], float]) -> torch.
 
 
 def gradient(generator: StyleGAN2) -> Tensor:
-    """Of a latent (1, num_ws, w_dim), how the features that a drag reads change their mean size with it."""
+    """Return the gradient by a latent (1, num_ws, w_dim) of the mean size of the features that a drag reads."""
     return _pass(generator, _latent(generator), generator.default_block())
 
 

@@ -36,7 +36,10 @@ def _machine(results: dict[str, Any]) -> str:
 
 
 def _cases(cases: Sequence[dict[str, Any]]) -> str:
-    """One row a case. Ratios come first: they hold on other machines too. Columns without a figure are left out."""
+    """Return a row for each case, without columns that have no figure.
+
+    Ratios come first: they hold on other machines too.
+    """
     columns: list[tuple[str, list[str]]] = [
         ("picture", [f"{each['case']['size']} px" for each in cases]),
         ("handles", [str(each["case"]["handles"]) for each in cases]),

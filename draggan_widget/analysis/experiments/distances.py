@@ -99,7 +99,7 @@ def mse(one: Tensor, other: Tensor) -> float:
 
 
 def ms_dssim(one: Tensor, other: Tensor) -> float:
-    """1 - MS-SSIM of the luminance of two pictures (1, channels, H, W) in [-1, 1]: 0 for equal ones, up to 2.
+    """Return 1 - MS-SSIM of the luminance of two pictures (1, channels, H, W) in [-1, 1]: 0 for equal ones, up to 2.
 
     Structure and contrast count at three scales, brightness at the coarsest (after Wang, Simoncelli and Bovik 2003,
     with equal weights). It needs no weights, and is no LPIPS.

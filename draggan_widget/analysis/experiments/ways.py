@@ -34,7 +34,7 @@ class Way:
             raise ValueError(f"{self.name} has a tracker, but the engine {name} tracks by itself; give a DragConfig")
 
     def to_dict(self) -> dict[str, Any]:
-        """As values that JSON can hold."""
+        """Return the way as values that JSON can hold."""
         engine = None if self.config is None else engine_of(self.config).name
         return {
             "name": self.name,

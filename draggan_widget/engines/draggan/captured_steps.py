@@ -150,7 +150,7 @@ class _Cycles:
             mine.copy_(given)
 
     def go(self, *, first: bool) -> _Look:
-        """One cycle. In the ``first`` one the handles are where they were said to be."""
+        """Do one cycle. In the ``first`` one the handles are where they were said to be."""
         self._at_start.fill_(first)
         ws, moment, square_moment = self._ws.clone(), self._first.clone(), self._second.clone()
         if self._ws.device.type == "cuda":

@@ -55,7 +55,7 @@ def discs(handles: Tensor, frame: Frame, spacing: int = 1) -> tuple[Tensor, Tens
 
 
 def shares(counted: Tensor, dtype: torch.dtype) -> Tensor:
-    """Of a mean over each row of (N, P), what each place has in it; nothing where it is not ``counted``."""
+    """Return the weight of each place in a mean over its row of (N, P); 0 where it is not ``counted``."""
     counts = counted.to(dtype)
     return counts / counts.sum(dim=1, keepdim=True)
 
@@ -162,7 +162,7 @@ def _away(read: Read, places: Tensor, references: Tensor, order: int) -> Tensor:
 
 
 def _least(places: Tensor, away: Tensor, counted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each point the place (N, 2) that counts and is least far, how far it is (N,), and its number (N,)."""
+    """Return for each point the nearest place that counts (N, 2), its distance (N,), and its number (N,)."""
     # NaN is the least of all, wherever it is.
     least, number = away.masked_fill(~counted & ~away.isnan(), torch.inf).min(dim=1)
     found = places.gather(1, number[:, None, None].expand(-1, 1, 2))[:, 0]

@@ -85,5 +85,5 @@ def surroundings(handles: np.ndarray, reach: float, size: tuple[int, int], frame
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:
-    """Euclidean lengths (N,) of vectors (N, 2)."""
+    """Return the Euclidean lengths (N,) of vectors (N, 2)."""
     return np.asarray(np.hypot(vectors[:, 0], vectors[:, 1]))

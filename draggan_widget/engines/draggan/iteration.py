@@ -74,7 +74,7 @@ def init(
 
 @guarded
 def step(generator: Generator, state: DragState) -> DragState:
-    """One step from ``state``, which stays as it is.
+    """Take one step from ``state``, which stays as it is.
 
     :raises ValueError: without points. :raises DivergedError: if the loss, its gradient, the new latent or its
         features are not finite.

@@ -161,6 +161,6 @@ def _pairs() -> np.ndarray:
 
 
 def _edge(frame: Frame) -> np.ndarray:
-    """Offsets (16, 2) along the edge of the square of ±r2."""
+    """Return offsets (16, 2) along the edge of the square of ±r2."""
     circle = _circle()
     return np.asarray(frame.tracking * circle / np.abs(circle).max(axis=1, keepdims=True))

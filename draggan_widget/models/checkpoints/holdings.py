@@ -147,7 +147,7 @@ def _merit(name: str) -> tuple[int, int]:
 
 
 def best_prefix(prefixes: Iterable[str]) -> str:
-    """Of the prefixes with which generators' names begin in one table, that of the averaged one, else the shortest."""
+    """Return the prefix of the averaged generator's names among those of one table, else the shortest."""
     return min(prefixes, key=lambda prefix: (_merit(prefix.rstrip(".")), len(prefix), prefix))
 
 
@@ -202,7 +202,7 @@ def neighbours(names: Iterable[str], prefix: str) -> list[str]:
 
 
 def check_pictures(holding: Holding, prefix: str, channels: int, *, kind: str) -> None:
-    """That a generator found in a table makes pictures, and is no part of another model.
+    """Check that a generator found in a table makes pictures, and is no part of another model.
 
     :param prefix: with which its names begin. :param channels: of what it makes.
     :param kind: whose layout it has, to go on after "holds".

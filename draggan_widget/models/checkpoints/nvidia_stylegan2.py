@@ -202,7 +202,7 @@ def _check_activation(value: Any) -> None:
 
 
 def _check_attributes(module: Module) -> None:
-    """That layers are what their names say: the attributes they compute with are the usual ones."""
+    """Check that layers are what their names say: the attributes they compute with are the usual ones."""
     for path, layer in module.modules():
         if re.fullmatch(r"mapping\.fc\d+\.|synthesis\.b\d+\.conv[01]\.", path):
             _check_activation(layer.attributes.get("activation"))
@@ -212,7 +212,7 @@ def _check_attributes(module: Module) -> None:
 
 
 def _check_dimensions(module: Module, config: Mapping[str, Any]) -> None:
-    """That inputs are as wide as recorded: a fork that feeds something else in would pass all other checks."""
+    """Check that inputs are as wide as recorded: a fork that feeds something else in would pass all other checks."""
     settings = _settings(module) | dict(zip(("z_dim", "c_dim", "w_dim"), module.arguments(), strict=False))
     for name in ("z_dim", "c_dim", "w_dim"):
         recorded = settings.get(name)

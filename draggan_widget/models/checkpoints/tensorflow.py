@@ -119,7 +119,7 @@ def _state(network: Any) -> dict[Any, Any] | None:
 
 
 def _variables(state: Mapping[Any, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """Arrays by name, those of sub-networks after the sub-network's name."""
+    """Return arrays by name, those of sub-networks after the sub-network's name."""
     pairs = state["variables"]
     if not isinstance(pairs, (list, tuple)) or not all(map(_is_variable, pairs)):
         raise Unreadable(
@@ -222,7 +222,7 @@ def _translate(variables: dict[str, Any], settings: dict[str, Any]) -> Translati
 
 
 def _check_recorded_size(settings: Mapping[str, Any], nominal: int, resolution: int | list[int]) -> None:
-    """That the sizes that are recorded are those that the layers have."""
+    """Check that the recorded sizes are those of the layers."""
     height, width = resolution if isinstance(resolution, list) else (resolution, resolution)
     for name, sizes in (
         ("resolution", (nominal, max(height, width))),

@@ -34,7 +34,7 @@ def run_pickle(
     persistent: Persistent | None = None,
     progress: Progress | None = None,
 ) -> tuple[Any, int]:
-    """One pickle and the position after it."""
+    """Read one pickle. Return its value and the position after it."""
     machine = Machine(data, budget, ALLOWED, arrays.build_array, start=start, persistent=persistent, progress=progress)
     return machine.run(), machine.position
 

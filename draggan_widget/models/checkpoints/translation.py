@@ -92,7 +92,7 @@ def fitted(
 
 
 def check_names(found: Iterable[str], wanted: Iterable[str], *, kind: str, aside: Iterable[str] = ()) -> None:
-    """That a file has all names that are wanted, and no others but those ``aside``.
+    """Check that a file has all names that are wanted, and no others but those ``aside``.
 
     :param kind: whose layout it should be, to go on after "is".
     :raises Unreadable: naming the first few that are missing or too many.
@@ -123,7 +123,7 @@ def shape_of(found: Mapping[str, Any], name: str, ndim: int, *, kind: str) -> tu
 
 @contextlib.contextmanager
 def shapes_only(kind: str, family: str) -> Iterator[None]:
-    """Within it a network has shapes and no memory, however large the file claims it to be.
+    """Give networks that are made within it shapes and no memory, however large a file claims them to be.
 
     :param kind: whose layout it should be, to go on after "is". :param family: what to give instead.
     :raises Unreadable: for settings that make no network.
