@@ -84,10 +84,11 @@ def missing_things(
         except (RuntimeError, AssertionError) as error:  # torch asserts that it was compiled for the device
             reason = str(error).splitlines()[0]
             problems.append(f"no device {device} ({reason}): leave --device out, or install torch for it")
-        from train import beginning_problems, checkpoint_problems
+        if all(importlib.util.find_spec(name) is not None for name in PACKAGES):
+            from train import beginning_problems, checkpoint_problems
 
-        problems += beginning_problems(begin) if begin is not None else []
-        problems += checkpoint_problems(folder, edition)
+            problems += beginning_problems(begin) if begin is not None else []
+            problems += checkpoint_problems(folder, edition)
         held = json.loads(there.read_text()) if there.exists() else None
         if held is not None and held.get("edition", "1") != str(edition):
             problems.append(

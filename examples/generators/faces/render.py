@@ -299,8 +299,9 @@ class Renderer:
         vertices = self._pose(self.basis.rest + self._inside + moved, self._turns, scene)
         sheet, traits = self._hair.hair.shape(scene.uniforms, moved)
         sheet = self._pose(sheet.reshape(-1, 3), self._hair_turns, scene).reshape(sheet.shape)
-        if self.edition == 2:  # hair that does not hang leaves the ears free
-            traits[..., 0] -= self._ear_holes * np.maximum(1 - 2 * traits[..., 1], 0)
+        if self.edition == 2:  # short hair leaves the ears free
+            short = smoothstep(-0.55, 0.35, scene.uniforms["hair_length"])
+            traits[..., 0] -= short * self._ear_holes
         across = self._hair.update(sheet, traits, scene.uniforms)
         normals = self._normals(vertices)
         if self.edition == 2:
