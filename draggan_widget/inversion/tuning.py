@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,8 @@ LOOK_EVERY = 10
 """Steps between two looks at whether it is."""
 HOLD_EVERY = 4
 """Steps between two in which a picture around the pivot is held, whose weight is as many times as large."""
+FADE = 0.4
+"""Share of the steps after which the rate falls to nothing, so that what a high rate left unsettled settles."""
 AROUND = 0.5
 """Of the way from the pivot to another latent of the model, where such a picture is."""
 
@@ -98,6 +101,8 @@ class Tuner:
                 loss = unlikeness(picture, self._wanted)
                 if settings.locality and number % HOLD_EVERY == 0:
                     loss = loss + HOLD_EVERY * settings.locality * self._moved(int(random.randint(2**31)))
+                done = max(0.0, (number / settings.tuning_steps - FADE) / (1 - FADE))
+                adam.param_groups[0]["lr"] = settings.tuning_rate * 0.5 * (1 + math.cos(math.pi * done))
                 adam.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
