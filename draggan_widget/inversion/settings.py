@@ -21,8 +21,8 @@ class Inversion(Settings):
     """Weight of the mean square of the whitened coordinates."""
     tuning_steps: int = whole(120, "Tuning steps", "Steps at most in which weights are tuned; 0: none.", most=10_000)
     """Steps of Adam at most in which the weights of a copy are tuned."""
-    tuning_rate: float = number(1e-3, "Tuning rate", "How far a step of the tuning goes.", above=True, most=1)
-    """Learning rate of the weights."""
+    tuning_rate: float = number(3e-3, "Tuning rate", "How far a step of the tuning goes.", above=True, most=1)
+    """Learning rate of the weights at first; it falls to nothing in the last three fifths of the steps."""
     enough: float = number(31.0, "Good enough", "The PSNR at which tuning ends, in dB.", most=100)
     """PSNR in dB (peak 2 in [-1, 1]) at which tuning ends, if MS-SSIM is 0.95 by then."""
     locality: float = number(
