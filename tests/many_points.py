@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 
 import numpy as np
-from draggan_widget.analysis.landmarks import Landmarks
 from heldout_pulls import picture
 
 from draggan_widget import drag, load_generator
 from draggan_widget.engines import engine_named
 from draggan_widget.engines.natural import mahalanobis
+from draggan_widget.inversion import Landmarks
 
 FIRST_SEED = 950_001
 

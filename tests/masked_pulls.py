@@ -20,11 +20,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from draggan_widget.analysis.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from PIL import Image
 
 from draggan_widget import drag, load_generator
 from draggan_widget.engines import Edit, default_config, engine_named, picture_of, to_image
+from draggan_widget.inversion import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.models import Layer
 from draggan_widget.models.compositing import Shares, blended_block
 

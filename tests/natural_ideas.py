@@ -20,7 +20,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-from draggan_widget.analysis.landmarks import Landmarks
 from heldout_pulls import HANDLE_SHARE, LANDMARK_SHARE, LANDMARKS, pulls
 from pulls_montage import PULLS, run
 
@@ -29,6 +28,7 @@ from draggan_widget.engines import engine_named
 from draggan_widget.engines.natural import engine, following
 from draggan_widget.engines.natural.engine import BoundNatural
 from draggan_widget.engines.natural.motion import Reading
+from draggan_widget.inversion import Landmarks
 
 SEEDS, FIRST_SEED, PERCENTS = 6, 700_001, (10, 15)
 

@@ -176,7 +176,7 @@ def test_settings_are_copied_and_go_into_files_and_back():
         other.replace(rounds=10)
     with pytest.raises(ValueError, match="^unknown settings push; known are pull, rounds, way$"):
         Other.from_dict({"push": 1})
-    with pytest.raises(ValueError, match="^unknown drag settings push; known are block, "):
+    with pytest.raises(ValueError, match="^unknown drag settings push; known are blend, block, "):
         DragConfig.from_dict({"push": 1})
 
 

@@ -36,6 +36,8 @@ PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
 LITTLE, IMPATIENCE = 0.1, 2
 """Of many points some never arrive: a step that brought less of what is left than that counts as so many of these."""
+HARDLY = 0.01
+"""Of what is left: a step that brought less than that is taken, and counts as one of these all the same."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
 LESS = 0.9
@@ -250,7 +252,8 @@ class BoundNatural(Bound[Memory]):
         moved = dataclasses.replace(edit, latent=tried.detach(), points=points, step=edit.step + 1)
         seen = {point.id: (float(x), float(y)) for point, (x, y) in zip(edit.points, expected, strict=True)}
         reach = float(np.clip(reach, SHORTEST, max(SHORTEST, self._stride)))
-        little = len(points) > FEW and before - after < min(LITTLE * before, BAD * memory.reach) and not less
+        little = len(points) > FEW and before - after < min(LITTLE * before, BAD * memory.reach)
+        hardly = before - after < HARDLY * before
         spots = self._spots(tried, found, self._ahead(expected))
         latest = {**memory.latest, **{point.id: each for point, each in zip(points, spots, strict=True)}}
         return Step(
@@ -258,7 +261,7 @@ class BoundNatural(Bound[Memory]):
             dataclasses.replace(
                 memory,
                 reach=reach,
-                idle=memory.idle + IMPATIENCE if little else 0,
+                idle=0 if less else memory.idle + IMPATIENCE if little else memory.idle + 1 if hardly else 0,
                 at_rest=spared is None,
                 seen=seen,
                 latest=latest,

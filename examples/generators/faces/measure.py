@@ -107,7 +107,7 @@ def main() -> int:
     made, true = generated(options.generator, latents), rendered(latents, options.basis, edition)
     figures = {name: (value, options.pictures) for name, value in distances(made, true).items()}
     try:
-        from draggan_widget.analysis.landmarks import Landmarks
+        from draggan_widget.inversion import Landmarks
 
         figures["descriptors"] = descriptor_distance(made, true, Landmarks())
     except (ModuleNotFoundError, ValueError) as error:
