@@ -6,7 +6,8 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from random_stylegan2 import generator_of
+from random_stylegan2 import generator_of, small_stylegan2
+from random_stylegan3 import small_stylegan3
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import DivergedError, default_config, drag, drag_steps
@@ -107,6 +108,16 @@ def test_the_picture_of_a_result_has_the_channels_of_the_generator(channels, mod
     assert result.before.tobytes() != result.image.tobytes()
     picture = generator.synthesize(result.ws)[0, 0].clamp(-1, 1).numpy()
     assert np.abs(np.asarray(result.image).reshape(32, 32, -1)[..., 0] - (picture + 1) * 127.5).max() <= 0.51
+
+
+@pytest.mark.parametrize("make", [small_stylegan2, small_stylegan3])
+def test_a_picture_made_in_inference_mode_is_in_no_gradients_way(make):
+    model = make(64)
+    with torch.inference_mode():
+        model.synthesize(model.mapping(seed=1))
+    ws = model.mapping(seed=1).requires_grad_()
+    (gradient,) = torch.autograd.grad(model.synthesize(ws).square().sum(), ws)
+    assert gradient.abs().max() > 0
 
 
 def test_the_drag_works_in_inference_mode(medium):

@@ -274,8 +274,9 @@ class SynthesisLayer(nn.Module):
         if any(source.requires_grad for source in sources):
             return make(*sources)
         if self._kept.get(name, (None,))[0] != _states(sources):
-            lay_out(self.weight)
-            self._kept[name] = _states(sources), make(*sources)
+            with torch.inference_mode(mode=False):  # or no gradient could ever be taken through what is kept
+                lay_out(self.weight)
+                self._kept[name] = _states(sources), make(*sources)
         return self._kept[name][1]
 
     def derived(self) -> list[Tensor]:
