@@ -85,13 +85,6 @@ class Commands:
 
     def work(self, job: Work[T], *, lane: str | None, what: str) -> Future[T]:
         """Have long work done that people are told of. See ``Session.run_job``."""
-        told_at = time.monotonic()
-
-        def tell(_: Progress) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= TELL_EVERY:
-                self._live.audience.publish()
-                told_at = time.monotonic()
 
         def then(made: T) -> T:
             self._live.audience.publish()
@@ -102,7 +95,7 @@ class Commands:
                 job,
                 lane=lane,
                 what=what,
-                progress=tell,
+                progress=self._teller(time.monotonic()),
                 then=then,
                 otherwise=lambda _: self._live.audience.publish(),
             )
@@ -137,13 +130,7 @@ class Commands:
 
     def _taken(self, work: Work[Model], name: str) -> Future[None]:
         """Have the edit go on with the model that ``work`` makes."""
-        live, told_at = self._live, 0.0
-
-        def tell(_: Progress) -> None:
-            nonlocal told_at
-            if time.monotonic() - told_at >= TELL_EVERY:
-                live.audience.publish()
-                told_at = time.monotonic()
+        live = self._live
 
         def not_loaded(error: BaseException) -> None:
             if not isinstance(error, CancelledError):
@@ -153,9 +140,26 @@ class Commands:
 
         return self._begun(
             self._jobs.add(
-                work, lane=LOADING, what=LOADING, name=name, progress=tell, then=live.take_model, otherwise=not_loaded
+                work,
+                lane=LOADING,
+                what=LOADING,
+                name=name,
+                progress=self._teller(0.0),
+                then=live.take_model,
+                otherwise=not_loaded,
             )
         )
+
+    def _teller(self, told_at: float) -> Callable[[Progress], None]:
+        """Return what tells of how far work is, not too often. :param told_at: when that was told last."""
+
+        def tell(_: Progress) -> None:
+            nonlocal told_at
+            if time.monotonic() - told_at >= TELL_EVERY:
+                self._live.audience.publish()
+                told_at = time.monotonic()
+
+        return tell
 
     def cancel(self, number: int) -> None:
         """Cancel the long work of that id. See ``Session.cancel``."""

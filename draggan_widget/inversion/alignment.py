@@ -17,9 +17,9 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.engines import to_image
+from draggan_widget.engines import picture_of
 from draggan_widget.inversion.landmarks import Landmarks
-from draggan_widget.models import fingerprint, store, stored
+from draggan_widget.models import Layer, fingerprint, store, stored
 from draggan_widget.settings import as_number, shown
 
 if TYPE_CHECKING:
@@ -161,8 +161,7 @@ def _mean_landmarks(model: Generator, landmarks: Landmarks) -> np.ndarray:
     found = []
     for seed in range(SAMPLES):
         label = seed % model.label_dim if model.label_dim else None
-        with torch.no_grad():
-            picture = to_image(model.synthesize(model.space.draw(seed=seed, label=label, truncation=TRUNCATION)))
+        picture = picture_of(model, [Layer(model.space.draw(seed=seed, label=label, truncation=TRUNCATION))])
         marks = landmarks(np.asarray(picture.convert("RGB")))
         if marks is not None:
             found.append(marks)
@@ -188,7 +187,7 @@ def crop(photo: Image.Image, square: Square, resolution: tuple[int, int]) -> Ima
     x, y = np.meshgrid(*((np.arange(count * fine) + 0.5) / fine - 0.5 for count in (width, height)))
     there = square.positions(np.stack([x.ravel(), y.ravel()], axis=1), resolution)
     there = (there + 0.5) / shrink - 0.5
-    sampled = sample(_tensor(reduced), torch.from_numpy(there).float().view(len(y), -1, 2), "reflection")
+    sampled = sample(as_tensor(reduced), torch.from_numpy(there).float().view(len(y), -1, 2), "reflection")
     pixels = F.avg_pool2d(sampled, fine)[0].permute(1, 2, 0).round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(pixels.numpy())
 
@@ -210,7 +209,7 @@ def sample(picture: Tensor, xy: Tensor, beyond: str, how: str = "bicubic") -> Te
     return F.grid_sample(picture, grid, mode=how, padding_mode=beyond, align_corners=False)
 
 
-def _tensor(picture: Image.Image) -> Tensor:
+def as_tensor(picture: Image.Image) -> Tensor:
     """Return a picture as (1, C, H, W) of float32, 0 … 255."""
     array = np.array(picture, dtype=np.float32)
     return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)[None]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.inversion.alignment import Square, sample, samples_for
+from draggan_widget.inversion.alignment import Square, as_tensor, sample, samples_for
 
 EDGE = 0.06
 """Of the side: how wide the seam at a crop's edge is."""
@@ -47,14 +47,14 @@ def paste(
         raise ValueError(
             f"the mask is {_said((may.shape[-1], may.shape[0]))}, the picture {_said(size)}; give two alike"
         )
-    after = _tensor(edited)
+    after = as_tensor(edited.convert("RGB"))[0]
     # A pixel next to one that must not change has none of the weight, or resampling would carry it across.
     may = -F.max_pool2d(-may.clamp(0, 1)[None], 3, stride=1, padding=1)[0]
     weight = _seam(height, width) * may
     if unedited is None:
         change, whole = torch.zeros_like(after), weight.new_ones(height, width)
     else:
-        change = after - _tensor(unedited)
+        change = after - as_tensor(unedited.convert("RGB"))[0]
         whole = _around_moved(change)
     left, upper, right, lower = _box(square, photo.size, (height, width))
     if left >= right or upper >= lower:
@@ -70,7 +70,7 @@ def paste(
     change, after = sample(torch.stack([change, after]), there, "reflection")
     terms = torch.cat([(weight * whole)[None], weight * ((1 - whole) * change + whole * after)])  # (1 + 3, h, w)
     terms = F.avg_pool2d(terms, fine)
-    here = torch.from_numpy(np.array(photo.crop((left, upper, right, lower)), dtype=np.float32)).permute(2, 0, 1)
+    here = as_tensor(photo.crop((left, upper, right, lower)))[0]
     made = here * (1 - terms[:1]) + terms[1:]
     pixels = made.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
     result = photo.copy()
@@ -110,11 +110,6 @@ def _around_moved(change: Tensor) -> Tensor:
     for _ in range(2):
         grown = F.avg_pool2d(grown, 2 * soft + 1, stride=1, padding=soft, count_include_pad=False)
     return grown[0, 0]
-
-
-def _tensor(picture: Image.Image) -> Tensor:
-    """Return (3, H, W) of float32, 0 … 255."""
-    return torch.from_numpy(np.array(picture.convert("RGB"), dtype=np.float32)).permute(2, 0, 1)
 
 
 def _said(size: tuple[int, int]) -> str:

@@ -18,17 +18,17 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.engines import to_image
+from draggan_widget.engines import picture_of, to_image
 from draggan_widget.files import readable, write_whole
-from draggan_widget.inversion.alignment import Aligned, Square, align, as_square, crop
+from draggan_widget.inversion.alignment import Aligned, Square, align, as_square, as_tensor, crop
 from draggan_widget.inversion.landmarks import Landmarks
-from draggan_widget.inversion.losses import ms_ssim, psnr
+from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr
 from draggan_widget.inversion.opening import open_photo
 from draggan_widget.inversion.pasting import paste
 from draggan_widget.inversion.pivot import first_guess, fit_pivot
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.inversion.tuning import Tuner
-from draggan_widget.models import TunedCopy, guarded
+from draggan_widget.models import Layer, TunedCopy, guarded
 from draggan_widget.texts import read_json, shown_path
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ class Photo:
     @property
     def fitted(self) -> Image.Image:
         """The model's picture of the pivot, made anew each time."""
-        with torch.no_grad():
-            return to_image(self.model.synthesize(self.latent))
+        return picture_of(self.model, [Layer(self.latent)])
 
     def paste(
         self, edited: Image.Image | np.ndarray | Tensor, *, mask: np.ndarray | None = None, whole: bool = False
@@ -108,8 +107,7 @@ class Photo:
         :raises ValueError: for a picture or mask of another size.
         """
         if isinstance(edited, Tensor):
-            with torch.no_grad():
-                edited = to_image(self.model.synthesize(self.model.space.check(edited)))
+            edited = picture_of(self.model, [Layer(self.model.space.check(edited))])
         elif isinstance(edited, np.ndarray):
             edited = open_photo(edited).picture
         unedited = None if whole else self.fitted
@@ -214,9 +212,10 @@ def inverting(
     guess = first_guess(model, label)  # first of all what costs nothing and may be refused
     began = time.perf_counter()
     opened = open_photo(photo)
-    aligned = align(opened.flat, model, face) if square is None else Aligned(as_square(square), 0)
+    landmarks = _landmarks()
+    aligned = align(opened.flat, model, face, landmarks) if square is None else Aligned(as_square(square), 0)
     cut = _as_model(crop(opened.flat, aligned.square, model.resolution), model.channels)
-    wanted = _wanted(cut, guess)
+    wanted = (as_tensor(cut) / 127.5 - 1).to(guess)  # (1, C, H, W) in [-1, 1]
     seconds = {"align": time.perf_counter() - began}
     yield Stage("aligned", 0.02, cut)
 
@@ -244,8 +243,9 @@ def inverting(
             fitted = made.synthesize(latent)
         near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
     notes = (*opened.notes, *aligned.notes)
-    report = Report(near, like, _apart(cut, to_image(fitted)), seconds, steps, notes)
-    yield Stage("done", 1.0, to_image(fitted))
+    picture = to_image(fitted)
+    report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
+    yield Stage("done", 1.0, picture)
     return Photo(made, latent, cut, aligned.square, opened.picture, opened.alpha, tuned, report)
 
 
@@ -253,21 +253,21 @@ def _as_model(picture: Image.Image, channels: int) -> Image.Image:
     return picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
 
 
-def _wanted(picture: Image.Image, like: Tensor) -> Tensor:
-    """Return a picture as (1, C, H, W) in [-1, 1]."""
-    array = np.array(picture, dtype=np.float32)
-    return (torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1)[None] / 127.5 - 1).to(like)
-
-
 def _likeness(name: str, picture: Tensor, wanted: Tensor) -> dict[str, float]:
-    return {name: ms_ssim(picture, wanted)} if min(picture.shape[2:]) >= 11 else {}
+    return {name: ms_ssim(picture, wanted)} if min(picture.shape[2:]) >= WINDOW else {}
 
 
-def _apart(one: Image.Image, other: Image.Image) -> float | None:
-    """Return how far the faces of two pictures are by dlib's descriptor; None where that is not known."""
+def _landmarks() -> Landmarks | None:
+    """Return what finds faces; None without dlib."""
     try:
-        landmarks = Landmarks()
+        return Landmarks()
     except ModuleNotFoundError:
+        return None
+
+
+def _apart(one: Image.Image, other: Image.Image, landmarks: Landmarks | None) -> float | None:
+    """Return how far the faces of two pictures are by dlib's descriptor; None where that is not known."""
+    if landmarks is None:
         return None
     described = [landmarks.describe(np.asarray(each.convert("RGB"))) for each in (one, other)]
     if described[0] is None or described[1] is None:

@@ -74,8 +74,7 @@ def _fitted(
     best, least = start, math.inf
     for number in range(steps):
         done = number / steps
-        fade = 0.5 * (1 + math.cos(math.pi * max(0.0, (done - FADE) / (1 - FADE))))
-        adam.param_groups[0]["lr"] = settings.pivot_rate * min(1.0, (done + 1 / steps) / WARM) * fade
+        adam.param_groups[0]["lr"] = settings.pivot_rate * min(1.0, (done + 1 / steps) / WARM) * faded(done, FADE)
         latent = start + ((common + settings.own * each) @ factor.T)[None]
         if half is not None and small is not None and done < COARSE:
             loss = unlikeness(model.preview(latent, half), small)
@@ -94,6 +93,11 @@ def _fitted(
         adam.step()
         yield best if counts else now
     yield best
+
+
+def faded(done: float, after: float) -> float:
+    """Return the part of a rate that is left when a share of the steps is ``done``: a cosine, from ``after`` on."""
+    return 0.5 * (1 + math.cos(math.pi * max(0.0, (done - after) / (1 - after))))
 
 
 def _half(model: Generator) -> int | None:

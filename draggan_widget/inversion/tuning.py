@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.inversion.losses import ms_ssim, psnr, unlikeness
-from draggan_widget.inversion.pivot import check_picture
+from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr, unlikeness
+from draggan_widget.inversion.pivot import check_picture, faded
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.models import TunedCopy, difference
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 TUNED = "network.synthesis."
 """With which the names of weights begin that are tuned."""
-LEFT_ALONE = "network.synthesis.input."
+LEFT_ALONE = TUNED + "input."
 """The Fourier features of StyleGAN3, which say where things are (Alaluf et al., 2022)."""
 LIKE = 0.95
 """MS-SSIM that a picture has when it is near enough."""
@@ -101,8 +100,7 @@ class Tuner:
                 loss = unlikeness(picture, self._wanted)
                 if settings.locality and number % HOLD_EVERY == 0:
                     loss = loss + HOLD_EVERY * settings.locality * self._moved(int(random.randint(2**31)))
-                done = max(0.0, (number / settings.tuning_steps - FADE) / (1 - FADE))
-                adam.param_groups[0]["lr"] = settings.tuning_rate * 0.5 * (1 + math.cos(math.pi * done))
+                adam.param_groups[0]["lr"] = settings.tuning_rate * faded(number / settings.tuning_steps, FADE)
                 adam.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
@@ -115,7 +113,7 @@ class Tuner:
         return difference(self._base, self.model)
 
     def _is_like(self, picture: Tensor) -> bool:
-        return min(picture.shape[2:]) < 11 or ms_ssim(picture, self._wanted) >= LIKE
+        return min(picture.shape[2:]) < WINDOW or ms_ssim(picture, self._wanted) >= LIKE
 
     def _moved(self, seed: int) -> Tensor:
         """Return how unlike the model's own a picture at another latent has become."""
