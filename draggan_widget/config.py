@@ -90,7 +90,8 @@ class DragConfig(Settings):
         none="the method's",
         advanced=True,
     )
-    """A handle within so many picture pixels of its target has arrived, 0 to 1,000. None: the method's own rule."""
+    """A handle within so many picture pixels of its target has arrived, 0 to 1,000; at 0 never, so that the run goes on
+    until it stalls, is capped or is stopped. None: the method's own rule."""
     max_steps: int | None = whole(
         300, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none="no cap"
     )

@@ -17,7 +17,7 @@ from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Script
 from draggan_widget.engines import Natural, engine_of
-from draggan_widget.engines.draggan import tolerance_of
+from draggan_widget.engines.draggan import has_arrived
 from draggan_widget.models.checkpoints import best_device
 
 LATENT_FILE = "latent.npz"
@@ -136,8 +136,8 @@ class _Program:
             return None
         if not isinstance(start.config, DragConfig):
             return self._ended_by_itself(start.config)
-        within = tolerance_of(start.config, len(start.points), self._generator.resolution)
-        arrived = any(record.distances.max() <= within for record in records[:-1])
+        resolution = self._generator.resolution
+        arrived = any(has_arrived(record.distances, start.config, resolution) for record in records[:-1])
         # The number of steps is what it took, whoever or whatever ended the run.
         return None if arrived else start.config.replace(max_steps=steps, stall_steps=None)
 

@@ -50,6 +50,12 @@ def test_a_drag_on_its_target_arrives_without_a_step(medium):
     assert torch.equal(result.ws, ws)
 
 
+def test_with_a_tolerance_of_0_a_handle_that_lies_on_its_target_to_the_last_bit_has_not_arrived(medium):
+    config = medium.drag_config.replace(tolerance=0, max_steps=3, stall_steps=None)
+    result = drag(medium, medium.mapping(seed=3), [(45, 30)], [(45, 30)], config=config)
+    assert (result.reason, result.steps) == ("capped", 3)
+
+
 def test_a_drag_is_capped(medium):
     result = drag(medium, medium.mapping(seed=3), HANDLES, TARGETS, config=FAST.replace(max_steps=2))
     assert (result.reason, result.steps) == ("capped", 2)

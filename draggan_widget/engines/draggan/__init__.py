@@ -12,7 +12,7 @@ from draggan_widget.engines.draggan.edits import (
 )
 from draggan_widget.engines.draggan.engine import BoundDragGAN, DragGAN
 from draggan_widget.engines.draggan.iteration import MARKED, init, step, terminate, with_handles
-from draggan_widget.engines.draggan.methods import frame_of, method_of, tolerance_of
+from draggan_widget.engines.draggan.methods import frame_of, has_arrived, method_of, tolerance_of
 from draggan_widget.engines.draggan.state import LARGEST_WHOLE, Anchor, DragState, Point, real_number, whole_number
 from draggan_widget.engines.draggan.texture import FLAT, distinctness
 
@@ -29,6 +29,7 @@ __all__ = [
     "begin_run",
     "distinctness",
     "frame_of",
+    "has_arrived",
     "init",
     "method_of",
     "move_handle",

@@ -17,7 +17,7 @@ from torch import Tensor
 from draggan_widget.engines.draggan.edits import make_points, mask_tensor
 from draggan_widget.engines.draggan.formulas import held, step_rows
 from draggan_widget.engines.draggan.geometry import surroundings
-from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of, tolerance_of
+from draggan_widget.engines.draggan.methods import blocks_of, frame_of, has_arrived, mask_block_of, method_of
 from draggan_widget.engines.draggan.sampling import DivergedError
 from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Moments, Pace
 from draggan_widget.models import guarded
@@ -97,7 +97,7 @@ def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | Non
     if not state.points:
         return None
     config, course = state.config, state.course
-    if state.distances.max() <= tolerance_of(config, len(state.points), state.resolution):
+    if has_arrived(state.distances, config, state.resolution):
         return "arrived"
     if config.stall_steps is not None and course.idle >= config.stall_steps:
         return "stalled"

@@ -69,6 +69,12 @@ def tolerance_of(config: DragConfig, points: int, resolution: tuple[int, int]) -
     return method_of(config).tolerance(points, frame_of(config, resolution))
 
 
+def has_arrived(distances: np.ndarray, config: DragConfig, resolution: tuple[int, int]) -> bool:
+    """Whether the farthest of ``distances`` (N,) is within the tolerance; never with a tolerance of 0."""
+    within = tolerance_of(config, len(distances), resolution)
+    return within > 0 and bool(distances.max() <= within)
+
+
 def blocks_of(generator: Generator, config: DragConfig) -> tuple[int, ...]:
     """Return the blocks whose features are read. :raises ValueError: if the generator does not have one of them."""
     asked = generator.default_block() if config.block is None else config.block
