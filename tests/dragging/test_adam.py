@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import torch
 
-from draggan_widget.engines.draggan.formulas import adam
-from draggan_widget.engines.draggan.state import Moments
+from draggan_widget.engines.common.formulas import adam
+from draggan_widget.engines.common.running import Moments
 
 
 def test_adam_is_that_of_torch_also_when_its_learning_rate_changes():

@@ -11,9 +11,10 @@ from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import DivergedError
-from draggan_widget.engines.draggan import begin_run, default, formulas, init, step, terminate
+from draggan_widget.engines.common import formulas
+from draggan_widget.engines.common.geometry import Frame
+from draggan_widget.engines.draggan import begin_run, default, init, step, terminate
 from draggan_widget.engines.draggan.captured_steps import stride, walk
-from draggan_widget.engines.draggan.geometry import Frame
 
 POINTS = [(1, (20.3, 31.7), (29.5, 26.5)), (2, (62.5, 0.25), (55, 12)), (3, (0, 63), (4, 60))]
 

@@ -8,8 +8,8 @@ from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import drag_steps
+from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.draggan import default
-from draggan_widget.engines.draggan.geometry import Frame
 from draggan_widget.models import sample_map
 
 FRAME = Frame.of((512, 512), 3, 12)

@@ -13,9 +13,10 @@ import torch
 from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines.draggan import formulas, init, step
-from draggan_widget.engines.draggan.geometry import Frame, disc, surroundings
-from draggan_widget.engines.draggan.sampling import nearest_places
+from draggan_widget.engines.common import formulas
+from draggan_widget.engines.common.geometry import Frame, disc, surroundings
+from draggan_widget.engines.common.sampling import nearest_places
+from draggan_widget.engines.draggan import init, step
 from draggan_widget.models.stylegan2.cells import corners
 
 FRAME = Frame.of((64, 64), 3 * 8, 12 * 8)

@@ -9,8 +9,8 @@ from random_stylegan2 import generator_of
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import drag, drag_steps
+from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.draggan import init, official, step, terminate, upsampled
-from draggan_widget.engines.draggan.geometry import Frame
 
 
 def half_mask(size: int) -> torch.Tensor:

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from draggan_widget.config import DragConfig
+from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.draggan import add_point, init, paper, step
-from draggan_widget.engines.draggan.geometry import Frame
 
 FRAME = Frame.of((512, 512), 3, 12)
 

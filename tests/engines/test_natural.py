@@ -14,7 +14,7 @@ from random_stylegan3 import small_stylegan3
 from draggan_widget import DragConfig, DragGAN, drag, load_generator
 from draggan_widget.editing import Session
 from draggan_widget.engines import DivergedError, Natural, State, begin_with, default_config, engine_names
-from draggan_widget.engines.draggan.geometry import Frame
+from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.natural import Metric, mahalanobis
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change

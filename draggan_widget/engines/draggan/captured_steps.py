@@ -19,12 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan import formulas
+from draggan_widget.engines.common import formulas
+from draggan_widget.engines.common.running import Moments
+from draggan_widget.engines.common.sampling import DivergedError, unthinned
 from draggan_widget.engines.draggan.default import follow as tracked
 from draggan_widget.engines.draggan.iteration import eased, edited_rows, follow, rate_of, step, terminate
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, mask_block_of, method_of
-from draggan_widget.engines.draggan.sampling import DivergedError, unthinned
-from draggan_widget.engines.draggan.state import Moments
 from draggan_widget.models import captured, guarded, sample_map
 
 if TYPE_CHECKING:

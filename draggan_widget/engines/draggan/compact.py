@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.state import DragState, Moments
+from draggan_widget.engines.common.running import Moments
+from draggan_widget.engines.draggan.state import DragState
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

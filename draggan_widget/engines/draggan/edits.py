@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.common.running import Anchor, Course
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, method_of
-from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Point
+from draggan_widget.engines.draggan.state import DragState, Point
 from draggan_widget.engines.edit import check_mask, check_xy
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.common.running import Anchor, Course
 from draggan_widget.engines.draggan.captured_steps import stride
 from draggan_widget.engines.draggan.compact import Compact
 from draggan_widget.engines.draggan.edits import (
@@ -31,7 +32,7 @@ from draggan_widget.engines.draggan.edits import (
 )
 from draggan_widget.engines.draggan.iteration import init, terminate
 from draggan_widget.engines.draggan.methods import blocks_of
-from draggan_widget.engines.draggan.state import VERSION, Anchor, Course, DragState
+from draggan_widget.engines.draggan.state import VERSION, DragState
 from draggan_widget.engines.draggan.texture import confidence, texture
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_xy
 

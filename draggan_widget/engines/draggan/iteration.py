@@ -14,20 +14,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.common.formulas import held, step_rows
+from draggan_widget.engines.common.geometry import surroundings
+from draggan_widget.engines.common.running import Anchor, Course, Moments
+from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.draggan.edits import make_points, mask_tensor
-from draggan_widget.engines.draggan.formulas import held, step_rows
-from draggan_widget.engines.draggan.geometry import surroundings
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, has_arrived, mask_block_of, method_of
-from draggan_widget.engines.draggan.sampling import DivergedError
-from draggan_widget.engines.draggan.state import Anchor, Course, DragState, Moments, Pace
+from draggan_widget.engines.draggan.state import DragState, Pace
 from draggan_widget.models import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from draggan_widget.config import DragConfig
+    from draggan_widget.engines.common.sampling import Kept, Reader
     from draggan_widget.engines.draggan.methods import Method
-    from draggan_widget.engines.draggan.sampling import Kept, Reader
     from draggan_widget.models import Generator
 
 C = TypeVar("C", Course, Pace)

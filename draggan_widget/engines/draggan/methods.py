@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, cast
 
 from draggan_widget.engines.base import check_blocks
+from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.draggan import default, official, paper
-from draggan_widget.engines.draggan.geometry import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from draggan_widget.config import DragConfig
-    from draggan_widget.engines.draggan.sampling import Kept, Reader
+    from draggan_widget.engines.common.sampling import Kept, Reader
     from draggan_widget.models import Generator
 
 

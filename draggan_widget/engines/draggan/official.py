@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.geometry import Frame, lengths, square, thinning
-from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
+from draggan_widget.engines.common.geometry import Frame, lengths, square, thinning
+from draggan_widget.engines.common.sampling import MOST_PULLED, Kept, Reader, mean_per_disc, nearest_places
 from draggan_widget.engines.draggan.upsampled import gradient_of_sum
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.engines.draggan import formulas
-from draggan_widget.engines.draggan.geometry import Frame, disc, thinning
-from draggan_widget.engines.draggan.sampling import MOST_PULLED, Kept, Reader, nearest_places
+from draggan_widget.engines.common import formulas
+from draggan_widget.engines.common.geometry import Frame, disc, thinning
+from draggan_widget.engines.common.sampling import MOST_PULLED, Kept, Reader, nearest_places
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines.draggan.geometry import lengths
+from draggan_widget.engines.common.geometry import lengths
+from draggan_widget.engines.common.running import Anchor, Course, Moments
 from draggan_widget.engines.edit import XY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from draggan_widget.engines.draggan.sampling import Kept
-    from draggan_widget.models import Generator
 
 VERSION = 1
 """Of what ``DragState.to_tensors`` writes."""
@@ -43,46 +42,6 @@ class Point:
     """Features (C,) that tracking looks for. None: to be taken at the handle, from the latent of the next step."""
 
 
-class Anchor:
-    """The latent whose features stay where the mask says so, and those of these features that were asked for."""
-
-    def __init__(self, latent: Tensor) -> None:
-        self.latent = latent
-        self._maps: dict[tuple[int, ...], list[Tensor]] = {}
-        self._kept: tuple[Tensor, int, Tensor] | None = None
-
-    def maps(self, generator: Generator, blocks: tuple[int, ...]) -> list[Tensor]:
-        """F0 (1, C, h, w) of each block, detached.
-
-        Computed with a graph like every other map, so that at the anchor itself F - F0 is exactly 0: Adam would blow
-        up any rounding difference to full steps.
-        """
-        if blocks not in self._maps:
-            with torch.enable_grad():
-                self._maps[blocks] = [feature_map.detach() for feature_map in generator.maps(self.latent, blocks)]
-        return self._maps[blocks]
-
-    def kept(self, generator: Generator, block: int, mask: Tensor, kept: Kept) -> Tensor:
-        """F0 (n, C) of the cells that ``mask`` keeps, detached."""
-        if self._kept is None or self._kept[0] is not mask or self._kept[1] != block:
-            positions = torch.from_numpy(kept.positions)
-            with torch.no_grad():
-                self._kept = mask, block, generator.sample_features(self.latent, block, positions)
-        return self._kept[2]
-
-
-@dataclasses.dataclass(frozen=True)
-class Course:
-    """How the present run has gone, by which it is found to be stalled or capped."""
-
-    first_step: int = 0
-    """Steps done when the run began."""
-    nearest: tuple[float, ...] = ()
-    """Per point, the least distance to its target so far, where it fell markedly."""
-    idle: int = 0
-    """Trackings since any of these fell."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Pace:
     """How far the rate was lowered where nothing came nearer, by the points and the rate that it was counted for.
@@ -99,23 +58,6 @@ class Pace:
     """Trackings since any of these fell, or since the rate was last halved."""
     halvings: int = 0
     """Times that it was."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Moments:
-    """What Adam remembers from step to step."""
-
-    first: Tensor
-    """Running mean of the gradient, the shape of the parameter."""
-    second: Tensor
-    """Running mean of its square, the shape of the parameter."""
-    count: int = 0
-    """Steps taken."""
-
-    @classmethod
-    def zeros_like(cls, parameter: Tensor) -> Moments:
-        """Return the moments before the first step."""
-        return cls(torch.zeros_like(parameter), torch.zeros_like(parameter))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,7 +83,7 @@ class DragState:
     moments: Moments
     step: int = 0
     """Steps done since the drag began."""
-    course: Course = Course()
+    course: Course = dataclasses.field(default_factory=Course)
     pace: Pace = Pace()
     loss: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """The terms whose gradient led here, ``"motion"`` and ``"mask"`` (before its weight); empty at the start."""

@@ -18,7 +18,7 @@ from torch import Tensor
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of
 
 if TYPE_CHECKING:
-    from draggan_widget.engines.draggan.geometry import Frame
+    from draggan_widget.engines.common.geometry import Frame
     from draggan_widget.engines.draggan.state import DragState
     from draggan_widget.engines.edit import XY
     from draggan_widget.models import Generator

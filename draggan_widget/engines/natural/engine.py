@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
+from draggan_widget.engines.common.sampling import DivergedError, Reader
 from draggan_widget.engines.draggan.engine import DragGAN
-from draggan_widget.engines.draggan.geometry import Frame, lengths, surroundings
-from draggan_widget.engines.draggan.sampling import DivergedError, Reader
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 from draggan_widget.engines.natural.memory import Memory

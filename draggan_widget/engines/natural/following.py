@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan import formulas
-from draggan_widget.engines.draggan.formulas import LARGEST_READ
-from draggan_widget.engines.draggan.geometry import Frame, disc
-from draggan_widget.engines.draggan.sampling import Reader, checked
+from draggan_widget.engines.common import formulas
+from draggan_widget.engines.common.formulas import LARGEST_READ
+from draggan_widget.engines.common.geometry import Frame, disc
+from draggan_widget.engines.common.sampling import Reader, checked
 
 LATEST = 0.5
 """How much the spot as it was seen last counts; what remains is for the spot as it was grabbed."""

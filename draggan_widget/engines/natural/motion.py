@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.geometry import Frame, disc, surroundings
+from draggan_widget.engines.common.geometry import Frame, disc, surroundings
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan.geometry import Frame, disc, square, thinning
+from draggan_widget.engines.common.geometry import Frame, disc, square, thinning
 
 Read = Callable[[Tensor], Tensor]
 """Positions (N, P, 2) → features (N, P, C) there, as if the map were upsampled to the picture."""

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.draggan import formulas
-from draggan_widget.engines.draggan.formulas import MOST_TRACKED
-from draggan_widget.engines.draggan.geometry import Frame
+from draggan_widget.engines.common import formulas
+from draggan_widget.engines.common.formulas import MOST_TRACKED
+from draggan_widget.engines.common.geometry import Frame
 
 Reader = Callable[[np.ndarray], Tensor]
 """Picture positions (P, 2) → features (P, C) there, as if the map were upsampled to the picture, differentiable."""
