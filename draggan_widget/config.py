@@ -109,13 +109,14 @@ class DragConfig(Settings):
     on_stall: Literal["halve", "stop"] = choice(
         "halve",
         "When stuck",
-        "Whether steps are made smaller, and the way so far forgotten, when four have brought no handle nearer.",
+        "Whether steps are made smaller, and the way so far forgotten, when handles swing or go away for four of them.",
         {"halve": "smaller steps", "stop": "none but the end"},
         advanced=True,
     )
-    """``"halve"``: when four trackings in a row found no handle nearer, the rate is halved and Adam's moments are
-    cleared, again and again, until the points or the rate change. ``"stop"``: never. That is what a config of before
-    has, which knew no other; and the paper."""
+    """``"halve"``: when four trackings in a row found no handle nearer, and in one of them a handle was farther than it
+    had been, the rate is halved and Adam's moments are cleared, again and again, until the points or the rate change.
+    Where handles only creep or rest it stays. ``"stop"``: never. That is what a config of before has, which knew no
+    other; and the paper."""
 
     @classmethod
     def paper(cls, **changes: Any) -> DragConfig:

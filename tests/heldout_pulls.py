@@ -3,6 +3,7 @@
 python tests/heldout_pulls.py natural natural.csv                  # 24 seeds, 4 landmarks, 4 sizes: 384 pulls
 python tests/heldout_pulls.py draggan draggan.csv --seeds 8
 python tests/heldout_pulls.py natural far.csv --percents 15         # pulls that far alone
+python tests/heldout_pulls.py draggan stop.csv --seeds 4 --percents 5 10 --set on_stall=stop    # other settings
 python tests/heldout_pulls.py natural kinds.csv --kinds --seeds 4    # networks of random weights of every kind
 python tests/heldout_pulls.py --table docs/data/natural_heldout.csv
 
@@ -65,10 +66,20 @@ def picture(generator, ws):
         return np.asarray(to_image(generator.synthesize(ws)))
 
 
-def measure(engine, path, count, percents, first_seed):
+def changed(text):
+    """The name and value of a setting of the form name=value; a value is JSON, or else a word."""
+    name, value = text.split("=", 1)
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def measure(engine, path, count, percents, first_seed, changes=()):
     """Write a row of each pull."""
     generator, look = load_generator("faces"), Landmarks()
-    config, covariance = engine_named(engine).defaults(generator), generator.space.metric().covariance
+    config = engine_named(engine).defaults(generator).replace(**dict(changes))
+    covariance = generator.space.metric().covariance
     with Path(path).open("w", newline="") as file:
         writer = None
         for seed, ws, name, percent, handle, target in pulls(generator, look, count, percents, first_seed):
@@ -211,6 +222,7 @@ if __name__ == "__main__":
     parser.add_argument("--percents", type=int, nargs="+", default=PERCENTS, help="of the picture, to pull by")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="another one to try things on")
     parser.add_argument("--kinds", action="store_true", help="networks of random weights instead of faces")
+    parser.add_argument("--set", type=changed, nargs="+", default=(), metavar="NAME=VALUE", help="settings to change")
     parser.add_argument("--table", metavar="CSV", help="say what is in a file instead of measuring")
     options = parser.parse_args()
     if options.table:
@@ -219,5 +231,5 @@ if __name__ == "__main__":
         measure_kinds(options.engine, options.path, options.seeds)
         table(options.path)
     else:
-        measure(options.engine, options.path, options.seeds, options.percents, options.first_seed)
+        measure(options.engine, options.path, options.seeds, options.percents, options.first_seed, options.set)
         table(options.path)

@@ -35,9 +35,9 @@ C = TypeVar("C", Course, Pace)
 MARGIN = 3
 """Pixels beyond the disc that supervision may read: a step ahead, and the pixels around a place between pixels."""
 IDLE = 4
-"""Trackings that brought no handle nearer, after which ``on_stall`` halves the rate."""
+"""Trackings that brought no handle nearer, after which ``on_stall`` halves the rate if one was lost in them."""
 MARKED = 0.1
-"""A handle has come nearer if it did so by as many pixels; less may be the noise of tracking."""
+"""A handle has come nearer, or gone away, if it did so by as many pixels; less may be the noise of tracking."""
 
 
 @guarded
@@ -241,7 +241,10 @@ def follow(before: DragState, after: DragState) -> DragState:
     course = _followed(before.course, before.distances, after.distances)
     if after.config.on_stall != "halve":
         return dataclasses.replace(after, course=course)
-    return dataclasses.replace(after, course=course, pace=_followed(before.pace, before.distances, after.distances))
+    pace = _followed(before.pace, before.distances, after.distances)
+    receded = bool((after.distances >= np.array(pace.nearest) + MARKED).any())
+    pace = dataclasses.replace(pace, lost=pace.idle > 0 and (pace.lost or receded))
+    return dataclasses.replace(after, course=course, pace=pace)
 
 
 def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
@@ -258,14 +261,18 @@ def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
 
 
 def eased(state: DragState) -> DragState:
-    """Return ``state`` as the next step takes it: where nothing came nearer, at half the rate and without moments."""
+    """Return ``state`` as the next step takes it: at half the rate and without moments, where none came nearer and one
+    swung or went away.
+
+    Where handles only creep or rest, smaller steps would not help: the rate is too low already, or nothing pulls.
+    """
     if state.config.on_stall != "halve":
         return state
     if state.pace.of != state.pull:
         return dataclasses.replace(state, pace=Pace(state.pull))
-    if state.pace.idle < IDLE:
+    if state.pace.idle < IDLE or not state.pace.lost:
         return state
-    pace = dataclasses.replace(state.pace, idle=0, halvings=state.pace.halvings + 1)
+    pace = dataclasses.replace(state.pace, idle=0, lost=False, halvings=state.pace.halvings + 1)
     return dataclasses.replace(state, moments=Moments.zeros_like(state.w0), pace=pace)
 
 

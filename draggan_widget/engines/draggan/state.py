@@ -56,6 +56,8 @@ class Pace:
     """As that of ``Course``, with ``idle``."""
     idle: int = 0
     """Trackings since any of these fell, or since the rate was last halved."""
+    lost: bool = False
+    """Whether in one of these a handle was markedly farther than it had been: it swung, or was taken away."""
     halvings: int = 0
     """Times that it was."""
 
@@ -252,7 +254,10 @@ def _course(described: Any, step: int) -> Course:
 def _pace(described: Any) -> Pace:
     nearest = tuple(real_number("the nearest distance", each) for each in described["nearest"])
     of, idle, halvings = (whole_number(name, described[name]) for name in ("of", "idle", "halvings"))
-    return Pace(of, nearest, idle, halvings)
+    lost = described["lost"]
+    if not isinstance(lost, bool):
+        raise ValueError(f"lost is {reprlib.repr(lost)}; it must be true or false")
+    return Pace(of, nearest, idle, lost, halvings)
 
 
 def whole_number(name: str, value: Any, least: int = 0, most: int = LARGEST_WHOLE) -> int:
