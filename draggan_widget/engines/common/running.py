@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
     from draggan_widget.engines.common.sampling import Kept
     from draggan_widget.models import Generator
+
+
+MARKED = 0.1
+"""A handle has come nearer, or gone away, if it did so by as many pixels; less may be the noise of tracking."""
 
 
 class Anchor:
@@ -68,3 +73,15 @@ class Moments:
     def zeros_like(cls, parameter: Tensor) -> Moments:
         """Return the moments before the first step."""
         return cls(torch.zeros_like(parameter), torch.zeros_like(parameter))
+
+
+def progress(
+    nearest: tuple[float, ...], idle: int, before: np.ndarray, after: np.ndarray
+) -> tuple[tuple[float, ...], int]:
+    """Return ``nearest`` and ``idle`` of a course after one more tracking.
+
+    :param before: (N,) picture pixels that the handles had to go before it. :param after: (N,), after it.
+    """
+    least = np.array(nearest or before)
+    nearer = after <= least - MARKED
+    return tuple(np.where(nearer, after, least).tolist()), 0 if nearer.any() else idle + 1

@@ -1,6 +1,6 @@
 """DragGAN (Pan et al., SIGGRAPH 2023) in three readings: ``default``, ``paper`` and ``official``."""
 
-from draggan_widget.engines.common.running import Anchor
+from draggan_widget.engines.common.running import MARKED, Anchor
 from draggan_widget.engines.draggan.captured_steps import stride
 from draggan_widget.engines.draggan.edits import (
     add_point,
@@ -12,7 +12,7 @@ from draggan_widget.engines.draggan.edits import (
     with_mask,
 )
 from draggan_widget.engines.draggan.engine import BoundDragGAN, DragGAN
-from draggan_widget.engines.draggan.iteration import MARKED, init, step, terminate, with_handles
+from draggan_widget.engines.draggan.iteration import init, step, terminate, with_handles
 from draggan_widget.engines.draggan.methods import frame_of, has_arrived, method_of, tolerance_of
 from draggan_widget.engines.draggan.state import LARGEST_WHOLE, DragState, Point, real_number, whole_number
 from draggan_widget.engines.draggan.texture import FLAT, distinctness

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from draggan_widget.engines.common.formulas import held, step_rows
 from draggan_widget.engines.common.geometry import surroundings
-from draggan_widget.engines.common.running import Anchor, Course, Moments
+from draggan_widget.engines.common.running import MARKED, Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.draggan.edits import make_points, mask_tensor
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, has_arrived, mask_block_of, method_of
@@ -36,8 +36,6 @@ MARGIN = 3
 """Pixels beyond the disc that supervision may read: a step ahead, and the pixels around a place between pixels."""
 IDLE = 4
 """Trackings that brought no handle nearer, after which ``on_stall`` halves the rate if one was lost in them."""
-MARKED = 0.1
-"""A handle has come nearer, or gone away, if it did so by as many pixels; less may be the noise of tracking."""
 
 
 @guarded
@@ -251,13 +249,8 @@ def _followed(course: C, before: np.ndarray, after: np.ndarray) -> C:
     """Return ``course`` after one more tracking, which took the handles' distances (N,) from ``before`` to
     ``after``.
     """
-    nearest = np.array(course.nearest or before)
-    nearer = after <= nearest - MARKED
-    return dataclasses.replace(
-        course,
-        nearest=tuple(np.where(nearer, after, nearest).tolist()),
-        idle=0 if nearer.any() else course.idle + 1,
-    )
+    nearest, idle = progress(course.nearest, course.idle, before, after)
+    return dataclasses.replace(course, nearest=nearest, idle=idle)
 
 
 def eased(state: DragState) -> DragState:
