@@ -11,6 +11,8 @@ from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
 from draggan_widget.engines.finish import blend_of, layers_of, picture_of, to_image, with_blend
+from draggan_widget.engines.freedrag import FreeDrag, FreeDragEngine
+from draggan_widget.engines.gooddrag import GoodDrag, GoodDragEngine
 from draggan_widget.engines.natural import Natural, NaturalDrag
 from draggan_widget.engines.registry import (
     bind,
@@ -22,11 +24,15 @@ from draggan_widget.engines.registry import (
     unregister,
 )
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps
+from draggan_widget.engines.stabledrag import StableDrag, StableDragEngine
 from draggan_widget.engines.state import State, begin_with
 
 # The first one that can serve a model is its default.
 register(NaturalDrag())
 register(DragGAN())
+register(FreeDragEngine())
+register(StableDragEngine())
+register(GoodDragEngine())
 
 __all__ = [
     "VERDICTS",
@@ -40,8 +46,14 @@ __all__ = [
     "Edit",
     "EditPoint",
     "Engine",
+    "FreeDrag",
+    "FreeDragEngine",
+    "GoodDrag",
+    "GoodDragEngine",
     "Natural",
     "NaturalDrag",
+    "StableDrag",
+    "StableDragEngine",
     "State",
     "Step",
     "Verdict",

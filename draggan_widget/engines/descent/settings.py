@@ -1,0 +1,62 @@
+"""The settings that engines share which take small steps by Adam."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from draggan_widget.settings import Settings, blend, blocks, number, rows, whole
+
+
+@dataclasses.dataclass(frozen=True)
+class DescentSettings(Settings):
+    """How the latent is stepped, what is to stay, and when a run ends.
+
+    Lengths named so are pixels of a picture of 512 px and are scaled to the picture at hand by its height.
+    """
+
+    block: int | tuple[int, ...] | None = blocks(
+        None, "Feature block", "Which features are followed: low blocks see large shapes, high ones fine detail."
+    )
+    """Synthesis block whose features are read, or several. None: those the model's own settings name, or the one of
+    128×128, the sixth of a StyleGAN."""
+    edit_layers: int = rows(
+        6, "Rows edited", "The first so many rows of the latent change; the others stay.", most=100, advanced=True
+    )
+    """The first so many rows of the latent are optimised, of which a model takes as many as it has."""
+    learning_rate: float | None = number(
+        None,
+        "Learning rate",
+        "How far a step goes. Larger is quicker; too large, and the picture breaks.",
+        above=True,
+        most=1,
+        none="the model's own",
+    )
+    """Step size of Adam. None: the one that the model carries, which knows how large its latents are; 2e-3 where it
+    carries none, as the papers have it for StyleGAN2."""
+    mask_weight: float = number(10.0, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
+    """λ, of the mean change of the features of those cells that lie outside the mask."""
+    blend: str = blend("none")
+    """What shows outside the mask: ``"features"``, the picture as it was when the mask was set; ``"none"``, as
+    pulled."""
+    tolerance: float = number(
+        1.0,
+        "Arrived within",
+        "A handle has arrived when it is so near its target, in pixels.",
+        most=1000,
+        advanced=True,
+    )
+    """A handle within so many picture pixels of its target is there; at 0 never."""
+    max_steps: int | None = whole(
+        300, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none="no cap"
+    )
+    """Adam steps after which a run is capped. None: no cap."""
+    stall_steps: int | None = whole(
+        10,
+        "Patience",
+        "A run ends when no handle has come nearer for so many trackings.",
+        least=1,
+        most=100_000,
+        none="endless",
+        advanced=True,
+    )
+    """A run is stalled when no handle has come nearer for so many trackings. None: never."""
