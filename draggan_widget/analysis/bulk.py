@@ -220,8 +220,9 @@ def _config(job: Job, generator: Generator) -> Any:
     for setting in asked:
         others = [other for other in engine_names() if setting in default_config(generator, other).to_dict()]
         if setting not in known and others:
-            text = f'the engine {name} has no setting {setting!r}; {", ".join(others)} has it: "engine": "{others[0]}"'
-            raise ValueError(text)
+            verb = "has" if len(others) == 1 else "have"
+            told = f"the engine {name} has no setting {setting!r}; {', '.join(others)} {verb} it"
+            raise ValueError(f'{told}: "engine": "{others[0]}"')
     return type(own).from_dict({**known, **asked})
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 from test_lab import TARGET
 
+from draggan_widget.engines import engine_names
+
 pytestmark = pytest.mark.browser
 
 POINTS = "print([[round(x) for part in ('handle', 'target') for x in p[part]] for p in editor.points])"
@@ -405,14 +407,14 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
     editor = notebook.editor()
     editor.click("All settings")
     expect(editor.button("Learning rate")).to_be_visible()
-    assert editor.button("Engine").locator("option").all_inner_texts() == ["natural", "draggan"]
+    assert editor.button("Engine").locator("option").all_inner_texts() == list(engine_names())
     editor.click("All settings")
     notebook.execute(NUDGE)
     try:
         editor.click("All settings")
         engine = editor.button("Engine")
         expect(engine).to_have_value("draggan")
-        expect(engine.locator("option")).to_have_text(["natural", "draggan", "nudge"])
+        expect(engine.locator("option")).to_have_text([*engine_names(), "nudge"])
         first = editor.picture()
         engine.focus()
         engine.select_option("nudge")

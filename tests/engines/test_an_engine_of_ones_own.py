@@ -9,7 +9,7 @@ import torch
 
 from draggan_widget import DragConfig, DragGAN, drag
 from draggan_widget.editing import Session
-from draggan_widget.engines import Bound, Engine, Step, register, unregister
+from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
 from draggan_widget.settings import Settings, number, whole
 
 
@@ -116,7 +116,10 @@ def test_it_is_chosen_by_name_in_one_step_of_undo_and_keeps_points_and_latent(ge
         assert points(editor) == before
         editor.redo()
         assert editor.engine == "nudge"
-        with pytest.raises(Exception, match="there is no engine 'magic'; choose one of natural, draggan, nudge"):
+        with pytest.raises(
+            Exception,
+            match="there is no engine 'magic'; choose one of natural, draggan, .*gooddrag, nudge",
+        ):
             editor.engine = "magic"
     finally:
         editor.close()
@@ -150,10 +153,13 @@ def test_its_settings_are_in_the_schema_that_the_page_draws(generator):
     try:
         fields = {field["name"]: field for field in schema_message(session.latest.model, session.config)["fields"]}
         assert list(fields) == ["engine", "pace", "patience", "speed"]
-        assert fields["engine"]["choices"] == [["natural", "natural"], ["draggan", "draggan"], ["nudge", "nudge"]]
+        assert fields["engine"]["choices"] == [[name, name] for name in engine_names()]
         session.set_settings({"pace": 0.75}).result(5)
         assert session.config == Nudge(pace=0.75)
-        with pytest.raises(ValueError, match="the engine nudge has no setting 'learning_rate'; draggan has it"):
+        with pytest.raises(
+            ValueError,
+            match="the engine nudge has no setting 'learning_rate'; draggan, freedrag, stabledrag, gooddrag have it",
+        ):
             session.set_settings({"learning_rate": 0.1}).result(5)
         with pytest.raises(ValueError, match="pace is 3; it must be a number above 0 and up to 1"):
             session.set_settings({"pace": 3}).result(5)
