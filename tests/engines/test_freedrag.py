@@ -25,7 +25,8 @@ def double(generator):
 def plainly(generator, settings, handles, targets, steps, mask=None):
     """FreeDrag as its recipe says it, and which of the three cases each localisation was."""
     size = generator.resolution[0] / 512
-    d, spacing = settings.stride * size, settings.grid * size
+    (first,) = generator.feature_maps(generator.mapping(seed=3), [settings.block])
+    d, spacing = settings.stride * size, settings.grid * generator.resolution[0] / first.shape[2]
     grid = np.array([[x, y] for y in (-spacing, 0, spacing) for x in (-spacing, 0, spacing)])
     way = Descent(generator, generator.mapping(seed=3), settings.block, settings.edit_layers, settings.learning_rate)
     held = min(settings.block, generator.block_of_row(settings.edit_layers - 1))
@@ -85,7 +86,7 @@ def test_twenty_steps_are_those_of_a_plain_reference(double, masked, expected):
         mask = np.zeros(double.resolution)
         mask[16:48, 8:56] = 1
     settings = FreeDrag(
-        block=4, learning_rate=0.02, stride=60.0, grid=24.0, expected=expected, tolerance=0.5, stall_steps=None
+        block=4, learning_rate=0.02, stride=60.0, grid=1.5, expected=expected, tolerance=0.5, stall_steps=None
     )
     bound, edit, memory = begun(double, settings, HANDLES, TARGETS, mask)
     edit, _ = advanced(bound, edit, memory, 20)
@@ -99,7 +100,7 @@ def test_twenty_steps_are_those_of_a_plain_reference(double, masked, expected):
 def test_the_reference_goes_on_stays_and_goes_back(double):
     """Or the comparison above would say little of the second and the third case."""
     settings = FreeDrag(
-        block=4, learning_rate=0.02, stride=60.0, grid=24.0, expected=0.004, tolerance=0.5, stall_steps=None
+        block=4, learning_rate=0.02, stride=60.0, grid=1.5, expected=0.004, tolerance=0.5, stall_steps=None
     )
     _, _, cases = plainly(double, settings, HANDLES, TARGETS, 20)
     assert {1, 2, 3} <= set(cases)
@@ -124,7 +125,7 @@ def test_lengths_are_pixels_of_512_whatever_the_size_of_the_picture():
 
 @pytest.mark.parametrize("corner", [(0, 0), (63, 63), (-0.5, 63.5)])
 def test_a_template_across_the_border_reads_the_border(generator, corner):
-    settings = FreeDrag(grid=64.0, max_steps=12)
+    settings = FreeDrag(grid=8.0, max_steps=12)
     result = drag(generator, generator.mapping(seed=3), [corner], [(30, 30)], config=settings)
     assert np.isfinite(result.ws.numpy()).all()
     assert result.steps > 0

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.common.geometry import Frame, lengths
-from draggan_widget.engines.descent import BoundDescent, DescentEngine, Memory, Read, Spot
+from draggan_widget.engines.descent import BoundDescent, DescentEngine, Memory, Read, Spot, blocks_of
 from draggan_widget.engines.edit import Edit, EditPoint
 from draggan_widget.engines.freedrag.settings import FreeDrag
 
@@ -62,10 +62,12 @@ class BoundFreeDrag(BoundDescent[Line]):
     Spot = Line
 
     def __init__(self, model: Generator, settings: FreeDrag) -> None:
-        pixel = model.resolution[0] / 512
-        self._stride, self._grid = settings.stride * pixel, settings.grid * pixel * GRID
-        frame = Frame.of(model.resolution, settings.grid, settings.stride)
-        super().__init__(model, settings, frame, 2 * self._stride + settings.grid * pixel)
+        self._stride = settings.stride * model.resolution[0] / 512
+        spacing = (
+            settings.grid * model.resolution[0] / max(model.map_size(block)[0] for block in blocks_of(model, settings))
+        )
+        self._grid = spacing * GRID
+        super().__init__(model, settings, Frame.of(model.resolution, 1, settings.stride), 2 * self._stride + spacing)
 
     def shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of a spot's tensors."""

@@ -21,14 +21,15 @@ class FreeDrag(DescentSettings):
     )
     """d: how far a handle's aim goes on at most. The paper's 3 cells of a map of 128 are 12 pixels of 512."""
     grid: float = number(
-        3.0,
+        0.75,
         "Template spacing",
-        "Between the nine places of a template, in pixels of a picture of 512.",
+        "Between the nine places of a template, in cells of the feature map.",
         above=True,
-        most=128,
+        most=16,
         advanced=True,
     )
-    """Between neighbours of the 3×3 places around a handle whose features are its template."""
+    """Between neighbours of the 3×3 places around a handle whose features are its template, in cells of the finest map
+    that is read. The paper's 3 pixels of 512 are 0.75 cells of its map of 128."""
     expected: float | None = number(
         None,
         "Expected change",
