@@ -168,7 +168,7 @@ class Photo:
     def of_parts(
         cls, model: Generator, tuned: TunedCopy, latent: Tensor, opened: Opened, square: Square, report: Report
     ) -> Photo:
-        """Return the photograph whose copy of ``model`` was ``tuned``. :raises ValueError: for parts that do not fit."""
+        """Return the photograph that ``model`` was tuned for. :raises ValueError: for parts that do not fit."""
         made = tuned.apply(model)
         cut = _as_model(crop(opened.flat, square, model.resolution), model.channels)
         return cls(made, made.space.check(latent), cut, square, opened.picture, opened.alpha, tuned, report)
@@ -232,30 +232,30 @@ def inverting(
     seconds = {"align": time.perf_counter() - began}
     notes, unchanged = (*opened.notes, *aligned.notes), TunedCopy(fingerprint(model), {})
     report = Report({}, {}, None, seconds, 0, notes)
-    photo = Photo(model, guess, cut, aligned.square, opened.picture, opened.alpha, unchanged, report)
-    yield Stage("aligned", 0.02, cut, photo)
+    so_far = Photo(model, guess, cut, aligned.square, opened.picture, opened.alpha, unchanged, report)
+    yield Stage("aligned", 0.02, cut, so_far)
 
     began = time.perf_counter()
     latent, half = guess, 0.5 if settings.tuning_steps else 1.0
     for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
         latent = fitting
         share = 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1)
-        if (yield Stage("pivot", share, None, dataclasses.replace(photo, latent=latent))):
+        if (yield Stage("pivot", share, None, dataclasses.replace(so_far, latent=latent))):
             break
     seconds["pivot"] = time.perf_counter() - began
     with torch.no_grad():
         fitted = model.synthesize(latent)
     near, like = {"pivot": psnr(fitted, wanted)}, _likeness("pivot", fitted, wanted)
-    photo = dataclasses.replace(photo, latent=latent)
-    yield Stage("pivot", half, to_image(fitted), photo)
+    so_far = dataclasses.replace(so_far, latent=latent)
+    yield Stage("pivot", half, to_image(fitted), so_far)
 
     began, steps = time.perf_counter(), 0
     tuner = Tuner(model, latent, wanted, label, settings)
-    photo = dataclasses.replace(photo, model=tuner.model)
+    so_far = dataclasses.replace(so_far, model=tuner.model)
     for tuning in tuner.steps():
         steps = tuning.step
         share = 0.5 + 0.5 * tuning.step / settings.tuning_steps
-        if (yield Stage("tuning", share, to_image(tuning.picture), photo)):
+        if (yield Stage("tuning", share, to_image(tuning.picture), so_far)):
             break
     tuned, made = tuner.copy(), tuner.model
     seconds["tuning"] = time.perf_counter() - began
@@ -265,9 +265,9 @@ def inverting(
         near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
     picture = to_image(fitted)
     report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
-    photo = dataclasses.replace(photo, model=made, tuned=tuned, report=report)
-    yield Stage("done", 1.0, picture, photo)
-    return photo
+    so_far = dataclasses.replace(so_far, model=made, tuned=tuned, report=report)
+    yield Stage("done", 1.0, picture, so_far)
+    return so_far
 
 
 def _as_model(picture: Image.Image, channels: int) -> Image.Image:

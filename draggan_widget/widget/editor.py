@@ -67,8 +67,8 @@ class Editor(EditTraits):
     :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
     :param config: settings of an engine, which choose it; None for ``natural``, or the first engine that can serve the
         model.
-    :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture as soon as
-        the model is tuned for it; the constructor does not wait for that.
+    :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture, and the
+        model is tuned for it; the constructor does not wait for that.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
@@ -315,8 +315,9 @@ class Editor(EditTraits):
     ) -> None:
         """Go on with a photograph: it is fitted, and a copy of the present model tuned for it, as ``invert`` does.
 
-        Waits until it is done; the page shows how far it is, and what runs goes on till then. Undo leads back to the
-        model and the edit before. If you cancel it on the page or interrupt the cell, everything stays as it is.
+        Waits until it is done. The page shows it at once, better and better; points can be pulled meanwhile, for whose
+        sake tuning waits, and *Good enough* ends it as far as it has come. Undo leads back to the model and the edit
+        before. If you cancel it on the page or interrupt the cell, the edit is again as it was.
 
         :param photo: a path, bytes, a PIL picture or an array. :param square: where the picture lies in it.
         :param face: which of several faces, the largest first. :param settings: of the inversion.
@@ -326,8 +327,12 @@ class Editor(EditTraits):
 
     @property
     def photo(self) -> Photo | None:
-        """The photograph that is edited, with ``latent``, ``crop`` and ``report``; None for another picture."""
-        return self._session.now().model.photo
+        """The photograph that is edited, with ``latent``, ``crop`` and ``report``; None for another picture.
+
+        While it is still tuned, it is what it is at that moment.
+        """
+        session = self._session
+        return session.read(lambda: session.newest().model.photo_now())
 
     def photograph(self, *, whole: bool = False) -> Image.Image:
         """Return the photograph in full size with the edit in it; where the edit changed nothing it is as it was.
