@@ -138,8 +138,10 @@ def _unpacked(base: Tensor, packed: bytes) -> Tensor:
 def _raw(tensor: Tensor) -> np.ndarray:
     """Return the bytes of a tensor, in the order of its places."""
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return np.asarray(flat.view(torch.uint8).numpy())
+    found: np.ndarray = flat.view(torch.uint8).numpy()
+    return found
 
 
 def _bytes(data: bytes) -> np.ndarray:
-    return np.frombuffer(data, np.uint8).copy()
+    found: np.ndarray = np.frombuffer(data, np.uint8).copy()
+    return found

@@ -114,11 +114,8 @@ def send(
     ending, mime = FILES[kind]
     document = session.latest.seen
     begun = "latent" if document.seed is None else f"seed{document.seed}"
-    name = (
-        f"{session.latest.model.title}-edited{ending}"
-        if kind == "photo"
-        else f"{session.latest.model.title or 'edit'}-{begun}-step{document.drag.step}{ending}"
-    )
+    title = session.latest.model.title or "edit"
+    name = f"{title}-edited{ending}" if kind == "photo" else f"{title}-{begun}-step{document.drag.step}{ending}"
     name = name.replace("/", "-")
 
     def ended(done: Future[bytes]) -> None:
