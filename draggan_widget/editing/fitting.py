@@ -21,11 +21,14 @@ from draggan_widget.editing.jobs import Progress, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.packed_photo import PackedPhoto
+from draggan_widget.editing.sealed import Sealed, packing
 from draggan_widget.editing.sentences import failed
+from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.inversion import Opened, Photo, Square, Stage, align, inverting, open_photo
 
 if TYPE_CHECKING:
-    from draggan_widget.editing.live_edit import Saved
+    from draggan_widget.editing.document import Document
+    from draggan_widget.editing.undo import UndoStack
 
 SHOW_EVERY = 0.8
 """Seconds between two pictures of how far it is."""
@@ -77,9 +80,13 @@ class Fitting:
         self._enough: set[str] = set()
         self._placed: Future[Square] = Future()
         self._free: Future[None] | None = None
-        self._before: Saved | None = None
+        self._token = object()
+        """Of the models that it comes to: not itself, or they would keep what it needed."""
+        self._before: tuple[Document | Sealed, UndoStack] | None = None
+        """What was there before; sealed, or there would be two tuned copies."""
         self._shown: Photo | None = None
         self._shown_at = 0.0
+        self._threads = Threads()
 
     # --- what people may say meanwhile -------------------------------------------------------------------------------
 
@@ -147,6 +154,7 @@ class Fitting:
         self._ask(self.placing)
         if not sure:
             yield Progress(0.0, f"Where in {self.name} is the picture to be?", stage=self.stage)
+            self._live.audience.publish()  # for nothing else is told meanwhile
             yield self._placed
             self.stage = ""
         self._how["square"] = squares[0] if sure else self._placed.result()
@@ -156,7 +164,7 @@ class Fitting:
         enough: bool | None = None
         while True:
             try:
-                stage: Stage = stages.send(enough)
+                stage: Stage = self._threads(lambda enough=enough: stages.send(enough))
             except StopIteration as end:
                 photo: Photo = end.value
                 return photo
@@ -182,6 +190,7 @@ class Fitting:
             free = self._free = live.free()
             if not free.done():
                 yield Progress(stage.share, f"Tuning {self.name} waits while you pull", stage=self.stage)
+                live.audience.publish()  # for nothing else may be told meanwhile
                 yield free
         elif time.monotonic() - self._shown_at >= SHOW_EVERY:
             self._show(photo, base)
@@ -194,15 +203,17 @@ class Fitting:
     @property
     def _left(self) -> bool:
         """Whether somebody has gone on to something else than this photograph."""
-        return self._shown is not None and self._live.now.model.opening is not self
+        return self._shown is not None and self._live.now.model.opening is not self._token
 
     def _model(self, photo: Photo, base: Model) -> Model:
-        return dataclasses.replace(base.tuned(photo, self.name), opening=self)
+        return dataclasses.replace(base.tuned(photo, self.name), opening=self._token)
 
     def _open(self, photo: Photo, base: Model) -> None:
         live, model = self._live, self._model(photo, base)
-        self._before = live.saved
-        live.replace(with_model(live.now, model), f"opening of {model.title}")
+        before, undo = live.now, live.undo
+        live.replace(with_model(before, model), f"opening of {model.title}")
+        held = before if before.model.photo is None else Sealed.of(before, packing()(before.model))
+        self._before = held, undo.sealed(live.now)[0]
         self._shown, self._shown_at = photo, time.monotonic()
 
     def _show(self, photo: Photo, base: Model) -> None:
@@ -229,7 +240,7 @@ class Fitting:
         """Go back to what was there: it was cancelled, or has failed."""
         live, cancelled = self._live, isinstance(error, CancelledError)
         if self._before is not None:
-            live.drop_photo(self._before, self, f"Back at what was before {self.name}." if cancelled else "")
+            live.drop_photo(*self._before, self._token, f"Back at what was before {self.name}." if cancelled else "")
         if not cancelled:
             live.audience.trouble = failed(f"{self.name} was not opened", error)
         live.audience.publish()

@@ -26,7 +26,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 LOADING = "load"
 """What a job makes, and the name of its lane, that reads a model to take the place of the present one."""
-PHOTO = "photo"
+PHOTO = "opening"
 """What a job makes that fits a photograph, in the lane of the former: one of them at a time takes the edit's place."""
 TELL_EVERY = 0.2
 """Seconds between two reports of how far work is."""

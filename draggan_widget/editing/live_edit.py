@@ -302,14 +302,14 @@ class LiveEdit:
         self.now, self.undo = further(self.now), self.undo.changed(further)
         self.audience.publish()
 
-    def drop_photo(self, saved: Saved, opening: object, message: str) -> None:
+    def drop_photo(self, held: Document | Sealed, undo: UndoStack, opening: object, message: str) -> None:
         """Go back to what was there before a photograph was opened, unless somebody has left it already."""
         if self.now.model.opening is not opening:
             self.audience.publish()
             return
         self.stop()
-        document, _, self.undo = saved
-        self._look = None
+        document = held.opened(self.now.model) if isinstance(held, Sealed) else held
+        self.undo, self._look = undo, None
         self._go_to(document)
         self.audience.set_status(timeline.status_of(document, self.now), message)
 

@@ -13,7 +13,6 @@ import download from "lucide-static/icons/download.svg";
 import eraser from "lucide-static/icons/eraser.svg";
 import full from "lucide-static/icons/expand.svg";
 import showing from "lucide-static/icons/eye.svg";
-import file from "lucide-static/icons/file-down.svg";
 import film from "lucide-static/icons/film.svg";
 import open from "lucide-static/icons/folder-open.svg";
 import branch from "lucide-static/icons/git-branch.svg";
@@ -43,7 +42,6 @@ const SHAPES = {
   code,
   compare,
   copy,
-  file,
   film,
   fit,
   full,

@@ -32,6 +32,17 @@ def photo():
     return Image.fromarray(noise).resize((90, 80), Image.Resampling.BICUBIC)
 
 
+@pytest.fixture(autouse=True)
+def without_dlib(monkeypatch):
+    """Noise has no faces, and dlib takes its time to be loaded."""
+
+    def missing():
+        raise ModuleNotFoundError("no dlib here")
+
+    for place in ("photo", "alignment"):
+        monkeypatch.setattr(f"draggan_widget.inversion.{place}.Landmarks", missing)
+
+
 @pytest.fixture
 def make():
     made = []
@@ -112,8 +123,7 @@ def test_the_guess_is_seen_at_once_and_cancel_leads_back_to_the_edit_that_was_th
     waiting = editor._session.open_photo(open_photo(photo), settings=SLOW)
     job = until_stage(page, "pivot")
     page.wait_for_state(photo=True, generator="photograph", points=[], status="idle")
-    assert (job["what"], job["name"], job["note"]) == ("photo", "photograph", "Fitting photograph")
-    assert np.array_equal(editor.latent, editor.generator.space.metric().mean.expand(1, editor.generator.num_ws, -1))
+    assert (job["what"], job["name"], job["note"]) == ("opening", "photograph", "Fitting photograph")
     first = editor.image
     until(lambda: editor.image.tobytes() != first.tobytes())  # it is seen getting nearer
     page.say("cancel", id=job["id"])
