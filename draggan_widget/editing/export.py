@@ -19,16 +19,16 @@ from draggan_widget.editing.provenance import remark, sentence, tool, xmp
 
 __all__ = ["FILES", "KINDS", "Kind", "code_of", "film", "latent", "png"]
 
-Kind = Literal["photo", "png", "gif", "mp4", "drag", "latent", "code"]
+Kind = Literal["png", "gif", "mp4", "drag", "latent", "code", "photo"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FILES: dict[Kind, tuple[str, str]] = {
-    "photo": (".png", "image/png"),
     "png": (".png", "image/png"),
     "gif": (".gif", "image/gif"),
     "mp4": (".mp4", "video/mp4"),
     "drag": (".drag", "application/octet-stream"),
     "latent": (".npz", "application/octet-stream"),
     "code": (".py", "text/x-python"),
+    "photo": (".png", "image/png"),
 }
 """Kind → the ending of its files, and their media type."""
 

@@ -162,9 +162,14 @@ class Fitting:
 
     def _stages(self, stages: Any, base: Model) -> Work[Photo | None]:
         enough: bool | None = None
+
+        def further() -> Stage:
+            stage: Stage = stages.send(enough)
+            return stage
+
         while True:
             try:
-                stage: Stage = self._threads(lambda enough=enough: stages.send(enough))
+                stage = self._threads(further)
             except StopIteration as end:
                 photo: Photo = end.value
                 return photo

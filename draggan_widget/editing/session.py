@@ -34,7 +34,7 @@ from draggan_widget.editing.pictures import Glimpse, Layers, Studio
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
-from draggan_widget.inversion import Opened
+from draggan_widget.inversion import Inversion, Opened
 from draggan_widget.models import Generator
 
 T = TypeVar("T")
@@ -81,6 +81,8 @@ class Session:
         self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
         self._studio = Studio()
         self._stops = self._looks = 0
+        self.inversion: Inversion | None = None
+        """With which photographs are fitted that come without settings; None: as they come."""
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -347,6 +349,7 @@ class Session:
             worker thread with where the square may be placed; unless just one face was found, ``place`` is waited for.
         :param how: ``square``, ``face`` and ``settings``, as ``invert`` takes them.
         """
+        how = {**how, "settings": how.get("settings") or self.inversion}
         name = name or (photo.name if isinstance(photo, Opened) else "photograph")
         return self._commands.open_photo(photo, name, ask, how)
 

@@ -32,7 +32,7 @@ from draggan_widget.editing import (
 )
 from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
-from draggan_widget.inversion import open_photo
+from draggan_widget.inversion import Inversion, open_photo
 from draggan_widget.models import Generator, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
@@ -47,7 +47,7 @@ from draggan_widget.widget.views import Views
 
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
-    from draggan_widget.inversion import Inversion, Photo, Square
+    from draggan_widget.inversion import Photo, Square
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -320,10 +320,22 @@ class Editor(EditTraits):
         before. If you cancel it on the page or interrupt the cell, the edit is again as it was.
 
         :param photo: a path, bytes, a PIL picture or an array. :param square: where the picture lies in it.
-        :param face: which of several faces, the largest first. :param settings: of the inversion.
+        :param face: which of several faces, the largest first. :param settings: of the inversion; None:
+            those of ``inversion``.
         :raises FileNotFoundError: if there is no such file. :raises ValueError: for a photograph that cannot be used.
         """
         self._loaded(self._session.open_photo(open_photo(photo), square=square, face=face, settings=settings))
+
+    @property
+    def inversion(self) -> Inversion:
+        """The settings with which photographs are fitted and tuned, those too that a page opens."""
+        return self._session.inversion or Inversion()
+
+    @inversion.setter
+    def inversion(self, settings: Inversion) -> None:
+        if not isinstance(settings, Inversion):
+            raise TypeError(f"inversion is a {type(settings).__name__}; give draggan_widget.inversion.Inversion(…)")
+        self._session.inversion = settings
 
     @property
     def photo(self) -> Photo | None:

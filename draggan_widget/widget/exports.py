@@ -31,7 +31,9 @@ from draggan_widget.files import begins, check_replaced, shown
 from draggan_widget.inversion import paste
 from draggan_widget.widget import protocol
 
-SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items()} | {".npy": "latent"}
+SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items() if kind != "photo"}
+SUFFIXES[".npy"] = "latent"
+"""Ending of a file → what it holds. A photograph is written by ``editor.photograph().save(…)``."""
 
 
 BEGINNINGS: dict[str, tuple[bytes, int]] = {

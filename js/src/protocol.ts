@@ -191,7 +191,7 @@ export interface BeforeMessage {
   readonly height: number;
 }
 
-export const KINDS = ["photo", "png", "gif", "mp4", "drag", "latent", "code"] as const;
+export const KINDS = ["png", "gif", "mp4", "drag", "latent", "code", "photo"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** What was asked for, as a file in the one buffer; code as text. */

@@ -224,7 +224,7 @@ def test_a_page_sends_the_bytes_in_parts_and_is_asked_where_no_face_is_found(mak
     page.wait_for_state(photo=True, generator="me")
     assert editor.photo.square == Square(40, 39.5, 40, 3)
     page.say("place", x=50, y=39.5, size=40, angle=0)  # thought better of
-    until(lambda: editor.photo is not None and editor.photo.square.x == 50)
+    until(lambda: getattr(editor.photo, "square", None) == Square(50, 39.5, 40))
     page.say("enough", stage="")
     page.wait_for_state(jobs=[], photo=True)
 
