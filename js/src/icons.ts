@@ -18,6 +18,7 @@ import open from "lucide-static/icons/folder-open.svg";
 import branch from "lucide-static/icons/git-branch.svg";
 import hand from "lucide-static/icons/hand.svg";
 import picture from "lucide-static/icons/image.svg";
+import photo from "lucide-static/icons/image-plus.svg";
 import lasso from "lucide-static/icons/lasso.svg";
 import fit from "lucide-static/icons/maximize.svg";
 import minus from "lucide-static/icons/minus.svg";
@@ -49,6 +50,7 @@ const SHAPES = {
   lasso,
   minus,
   open,
+  photo,
   picture,
   pin,
   plus,

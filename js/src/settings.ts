@@ -70,7 +70,7 @@ export class Settings {
         ),
       ),
       toolbar.add(fresh),
-      toolbar.add(wide("Open photo", OPEN, "picture")),
+      toolbar.add(button("Open photo", "photo", OPEN)),
       make("label", "dg-field dg-end", make("span", {}, "Truncation"), this.#truncation, this.#value),
     );
     this.#listen();

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 LONG = """
+
 from draggan_widget.inversion import Inversion
 editor.inversion = Inversion(pivot_steps=4, tuning_steps=10_000, enough=100)
 editor.config = endless
@@ -30,7 +31,7 @@ def photo():
 
 @pytest.fixture(scope="module")
 def opened(lab):
-    notebook = lab.open(lab.write("photos.ipynb", SHOW + LONG), height=1300)
+    notebook = lab.open(lab.write("photos.ipynb", SHOW, LONG), height=1300)
     notebook.run_all()
     notebook.editor()
     yield notebook
