@@ -1,5 +1,5 @@
 // Bundles the front end into the one file that the Python package ships: no imports left, style and icons inside.
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { build, transform } from "esbuild";
 
 /** Icons travel as the bare shapes; `icons.ts` puts the same frame around every one. */
@@ -14,27 +14,49 @@ const icons = {
         .replace(/ ?\/> ?/g, "/>")
         // One path draws what several did, once each of them begins where it says and not where the last one ended.
         .replace(/"m(-?[\d.]+) ?(-?[\d.]+) ?(?=[-.\d])/g, '"M$1 $2l')
-        .replace(/(?<=<path d="[^"]*)"\/><path d="(?=M)/g, "");
+        .replace(/(?<=<path d="[^"]*)"\/><path d="(?=M)/g, "")
+        // A hundredth of a 24th of an icon is nothing that is seen.
+        .replace(/-?\d*\.\d{3,}/g, (number) => String(Number(Number(number).toFixed(2))).replace("0.", "."));
       return { contents: shapes.trim(), loader: "text" };
     });
   },
 };
+
+/** Variables of the style that nothing but the style knows, and what they are called in the bundle. */
+const COLOURS = /--dg-(brand|line|muted|surface|hover|text|good|warn|bad|check|square|fill|font)\b/g;
 
 const style = {
   name: "style",
   setup({ onLoad }) {
     onLoad({ filter: /\.css$/ }, async ({ path }) => {
       const { code } = await transform(await readFile(path, "utf8"), { loader: "css", minify: true });
-      return { contents: code.trim(), loader: "text" };
+      // What variables are set to is left as it is written, line by line.
+      const tight = code.trim().replace(/(?<=[,(]) | (?=\))/g, "");
+      return { contents: tight.replace(COLOURS, (_, name) => `--dg${name.slice(0, 2)}`), loader: "text" };
     });
   },
 };
 
-/** Both notices; the names of all the icons that are Feather's, of which few are used here, are left to the package. */
+/**
+ * Names that only the source knows: none of them is one of the browser's, of a message, or stands in quotes. They are
+ * shortened as the names of variables are.
+ */
+const OWN = `
+  askForModels badly believe changeBrush connected copyCode copyPicture dismissed doubts drawBefore drawMask
+  drawOverlay drawPicture drawer element expect exporting factor focusButton focusSelected forget gesture
+  goOnWhereWeLook grasping hears hover isNew keepFocus looking moveHandle newImage newest painted peeking
+  placeable pressed receive remedies reveal ringAt roving rubber selectOnlyWhatIs sentSeed showWhatIsWorkedOn
+  shownHeight shownWidth sliding softness starting striped takeAway takeSeed toPicture uploading waits
+`;
+
+/** Both notices, in a file beside the bundle; the names of all the icons that are Feather's, of which few are used here, are left to the package. */
 const license = (await readFile(new URL("node_modules/lucide-static/LICENSE", import.meta.url), "utf8")).replace(
   /(?<=derived from the Feather project:\s+)airplay, .*/,
   "those listed in the LICENSE of lucide-static",
 );
+
+const folder = new URL("../draggan_widget/widget/static/", import.meta.url);
+await writeFile(new URL("LICENSES.txt", folder), `index.js contains icons of Lucide.\n\n${license.trim()}\n`);
 
 await build({
   absWorkingDir: import.meta.dirname,
@@ -45,7 +67,10 @@ await build({
   target: "es2022",
   charset: "utf8",
   minify: true,
+  mangleProps: new RegExp(`^(${OWN.trim().split(/\s+/).join("|")})$`),
+  define: { "Number.NEGATIVE_INFINITY": "NEVER", "Number.POSITIVE_INFINITY": "Infinity" },
+  inject: ["src/never.ts"],
   plugins: [icons, style],
-  banner: { js: `/*! Built from js/ by \`npm run build\`. It contains icons of Lucide:\n\n${license.trim()}\n*/` },
+  banner: { js: "/*! Built from js/ by `npm run build`. Icons: Lucide (ISC), see LICENSES.txt. */" },
   logLevel: "info",
 });

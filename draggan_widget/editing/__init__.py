@@ -15,8 +15,9 @@ from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
+from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import LOADING, GivenUpError, Progress, Work, finish
+from draggan_widget.editing.jobs import LOADING, PHOTO, GivenUpError, Progress, Running, Work, finish, in_thread
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
 from draggan_widget.editing.points import check_points
@@ -36,19 +37,23 @@ __all__ = [
     "KINDS",
     "LOADING",
     "NO_FEEDBACK",
+    "PHOTO",
     "SETTINGS",
     "Document",
     "DragFile",
     "DragFileError",
     "Feedback",
+    "Fitting",
     "GivenUpError",
     "History",
     "Kind",
     "Model",
     "Observer",
     "OnProgress",
+    "Placing",
     "Progress",
     "Record",
+    "Running",
     "Session",
     "Snapshot",
     "Texture",
@@ -66,6 +71,7 @@ __all__ = [
     "film",
     "finish",
     "gif",
+    "in_thread",
     "is_code",
     "latent_bytes",
     "later",

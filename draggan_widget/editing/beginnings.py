@@ -69,6 +69,27 @@ def with_model(document: Document, model: Model) -> Document:
     return first_document(model, config, document.seed or 0, document.truncation, label)
 
 
+def tuned_further(document: Document, model: Model) -> Document:
+    """Return the edit of a photograph as its model goes on: with other weights, or another latent of the photograph.
+
+    Points stay where they are, and so does the latent once something was dragged; what the engine remembers of
+    pictures it takes anew.
+    """
+    drag = document.drag
+    assert model.photo is not None
+    bound = bind(model.generator, drag.config)
+    if drag.step or drag.edit.below:
+        latent, origin = drag.edit.latent.clone(), drag.edit.origin.clone()
+    else:
+        latent = origin = model.photo.latent.clone()  # another tensor, for features are known by theirs
+    below = tuple(
+        dataclasses.replace(each, latent=origin if each.latent is drag.edit.origin else each.latent.clone())
+        for each in drag.edit.below
+    )
+    edit = dataclasses.replace(drag.edit, latent=latent, origin=origin, below=below)
+    return dataclasses.replace(document, model=model, drag=State(bound, edit, bound.begin(edit), drag.loss))
+
+
 def started_over(document: Document, *, keep_points: bool) -> Document:
     """Return the edit at the latent that it began from; the mask stays.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from draggan_widget.config import DragConfig
 from draggan_widget.editing.document import Document
@@ -87,18 +88,34 @@ class _Program:
         ]
 
     def _beginning(self) -> list[str]:
-        source = self._model.source
+        base, photo = self._model.untuned or self._model, self._model.photo
+        beginning = self._load(base.source)
+        if photo is None:
+            return beginning
+        self._imports.add("invert")
+        square = ", ".join(f"{value:.2f}" for value in dataclasses.astuple(photo.square))
+        label = f", label={self._document.label}" if base.classes else ""
+        name = _text(self._model.given or "photograph")
+        return [
+            *beginning,
+            "# The photograph is fitted again, which comes as near but not to the bit; its .drag file has the weights.",
+            f"photo = invert(generator, {name}, square=({square}){label})",
+            "generator = photo.model",
+        ]
+
+    def _load(self, source: str | None) -> list[str]:
         if source is None:
             return ["# `generator` is the one that was given to the editor."]
         self._imports.add("load_generator")
         device = next(self._generator.parameters()).device
         where = "" if device.type == best_device().type else f", device={str(device)!r}"
-        # In what is no text to show (a lone surrogate of an odd file name, say) everything odd is an escape.
-        literal = json.dumps(source, ensure_ascii=False) if source.isprintable() else repr(source)
-        return [f"generator = load_generator({literal}{where})"]
+        return [f"generator = load_generator({_text(source)}{where})"]
 
     def _first_latent(self) -> list[str]:
         document = self._document
+        photo = self._model.photo
+        if document.seed is None and photo is not None and torch.equal(document.drag.w0.cpu(), photo.latent.cpu()):
+            return ["ws = photo.latent"]
         if document.seed is None:
             self._modules |= {"numpy", "torch"}
             return [STORED, f'ws = torch.from_numpy(np.load("{LATENT_FILE}")["w0"]).to(next(generator.parameters()))']
@@ -266,6 +283,11 @@ class _Start:
                 case ("remove", number):
                     del start.points[number]
         return start
+
+
+def _text(source: str) -> str:
+    """Return a literal. In what is no text to show (a lone surrogate of an odd file name, say) all odd is an escape."""
+    return json.dumps(source, ensure_ascii=False) if source.isprintable() else repr(source)
 
 
 def _xy(xy: Any) -> str:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 import torch
 
 from draggan_widget.editing.audience import NOT_SHOWN
-from draggan_widget.editing.jobs import LOADING, TELL_EVERY, Jobs, Progress, Work, in_thread
+from draggan_widget.editing.fitting import Fitting, Placing
+from draggan_widget.editing.jobs import LOADING, PHOTO, TELL_EVERY, Jobs, Progress, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.sentences import failed
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import DragResult
-from draggan_widget.inversion import Opened, inverting
 from draggan_widget.texts import one_line
 
 T = TypeVar("T")
@@ -32,6 +32,8 @@ class Commands:
 
     def __init__(self, worker: Worker, live: LiveEdit, jobs: Jobs, on_notice: Callable[[str], None]) -> None:
         self._worker, self._live, self._jobs, self._on_notice = worker, live, jobs, on_notice
+        self.fitting: Fitting | None = None
+        """The photograph that is being fitted."""
 
     def submit(self, task: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
         """Have a command carried out; where it fails, the edit is as before.
@@ -44,7 +46,7 @@ class Commands:
         def carry_out(*value: Any) -> None:
             before = live.saved
             try:
-                if live.now.model is not meant and not of_any_model:
+                if not live.now.model.goes_on_as(meant) and not of_any_model:
                     title = live.now.model.title
                     raise ValueError(f"the picture is one of {title} by now; that was meant for another")
                 live.audience.trouble = ""
@@ -111,22 +113,37 @@ class Commands:
 
         return self._taken(reading(), name)
 
-    def open_photo(self, photo: Opened, **how: Any) -> Future[None]:
-        """Have a photograph inverted, and the edit go on with it. See ``Session.open_photo``."""
+    def open_photo(
+        self, photo: Any, name: str, ask: Callable[[Placing], None] | None, how: Mapping[str, Any]
+    ) -> Future[None]:
+        """Have a photograph fitted, and the edit go on with it. See ``Session.open_photo``."""
+        if self.fitting is not None:
+            self.fitting.enough("")  # it stays as it is, and undo leads back to it
+        fitting = Fitting(self._live, photo, name, ask, how)
 
-        def inverted() -> Work[Model]:
-            now = self._live.now
-            base = now.model.untuned or now.model
-            label = now.label if base.classes else None
-            stages = inverting(base.generator, photo, label=label, **how)
-            while True:
-                try:
-                    stage = next(stages)
-                except StopIteration as end:
-                    return base.tuned(end.value, photo.name)
-                yield Progress(stage.share, stage.what, stage.picture)
+        def work() -> Work[Model | None]:
+            self.fitting = fitting
+            return (yield from fitting.work())
 
-        return self._taken(inverted(), photo.name)
+        def ended(then: Callable[[Any], None]) -> Callable[[Any], None]:
+            def end(result: Any) -> None:
+                if self.fitting is fitting:
+                    self.fitting = None
+                then(result)
+
+            return end
+
+        return self._begun(
+            self._jobs.add(
+                work(),
+                lane=LOADING,
+                what=PHOTO,
+                name=name,
+                progress=self._teller(0.0),
+                then=ended(fitting.keep),
+                otherwise=ended(fitting.drop),
+            )
+        )
 
     def _taken(self, work: Work[Model], name: str) -> Future[None]:
         """Have the edit go on with the model that ``work`` makes."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.editing.history import Record
-from draggan_widget.editing.jobs import LOADING, Running
+from draggan_widget.editing.jobs import LOADING, PHOTO, Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.script import Op, Script, written
 from draggan_widget.engines import State
@@ -89,8 +89,8 @@ class Snapshot:
 
     @property
     def loading(self) -> str | None:
-        """Name of the model that is about to take this one's place."""
-        return next((job.name for job in self.jobs if job.what == LOADING), None)
+        """Name of the model, or the photograph, that is about to take the place of this one."""
+        return next((job.name for job in self.jobs if job.what in (LOADING, PHOTO)), None)
 
     @property
     def settled(self) -> bool:

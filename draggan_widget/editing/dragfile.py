@@ -25,7 +25,9 @@ from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, finish, in_thread
 from draggan_widget.editing.model import Model, check_label
+from draggan_widget.editing.packed_photo import PackedPhoto
 from draggan_widget.editing.script import from_json, to_json
+from draggan_widget.editing.sealed import packing
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
 from draggan_widget.models import Generator, check_seed, fingerprint
@@ -53,6 +55,8 @@ MADE_WITH = {
 """Where a format says which model an edit was made with, and in which fields."""
 ORIGIN = {"seed", "truncation", "label"}
 LARGEST_TRUNCATION = 2.0
+PHOTO = {"name", "square", "report", "arrays"}
+"""What a file says of a photograph."""
 
 
 class DragFileError(ValueError):
@@ -109,13 +113,16 @@ def _parts(
             yield Progress(0.9 * number / len(records), "collecting steps")
             slice_began = time.monotonic()
     script, masks = to_json(document.script)
+    model, changes = document.model, None
+    if model.photo is not None and model.untuned is not None:
+        changes, generator, source = _photo(model, storage), model.untuned.generator, model.untuned.source
     values = {
         "format": FORMAT,
         "model": {
             "source": source,
             "fingerprint": fingerprint(generator),
             "resolution": list(generator.resolution),
-            "changes": None,
+            "changes": changes,
         },
         "origin": {"seed": document.seed, "truncation": document.truncation, "label": document.label},
         "state": storage.put_state(document.drag, document.mask),
@@ -125,6 +132,12 @@ def _parts(
         "finish": [],
     }
     return storage.tensors, values
+
+
+def _photo(model: Model, storage: Storage) -> dict[str, Any]:
+    """Return what a file says of the photograph for which a model was tuned."""
+    about, arrays = packing()(model).parts()
+    return {**about, "arrays": {name: storage.put(array) for name, array in arrays.items()}}
 
 
 def load_drag(path: str | os.PathLike[str], model: Generator | Model) -> Document:
@@ -182,6 +195,7 @@ class DragFile:
         :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
         """
         values, model = self._values, Model.of(model)
+        model = model.untuned or model
         generator = model.generator
         if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(generator):
             raise DragFileError(
@@ -194,17 +208,24 @@ class DragFile:
             return self._document(model)
 
     def _newer(self) -> bool:
-        """Return whether it has what this version knows by its place alone: a finish, or changes of the model."""
+        """Return whether it has what this version knows by its place alone: a finish, or other changes of the model
+        than those for a photograph.
+        """
         if self._values["format"] == OLD_FORMAT:
             return False
         finish, changes = self._values["finish"], self._values["model"]["changes"]
-        return (isinstance(finish, list) and bool(finish)) or isinstance(changes, dict)
+        return (isinstance(finish, list) and bool(finish)) or (isinstance(changes, dict) and set(changes) != PHOTO)
 
     def _document(self, model: Model) -> Document:
-        values, generator = self._values, model.generator
+        values = self._values
         old = values["format"] == OLD_FORMAT
-        if not old and (values["finish"] != [] or values["model"]["changes"] is not None):
+        changes = None if old else values["model"]["changes"]
+        if not old and (values["finish"] != [] or not (changes is None or isinstance(changes, dict))):
             raise ValueError("its finish is no list, or the changes of its model no dict")
+        if changes is not None:
+            arrays = {str(name): self._tensors[str(number)] for name, number in changes["arrays"].items()}
+            model = PackedPhoto.of_parts(changes, arrays).open(model)
+        generator = model.generator
         if not old and values["model"]["resolution"] != list(generator.resolution):
             wanted = reprlib.repr(values["model"]["resolution"])
             raise ValueError(f"it is for pictures of {wanted}, not {list(generator.resolution)}")

@@ -19,7 +19,7 @@ from draggan_widget.editing.provenance import remark, sentence, tool, xmp
 
 __all__ = ["FILES", "KINDS", "Kind", "code_of", "film", "latent", "png"]
 
-Kind = Literal["png", "gif", "mp4", "drag", "latent", "code"]
+Kind = Literal["png", "gif", "mp4", "drag", "latent", "code", "photo"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 FILES: dict[Kind, tuple[str, str]] = {
     "png": (".png", "image/png"),
@@ -28,6 +28,7 @@ FILES: dict[Kind, tuple[str, str]] = {
     "drag": (".drag", "application/octet-stream"),
     "latent": (".npz", "application/octet-stream"),
     "code": (".py", "text/x-python"),
+    "photo": (".png", "image/png"),
 }
 """Kind → the ending of its files, and their media type."""
 

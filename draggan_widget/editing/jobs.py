@@ -26,6 +26,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 LOADING = "load"
 """What a job makes, and the name of its lane, that reads a model to take the place of the present one."""
+PHOTO = "opening"
+"""What a job makes that fits a photograph, in the lane of the former: one of them at a time takes the edit's place."""
 TELL_EVERY = 0.2
 """Seconds between two reports of how far work is."""
 
@@ -40,6 +42,8 @@ class Progress:
     """What is being done, in a few words for people."""
     preview: Image.Image | None = None
     """What there is to see of it already."""
+    stage: str = ""
+    """Which part of it that is, where people can say something about it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +52,15 @@ class Running:
 
     id: int
     what: str
-    """What it makes: ``LOADING``, or the kind of a file."""
+    """What it makes: ``LOADING``, ``PHOTO``, or the kind of a file."""
     name: str
     """Of what, for people."""
     share: float | None
     """How much is done, 0 … 1; None while that is not known."""
+    note: str = ""
+    """What is being done, in a few words for people; empty where ``what`` and ``name`` say it all."""
+    stage: str = ""
+    """See ``Progress``."""
 
 
 Work = Generator[Progress | Future[Any], None, T]
@@ -175,6 +183,10 @@ class _Entry:
         return self.waits is None or self.waits.done() or self.future.cancelled()
 
 
+def _told(newest: Progress | None) -> tuple[float | None, str, str]:
+    return (None, "", "") if newest is None else (newest.share, newest.note, newest.stage)
+
+
 class Jobs:
     """Jobs in lanes. ``add`` may be called from any thread, ``advance`` from one, and futures cancelled in any.
 
@@ -225,7 +237,7 @@ class Jobs:
         with self._lock:
             entries = [entry for lane in self._lanes.values() for entry in lane if entry.what]
         return tuple(
-            Running(entry.id, entry.what, entry.name, None if entry.newest is None else entry.newest.share)
+            Running(entry.id, entry.what, entry.name, *_told(entry.newest))
             for entry in sorted(entries, key=lambda entry: entry.id)
             if not entry.future.cancelled()
         )

@@ -11,11 +11,12 @@ import numpy as np
 
 from draggan_widget.editing import changes, sentences, timeline
 from draggan_widget.editing.audience import Audience
-from draggan_widget.editing.beginnings import with_model
+from draggan_widget.editing.beginnings import tuned_further, with_model
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.jobs import Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.runner import LOOK_EVERY, Runner
+from draggan_widget.editing.sealed import Sealed
 from draggan_widget.editing.settings import with_settings
 from draggan_widget.editing.undo import Entry, UndoStack
 from draggan_widget.engines import DragRecord, DragResult, engine_of
@@ -53,6 +54,7 @@ class LiveEdit:
         self._edit = 0
         self._pulling = self._gesture = False
         self._attended, self._jobs = attended, jobs
+        self._free: Future[None] | None = None
         self.audience = Audience(on_change, self._snapshot, self._result, self._cut)
         self.latest = self._snapshot()
         """The newest snapshot, for any thread to read."""
@@ -110,6 +112,7 @@ class LiveEdit:
         """Take it that the pointer that was down is no longer there."""
         self._gesture = self._pulling = False
         self._end_if_over()
+        self._tell_free()
 
     def pull(self) -> float | None:
         """Take a step of the run, if one is on and has somewhere to go; return when to ask again, in seconds."""
@@ -179,9 +182,13 @@ class LiveEdit:
     def _travel(self, stack: UndoStack, entry: Entry, said: str) -> None:
         self.stop()
         self.undo, self._look = stack, None
-        document = entry.document
+        held = entry.document
+        document = held.opened(self.now.model) if isinstance(held, Sealed) else held
+        if document.model.opening is not None and document.model.goes_on_as(self.now.model):
+            document = tuned_further(document, self.now.model)
         self._go_to(changes.with_config(document, timeline.config_in(document, self.now)))
-        self.audience.set_status(timeline.status_of(document, self.now), f"{said}: {entry.done}.")
+        gone = self._seal()
+        self.audience.set_status(timeline.status_of(document, self.now), f"{said}: {entry.done}.{gone}")
 
     # --- changes and beginnings --------------------------------------------------------------------------------------
 
@@ -250,6 +257,7 @@ class LiveEdit:
         self.undo = self.undo.remembering(self.now, done, document)
         self._look = None
         self._go_to(document)
+        message = f"{message}{self._seal()}".strip()
         self.audience.set_status("stopped" if document.drag.step else "idle", message)
 
     def take_model(self, model: Model) -> None:
@@ -267,6 +275,52 @@ class LiveEdit:
         status = timeline.status_of(document, self.now)
         over = status not in ("stopped", "idle")
         self.audience.set_status(status, sentences.ended(self.now, status) if over else "")
+
+    # --- a photograph that is fitted and tuned meanwhile -------------------------------------------------------------
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody pulls, or looks at the past, so that the model must stay as it is."""
+        return self.runner.on or self._gesture or self._pulling or self._look is not None
+
+    def free(self) -> Future[None]:
+        """Return a future of the time when it is not in use any more."""
+        if self._free is None or self._free.done():
+            self._free = Future()
+        self._tell_free()
+        return self._free
+
+    def show_photo(self, model: Model) -> None:
+        """Go on with the photograph that is open as it is by now: fitted nearer, or by other weights.
+
+        Points, mask, steps and a gesture stay, and so does what undo leads back to.
+        """
+
+        def further(document: Document) -> Document:
+            return tuned_further(document, model) if document.model.goes_on_as(model) else document
+
+        self.now, self.undo = further(self.now), self.undo.changed(further)
+        self.audience.publish()
+
+    def drop_photo(self, held: Document | Sealed, undo: UndoStack, opening: object, message: str) -> None:
+        """Go back to what was there before a photograph was opened, unless somebody has left it already."""
+        if self.now.model.opening is not opening:
+            self.audience.publish()
+            return
+        self.stop()
+        document = held.opened(self.now.model) if isinstance(held, Sealed) else held
+        self.undo, self._look = undo, None
+        self._go_to(document)
+        self.audience.set_status(timeline.status_of(document, self.now), message)
+
+    def _seal(self) -> str:
+        """Let go of photographs that are not open; return a sentence where undo does not lead back to some any more."""
+        self.undo, gone = self.undo.sealed(self.now)
+        return f" Undo no longer leads back to {' and '.join(gone)}: there is no room for so many." if gone else ""
+
+    def _tell_free(self) -> None:
+        if self._free is not None and not self._free.done() and not self.in_use:
+            self._free.set_result(None)
 
     # --- who is told -------------------------------------------------------------------------------------------------
 
@@ -302,6 +356,7 @@ class LiveEdit:
             redo=self.undo.redo_name,
             edit=self._edit,
         )
+        self._tell_free()
         return self.latest
 
     def _result(self, reason: str) -> DragResult:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.models import Generator, load_generator, placed
+from draggan_widget.models import Generator, difference, load_generator, placed
 from draggan_widget.settings import as_number, as_whole, shown
 from draggan_widget.texts import printable
 
 if TYPE_CHECKING:
     import torch
 
+    from draggan_widget.editing.packed_photo import PackedPhoto
     from draggan_widget.inversion import Photo
 
 OnProgress = Callable[[float], None]
@@ -41,6 +42,10 @@ class Model:
     """What it was before it was tuned for ``photo``."""
     given: str | None = None
     """What people call ``photo``, such as the name of its file."""
+    opening: object | None = None
+    """By which the models that one photograph has while it is fitted and tuned are known to be of one another."""
+    packed: PackedPhoto | None = None
+    """``photo`` in little memory, once it is tuned."""
 
     def __post_init__(self) -> None:
         if self.generator.channels not in CHANNELS:
@@ -62,6 +67,10 @@ class Model:
         """Return ``given``, or the model of a generator that was given as an object."""
         return given if isinstance(given, Model) else cls(given)
 
+    def goes_on_as(self, other: Model) -> bool:
+        """Return whether ``other`` is this one, perhaps tuned further meanwhile."""
+        return other is self or (self.opening is not None and other.opening is self.opening)
+
     def on(self, device: torch.device) -> Model:
         """Return the model, whose weights are on ``device`` from now on."""
         placed(self.generator, device)
@@ -70,6 +79,13 @@ class Model:
     def tuned(self, photo: Photo, given: str) -> Model:
         """Return the model that was tuned for a photograph."""
         return Model(photo.model, None, photo, self.untuned or self, given)
+
+    def photo_now(self) -> Photo | None:
+        """Return ``photo`` with the weights that its copy has at this moment, also while it is still tuned."""
+        photo, base = self.photo, self.untuned
+        if photo is None or base is None or self.packed is not None:
+            return photo
+        return dataclasses.replace(photo, tuned=difference(base.generator, self.generator))
 
     @property
     def name(self) -> str:

@@ -192,7 +192,10 @@ class Studio:
         return document.drag.image
 
     def before(self, document: Document) -> Image.Image:
-        """Return the picture that the edit began with."""
+        """Return the picture that the edit began with; of a photograph what was cut of it."""
+        photo = document.model.photo
+        if photo is not None and document.seed is None and torch.equal(document.drag.w0, photo.latent):
+            return photo.crop
         return picture_of(document.model.generator, [Layer(document.drag.w0)])
 
     def glimpse(self, document: Document, quick: bool) -> Glimpse:

@@ -26,6 +26,7 @@ from draggan_widget.editing.changes import Move
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
+from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.jobs import Jobs, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
@@ -33,7 +34,7 @@ from draggan_widget.editing.pictures import Glimpse, Layers, Studio
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
-from draggan_widget.inversion import Opened
+from draggan_widget.inversion import Inversion, Opened
 from draggan_widget.models import Generator
 
 T = TypeVar("T")
@@ -80,6 +81,8 @@ class Session:
         self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
         self._studio = Studio()
         self._stops = self._looks = 0
+        self.inversion: Inversion | None = None
+        """With which photographs are fitted that come without settings; None: as they come."""
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -332,16 +335,34 @@ class Session:
         """
         return self._commands.load(name, read, device)
 
-    def open_photo(self, photo: Opened, **how: Any) -> Future[None]:
-        """Go on with a photograph, once a copy of the present model is tuned for it; undo leads back.
+    def open_photo(
+        self, photo: Any, *, name: str = "", ask: Callable[[Placing], None] | None = None, **how: Any
+    ) -> Future[None]:
+        """Go on with a photograph; undo leads back to what was there before, as long as undo can hold it.
 
-        It is inverted in slices in the worker's thread, between which the edit goes on, a run included. A model that
-        was tuned for another photograph counts as what it was before. Whatever goes wrong, and where the future is
-        cancelled, the edit stays as it is; the exception comes by the future, its text with snapshots.
+        It is there at once, as the model's nearest guess, and is fitted and tuned in slices in the worker's thread,
+        between which the edit of it goes on; see ``fitting``. A model that was tuned for another photograph counts as
+        what it was before. Whatever goes wrong, and where the future is cancelled, the edit is again as it was before;
+        the exception comes by the future, its text with snapshots.
 
+        :param photo: as ``inversion.open_photo`` takes it. :param name: what people call it. :param ask: called in the
+            worker thread with where the square may be placed; unless just one face was found, ``place`` is waited for.
         :param how: ``square``, ``face`` and ``settings``, as ``invert`` takes them.
         """
-        return self._commands.open_photo(photo, **how)
+        how = {**how, "settings": how.get("settings") or self.inversion}
+        name = name or (photo.name if isinstance(photo, Opened) else "photograph")
+        return self._commands.open_photo(photo, name, ask, how)
+
+    @property
+    def fitting(self) -> Fitting | None:
+        """The photograph that is being fitted; any thread may ask."""
+        return self._commands.fitting
+
+    def enough(self, stage: str = "") -> None:
+        """Take it that the fit ("pivot") or the tuning ("tuning") of the photograph is good enough; "": both."""
+        fitting = self._commands.fitting
+        if fitting is not None:
+            fitting.enough(stage)
 
     # --- points ------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
+from draggan_widget.editing.packed_photo import PackedPhoto
+from draggan_widget.editing.sealed import Sealed, packing
 from draggan_widget.engines import Bound
 
 DEPTH = 200
@@ -19,6 +21,8 @@ MOST_BYTES = 256 << 20
 """Of the arrays that undo holds, masks and records included: as many of the oldest entries are given up as it takes."""
 OTHER_MODELS = 2
 """Models that undo keeps alive besides the present one: weights are large."""
+MOST_PHOTO_BYTES = 200_000_000
+"""Of the photographs that undo can reach, packed: the oldest are given up with all that was done to them."""
 
 AS_IT_BEGAN = "nothing to undo yet: the edit is as it began"
 NOTHING = {
@@ -31,7 +35,8 @@ NOTHING = {
 class Entry:
     """A document, and what was done on from it or had led there, such as "pull of point 2"."""
 
-    document: Document
+    document: Document | Sealed
+    """Sealed where it is of a photograph that is not open."""
     done: str
 
 
@@ -67,6 +72,42 @@ class UndoStack:
         past = past[_first_of_few_models(past, now) :]
         return UndoStack(past[len(past) - fitting([entry.document for entry in past], [now], MOST_BYTES) :])
 
+    def changed(self, change: Callable[[Document], Document]) -> UndoStack:
+        """Return the stack of changed documents; those that are sealed stay as they are."""
+
+        def each(entry: Entry) -> Entry:
+            held = entry.document
+            return entry if isinstance(held, Sealed) else Entry(change(held), entry.done)
+
+        return UndoStack(tuple(map(each, self.past)), tuple(map(each, self.future)))
+
+    def sealed(self, now: Document) -> tuple[UndoStack, list[str]]:
+        """Return the stack in which no photograph but that of ``now`` is open, and the names of those given up for it.
+
+        Where they are too large together, what lies before the end of the oldest goes.
+        """
+        pack = packing()
+
+        def each(entry: Entry) -> Entry:
+            held = entry.document
+            if isinstance(held, Sealed) or held.model.photo is None or held.model.generator is now.model.generator:
+                return entry
+            return Entry(Sealed.of(held, pack(held.model)), entry.done)
+
+        past, future, gone = tuple(map(each, self.past)), tuple(map(each, self.future)), []
+        while (photos := _photos((*past, *future))) and sum(each.nbytes for each in photos) > MOST_PHOTO_BYTES:
+            of_oldest = [
+                place
+                for place, entry in enumerate(past)
+                if isinstance(entry.document, Sealed) and entry.document.photo is photos[0]
+            ]
+            if of_oldest:
+                past = past[of_oldest[-1] + 1 :]
+            else:  # the next to be redone is last
+                future = future[next(n for n, e in enumerate(future, 1) if isinstance(e.document, Sealed)) :]
+            gone.append(photos[0].name)
+        return UndoStack(past, future), gone
+
     def back(self, now: Document) -> tuple[UndoStack, Entry]:
         """Return the stack after an undo from ``now``, and where that leads.
 
@@ -92,15 +133,22 @@ def _first_of_few_models(past: Sequence[Entry], now: Document) -> int:
     """Return the place of the oldest entry from which on there are no more models than may be kept."""
     others: set[int] = set()
     for place in range(len(past) - 1, -1, -1):
-        generator = past[place].document.model.generator
-        if generator is not now.model.generator:
+        held = past[place].document
+        generator = None if isinstance(held, Sealed) else held.model.generator
+        if generator is not None and generator is not now.model.generator:
             others.add(id(generator))
         if len(others) > OTHER_MODELS:
             return place + 1
     return 0
 
 
-def fitting(past: Sequence[Document], others: Iterable[Document], most: int) -> int:
+def _photos(entries: Iterable[Entry]) -> list[PackedPhoto]:
+    """Return the packed photographs of entries, each once, in their order."""
+    found = [entry.document.photo for entry in entries if isinstance(entry.document, Sealed)]
+    return list(dict.fromkeys(found))
+
+
+def fitting(past: Sequence[Document | Sealed], others: Iterable[Document], most: int) -> int:
     """Return how many of the newest of ``past``, one at least, hold no more than ``most`` bytes of arrays with
     ``others``.
 

@@ -23,12 +23,12 @@ from draggan_widget.files import readable, write_whole
 from draggan_widget.inversion.alignment import Aligned, Square, align, as_square, as_tensor, crop
 from draggan_widget.inversion.landmarks import Landmarks
 from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr
-from draggan_widget.inversion.opening import open_photo
+from draggan_widget.inversion.opening import Opened, open_photo
 from draggan_widget.inversion.pasting import paste
 from draggan_widget.inversion.pivot import first_guess, fit_pivot
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.inversion.tuning import Tuner
-from draggan_widget.models import Layer, TunedCopy, guarded
+from draggan_widget.models import Layer, TunedCopy, fingerprint, guarded
 from draggan_widget.texts import read_json, shown_path
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class Stage:
     """Of the whole, 0 … 1."""
     picture: Image.Image | None = None
     """The model's picture at this moment, where one was made anyway."""
+    photo: Photo | None = None
+    """The photograph as it is at this moment, to go on with. While it is tuned, its model is the copy whose weights
+    still change, and its ``tuned`` and ``report`` are not there yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,8 +161,15 @@ class Photo:
             raise
         except Exception as error:
             raise ValueError(f"{shown_path(there)} holds no photograph that can be read: {error}") from error
-        tuned = TunedCopy.load(there / WEIGHTS)
-        made, opened = tuned.apply(model), open_photo(there / PHOTO)
+        return cls.of_parts(model, TunedCopy.load(there / WEIGHTS), latent, open_photo(there / PHOTO), square, report)
+
+    @classmethod
+    @guarded
+    def of_parts(
+        cls, model: Generator, tuned: TunedCopy, latent: Tensor, opened: Opened, square: Square, report: Report
+    ) -> Photo:
+        """Return the photograph that ``model`` was tuned for. :raises ValueError: for parts that do not fit."""
+        made = tuned.apply(model)
         cut = _as_model(crop(opened.flat, square, model.resolution), model.channels)
         return cls(made, made.space.check(latent), cut, square, opened.picture, opened.alpha, tuned, report)
 
@@ -206,8 +216,11 @@ def inverting(
     face: int | None = None,
     label: int | None = None,
     settings: Inversion | None = None,
-) -> abc.Generator[Stage, None, Photo]:
-    """Do what ``invert`` does in slices: yield how far it is after each, and return the ``Photo``."""
+) -> abc.Generator[Stage, bool | None, Photo]:
+    """Do what ``invert`` does in slices: yield how far it is after each, and return the ``Photo``.
+
+    Where it is sent True, that is good enough: the fit of the latent, or the tuning, ends as far as it has come.
+    """
     settings = settings or Inversion()
     guess = first_guess(model, label)  # first of all what costs nothing and may be refused
     began = time.perf_counter()
@@ -217,36 +230,44 @@ def inverting(
     cut = _as_model(crop(opened.flat, aligned.square, model.resolution), model.channels)
     wanted = (as_tensor(cut) / 127.5 - 1).to(guess)  # (1, C, H, W) in [-1, 1]
     seconds = {"align": time.perf_counter() - began}
-    yield Stage("aligned", 0.02, cut)
+    notes, unchanged = (*opened.notes, *aligned.notes), TunedCopy(fingerprint(model), {})
+    report = Report({}, {}, None, seconds, 0, notes)
+    so_far = Photo(model, guess, cut, aligned.square, opened.picture, opened.alpha, unchanged, report)
+    yield Stage("aligned", 0.02, cut, so_far)
 
     began = time.perf_counter()
     latent, half = guess, 0.5 if settings.tuning_steps else 1.0
     for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
         latent = fitting
-        yield Stage("pivot", 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1))
+        share = 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1)
+        if (yield Stage("pivot", share, None, dataclasses.replace(so_far, latent=latent))):
+            break
     seconds["pivot"] = time.perf_counter() - began
     with torch.no_grad():
         fitted = model.synthesize(latent)
     near, like = {"pivot": psnr(fitted, wanted)}, _likeness("pivot", fitted, wanted)
-    yield Stage("pivot", half, to_image(fitted))
+    so_far = dataclasses.replace(so_far, latent=latent)
+    yield Stage("pivot", half, to_image(fitted), so_far)
 
     began, steps = time.perf_counter(), 0
     tuner = Tuner(model, latent, wanted, label, settings)
+    so_far = dataclasses.replace(so_far, model=tuner.model)
     for tuning in tuner.steps():
         steps = tuning.step
-        yield Stage("tuning", 0.5 + 0.5 * tuning.step / settings.tuning_steps, to_image(tuning.picture))
-    tuned = tuner.copy()
-    made = tuned.apply(model)
+        share = 0.5 + 0.5 * tuning.step / settings.tuning_steps
+        if (yield Stage("tuning", share, to_image(tuning.picture), so_far)):
+            break
+    tuned, made = tuner.copy(), tuner.model
     seconds["tuning"] = time.perf_counter() - began
     if settings.tuning_steps:
         with torch.no_grad():
             fitted = made.synthesize(latent)
         near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
-    notes = (*opened.notes, *aligned.notes)
     picture = to_image(fitted)
     report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
-    yield Stage("done", 1.0, picture)
-    return Photo(made, latent, cut, aligned.square, opened.picture, opened.alpha, tuned, report)
+    so_far = dataclasses.replace(so_far, model=made, tuned=tuned, report=report)
+    yield Stage("done", 1.0, picture, so_far)
+    return so_far
 
 
 def _as_model(picture: Image.Image, channels: int) -> Image.Image:

@@ -6,7 +6,6 @@ latents around the pivot are held (section 3.3), so that what is pulled later st
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from torch import Tensor
 from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr, unlikeness
 from draggan_widget.inversion.pivot import check_picture, faded
 from draggan_widget.inversion.settings import Inversion
-from draggan_widget.models import TunedCopy, difference
+from draggan_widget.models import TunedCopy, difference, fingerprint
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -75,26 +74,25 @@ class Tuner:
         self._latent = model.space.check(latent)
         self._wanted = wanted.to(self._latent)
         self._label = label
-        self.model = copy.deepcopy(model)
-        """The copy, for looking at; its weights still change."""
-        self._weights = [
-            weight
-            for name, weight in self.model.named_parameters()
-            if name.startswith(TUNED) and not name.startswith(LEFT_ALONE)
-        ]
+        tuned = {name: weight for name, weight in model.named_parameters() if _is_tuned(name)}
+        self.model = TunedCopy(fingerprint(model), tuned).apply(model)
+        """The copy, for looking at and working with between two steps; its weights still change. Those that will not
+        it shares with ``model``."""
+        self._weights = [weight for name, weight in self.model.named_parameters() if _is_tuned(name)]
 
     def steps(self) -> Iterator[Tuning]:
         """Tune it, yielding how far it is before each step, until it is near enough or ``tuning_steps`` are done."""
         settings = self._settings
-        for weight in self._weights:
-            weight.requires_grad_(True)
+        self._ask_gradients(True)
         adam = torch.optim.Adam(self._weights, lr=settings.tuning_rate)
         random = np.random.RandomState(0)
         try:
             for number in range(settings.tuning_steps):
                 picture = self.model.synthesize(self._latent)
                 near = psnr(picture.detach(), self._wanted)
+                self._ask_gradients(False)  # of whoever works with the copy meanwhile
                 yield Tuning(number, picture.detach(), near)
+                self._ask_gradients(True)
                 if number % LOOK_EVERY == 0 and near >= settings.enough and self._is_like(picture.detach()):
                     return
                 loss = unlikeness(picture, self._wanted)
@@ -105,12 +103,15 @@ class Tuner:
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
         finally:
-            for weight in self._weights:
-                weight.requires_grad_(False)
+            self._ask_gradients(False)
 
     def copy(self) -> TunedCopy:
         """Return what differs from the model so far."""
         return difference(self._base, self.model)
+
+    def _ask_gradients(self, wanted: bool) -> None:
+        for weight in self._weights:
+            weight.requires_grad_(wanted)
 
     def _is_like(self, picture: Tensor) -> bool:
         return min(picture.shape[2:]) < WINDOW or ms_ssim(picture, self._wanted) >= LIKE
@@ -122,3 +123,7 @@ class Tuner:
             around = self._latent + AROUND * (other - self._latent)
             before = self._base.synthesize(around)
         return unlikeness(self.model.synthesize(around), before)
+
+
+def _is_tuned(name: str) -> bool:
+    return name.startswith(TUNED) and not name.startswith(LEFT_ALONE)

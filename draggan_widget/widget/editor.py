@@ -32,7 +32,7 @@ from draggan_widget.editing import (
 )
 from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
-from draggan_widget.inversion import open_photo
+from draggan_widget.inversion import Inversion, open_photo
 from draggan_widget.models import Generator, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
@@ -47,7 +47,7 @@ from draggan_widget.widget.views import Views
 
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
-    from draggan_widget.inversion import Inversion, Photo, Square
+    from draggan_widget.inversion import Photo, Square
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -67,8 +67,8 @@ class Editor(EditTraits):
     :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
     :param config: settings of an engine, which choose it; None for ``natural``, or the first engine that can serve the
         model.
-    :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture as soon as
-        the model is tuned for it; the constructor does not wait for that.
+    :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture, and the
+        model is tuned for it; the constructor does not wait for that.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
@@ -315,19 +315,36 @@ class Editor(EditTraits):
     ) -> None:
         """Go on with a photograph: it is fitted, and a copy of the present model tuned for it, as ``invert`` does.
 
-        Waits until it is done; the page shows how far it is, and what runs goes on till then. Undo leads back to the
-        model and the edit before. If you cancel it on the page or interrupt the cell, everything stays as it is.
+        Waits until it is done. The page shows it at once, better and better; points can be pulled meanwhile, for whose
+        sake tuning waits, and *Good enough* ends it as far as it has come. Undo leads back to the model and the edit
+        before. If you cancel it on the page or interrupt the cell, the edit is again as it was.
 
         :param photo: a path, bytes, a PIL picture or an array. :param square: where the picture lies in it.
-        :param face: which of several faces, the largest first. :param settings: of the inversion.
+        :param face: which of several faces, the largest first. :param settings: of the inversion; None:
+            those of ``inversion``.
         :raises FileNotFoundError: if there is no such file. :raises ValueError: for a photograph that cannot be used.
         """
         self._loaded(self._session.open_photo(open_photo(photo), square=square, face=face, settings=settings))
 
     @property
+    def inversion(self) -> Inversion:
+        """The settings with which photographs are fitted and tuned, those too that a page opens."""
+        return self._session.inversion or Inversion()
+
+    @inversion.setter
+    def inversion(self, settings: Inversion) -> None:
+        if not isinstance(settings, Inversion):
+            raise TypeError(f"inversion is a {type(settings).__name__}; give draggan_widget.inversion.Inversion(…)")
+        self._session.inversion = settings
+
+    @property
     def photo(self) -> Photo | None:
-        """The photograph that is edited, with ``latent``, ``crop`` and ``report``; None for another picture."""
-        return self._session.now().model.photo
+        """The photograph that is edited, with ``latent``, ``crop`` and ``report``; None for another picture.
+
+        While it is still tuned, it is what it is at that moment.
+        """
+        session = self._session
+        return session.read(lambda: session.newest().model.photo_now())
 
     def photograph(self, *, whole: bool = False) -> Image.Image:
         """Return the photograph in full size with the edit in it; where the edit changed nothing it is as it was.

@@ -21,15 +21,19 @@ from draggan_widget.editing import (
     code_of,
     drag_job,
     film,
+    in_thread,
     is_code,
     latent_bytes,
     png,
     provenance_of,
 )
 from draggan_widget.files import begins, check_replaced, shown
+from draggan_widget.inversion import paste
 from draggan_widget.widget import protocol
 
-SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items()} | {".npy": "latent"}
+SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items() if kind != "photo"}
+SUFFIXES[".npy"] = "latent"
+"""Ending of a file → what it holds. A photograph is written by ``editor.photograph().save(…)``."""
 
 
 BEGINNINGS: dict[str, tuple[bytes, int]] = {
@@ -74,6 +78,19 @@ def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare:
     if kind == "gif" or kind == "mp4":
         return (yield from film(kind, document, model.generator, handles=handles, provenance=said))
     yield Progress(0.0)
+    if kind == "photo":
+        if model.photo is None:
+            raise ValueError("this edit is not of a photograph; open one first")
+        photo, edited, unedited = model.photo, session.picture(document), model.photo.fitted
+
+        def pasted(_: Any) -> bytes:
+            made = paste(photo.picture, photo.square, edited, unedited, document.mask)
+            if photo.alpha is not None:
+                made.putalpha(photo.alpha)
+            return png(made, provenance=said)
+
+        # Beside the edit: a photograph may have a hundred times the pixels of the model's picture.
+        return (yield from in_thread(pasted, "Pasting"))
     if kind == "png":
         return png(session.picture(document), provenance=said)
     if kind == "drag":
@@ -99,7 +116,9 @@ def send(
     ending, mime = FILES[kind]
     document = session.latest.seen
     begun = "latent" if document.seed is None else f"seed{document.seed}"
-    name = f"{session.latest.model.title or 'edit'}-{begun}-step{document.drag.step}{ending}".replace("/", "-")
+    title = session.latest.model.title or "edit"
+    name = f"{title}-edited{ending}" if kind == "photo" else f"{title}-{begun}-step{document.drag.step}{ending}"
+    name = name.replace("/", "-")
 
     def ended(done: Future[bytes]) -> None:
         if done.cancelled():

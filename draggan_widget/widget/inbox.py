@@ -7,10 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from draggan_widget.editing import LOADING, Model, Session
+from draggan_widget.editing import LOADING, PHOTO, Model, Session
 from draggan_widget.widget import exports, protocol
 from draggan_widget.widget.hosts import answers
 from draggan_widget.widget.model_list import ModelList
+from draggan_widget.widget.uploads import Uploads
 from draggan_widget.widget.views import Views
 
 MOST_WAITING = 1000
@@ -37,6 +38,7 @@ class Inbox:
         self._session, self._views, self._model_list = session, views, model_list
         self._provenance, self._on_left = provenance, on_left
         self._exports: list[Future[bytes]] = []
+        self._uploads = Uploads(session, views)
 
     def receive(self, _widget: Any, content: Any, buffers: list[Any]) -> None:
         """Check a message and leave it to the worker; say what is wrong with one that cannot be taken."""
@@ -69,6 +71,12 @@ class Inbox:
                 session.reset(keep_points=False)
             case protocol.Command("before"):
                 answers.before(session, views.tell)
+            case protocol.Part() as part:
+                self._uploads.take(part)
+            case protocol.Place(square):
+                self._uploads.place(square)
+            case protocol.Enough(stage):
+                session.enough(stage)
             case protocol.Cancel(number):
                 session.cancel(number)
             case protocol.Export():
@@ -122,7 +130,7 @@ class Inbox:
             return
         device = next(self._session.generator.parameters()).device
         for job in self._session.latest.jobs:
-            if job.what == LOADING:  # somebody has thought better of it
+            if job.what in (LOADING, PHOTO):  # somebody has thought better of it
                 self._session.cancel(job.id)
         self._session.load(name, lambda progress: Model.load(listed.find(name), "cpu", progress), device)
 

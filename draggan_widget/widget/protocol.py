@@ -8,6 +8,7 @@ holds an example of each, which both halves are tested on.
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,11 +16,15 @@ import numpy as np
 
 from draggan_widget.editing import (
     KINDS,
+    LOADING,
     NO_FEEDBACK,
+    PHOTO,
     Feedback,
     Kind,
     Model,
+    Placing,
     Record,
+    Running,
     Snapshot,
     can_write_mp4,
     check_truncation,
@@ -29,11 +34,28 @@ from draggan_widget.editing import (
     settings_of,
 )
 from draggan_widget.engines import XY, check_xy
+from draggan_widget.inversion import Square
 from draggan_widget.models import check_seed
 from draggan_widget.settings import check_whole
-from draggan_widget.texts import one_line
+from draggan_widget.texts import one_line, printable
 
 MOST_THUMBNAILS = 200
+MOST_PHOTO = 100_000_000
+"""Bytes of a photograph that a page opens."""
+MOST_PART = 1 << 20
+"""Bytes of one part of it: hosts refuse messages of more than some 10 MB."""
+MADE = {
+    "photo": "the photograph",
+    "png": "the picture",
+    "gif": "the GIF",
+    "mp4": "the MP4",
+    "drag": "the .drag file",
+    "latent": "the latent",
+    "code": "the code",
+}
+"""Kind → what people call it."""
+STAGES = ("", "pivot", "tuning")
+"""Of a photograph, which can be ended; "": all of it."""
 
 
 class ProtocolError(ValueError):
@@ -185,13 +207,39 @@ class Cancel:
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+    """The next bytes of a photograph of ``size`` bytes that a view opens, those from ``at`` on."""
+
+    view: str
+    name: str
+    size: int
+    at: int
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where in the photograph the model's picture lies, in its pixels: the centre, the height and the turn."""
+
+    square: Square
+
+
+@dataclasses.dataclass(frozen=True)
+class Enough:
+    """That stage of a photograph has come far enough."""
+
+    stage: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Mask:
     """A painted mask (H, W) in 0 … 1, 1 = may move; None when nothing is painted."""
 
     mask: np.ndarray | None
 
 
-Change = Point | Remove | Command | NewImage | Truncation | Label | Load | Mask | Settings | Branch
+Photograph = Part | Place | Enough
+Change = Photograph | Point | Remove | Command | NewImage | Truncation | Label | Load | Mask | Settings | Branch
 Question = Models | Schema | Look | Course | Thumbnails | Export | Cancel
 FromPage = Sign | Ack | Change | Question
 
@@ -250,6 +298,14 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
             if message["kind"] not in KINDS:
                 raise ValueError(f"there is no export {message['kind']!r}; there are {', '.join(KINDS)}")
             return Export(message["kind"], bool(message["handles"]))
+        case "photo":
+            return _part(message, buffers)
+        case "place":
+            return Place(Square(*(message[name] for name in ("x", "y", "size", "angle"))))
+        case "enough":
+            if message["stage"] not in STAGES:
+                raise ValueError(f"there is no stage {message['stage']!r} of a photograph")
+            return Enough(message["stage"])
         case "cancel":
             return Cancel(check_whole("the id of a job", message["id"]))
         case "new_image":
@@ -279,6 +335,18 @@ def _point(message: Mapping[str, Any], resolution: tuple[int, int]) -> Point:
     return Point(number, handle, target, bool(message["pulling"]), bool(message.get("start")))
 
 
+def _part(message: Mapping[str, Any], buffers: Sequence[Any]) -> Part:
+    size, at = check_whole("size", message["size"]), check_whole("at", message["at"])
+    if not 0 < size <= MOST_PHOTO:
+        raise ValueError(f"a photograph has {size:,} bytes; give one of at most {MOST_PHOTO // 1_000_000} MB")
+    if not isinstance(message["name"], str) or len(buffers) != 1:
+        raise ValueError("a part of a photograph is one buffer, and has a name")
+    data = bytes(buffers[0])
+    if not 0 < len(data) <= min(MOST_PART, size - at):
+        raise ValueError(f"a part of a photograph has {len(data):,} bytes, of {size:,} from {at:,} on")
+    return Part(str(message["view"]), printable(message["name"]), size, at, data)
+
+
 def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedback = NO_FEEDBACK) -> dict[str, Any]:
     """Return what a page shows but pictures, masks and lists. ``entry``: the model's name in the list of models."""
     document, model = snapshot.document, snapshot.model
@@ -298,7 +366,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "channels": model.generator.channels,
         "generator": model.title,
         "model": entry,
-        "jobs": [{"id": job.id, "what": job.what, "name": job.name, "progress": job.share} for job in snapshot.jobs],
+        "jobs": [_job(job) for job in snapshot.jobs],
+        "photo": model.photo is not None,
         "trouble": snapshot.trouble,
         "can_undo": snapshot.can_undo,
         "can_redo": snapshot.can_redo,
@@ -314,6 +383,28 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "length": snapshot.length,
         "shown": snapshot.shown,
     }
+
+
+def _job(job: Running) -> dict[str, Any]:
+    opens = job.what in (LOADING, PHOTO)
+    note = job.note if opens and job.note else f"Loading {job.name}" if opens else f"Making {MADE[job.what]}"
+    return {"id": job.id, "what": job.what, "name": job.name, "note": note, "stage": job.stage, "progress": job.share}
+
+
+def part_message(view: str, at: int) -> dict[str, Any]:
+    """Return that a view's photograph is here up to the byte ``at``, and that the next part is wanted, if there is
+    one; -1 where it is not wanted.
+    """
+    return {"type": "part", "view": view, "at": at}
+
+
+def placing_message(placing: Placing) -> tuple[dict[str, Any], list[bytes]]:
+    """Return where in a photograph the picture may lie, with the photograph, small, as JPEG."""
+    file = io.BytesIO()
+    placing.glance.save(file, "JPEG", quality=85)
+    (width, height), squares = placing.size, [list(dataclasses.astuple(square)) for square in placing.squares]
+    about = {"type": "placing", "width": width, "height": height, "shape": placing.shape}
+    return {**about, "squares": squares, "note": placing.note}, [file.getvalue()]
 
 
 def schema_message(model: Model, config: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from typing import Any
 
 from PIL import Image, features
 
-from draggan_widget.editing import Document, Snapshot
+from draggan_widget.editing import PHOTO, Document, Snapshot
 from draggan_widget.widget.protocol import frame_message
 
 WINDOW = 2
@@ -285,7 +285,8 @@ def _address(snapshot: Snapshot) -> list[tuple[int, int]]:
 
 def _lossless(snapshot: Snapshot) -> bool:
     # A timeline is scrubbed: what is looked at on the way must come fast.
-    return snapshot.settled and snapshot.look is None
+    # What a photograph is like while it is tuned is looked at for a moment.
+    return snapshot.settled and snapshot.look is None and all(job.what != PHOTO for job in snapshot.jobs)
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:

@@ -92,6 +92,9 @@ class Views:
         if self._model.classes:
             self._send_classes()
         self.send_models()
+        fitting = self._session.fitting
+        if fitting is not None and fitting.placing is not None:
+            self.tell(*protocol.placing_message(fitting.placing))
         self._look_closer(self._session.latest)
 
     def catch_up(self) -> None:

@@ -5,11 +5,11 @@ import { icon } from "./icons.ts";
 import { button, wide } from "./toolbar.ts";
 
 export class Banner {
-  readonly element = make("div", { class: "dg-banner", role: "group", "aria-label": "Warning", hidden: true });
+  readonly element = make("div", { class: "dg-banner", role: "group", named: "Warning", hidden: true });
   readonly #do: (remedy: Remedy) => void;
   readonly #dismiss: (key: string) => void;
   readonly #spoken = make("p", { role: "alert" });
-  readonly #actions = make("span", { class: "dg-actions" });
+  readonly #actions = make("span", "dg-actions");
   #shown = "";
 
   constructor(remedy: (remedy: Remedy) => void, dismiss: (key: string) => void) {

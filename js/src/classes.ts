@@ -25,11 +25,11 @@ export class ClassField {
     type: "number",
     min: 0,
     step: 1,
-    "aria-label": "Class",
+    named: "Class",
     title: "The class of the picture; another one begins a new edit",
   });
-  readonly #list = make("select", { class: "dg-box dg-list", "aria-label": "Class", title: this.#number.title });
-  readonly #slot = make("span", { class: "dg-field" }, this.#number);
+  readonly #list = make("select", { class: "dg-box dg-list", named: "Class", title: this.#number.title });
+  readonly #slot = make("span", "dg-field", this.#number);
   readonly #previous = button("Previous class", "previous", "The class before");
   readonly #next = button("Next class", "next", "The class after");
   /** What the person is in the middle of changing is theirs until they are done. */
@@ -43,9 +43,9 @@ export class ClassField {
     this.#host = host;
     this.element = make(
       "div",
-      { class: "dg-field dg-class", role: "group", "aria-label": "Class of the picture", hidden: true },
+      { class: "dg-field dg-class", role: "group", named: "Class of the picture", hidden: true },
       make("span", { "aria-hidden": "true" }, "Class"),
-      make("span", { class: "dg-group" }, this.#previous, this.#slot, this.#next),
+      make("span", "dg-group", this.#previous, this.#slot, this.#next),
     );
     on(this.#previous, "click", () => this.#step(-1));
     on(this.#next, "click", () => this.#step(1));

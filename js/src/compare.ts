@@ -10,17 +10,17 @@ export class Compare {
     min: 0,
     max: 1,
     step: 0.01,
-    "aria-label": "Split",
+    named: "Split",
     class: "dg-split",
   });
-  readonly #bar = make("div", { class: "dg-bar" });
+  readonly #bar = make("div", "dg-bar");
 
   constructor(change: (split: number) => void) {
     this.element = make(
       "div",
       { class: "dg-compare", hidden: true },
-      make("span", { class: "dg-tag" }, "before"),
-      make("span", { class: "dg-tag dg-tag-after" }, "after"),
+      make("span", "dg-tag", "before"),
+      make("span", "dg-tag dg-tag-after", "after"),
       this.#bar,
       this.#slider,
     );

@@ -32,6 +32,8 @@ export interface ControllerHost extends ToolContext {
   look(step: number | null): void;
   takeSeed(): number | null | undefined;
   save(): void;
+  /** Lets the person choose a photograph. */
+  openPhoto(): void;
   /** A mask out of a file that the person chooses, and into one. */
   loadMask(): void;
   saveMask(): void;
@@ -74,6 +76,7 @@ export class Controller implements PointerHost {
     Help: () => this.#toggle("help"),
     "Remove all": () => this.remove(this.#view.points.shown().map(({ id }) => id)),
     "New image": () => this.newImage(this.#host.takeSeed()),
+    "Open photo": () => this.#host.openPhoto(),
     "Previous seed": () => this.#otherSeed(-1),
     "Next seed": () => this.#otherSeed(1),
     "Show and hide": () => this.#toggle("showing"),

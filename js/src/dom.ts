@@ -1,15 +1,16 @@
 /** A few helpers in place of a framework. */
 type Attributes = Readonly<Record<string, string | number | boolean>>;
 
-/** An element with attributes (`true` is the empty attribute, `false` none) and children. */
+/** An element with attributes (`true` is the empty attribute, `false` none; `named` is its label, a text the class) and children. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  attributes: Attributes = {},
+  attributes: Attributes | string = {},
   ...children: (Node | string)[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== false) element.setAttribute(name, value === true ? "" : String(value));
+  for (const [name, value] of Object.entries(typeof attributes === "string" ? { class: attributes } : attributes)) {
+    if (value !== false)
+      element.setAttribute(name === "named" ? "aria-label" : name, value === true ? "" : String(value));
   }
   element.append(...children);
   return element;

@@ -17,9 +17,9 @@ interface Row {
 }
 
 export class Drawer {
-  readonly element = make("div", { class: "dg-drawer", role: "group", "aria-label": "All settings", hidden: true });
-  readonly #main = make("div", { class: "dg-settings" });
-  readonly #advanced = make("div", { class: "dg-settings" });
+  readonly element = make("div", { class: "dg-drawer", role: "group", named: "All settings", hidden: true });
+  readonly #main = make("div", "dg-settings");
+  readonly #advanced = make("div", "dg-settings");
   readonly #more = make("details", { hidden: true }, make("summary", {}, "More settings"), this.#advanced);
   readonly #send: (message: PageMessage) => void;
   #rows: readonly Row[] = [];
@@ -87,7 +87,7 @@ export class Drawer {
 
   #make(field: Field): Row {
     const id = `dg-${field.name}-${Math.random().toString(36).slice(2)}`;
-    const about = { "aria-label": field.label, "aria-describedby": `${id} ${id}-wrong` };
+    const about = { named: field.label, "aria-describedby": `${id} ${id}-wrong` };
     const control = isList(field)
       ? make("select", { class: "dg-box dg-list", ...about })
       : make("input", {
@@ -103,9 +103,9 @@ export class Drawer {
     const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
     const element = make(
       "div",
-      { class: "dg-setting" },
+      "dg-setting",
       make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
-      make("span", { class: "dg-field" }, control, reset),
+      make("span", "dg-field", control, reset),
       wrong,
       make("small", { id }, field.help),
     );

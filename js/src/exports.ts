@@ -14,6 +14,8 @@ export interface ExportHost {
   aside(text: string, milliseconds: number): void;
   update(): void;
   readonly stage: Stage;
+  /** Sends no more of a photograph. */
+  unsend(): void;
   code(text: string): void;
 }
 
@@ -37,15 +39,16 @@ export class Exports {
 
   /** The kernel's own PNG; where there is no kernel to ask, what is on the screen. */
   save(drawn: Frame | null): void {
-    if (this.#host.view.live) this.ask("png", false);
+    if (this.#host.view.live) this.ask(this.#host.view.state?.photo ? "photo" : "png", false);
     else void this.#saveScreen(drawn);
   }
 
   /** Ends long work of any kind. */
   cancel({ id, what }: Job): void {
-    const { stage, send } = this.#host;
-    if (what !== "load") this.#asked.delete(what);
-    send({ type: "cancel", id });
+    const { stage, send, unsend } = this.#host;
+    if (what === "opening") unsend();
+    else if (what !== "load") this.#asked.delete(what);
+    if (id) send({ type: "cancel", id });
     // The button goes once the kernel has answered, and would take the focus with it.
     stage.element.focus({ preventScroll: true });
   }

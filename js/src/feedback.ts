@@ -20,15 +20,15 @@ export interface FeedbackHost {
 
 export class Feedback {
   readonly element: HTMLElement;
-  readonly #list = make("div", { class: "dg-chips", role: "group", "aria-label": "Points of the edit" });
-  readonly #empty = make("span", { class: "dg-empty" }, "Points and the way they have to go appear here.");
+  readonly #list = make("div", { class: "dg-chips", role: "group", named: "Points of the edit" });
+  readonly #empty = make("span", "dg-empty", "Points and the way they have to go appear here.");
   readonly #chips = new Map<number, Chip>();
   readonly roving = new Roving(this.#list);
   readonly #host: FeedbackHost;
 
   constructor(host: FeedbackHost, removeAll: HTMLElement) {
     this.#host = host;
-    this.element = make("div", { class: "dg-feedback" }, this.#empty, this.#list, removeAll);
+    this.element = make("div", "dg-feedback", this.#empty, this.#list, removeAll);
     scrollSideways(this.#list);
   }
 
@@ -70,23 +70,23 @@ export class Feedback {
   }
 
   #make(id: number): Chip {
-    const way = make("span", { class: "dg-way" });
-    const bar = make("i", { class: "dg-sure" });
+    const way = make("span", "dg-way");
+    const bar = make("i", "dg-sure");
     const select = make(
       "button",
       { type: "button", class: "dg-chip" },
       make("b", {}, String(id)),
       way,
-      make("span", { class: "dg-mark" }, bar, icon("warning")),
+      make("span", "dg-mark", bar, icon("warning")),
     );
     const remove = make(
       "button",
-      { type: "button", class: "dg-chip dg-off", "aria-label": `Delete point ${id}`, title: "Delete this point" },
+      { type: "button", class: "dg-chip dg-off", named: `Delete point ${id}`, title: "Delete this point" },
       icon("close"),
     );
     on(select, "click", () => this.#host.select(id));
     on(remove, "click", () => this.#host.remove(id));
-    const chip = { element: make("span", { class: "dg-both" }, select, remove), select, way, bar };
+    const chip = { element: make("span", "dg-both", select, remove), select, way, bar };
     this.#chips.set(id, chip);
     // In the order of their numbers, whichever came first.
     const next = [...this.#chips.keys()].filter((each) => each > id).sort((a, b) => a - b)[0];

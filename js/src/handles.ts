@@ -9,7 +9,7 @@ import type { ShownPoint } from "./points.ts";
 const PARTS: readonly Part[] = ["handle", "target"];
 
 export class PointButtons {
-  readonly element = make("div", { class: "dg-points" });
+  readonly element = make("div", "dg-points");
   readonly #buttons = new Map<string, HTMLButtonElement>();
 
   /** One of them is a stop of the Tab key (`selected`, or else the first); from there N goes on to the others. */
@@ -63,7 +63,7 @@ export class PointButtons {
     const button = make("button", {
       type: "button",
       class: "dg-point",
-      "aria-label": `Point ${id} ${part}`,
+      named: `Point ${id} ${part}`,
       "data-id": id,
       "data-part": part,
       "aria-keyshortcuts": "N Shift+N Delete",

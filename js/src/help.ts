@@ -32,7 +32,7 @@ export class Help {
   readonly element = make("div", {
     class: "dg-card dg-help",
     role: "dialog",
-    "aria-label": "Gestures and keys",
+    named: "Gestures and keys",
     hidden: true,
   });
   readonly #close = button("Close", "close", "Close (Esc)");

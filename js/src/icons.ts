@@ -13,12 +13,12 @@ import download from "lucide-static/icons/download.svg";
 import eraser from "lucide-static/icons/eraser.svg";
 import full from "lucide-static/icons/expand.svg";
 import showing from "lucide-static/icons/eye.svg";
-import file from "lucide-static/icons/file-down.svg";
 import film from "lucide-static/icons/film.svg";
 import open from "lucide-static/icons/folder-open.svg";
 import branch from "lucide-static/icons/git-branch.svg";
 import hand from "lucide-static/icons/hand.svg";
 import picture from "lucide-static/icons/image.svg";
+import photo from "lucide-static/icons/image-plus.svg";
 import lasso from "lucide-static/icons/lasso.svg";
 import fit from "lucide-static/icons/maximize.svg";
 import minus from "lucide-static/icons/minus.svg";
@@ -43,7 +43,6 @@ const SHAPES = {
   code,
   compare,
   copy,
-  file,
   film,
   fit,
   full,
@@ -51,6 +50,7 @@ const SHAPES = {
   lasso,
   minus,
   open,
+  photo,
   picture,
   pin,
   plus,

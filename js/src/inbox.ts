@@ -5,6 +5,8 @@ import type { Exports } from "./exports.ts";
 import type { FrameQueue } from "./frames.ts";
 import type { Looker } from "./looking.ts";
 import type { Masking } from "./masking.ts";
+import type { PhotoOpener } from "./photo.ts";
+import type { Placer } from "./placer.ts";
 import type { PointerInput } from "./pointer.ts";
 import type { KernelMessage } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
@@ -22,6 +24,8 @@ export interface InboxParts {
   readonly drawer: Drawer;
   readonly timeline: Timeline;
   readonly exports: Exports;
+  readonly photo: PhotoOpener;
+  readonly placer: Placer;
   /** A line for a moment. */
   aside(text: string, milliseconds: number): void;
   update(): void;
@@ -35,8 +39,22 @@ export class Inbox {
   }
 
   receive(message: KernelMessage, buffers: readonly ArrayBufferView[]): void {
-    const { view, pointer, masking, before, looker, frames, settings, drawer, timeline, exports, aside, update } =
-      this.#parts;
+    const {
+      view,
+      pointer,
+      masking,
+      before,
+      looker,
+      frames,
+      settings,
+      drawer,
+      timeline,
+      exports,
+      photo,
+      placer,
+      aside,
+      update,
+    } = this.#parts;
     const [data] = buffers;
     switch (message.type) {
       case "state":
@@ -75,6 +93,12 @@ export class Inbox {
         break;
       case "before":
         if (data) void before.receive(message, data).then(update);
+        break;
+      case "part":
+        photo.receive(message.view, message.at);
+        break;
+      case "placing":
+        if (data) void placer.receive(message, data).then(update);
         break;
       case "export":
         exports.receive(message, data);

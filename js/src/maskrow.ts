@@ -15,7 +15,7 @@ export class MaskRow {
     min: SMALLEST,
     max: LARGEST,
     step: 2,
-    "aria-label": "Stroke width",
+    named: "Stroke width",
     title: "Size of the brush ([ and ])",
   });
   readonly #softness = make("input", {
@@ -23,34 +23,28 @@ export class MaskRow {
     min: 0,
     max: 1,
     step: 0.05,
-    "aria-label": "Soft edge",
+    named: "Soft edge",
     title: "How much of the brush fades towards its rim",
   });
   readonly #sized: HTMLElement;
   readonly #takeAway: HTMLElement;
 
   constructor(change: (brush: Partial<BrushSettings>) => void, toolbar: Toolbar) {
-    this.#sized = make("label", { class: "dg-field" }, "Size", this.#size);
-    this.#takeAway = toolbar.add(
-      "Take away",
-      button("Take away", "minus", "Take away instead of painting (or hold Alt)"),
-    );
+    this.#sized = make("label", "dg-field", "Size", this.#size);
+    this.#takeAway = toolbar.add(button("Take away", "minus", "Take away instead of painting (or hold Alt)"));
     this.element = make(
       "div",
-      { class: "dg-row dg-mask", role: "group", "aria-label": "Mask", hidden: true },
-      make("p", { class: "dg-words" }, MASK),
+      { class: "dg-row dg-mask", role: "group", named: "Mask", hidden: true },
+      make("p", "dg-words", MASK),
       this.#sized,
-      make("label", { class: "dg-field" }, "Soft", this.#softness),
+      make("label", "dg-field", "Soft", this.#softness),
       make(
         "span",
-        { class: "dg-group" },
+        "dg-group",
         this.#takeAway,
-        toolbar.add("Suggest mask", button("Suggest mask", "suggest", "Suggest a mask from the handles")),
-        toolbar.add(
-          "Invert mask",
-          button("Invert mask", "invert", "Invert: what may move and what must stay change places"),
-        ),
-        toolbar.add("Clear mask", button("Clear mask", "trash", "Clear what was painted: everything may move")),
+        toolbar.add(button("Suggest mask", "suggest", "Suggest a mask from the handles")),
+        toolbar.add(button("Invert mask", "invert", "Invert: what may move and what must stay change places")),
+        toolbar.add(button("Clear mask", "trash", "Clear what was painted: everything may move")),
       ),
     );
     on(this.#size, "input", () => change({ size: Number(this.#size.value) }));

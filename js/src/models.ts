@@ -35,7 +35,7 @@ export class ModelPicker {
   readonly #host: ModelHost;
   readonly #list = make("select", {
     class: "dg-box dg-list",
-    "aria-label": "Model",
+    named: "Model",
     title: "Another model begins a new edit",
   });
   #models: ModelsMessage | null = null;
@@ -54,7 +54,7 @@ export class ModelPicker {
       { class: "dg-field dg-model", hidden: true },
       make("span", {}, "Model"),
       this.#list,
-      make("i", { class: "dg-spinner" }),
+      make("i", "dg-spinner"),
     );
     on(this.#list, "focus", () => this.#ask());
     on(this.#list, "pointerdown", () => {

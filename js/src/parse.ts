@@ -92,6 +92,14 @@ const POINT: Fields<PointState> = {
   confidence: orNull(number),
   texture: orNull(object<Texture>({ flat: flag, better: orNull(xy) })),
 };
+const JOB: Fields<Job> = {
+  id: integer,
+  what: oneOf([...KINDS, "load", "opening"]),
+  name: text,
+  progress: orNull(number),
+  note: text,
+  stage: text,
+};
 const SIZE = { width: integer, height: integer };
 const PICTURE = { format: oneOf(FORMATS), ...SIZE };
 
@@ -111,7 +119,8 @@ const MESSAGES: {
     channels: integer,
     generator: text,
     model: orNull(text),
-    jobs: list(object<Job>({ id: integer, what: oneOf([...KINDS, "load"]), name: text, progress: orNull(number) })),
+    jobs: list(object(JOB)),
+    photo: flag,
     trouble: text,
     can_undo: flag,
     can_redo: flag,
@@ -142,6 +151,13 @@ const MESSAGES: {
   thumbnails: { edit: integer, steps: numbers },
   before: { edit: integer, ...PICTURE },
   schema: { fields: list(object(FIELD)) },
+  part: { view: text, at: integer },
+  placing: {
+    ...SIZE,
+    shape: number,
+    squares: list(numbers),
+    note: text,
+  },
   export: { kind: oneOf(KINDS), name: text, mime: text, text },
   notice: { text },
   pong: { sent: integer, withheld: flag },
@@ -163,6 +179,7 @@ function carries(message: KernelMessage, { length, 0: first }: readonly ArrayBuf
   switch (message.type) {
     case "frame":
     case "before":
+    case "placing":
       return length === 1;
     case "thumbnails":
       return length === message.steps.length;

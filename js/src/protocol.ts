@@ -70,11 +70,15 @@ export interface SchemaMessage {
 /** Long work that goes on beside the edit, which nothing of it changes before it is done. */
 export interface Job {
   readonly id: number;
-  /** "load": another model, called `name`. */
-  readonly what: Kind | "load";
+  /** "load": another model, "opening": a photograph, called `name`. */
+  readonly what: Kind | "load" | "opening";
   readonly name: string;
   /** How much of it is done, 0 … 1; null while that is not known. */
   readonly progress: number | null;
+  /** What is being done, in a few words; empty where the others say it all. */
+  readonly note: string;
+  /** Of a photograph: a square is waited for, or what can be ended as good enough; else nothing. */
+  readonly stage: string;
 }
 
 export interface StateMessage {
@@ -97,6 +101,8 @@ export interface StateMessage {
   /** The model's name in the list of models; null where it came from elsewhere, or where there is no list. */
   readonly model: string | null;
   readonly jobs: readonly Job[];
+  /** Whether a photograph is edited. */
+  readonly photo: boolean;
   /** Why the last model that was asked for could not be loaded, or nothing. */
   readonly trouble: string;
   readonly can_undo: boolean;
@@ -185,7 +191,7 @@ export interface BeforeMessage {
   readonly height: number;
 }
 
-export const KINDS = ["png", "gif", "mp4", "drag", "latent", "code"] as const;
+export const KINDS = ["png", "gif", "mp4", "drag", "latent", "code", "photo"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** What was asked for, as a file in the one buffer; code as text. */
@@ -197,8 +203,26 @@ export interface ExportMessage {
   readonly text: string;
 }
 
+/** Where a model's picture lies in a photograph, in pixels of that: its centre, its height, and its turn in degrees. */
+export type Square = readonly number[];
+
+/** A photograph, small, in which somebody may place the square; a face each, or the middle. */
+export interface PlacingMessage {
+  readonly type: "placing";
+  /** Of the photograph itself. */
+  readonly width: number;
+  readonly height: number;
+  /** Width by height of the model's pictures. */
+  readonly shape: number;
+  readonly squares: readonly Square[];
+  readonly note: string;
+}
+
 export type KernelMessage =
   | StateMessage
+  | PlacingMessage
+  /** A view's photograph has arrived up to that byte, and its next part is wanted; -1: it is not. */
+  | { readonly type: "part"; readonly view: string; readonly at: number }
   | FrameMessage
   | MaskMessage
   | ClassesMessage
@@ -270,6 +294,17 @@ export type PageMessage =
   /** Asks for the course after that step; -1 for all of it. */
   | { readonly type: "course"; readonly since: number }
   | { readonly type: "thumbnails"; readonly steps: readonly number[] }
+  /** The bytes of a photograph from `at` on, in one buffer. */
+  | {
+      readonly type: "photo";
+      readonly view: string;
+      readonly name: string;
+      readonly size: number;
+      readonly at: number;
+    }
+  | { readonly type: "place"; readonly x: number; readonly y: number; readonly size: number; readonly angle: number }
+  /** That stage of a photograph is good enough; "": all of it. */
+  | { readonly type: "enough"; readonly stage: string }
   | { readonly type: "export"; readonly kind: Kind; readonly handles: boolean }
   | MaskMessage;
 

@@ -11,6 +11,7 @@ const MP4 = "the same, smaller and finer";
 const NO_MP4 = "needs a package: pip install 'draggan_widget[video]', then restart the kernel";
 
 const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
+  ["photo", "picture", "Photograph as PNG", "in full size, with the edit in it; all else as it was"],
   [
     "png",
     "picture",
@@ -20,17 +21,17 @@ const ROWS: readonly (readonly [Kind | "copy", Icon, string, string])[] = [
   ["copy", "copy", "Copy picture", "to the clipboard"],
   ["gif", "film", "Film as GIF", "the course of the edit, for a page or a chat"],
   ["mp4", "film", "Film as MP4", MP4],
-  ["drag", "file", "Edit as .drag file", "everything, to go on with later: Editor.load"],
-  ["latent", "file", "Latent as .npz", "the numbers that make this picture: numpy.load"],
+  ["drag", "download", "Edit as .drag file", "everything, to go on with later: Editor.load"],
+  ["latent", "download", "Latent as .npz", "the numbers that make this picture: numpy.load"],
   ["code", "code", "Show code", "the Python that makes this edit again, copied too"],
 ];
 
 export class Results {
-  readonly element = make("div", { class: "dg-card", role: "dialog", "aria-label": "Results", hidden: true });
+  readonly element = make("div", { class: "dg-card", role: "dialog", named: "Results", hidden: true });
   readonly #buttons = new Map<Kind | "copy", { button: HTMLButtonElement; words: HTMLElement }>();
   readonly #handles = make("input", { type: "checkbox" });
   readonly #close = button("Close", "close", "Close (Esc)");
-  readonly #code = make("pre", { tabindex: 0, "aria-label": "Code", class: "dg-code" });
+  readonly #code = make("pre", { tabindex: 0, named: "Code", class: "dg-code" });
   readonly #copyCode = wide("Copy code", "", "copy");
   readonly #shownCode = make("div", { hidden: true }, this.#code, this.#copyCode);
 
@@ -40,11 +41,7 @@ export class Results {
     this.element.append(
       make("header", {}, make("strong", {}, "Results"), this.#close),
       list,
-      make(
-        "div",
-        { class: "dg-row" },
-        make("label", { class: "dg-field" }, this.#handles, "Films with handles and targets"),
-      ),
+      make("div", "dg-row", make("label", "dg-field", this.#handles, "Films with handles and targets")),
       this.#shownCode,
     );
     markMore(this.element);
@@ -57,6 +54,7 @@ export class Results {
     this.element.hidden = card !== "results";
     for (const [kind, { button }] of this.#buttons) {
       const busy = jobs.some(({ what }) => what === kind);
+      button.hidden = kind === "photo" && !state?.photo;
       const film = kind === "gif" || kind === "mp4";
       const packed = kind !== "mp4" || state?.mp4 !== false;
       setOff(button, kind === "copy" ? !picture : !live || busy || !packed || (film && newest === 0));
@@ -79,7 +77,7 @@ export class Results {
     const about = make("small", {}, words);
     const row = make(
       "button",
-      { type: "button", class: "dg-result", "aria-label": label },
+      { type: "button", class: "dg-result", named: label },
       icon(picture),
       make("span", {}, make("b", {}, label), about),
     );

@@ -3,10 +3,11 @@ import { ClassField, type ClassHost } from "./classes.ts";
 import { make, on } from "./dom.ts";
 import { type ModelHost, ModelPicker } from "./models.ts";
 import { Pending } from "./pending.ts";
-import { BAD_SEED } from "./status.ts";
+import { BAD_SEED, STAYS_HERE } from "./status.ts";
 import { button, type Toolbar, wide } from "./toolbar.ts";
 import type { ViewState } from "./viewstate.ts";
 
+const OPEN = `A photo of yours; or drop it on the picture, or paste it there. ${STAYS_HERE}`;
 const LARGEST_SEED = 2 ** 32 - 1;
 
 export interface SettingsHost extends ClassHost, ModelHost {
@@ -25,7 +26,7 @@ export class Settings {
     class: "dg-box dg-seed",
     type: "text",
     inputmode: "numeric",
-    "aria-label": "Seed",
+    named: "Seed",
     title: "The number that this picture grew from; Enter goes to another",
     autocomplete: "off",
     spellcheck: "false",
@@ -35,10 +36,10 @@ export class Settings {
     min: 0,
     max: 1,
     step: 0.05,
-    "aria-label": "Truncation",
+    named: "Truncation",
     title: "Low: typical pictures; high: varied ones. Begins a new edit",
   });
-  readonly #value = make("output", { class: "dg-value" });
+  readonly #value = make("output", "dg-value");
   /** What the person is in the middle of changing is theirs until they are done. */
   #typing = false;
   #sliding = false;
@@ -55,21 +56,22 @@ export class Settings {
     const fresh = wide("New image", "Another picture, from a random seed or from the one typed", "dice");
     this.element = make(
       "div",
-      { class: "dg-row" },
+      "dg-row",
       make(
         "span",
-        { class: "dg-field" },
+        "dg-field",
         make("span", { "aria-hidden": "true" }, "Seed"),
         make(
           "span",
-          { class: "dg-group" },
-          toolbar.add("Previous seed", button("Previous seed", "previous", "The seed before")),
+          "dg-group",
+          toolbar.add(button("Previous seed", "previous", "The seed before")),
           this.#seed,
-          toolbar.add("Next seed", button("Next seed", "next", "The seed after")),
+          toolbar.add(button("Next seed", "next", "The seed after")),
         ),
       ),
-      toolbar.add("New image", fresh),
-      make("label", { class: "dg-field dg-end" }, make("span", {}, "Truncation"), this.#truncation, this.#value),
+      toolbar.add(fresh),
+      toolbar.add(button("Open photo", "photo", OPEN)),
+      make("label", "dg-field dg-end", make("span", {}, "Truncation"), this.#truncation, this.#value),
     );
     this.#listen();
   }

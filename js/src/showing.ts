@@ -15,28 +15,28 @@ export class ShowingCard {
   readonly element = make("div", {
     class: "dg-card dg-showing",
     role: "dialog",
-    "aria-label": "Points and mask",
+    named: "Points and mask",
     hidden: true,
   });
   /** What opens it. */
   readonly button: HTMLButtonElement;
-  readonly #points = make("input", { type: "checkbox", "aria-label": "Show points" });
-  readonly #mask = make("input", { type: "checkbox", "aria-label": "Show mask" });
-  readonly #opacity = make("input", { type: "range", min: 0.1, max: 1, step: 0.05, "aria-label": "Mask opacity" });
-  readonly #file = make("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Mask file" });
+  readonly #points = make("input", { type: "checkbox", named: "Show points" });
+  readonly #mask = make("input", { type: "checkbox", named: "Show mask" });
+  readonly #opacity = make("input", { type: "range", min: 0.1, max: 1, step: 0.05, named: "Mask opacity" });
+  readonly #file = make("input", { type: "file", accept: "image/*", hidden: true, named: "Mask file" });
   readonly #close = button("Close", "close", "Close (Esc)");
 
   constructor(host: ShowingHost, toolbar: Toolbar) {
     const title = "Show or hide points and mask; load or save a mask";
-    this.button = toolbar.add("Show and hide", button("Show and hide", "showing", title));
+    this.button = toolbar.add(button("Show and hide", "showing", title));
     const load = wide("Load mask", "From a picture: white may move, black must stay", "open");
     const save = wide("Save mask", "As a PNG: white may move, black must stay", "download");
     this.element.append(
       make("header", {}, make("strong", {}, "Show"), this.#close),
       check(this.#points, "Points", "V"),
       check(this.#mask, "Mask", "M"),
-      make("label", { class: "dg-field" }, "Mask opacity", this.#opacity),
-      make("div", { class: "dg-files" }, toolbar.add("Load mask", load), toolbar.add("Save mask", save), this.#file),
+      make("label", "dg-field", "Mask opacity", this.#opacity),
+      make("div", "dg-files", toolbar.add(load), toolbar.add(save), this.#file),
     );
     on(this.#close, "click", () => host.close());
     on(this.#points, "change", () => host.change({ points: this.#points.checked }));
@@ -65,5 +65,5 @@ export class ShowingCard {
 }
 
 function check(box: HTMLInputElement, words: string, key: string): HTMLElement {
-  return make("label", { class: "dg-field" }, box, words, make("kbd", { "aria-hidden": "true" }, key));
+  return make("label", "dg-field", box, words, make("kbd", { "aria-hidden": "true" }, key));
 }

@@ -27,7 +27,7 @@ export class Stage {
   #veil: Veil | null = null;
   /** What the veil was last drawn of. */
   #veiled: Mask | null = null;
-  readonly #placeholder = make("div", { class: "dg-placeholder" }, make("i", { class: "dg-spinner" }), this.#words);
+  readonly #placeholder = make("div", "dg-placeholder", make("i", "dg-spinner"), this.#words);
   #width = 256;
   #height = 256;
   #zoom = FIT;
@@ -37,8 +37,8 @@ export class Stage {
   constructor() {
     this.element = make(
       "div",
-      { class: "dg-stage", tabindex: 0, role: "group", "aria-label": "Picture" },
-      make("div", { class: "dg-pictures" }, this.#image, this.#mask, this.#curtain),
+      { class: "dg-stage", tabindex: 0, role: "group", named: "Picture" },
+      make("div", "dg-pictures", this.#image, this.#mask, this.#curtain),
       this.#overlay,
       this.#placeholder,
       this.#ring,

@@ -1,6 +1,6 @@
 /** The words under the picture. */
 import type { Tool } from "./keys.ts";
-import type { Job, Kind, StateMessage } from "./protocol.ts";
+import type { Job, StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
@@ -23,6 +23,12 @@ export const NOT_SAVED = "The browser could not make that file.";
 export const NOT_COPIED = "The browser does not let this page use the clipboard. Save it as a file instead.";
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
 export const badClass = (classes: number) => `A class is a whole number from 0 to ${classes - 1}.`;
+
+export const NOT_FETCHED = "Nothing is fetched from elsewhere: save the picture, then open its file.";
+export const UNREADABLE = "The browser cannot read that file any more.";
+export const STAYS_HERE = "It goes to the kernel and nowhere else.";
+export const tooLarge = (bytes: number) =>
+  `That file has ${Math.round(bytes / 1e6)} MB, and 100 can be sent. Make it smaller, or use editor.open_photo(path).`;
 
 /** What is going on, in a sentence: the kernel's own words where it has any. `looking` is the record looked at. */
 export function sentence(
@@ -72,19 +78,9 @@ const WHAT_TO_DO: Readonly<Record<Exclude<Tool, "points">, string>> = {
   pan: "Pull the picture about. P leads back to the points.",
 };
 
-const MADE: Readonly<Record<Kind, string>> = {
-  png: "the picture",
-  gif: "the GIF",
-  mp4: "the MP4",
-  drag: "the .drag file",
-  latent: "the latent",
-  code: "the code",
-};
-
 /** What goes on beside the edit, and how much of it is done. */
-export function working({ what, name, progress }: Job): string {
-  const doing = what === "load" ? `Loading ${name}` : `Making ${MADE[what]}`;
-  return `${doing}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
+export function working({ note, progress }: Job): string {
+  return `${note}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
 }
 
 /** What it is done to, how fast, and where there are several engines with which. */

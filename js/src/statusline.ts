@@ -1,8 +1,7 @@
 /** The line under the picture, and its spoken twin: what is seen changes at every step, what is spoken seldom. */
 
 import { make, put, say } from "./dom.ts";
-import { JobLine } from "./jobs.ts";
-import type { Job } from "./protocol.ts";
+import { type JobHost, JobLine } from "./jobs.ts";
 import { Announcer, DISCONNECTED, kind, NO_ANSWER, sentence, about as whatItIsDoneTo, working } from "./status.ts";
 import type { ViewState } from "./viewstate.ts";
 
@@ -13,7 +12,7 @@ export class StatusLine {
   readonly element: HTMLElement;
   readonly #seen = make("span", { class: "dg-sentence", "aria-hidden": "true" });
   readonly #spoken = make("span", { class: "dg-spoken", role: "status", "aria-live": "polite" });
-  readonly #about = make("span", { class: "dg-about" });
+  readonly #about = make("span", "dg-about");
   readonly #jobs: JobLine;
   readonly #past = make("span", { class: "dg-past", hidden: true });
   readonly #announcer = new Announcer((text) => {
@@ -24,13 +23,13 @@ export class StatusLine {
   #text = "";
 
   /** `past` is what can be done while the past is looked at. */
-  constructor(cancel: (job: Job) => void, ...past: HTMLElement[]) {
-    this.#jobs = new JobLine(cancel);
+  constructor(host: JobHost, ...past: HTMLElement[]) {
+    this.#jobs = new JobLine(host);
     this.#past.append(...past);
     this.element = make(
       "div",
-      { class: "dg-status" },
-      make("i", { class: "dg-light" }),
+      "dg-status",
+      make("i", "dg-light"),
       this.#seen,
       this.#spoken,
       this.#about,
@@ -39,7 +38,7 @@ export class StatusLine {
     );
   }
 
-  show({ state, connected, late, hold, looking, tool, jobs }: ViewState): void {
+  show({ state, connected, late, hold, looking, tool, jobs, placeable }: ViewState): void {
     const job = connected && !late ? jobs[0] : undefined;
     this.#text = !connected ? DISCONNECTED : late ? NO_ANSWER : sentence(state, hold, looking, tool);
     // What was said for a moment is of something else by now.
@@ -47,7 +46,7 @@ export class StatusLine {
     if (about !== this.#saidOf && this.#aside && Date.now() - this.#aside.at > FRESH) this.#drop();
     this.#saidOf = about;
     this.#past.hidden = looking === null;
-    this.#jobs.show(job);
+    this.#jobs.show(job, placeable);
     this.#about.hidden = looking !== null || job !== undefined;
     say(this.#about, state ? whatItIsDoneTo(state) : "");
     this.#write();

@@ -17,8 +17,8 @@ const REST = 250;
 export class Timeline {
   readonly element: HTMLElement;
   readonly #canvas = make("canvas", { class: "dg-film", "aria-hidden": "true" });
-  readonly #slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, "aria-label": "Timeline" });
-  readonly #empty = make("span", { class: "dg-empty" }, "The course of the edit appears here.");
+  readonly #slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, named: "Timeline" });
+  readonly #empty = make("span", "dg-empty", "The course of the edit appears here.");
   readonly #course = new Course();
   readonly #pictures = new Map<number, ImageBitmap>();
   readonly #send: (message: PageMessage) => void;
@@ -33,7 +33,7 @@ export class Timeline {
   constructor(send: (message: PageMessage) => void, slide: (step: number) => void) {
     this.#send = send;
     this.#slide = slide;
-    this.element = make("div", { class: "dg-timeline" }, this.#canvas, this.#empty, this.#slider);
+    this.element = make("div", "dg-timeline", this.#canvas, this.#empty, this.#slider);
     on(this.#slider, "input", () => this.#slide(Number(this.#slider.value)));
   }
 

@@ -10,6 +10,9 @@ export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? 
 
 const KEYS = { Undo: `${CONTROL}Z`, Redo: CONTROL === "⌘" ? "⇧⌘Z" : "Ctrl+Shift+Z" };
 
+const SAVE = "Save the picture as PNG";
+const SAVE_PHOTO = "Save the photograph, in full size, with the edit in it";
+
 const GROUPS = [
   [
     ["Start", "play", "Start: the picture follows its points (Space)"],
@@ -31,7 +34,7 @@ const GROUPS = [
   ],
   [
     ["Before and after", "compare", "Before and after, side by side (hold O to see what was before)"],
-    ["Save image", "download", "Save the picture as PNG"],
+    ["Save image", "download", SAVE],
     ["Results", "results", "More results: clipboard, films, files, code"],
     ["All settings", "settings", "All settings"],
     ["Full screen", "full", "Full screen (F)"],
@@ -42,6 +45,7 @@ const GROUPS = [
 /** Buttons that stand elsewhere and obey the same rules. */
 type Elsewhere =
   | "New image"
+  | "Open photo"
   | "Previous seed"
   | "Next seed"
   | "Clear mask"
@@ -62,17 +66,17 @@ type Elsewhere =
 export type ButtonName = (typeof GROUPS)[number][number][0] | Elsewhere;
 
 export function button(name: string, kind: Icon, title: string): HTMLButtonElement {
-  return make("button", { type: "button", class: "dg-button", "aria-label": name, title }, icon(kind));
+  return make("button", { type: "button", class: "dg-button", named: name, title }, icon(kind));
 }
 
 /** A button with words. */
 export function wide(words: string, title = "", kind?: Icon): HTMLButtonElement {
-  const about = { type: "button", class: "dg-button dg-wide", "aria-label": words, title };
+  const about = { type: "button", class: "dg-button dg-wide", named: words, title };
   return make("button", about, ...(kind ? [icon(kind)] : []), make("span", {}, words));
 }
 
 export class Toolbar {
-  readonly element = make("div", { class: "dg-toolbar", role: "toolbar", "aria-label": "Tools" });
+  readonly element = make("div", { class: "dg-toolbar", role: "toolbar", named: "Tools" });
   readonly #buttons = new Map<ButtonName, HTMLButtonElement>();
   readonly #press: (name: ButtonName) => void;
   /** All of them are one stop of the Tab key, so that the picture is the next. */
@@ -82,13 +86,14 @@ export class Toolbar {
     this.#press = press;
     for (const group of GROUPS) {
       const box = make("div", { class: "dg-group", role: "group" });
-      for (const [name, kind, title] of group) box.append(this.add(name, button(name, kind, title)));
+      for (const [name, kind, title] of group) box.append(this.add(button(name, kind, title)));
       this.element.append(box);
     }
   }
 
   /** Buttons that stand elsewhere obey the same rules. */
-  add(name: ButtonName, element: HTMLButtonElement): HTMLButtonElement {
+  add(element: HTMLButtonElement): HTMLButtonElement {
+    const name = element.getAttribute("aria-label") as ButtonName;
     this.#buttons.set(name, element);
     on(element, "click", () => this.press(name));
     return element;
@@ -120,6 +125,7 @@ export class Toolbar {
       Results: picture,
       "Remove all": live && points,
       "New image": live,
+      "Open photo": live,
       "Previous seed": live && seed !== null && seed > 0,
       "Next seed": live && seed !== null && seed < 2 ** 32 - 1,
       "Clear mask": live && painted,
@@ -137,6 +143,8 @@ export class Toolbar {
     this.#swap(running);
     this.roving.settle();
     this.#pressed("Hold", hold);
+    const save = this.#buttons.get("Save image");
+    if (save) put(save, "title", state?.photo ? SAVE_PHOTO : SAVE);
     this.#title("Undo", state?.undo);
     this.#title("Redo", state?.redo);
     for (const name of ["Points", "Brush", "Eraser", "Rectangle", "Lasso", "Pan"] as const) {

@@ -31,8 +31,10 @@ import { MaskFiles } from "./maskfile.ts";
 import { Masking } from "./masking.ts";
 import { MaskRow } from "./maskrow.ts";
 import { Painter } from "./painter.ts";
+import { PhotoOpener } from "./photo.ts";
+import { Placer } from "./placer.ts";
 import { PointerInput } from "./pointer.ts";
-import type { PageMessage } from "./protocol.ts";
+import type { Job, PageMessage } from "./protocol.ts";
 import { Results } from "./results.ts";
 import { blobOf } from "./save.ts";
 import { Settings } from "./settings.ts";
@@ -71,6 +73,8 @@ export class View {
   readonly #maskFiles: MaskFiles;
   readonly #results: Results;
   readonly #exports: Exports;
+  readonly #photo: PhotoOpener;
+  readonly #placer: Placer;
   readonly #controller: Controller;
   readonly #pointer: PointerInput;
   readonly #full: FullScreen;
@@ -84,6 +88,8 @@ export class View {
   readonly #cards: Cards;
   readonly #painter: Painter;
   readonly #inbox: Inbox;
+  /** What shows what this view knows, and nothing else. */
+  readonly #parts: readonly { show(view: ViewState): void }[];
   #drawn: Frame | null = null;
 
   constructor(channel: Channel) {
@@ -114,6 +120,7 @@ export class View {
       connected: (connected) => {
         view.connected = connected;
         view.sliding = null;
+        if (!connected) this.#photo.forget();
         update();
         const still = connected ? null : channel.still;
         if (still) void this.#still.show(still).then(update);
@@ -161,6 +168,7 @@ export class View {
       },
       takeSeed: () => this.#settings.takeSeed(),
       save: () => this.#exports.save(this.#drawn),
+      openPhoto: () => this.#photo.input.click(),
       loadMask: () => this.#showing.choose(),
       saveMask: () => void this.#maskFiles.save(),
     });
@@ -198,6 +206,7 @@ export class View {
     this.#drawer = new Drawer(send);
     this.#exports = new Exports({
       ...common,
+      unsend: () => this.#photo.forget(),
       code: (text) => this.#results.showCode(text),
     });
     this.#results = new Results(this.#exports, close);
@@ -210,27 +219,44 @@ export class View {
     );
     this.#feedback = new Feedback(
       { select: (id) => this.#controller.select(id), remove: (id) => this.#controller.remove([id]) },
-      this.#toolbar.add("Remove all", button("Remove all", "trash", "Remove all points")),
+      this.#toolbar.add(button("Remove all", "trash", "Remove all points")),
     );
+    const cancel = (job: Job) => this.#exports.cancel(job);
     this.#status = new StatusLine(
-      (job) => this.#exports.cancel(job),
-      this.#toolbar.add("Go on from here", wide("Go on from here", "Go on from here; undo leads back")),
-      this.#toolbar.add("Newest", wide("Newest", "Back to the newest picture (Esc)")),
+      { ...common, cancel },
+      this.#toolbar.add(wide("Go on from here", "Go on from here; undo leads back")),
+      this.#toolbar.add(wide("Newest", "Back to the newest picture (Esc)")),
     );
     this.#pointer = new PointerInput(this.#stage, this.#controller, signal);
     this.#stage.element.append(this.#buttons.element);
+    const post = (message: PageMessage, data: readonly ArrayBufferView[]) => this.#connection.send(message, data);
+    this.#photo = new PhotoOpener({ ...common, name: this.#connection.view, post }, this.#stage.element);
+    this.#placer = new Placer({ ...common, cancel });
+    this.#parts = [
+      ...[this.#status, this.#settings, this.#maskRow, this.#feedback, this.#timeline, this.#zoom],
+      ...[this.#compare, this.#drawerHead, this.#showing, this.#placer],
+    ];
     const cards = [this.#help.element, this.#results.element, this.#showing.element];
     this.element = make(
       "div",
-      { class: "draggan-widget", role: "group", "aria-label": "DragGAN" },
+      { class: "draggan-widget", role: "group", named: "DragGAN" },
       make("style", {}, themes, style),
       this.#toolbar.element,
-      make("div", { class: "dg-frame" }, this.#stage.element, this.#compare.element, this.#zoom.element, ...cards),
+      make(
+        "div",
+        "dg-frame",
+        this.#stage.element,
+        this.#compare.element,
+        this.#zoom.element,
+        this.#placer.element,
+        ...cards,
+      ),
+      this.#photo.input,
       this.#status.element,
-      make("div", { class: "dg-swap" }, this.#feedback.element, this.#maskRow.element, this.#showing.button),
+      make("div", "dg-swap", this.#feedback.element, this.#maskRow.element, this.#showing.button),
       this.#timeline.element,
       this.#settings.source,
-      make("div", { class: "dg-under" }, this.#settings.element, this.#banner.element),
+      make("div", "dg-under", this.#settings.element, this.#banner.element),
       this.#drawerHead.element,
       this.#drawer.element,
       this.#still.element,
@@ -251,6 +277,8 @@ export class View {
       drawer: this.#drawer,
       timeline: this.#timeline,
       exports: this.#exports,
+      photo: this.#photo,
+      placer: this.#placer,
     });
     this.#full = new FullScreen(
       this.element,
@@ -312,6 +340,7 @@ export class View {
     const pointing = (on: boolean) => () => this.element.toggleAttribute("data-pointing", on);
     this.element.addEventListener("pointerdown", pointing(true), { signal, capture: true });
     window.addEventListener("keydown", pointing(false), { signal, capture: true });
+    this.element.addEventListener("paste", (event) => this.#photo.paste(event), { signal });
     watchTheme(() => this.#timeline.redraw(), signal);
   }
 
@@ -355,17 +384,9 @@ export class View {
     this.#before.show();
     this.#stage.veil(veilOf(view));
     this.#buttons.element.hidden = !view.showing.points;
-    this.#status.show(view);
-    this.#settings.show(view);
-    this.#maskRow.show(view);
+    for (const part of this.#parts) part.show(view);
     this.#feedback.element.hidden = !this.#maskRow.element.hidden;
-    this.#feedback.show(view);
-    this.#timeline.show(view);
     this.#banner.show(concern(view));
-    this.#zoom.show(view);
-    this.#compare.show(view);
-    this.#drawerHead.show(view);
-    this.#showing.show(view);
     this.#drawer.show(view.drawer, state);
     this.#help.show(card === "help");
     this.#results.show(view, this.#drawn !== null);

@@ -63,6 +63,12 @@ export class ViewState {
   full = false;
   /** The record that the person has just slid to, until the kernel shows it. */
   sliding: number | null = null;
+  /** The photograph that is being sent, and how much of it is. */
+  uploading: { readonly name: string; readonly share: number } | null = null;
+  /** Whether it is known where in the photograph a square may be placed. */
+  placeable = false;
+  /** The square is to be placed, though the kernel did not ask. */
+  placing = false;
   /** The files that this view has asked for and that did not come yet. */
   readonly exporting = new Set<Kind>();
   /** Warnings that were read and waved away. */
@@ -78,7 +84,11 @@ export class ViewState {
   get jobs(): readonly Job[] {
     const told = this.state?.jobs ?? [];
     const asked = [...this.exporting].filter((kind) => told.every(({ what }) => what !== kind));
-    return [...told, ...asked.map((what) => ({ id: 0, what, name: "", progress: null }))];
+    const rest = { id: 0, name: "", progress: null, note: "Making it", stage: "" };
+    const { name, share } = this.uploading ?? {};
+    const sent =
+      share === undefined ? [] : [{ ...rest, what: "opening" as const, progress: share, note: `Sending ${name}` }];
+    return [...sent, ...told, ...asked.map((what) => ({ ...rest, what }))];
   }
 
   get running(): boolean {
@@ -132,7 +142,8 @@ export class ViewState {
     this.#judge(state);
     // What is no longer under way has come, or never will.
     for (const { id, what } of last?.jobs ?? [])
-      if (what !== "load" && state.jobs.every((job) => job.id !== id)) this.exporting.delete(what);
+      if (what !== "load" && what !== "opening" && state.jobs.every((job) => job.id !== id))
+        this.exporting.delete(what);
     const same = PICTURE.every((key) => state[key] === last?.[key]);
     if (!same) {
       this.points.restore();

@@ -6,17 +6,17 @@ import type { ViewState } from "./viewstate.ts";
 
 export class ZoomChip {
   readonly element: HTMLElement;
-  readonly #value = make("output", { class: "dg-zoom-value" });
+  readonly #value = make("output", "dg-zoom-value");
 
   constructor(toolbar: Toolbar) {
     this.element = make(
       "div",
-      { class: "dg-zoom", role: "group", "aria-label": "Zoom", hidden: true },
-      toolbar.add("Zoom out", button("Zoom out", "minus", "Farther (-)")),
+      { class: "dg-zoom", role: "group", named: "Zoom", hidden: true },
+      toolbar.add(button("Zoom out", "minus", "Farther (-)")),
       this.#value,
-      toolbar.add("Zoom in", button("Zoom in", "plus", "Nearer (+)")),
-      toolbar.add("Pan", button("Pan", "hand", "Pan: pull the picture about (G, or Space held)")),
-      toolbar.add("Fit", button("Fit", "fit", "All of the picture (0)")),
+      toolbar.add(button("Zoom in", "plus", "Nearer (+)")),
+      toolbar.add(button("Pan", "hand", "Pan: pull the picture about (G, or Space held)")),
+      toolbar.add(button("Fit", "fit", "All of the picture (0)")),
     );
   }
 

@@ -285,7 +285,7 @@ describe("an edit at rest", () => {
     for (const [on, off] of [
       [aState({ status: "running" }), aState({ status: "arrived" })],
       [aState({ jobs: [aLoad("other")] }), aState()],
-      [aState({ jobs: [{ id: 2, what: "gif", name: "", progress: 0.1 }] }), aState()],
+      [aState({ jobs: [{ ...aLoad(""), id: 2, what: "gif" }] }), aState()],
     ]) {
       model.say(on);
       expect(pings()).toBe(true);

@@ -40,6 +40,9 @@ const made: PageMessage[] = [
   { type: "models" },
   { type: "load", name: "network-snapshot-025000.pkl" },
   { type: "cancel", id: 3 },
+  { type: "photo", view, name: "me.jpg", size: 3000000, at: 1048576 },
+  { type: "place", x: 320.5, y: 240, size: 200.25, angle: 0 },
+  { type: "enough", stage: "tuning" },
   { type: "mask", width: 4, height: 3 },
   { type: "mask", width: 256, height: 256 },
 ];
@@ -59,7 +62,7 @@ describe("the golden messages", () => {
     expect(new Set(golden.to_page.map(({ message }) => message.type))).toEqual(
       new Set([
         ...["state", "frame", "mask", "classes", "models", "notice", "pong"],
-        ...["course", "thumbnails", "before", "export", "schema"],
+        ...["course", "thumbnails", "before", "export", "schema", "part", "placing"],
       ]),
     );
   });

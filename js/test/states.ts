@@ -45,6 +45,7 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
     generator: "faces",
     model: null,
     jobs: [],
+    photo: false,
     trouble: "",
     can_undo: false,
     can_redo: false,
@@ -64,7 +65,7 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
 }
 
 export function aLoad(name: string, progress: number | null = null): Job {
-  return { id: 1, what: "load", name, progress };
+  return { id: 1, what: "load", name, progress, note: `Loading ${name}`, stage: "" };
 }
 
 export function aPoint(id: number, handle: readonly [number, number], target: readonly [number, number]): PointState {

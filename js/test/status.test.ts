@@ -29,8 +29,6 @@ describe("the line under the picture", () => {
   });
 
   it("says what goes on beside the edit, and how much of it is done", () => {
-    expect(working({ id: 1, what: "png", name: "", progress: null })).toBe("Making the picture…");
-    expect(working({ id: 1, what: "gif", name: "", progress: 0.416 })).toBe("Making the GIF… 42 %");
     expect(working(aLoad("dogs.pkl"))).toBe("Loading dogs.pkl…");
     expect(working(aLoad("dogs.pkl", 0.416))).toBe("Loading dogs.pkl… 42 %");
   });

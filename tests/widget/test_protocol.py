@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig
-from draggan_widget.editing import Feedback, Session, Texture
+from draggan_widget.editing import Feedback, Placing, Session, Texture
+from draggan_widget.inversion import Square
 from draggan_widget.widget import protocol
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "messages.json").read_text())
@@ -32,6 +34,9 @@ KINDS = {
     "schema": protocol.Schema,
     "load": protocol.Load,
     "cancel": protocol.Cancel,
+    "photo": protocol.Part,
+    "place": protocol.Place,
+    "enough": protocol.Enough,
     "mask": protocol.Mask,
 }
 """What messages are read as; all others are commands."""
@@ -55,6 +60,11 @@ def test_every_golden_message_of_the_page_is_read(entry):
         assert (read.mask is None) == (not entry["buffers"])
         assert read.mask is None or (read.mask.shape == size and not read.mask.any())
         return
+    if isinstance(read, protocol.Place):
+        assert dataclasses.asdict(read.square) == {name: message[name] for name in ("x", "y", "size", "angle")}
+        return
+    if isinstance(read, protocol.Part):
+        assert len(fields.pop("data")) == entry["buffers"][0]
     assert message.keys() <= {"type", *fields}
     for name, value in fields.items():
         if name == "move" and value is not None:
@@ -72,11 +82,11 @@ def test_the_golden_messages_cover_every_type_of_both_directions():
     assert kinds["to_kernel"] == commands | {
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
         *("models", "load", "settings", "schema", "look", "branch", "course", "thumbnails", "export"),
-        "cancel",
+        *("cancel", "photo", "place", "enough"),
     }
     assert kinds["to_page"] == {
         *("state", "frame", "mask", "classes", "models", "notice", "pong"),
-        *("course", "thumbnails", "before", "export", "schema"),
+        *("course", "thumbnails", "before", "export", "schema", "part", "placing"),
     }
 
 
@@ -98,6 +108,8 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         protocol.mask_message(np.ones(SIZE), SIZE),
         protocol.mask_message(None, SIZE),
         (protocol.notice_message("no"), []),
+        (protocol.part_message("k3x9q2m7", 5), []),
+        protocol.placing_message(Placing(Image.new("RGB", (8, 6)), (80, 60), 1.0, (Square(40, 30, 20),), "A note.")),
         (protocol.pong_message(3), []),
         (protocol.classes_message(["cat", "dog"]), []),
         (protocol.models_message(["faces"], ["a.pkl"]), []),

@@ -4,7 +4,7 @@ import { blobOf } from "../save.ts";
 import { STILL } from "../status.ts";
 
 export class StillPicture {
-  readonly element = make("canvas", { class: "dg-still", role: "img", "aria-label": STILL });
+  readonly element = make("canvas", { class: "dg-still", role: "img", named: STILL });
   /** Whether that picture is there. */
   left = false;
 
