@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from draggan_widget.inversion.alignment import Aligned, Square, align, crop, usual_landmarks
+    from draggan_widget.inversion.encoder import Encoder, encoder_for
     from draggan_widget.inversion.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
     from draggan_widget.inversion.losses import ms_ssim, psnr, unlikeness
     from draggan_widget.inversion.opening import Opened, open_photo
@@ -22,6 +23,7 @@ __all__ = [
     "MOUTH_CORNER",
     "NOSE_TIP",
     "Aligned",
+    "Encoder",
     "Inversion",
     "Landmarks",
     "Opened",
@@ -33,6 +35,7 @@ __all__ = [
     "Tuning",
     "align",
     "crop",
+    "encoder_for",
     "first_guess",
     "fit_pivot",
     "invert",
@@ -52,6 +55,7 @@ _FILES = {
     "MOUTH_CORNER": "landmarks",
     "NOSE_TIP": "landmarks",
     "Aligned": "alignment",
+    "Encoder": "encoder",
     "Inversion": "settings",
     "Landmarks": "landmarks",
     "Opened": "opening",
@@ -63,6 +67,7 @@ _FILES = {
     "Tuning": "tuning",
     "align": "alignment",
     "crop": "alignment",
+    "encoder_for": "encoder",
     "first_guess": "pivot",
     "fit_pivot": "pivot",
     "invert": "photo",

@@ -21,7 +21,8 @@ from torch import Tensor
 from draggan_widget.engines import picture_of, to_image
 from draggan_widget.files import readable, write_whole
 from draggan_widget.inversion.alignment import Aligned, Square, align, as_square, as_tensor, crop
-from draggan_widget.inversion.landmarks import Landmarks
+from draggan_widget.inversion.encoder import encoder_for
+from draggan_widget.inversion.landmarks import Landmarks, loaded_landmarks
 from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr
 from draggan_widget.inversion.opening import open_photo
 from draggan_widget.inversion.pasting import paste
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 WEIGHTS, LATENT, ABOUT, PHOTO = "tuned.safetensors", "latent.safetensors", "photo.json", "photo.png"
 """Files of a folder that ``Photo.save`` writes."""
+NO_ENCODER = "No encoder for these weights is there, so the fit began at the mean latent."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Stage:
     """How far an inversion is."""
 
     what: str
-    """"aligned", "pivot", "tuning" or "done"."""
+    """"aligned", "guess", "pivot", "tuning" or "done"."""
     share: float
     """Of the whole, 0 … 1."""
     picture: Image.Image | None = None
@@ -56,13 +58,13 @@ class Report:
     """How near an inversion came to the photograph."""
 
     psnr: dict[str, float]
-    """In dB (the peak being 2 in [-1, 1]): of "pivot", and of "tuned" if it was tuned."""
+    """In dB (the peak being 2 in [-1, 1]): of "guess" and "pivot", and of "tuned" if it was tuned."""
     ms_ssim: dict[str, float]
     """The same by MS-SSIM, at most 1; empty for pictures too small for it."""
     identity: float | None
     """How far dlib's descriptor of the result is from that of the crop; below 0.6 it is one person. None: unknown."""
     seconds: dict[str, float]
-    """That "align", "pivot" and "tuning" took."""
+    """That "align", "guess", "pivot" and "tuning" took."""
     steps: int
     """Steps of the tuning."""
     notes: tuple[str, ...] = ()
@@ -209,32 +211,41 @@ def inverting(
 ) -> abc.Generator[Stage, None, Photo]:
     """Do what ``invert`` does in slices: yield how far it is after each, and return the ``Photo``."""
     settings = settings or Inversion()
-    guess = first_guess(model, label)  # first of all what costs nothing and may be refused
+    latent = first_guess(model, label)  # first of all what costs nothing and may be refused
     began = time.perf_counter()
     opened = open_photo(photo)
     landmarks = _landmarks()
     aligned = align(opened.flat, model, face, landmarks) if square is None else Aligned(as_square(square), 0)
     cut = _as_model(crop(opened.flat, aligned.square, model.resolution), model.channels)
-    wanted = (as_tensor(cut) / 127.5 - 1).to(guess)  # (1, C, H, W) in [-1, 1]
+    wanted = (as_tensor(cut) / 127.5 - 1).to(latent)  # (1, C, H, W) in [-1, 1]
     seconds = {"align": time.perf_counter() - began}
     yield Stage("aligned", 0.02, cut)
 
     began = time.perf_counter()
-    latent, half = guess, 0.5 if settings.tuning_steps else 1.0
+    encoder = encoder_for(model)
+    guess = first_guess(model, label, wanted, encoder)
+    with torch.no_grad():
+        fitted = model.synthesize(guess)
+    seconds["guess"] = time.perf_counter() - began
+    near, like = {"guess": psnr(fitted, wanted)}, _likeness("guess", fitted, wanted)
+    yield Stage("guess", 0.03, to_image(fitted))
+
+    began = time.perf_counter()
+    latent, half = guess, 0.3 if settings.tuning_steps else 1.0
     for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
         latent = fitting
-        yield Stage("pivot", 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1))
+        yield Stage("pivot", 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1))
     seconds["pivot"] = time.perf_counter() - began
     with torch.no_grad():
         fitted = model.synthesize(latent)
-    near, like = {"pivot": psnr(fitted, wanted)}, _likeness("pivot", fitted, wanted)
+    near, like = {**near, "pivot": psnr(fitted, wanted)}, {**like, **_likeness("pivot", fitted, wanted)}
     yield Stage("pivot", half, to_image(fitted))
 
     began, steps = time.perf_counter(), 0
     tuner = Tuner(model, latent, wanted, label, settings)
     for tuning in tuner.steps():
         steps = tuning.step
-        yield Stage("tuning", 0.5 + 0.5 * tuning.step / settings.tuning_steps, to_image(tuning.picture))
+        yield Stage("tuning", half + (1 - half) * tuning.step / settings.tuning_steps, to_image(tuning.picture))
     tuned = tuner.copy()
     made = tuned.apply(model)
     seconds["tuning"] = time.perf_counter() - began
@@ -242,7 +253,7 @@ def inverting(
         with torch.no_grad():
             fitted = made.synthesize(latent)
         near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
-    notes = (*opened.notes, *aligned.notes)
+    notes = (*opened.notes, *aligned.notes, *(() if encoder is not None else (NO_ENCODER,)))
     picture = to_image(fitted)
     report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
     yield Stage("done", 1.0, picture)
@@ -260,7 +271,7 @@ def _likeness(name: str, picture: Tensor, wanted: Tensor) -> dict[str, float]:
 def _landmarks() -> Landmarks | None:
     """Return what finds faces; None without dlib."""
     try:
-        return Landmarks()
+        return loaded_landmarks()
     except ModuleNotFoundError:
         return None
 

@@ -11,9 +11,9 @@ from draggan_widget.settings import Settings, number, whole
 class Inversion(Settings):
     """How a photograph becomes a latent and a tuned copy. Checked when they are made, as those of an engine."""
 
-    pivot_steps: int = whole(100, "Pivot steps", "Steps in which the latent is fitted.", most=10_000)
-    """Steps of Adam in which the latent is fitted; most of them at half the side where the model has previews."""
-    pivot_rate: float = number(0.1, "Pivot rate", "How far a step of the fit goes.", above=True, most=10)
+    pivot_steps: int = whole(60, "Pivot steps", "Steps in which the latent is fitted.", most=10_000)
+    """Steps of Adam in which the latent is fitted; most of them on coarse pictures where the model has previews."""
+    pivot_rate: float = number(0.2, "Pivot rate", "How far a step of the fit goes.", above=True, most=10)
     """Learning rate in whitened coordinates, in which latents have variance 1."""
     own: float = number(0.3, "Rows on their own", "How much rows may differ; 0 is W.", most=10)
     """How much each row of the latent may differ from the others, as a part of how latents differ; 0: W."""
