@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from draggan_widget.inversion.encoder import Encoder, encoder_for
     from draggan_widget.inversion.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
     from draggan_widget.inversion.losses import ms_ssim, psnr, unlikeness
+    from draggan_widget.inversion.lpips import lpips_at_hand
     from draggan_widget.inversion.opening import Opened, open_photo
     from draggan_widget.inversion.pasting import paste
     from draggan_widget.inversion.photo import Photo, Report, Stage, invert, inverting
@@ -40,6 +41,7 @@ __all__ = [
     "fit_pivot",
     "invert",
     "inverting",
+    "lpips_at_hand",
     "ms_ssim",
     "open_photo",
     "paste",
@@ -72,6 +74,7 @@ _FILES = {
     "fit_pivot": "pivot",
     "invert": "photo",
     "inverting": "photo",
+    "lpips_at_hand": "lpips",
     "ms_ssim": "losses",
     "open_photo": "opening",
     "paste": "pasting",

@@ -24,6 +24,7 @@ from draggan_widget.inversion.alignment import Aligned, Square, align, as_square
 from draggan_widget.inversion.encoder import encoder_for
 from draggan_widget.inversion.landmarks import Landmarks, loaded_landmarks
 from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr
+from draggan_widget.inversion.lpips import lpips_at_hand, needed_lpips
 from draggan_widget.inversion.opening import open_photo
 from draggan_widget.inversion.pasting import paste
 from draggan_widget.inversion.pivot import first_guess, fit_pivot
@@ -69,6 +70,8 @@ class Report:
     """Steps of the tuning."""
     notes: tuple[str, ...] = ()
     """What people should know, a sentence each."""
+    lpips: dict[str, float] = dataclasses.field(default_factory=dict)
+    """The same by LPIPS (AlexNet), where the package lpips and its weights are on this machine; else empty."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -212,6 +215,8 @@ def inverting(
     """Do what ``invert`` does in slices: yield how far it is after each, and return the ``Photo``."""
     settings = settings or Inversion()
     latent = first_guess(model, label)  # first of all what costs nothing and may be refused
+    if settings.lpips:
+        needed_lpips()
     began = time.perf_counter()
     opened = open_photo(photo)
     landmarks = _landmarks()
@@ -221,51 +226,73 @@ def inverting(
     seconds = {"align": time.perf_counter() - began}
     yield Stage("aligned", 0.02, cut)
 
+    measured = _Measured(wanted)
     began = time.perf_counter()
     encoder = encoder_for(model)
     guess = first_guess(model, label, wanted, encoder)
     with torch.no_grad():
         fitted = model.synthesize(guess)
     seconds["guess"] = time.perf_counter() - began
-    near, like = {"guess": psnr(fitted, wanted)}, _likeness("guess", fitted, wanted)
+    measured("guess", fitted)
     yield Stage("guess", 0.03, to_image(fitted))
 
     began = time.perf_counter()
     latent, half = guess, 0.3 if settings.tuning_steps else 1.0
     for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
         latent = fitting
-        yield Stage("pivot", 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1))
+        yield Stage("pivot", min(half, 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1)))
     seconds["pivot"] = time.perf_counter() - began
     with torch.no_grad():
         fitted = model.synthesize(latent)
-    near, like = {**near, "pivot": psnr(fitted, wanted)}, {**like, **_likeness("pivot", fitted, wanted)}
+    measured("pivot", fitted)
     yield Stage("pivot", half, to_image(fitted))
 
     began, steps = time.perf_counter(), 0
     tuner = Tuner(model, latent, wanted, label, settings)
     for tuning in tuner.steps():
         steps = tuning.step
-        yield Stage("tuning", half + (1 - half) * tuning.step / settings.tuning_steps, to_image(tuning.picture))
+        yield Stage("tuning", half + (1 - half) * tuning.step / settings.tuning_steps, _whole(tuning.picture, model))
     tuned = tuner.copy()
     made = tuned.apply(model)
     seconds["tuning"] = time.perf_counter() - began
     if settings.tuning_steps:
         with torch.no_grad():
             fitted = made.synthesize(latent)
-        near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
+        measured("tuned", fitted)
     notes = (*opened.notes, *aligned.notes, *(() if encoder is not None else (NO_ENCODER,)))
     picture = to_image(fitted)
-    report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
+    near = measured.psnr, measured.ms_ssim
+    report = Report(*near, _apart(cut, picture, landmarks), seconds, steps, notes, measured.lpips)
     yield Stage("done", 1.0, picture)
     return Photo(made, latent, cut, aligned.square, opened.picture, opened.alpha, tuned, report)
+
+
+def _whole(picture: Tensor, model: Generator) -> Image.Image:
+    """Return a picture of the model's size, of one that may be coarse."""
+    height, width = model.resolution
+    return to_image(picture).resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _as_model(picture: Image.Image, channels: int) -> Image.Image:
     return picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
 
 
-def _likeness(name: str, picture: Tensor, wanted: Tensor) -> dict[str, float]:
-    return {name: ms_ssim(picture, wanted)} if min(picture.shape[2:]) >= WINDOW else {}
+class _Measured:
+    """How near pictures are to the one that is wanted."""
+
+    def __init__(self, wanted: Tensor) -> None:
+        self._wanted, self._lpips = wanted, lpips_at_hand()
+        self.psnr: dict[str, float] = {}
+        self.ms_ssim: dict[str, float] = {}
+        self.lpips: dict[str, float] = {}
+
+    def __call__(self, name: str, picture: Tensor) -> None:
+        self.psnr[name] = psnr(picture, self._wanted)
+        if min(picture.shape[2:]) >= WINDOW:
+            self.ms_ssim[name] = ms_ssim(picture, self._wanted)
+        if self._lpips is not None:
+            with torch.no_grad():
+                self.lpips[name] = float(self._lpips(picture, self._wanted))
 
 
 def _landmarks() -> Landmarks | None:

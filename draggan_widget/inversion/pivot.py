@@ -109,13 +109,20 @@ def faded(done: float, after: float) -> float:
 def _stages(model: Generator, wanted: Tensor) -> list[tuple[float, int | None, Tensor]]:
     """Return until which share of the steps which block's pictures are compared to what; None: whole pictures."""
     found: list[tuple[float, int | None, Tensor]] = []
-    for height, until in COARSE if model.has_previews else ():
-        for block in model.blocks[:-1]:
-            size = model.map_size(block)
-            # Some models have margins around their maps.
-            if size[0] == height and size[0] * model.resolution[1] == size[1] * model.resolution[0]:
-                found.append((until, block, F.interpolate(wanted, size=size, mode="area")))
+    for height, until in COARSE:
+        block = block_of_height(model, height)
+        if block is not None:
+            found.append((until, block, F.interpolate(wanted, size=model.map_size(block), mode="area")))
     return [*found, (math.inf, None, wanted)]
+
+
+def block_of_height(model: Generator, height: int) -> int | None:
+    """Return the block whose previews are so many pixels high, and of the picture's shape; None where there is none."""
+    for block in model.blocks[:-1] if model.has_previews else ():
+        size = model.map_size(block)
+        if size[0] == height and size[0] * model.resolution[1] == size[1] * model.resolution[0]:
+            return block  # others may have margins around their maps
+    return None
 
 
 def check_picture(model: Generator, wanted: Tensor) -> None:

@@ -80,9 +80,7 @@ def _before(pictures: Tensor, random: torch.Generator) -> Tensor:
 
 def _coloured(pictures: Tensor, random: torch.Generator) -> Tensor:
     count = len(pictures)
-    contrast, colour = (
-        (deviation * _normal(count, 1, 1, 1, random=random)).exp() for deviation in (CONTRAST, COLOUR)
-    )
+    contrast, colour = ((deviation * _normal(count, 1, 1, 1, random=random)).exp() for deviation in (CONTRAST, COLOUR))
     grey = pictures.mean(dim=1, keepdim=True)
     pictures = grey + colour * (pictures - grey)
     light = LIGHT * _normal(count, 1, 1, 1, random=random) + TINT * _normal(count, 3, 1, 1, random=random)

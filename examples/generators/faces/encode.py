@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from augment import augmented
 from forward import TrainingForward, quick_dtype
 from torch import Tensor
