@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from draggan_widget.inversion.alignment import Aligned, Square, align, crop, usual_landmarks
+    from draggan_widget.inversion.encoder import Encoder, encoder_for
     from draggan_widget.inversion.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
     from draggan_widget.inversion.losses import ms_ssim, psnr, unlikeness
+    from draggan_widget.inversion.lpips import lpips_at_hand
     from draggan_widget.inversion.opening import Opened, open_photo
     from draggan_widget.inversion.pasting import paste
     from draggan_widget.inversion.photo import Photo, Report, Stage, invert, inverting
@@ -22,6 +24,7 @@ __all__ = [
     "MOUTH_CORNER",
     "NOSE_TIP",
     "Aligned",
+    "Encoder",
     "Inversion",
     "Landmarks",
     "Opened",
@@ -33,10 +36,12 @@ __all__ = [
     "Tuning",
     "align",
     "crop",
+    "encoder_for",
     "first_guess",
     "fit_pivot",
     "invert",
     "inverting",
+    "lpips_at_hand",
     "ms_ssim",
     "open_photo",
     "paste",
@@ -52,6 +57,7 @@ _FILES = {
     "MOUTH_CORNER": "landmarks",
     "NOSE_TIP": "landmarks",
     "Aligned": "alignment",
+    "Encoder": "encoder",
     "Inversion": "settings",
     "Landmarks": "landmarks",
     "Opened": "opening",
@@ -63,10 +69,12 @@ _FILES = {
     "Tuning": "tuning",
     "align": "alignment",
     "crop": "alignment",
+    "encoder_for": "encoder",
     "first_guess": "pivot",
     "fit_pivot": "pivot",
     "invert": "photo",
     "inverting": "photo",
+    "lpips_at_hand": "lpips",
     "ms_ssim": "losses",
     "open_photo": "opening",
     "paste": "pasting",

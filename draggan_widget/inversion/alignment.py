@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 
 from draggan_widget.engines import picture_of
-from draggan_widget.inversion.landmarks import Landmarks
+from draggan_widget.inversion.landmarks import Landmarks, loaded_landmarks
 from draggan_widget.models import Layer, fingerprint, store, stored
 from draggan_widget.settings import as_number, shown
 
@@ -123,13 +123,13 @@ def align(photo: Image.Image, model: Generator, face: int | None = None, landmar
     middle = Square.middle(photo.size, model.resolution)
     if landmarks is None:
         try:
-            landmarks = Landmarks()
+            landmarks = loaded_landmarks()
         except ModuleNotFoundError as error:
             return Aligned(middle, 0, (f"No face was looked for, and the middle is taken: {error}.",))
     usual = usual_landmarks(model, landmarks)
     if usual is None:
         return Aligned(middle, 0, ("This model makes no faces that could be found, so the middle is taken.",))
-    faces = landmarks.all(photo)
+    faces = landmarks.all(photo, at_least=(face or 0) + 1)
     if face is not None and not 0 <= face < max(len(faces), 1):
         found = f"{len(faces)} faces were found" if len(faces) > 1 else f"{'one' if faces else 'no'} face was found"
         raise ValueError(f"face is {shown(face)}, but {found}; give a number from 0 on, or leave it out")

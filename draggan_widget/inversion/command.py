@@ -97,10 +97,10 @@ def _tell(stage: Stage) -> None:
 def _said(photo: Photo, folder: Path) -> str:
     report, square = photo.report, photo.square
     lines = [f"{shown(folder)}: square {square.x:.1f},{square.y:.1f},{square.size:.1f},{square.angle:.2f}"]
-    for name, took in (("pivot", "pivot"), ("tuned", "tuning")):
+    for name, took in (("guess", "guess"), ("pivot", "pivot"), ("tuned", "tuning")):
         if name in report.psnr:
             like = f", MS-SSIM {report.ms_ssim[name]:.3f}" if name in report.ms_ssim else ""
-            lines.append(f"  {name}: {report.psnr[name]:.1f} dB{like}, {report.seconds[took]:.0f} s")
+            lines.append(f"  {name}: {report.psnr[name]:.1f} dB{like}, {report.seconds[took]:.1f} s")
     if report.identity is not None:
         lines.append(f"  distance of the faces by dlib: {report.identity:.2f}; below 0.6 it is one person")
     return "\n".join([*lines, *(f"  {note}" for note in report.notes), ""])

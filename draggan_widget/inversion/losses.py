@@ -6,15 +6,19 @@ Pictures are (1, C, H, W) in [-1, 1].
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SCALES = (1, 2, 4, 8, 16)
-"""Pixels that are averaged before pictures are compared."""
+EVEN = {1: 1.0, 2: 1.0, 4: 1.0, 8: 1.0, 16: 1.0}
+"""Pixels that are averaged before pictures are compared, and how much that counts: where things are matters as much as
+what they look like."""
+FINE = {1: 2.0, 2: 1.0, 4: 0.5, 8: 0.5}
+"""The same where all is in its place already, and details are wanted."""
 EDGES_UP_TO = 4
-"""Of these, up to which neighbouring pixels' differences count too."""
+"""Of these pixels, up to which neighbouring ones' differences count too."""
 EDGES = 0.5
 """How much such a difference counts."""
 WINDOW, SIGMA = 11, 1.5
@@ -22,20 +26,22 @@ WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Of MS-SSIM's scales (Wang, Simoncelli and Bovik, 2003)."""
 
 
-def unlikeness(picture: Tensor, wanted: Tensor) -> Tensor:
-    """Return the mean absolute difference, summed over ``SCALES``, and that of neighbouring pixels' differences.
+def unlikeness(picture: Tensor, wanted: Tensor, scales: Mapping[int, float] = EVEN) -> Tensor:
+    """Return the mean absolute difference, summed over ``scales``, and that of neighbouring pixels' differences.
 
     It is no perceptual distance: it asks for the colours first, then for edges where they are.
+
+    :param scales: pixels that are averaged → how much their differences count, the finest first.
     """
     total = picture.new_zeros(())
-    for scale in SCALES:
+    for scale, weight in scales.items():
         if min(picture.shape[2:]) < 2 * scale:
             break
         one, other = (F.avg_pool2d(each, scale) if scale > 1 else each for each in (picture, wanted))
         away = one - other
-        total = total + away.abs().mean()
+        total = total + weight * away.abs().mean()
         if scale <= EDGES_UP_TO:
-            total = total + EDGES * (away.diff(dim=2).abs().mean() + away.diff(dim=3).abs().mean())
+            total = total + weight * EDGES * (away.diff(dim=2).abs().mean() + away.diff(dim=3).abs().mean())
     return total
 
 

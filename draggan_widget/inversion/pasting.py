@@ -1,7 +1,8 @@
 """An edited picture back into the photograph that it was cut from.
 
 Where nothing moved the photograph keeps its own pixels, plus what the edit changed: so what the model could not
-fit stays as it was. Where something moved, the model's picture is taken whole.
+fit stays as it was. Where something moved, the model's picture is taken whole. If it does not meet the photograph along
+the border of that, it is pasted in the gradient domain, so that no border shows.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.inversion.alignment import Square, as_tensor, sample, samples_for
+from draggan_widget.inversion.alignment import Square, as_tensor, crop, sample, samples_for
+from draggan_widget.inversion.membrane import membrane
 
 EDGE = 0.06
 """Of the side: how wide the seam at a crop's edge is."""
 MOVED = 8.0
 """Of 255: by how much a pixel changes, averaged over colours, where something has moved."""
+BORDER = 4.0
+"""Of 255: the mean mismatch along a border from which on it would show."""
+AVERAGED = 5
+"""Pixels each way over which a mismatch is averaged, so that single hairs are none."""
 REACH, SOFT = 0.03, 0.025
 """Of the side: how far around such a pixel the model's picture is taken, and how soft that ends."""
 
@@ -53,9 +59,11 @@ def paste(
     weight = _seam(height, width) * may
     if unedited is None:
         change, whole = torch.zeros_like(after), weight.new_ones(height, width)
+        after = after + _joined(photo, square, after, may)
     else:
         change = after - as_tensor(unedited.convert("RGB"))[0]
         whole = _around_moved(change)
+        after = after + _joined(photo, square, after - change, whole * may)
     left, upper, right, lower = _box(square, photo.size, (height, width))
     if left >= right or upper >= lower:
         return photo.copy()
@@ -110,6 +118,27 @@ def _around_moved(change: Tensor) -> Tensor:
     for _ in range(2):
         grown = F.avg_pool2d(grown, 2 * soft + 1, stride=1, padding=soft, count_include_pad=False)
     return grown[0, 0]
+
+
+def _joined(photo: Image.Image, square: Square, unedited: Tensor, taken: Tensor) -> Tensor:
+    """Return what to add to a picture (C, H, W) that is ``taken`` (H, W) so that it meets the photograph; or nothing.
+
+    The mismatch is that of the photograph and the model's picture of it before the edit.
+    """
+    height, width = taken.shape
+    region = taken > 0
+    edges = torch.ones_like(region)
+    edges[1:-1, 1:-1] = False
+    region &= ~edges  # or a picture that is taken whole would have no border
+    border = (F.max_pool2d(region.float()[None], 3, stride=1, padding=1)[0] > 0) & ~region
+    if not bool(border.any()):
+        return torch.zeros_like(unedited)
+    there = as_tensor(crop(photo, square, (height, width)))[0]
+    pads = AVERAGED // 2
+    mismatch = F.avg_pool2d((there - unedited)[None], AVERAGED, stride=1, padding=pads, count_include_pad=False)[0]
+    if float(mismatch[:, border].abs().mean()) <= BORDER:
+        return torch.zeros_like(unedited)
+    return membrane(mismatch, region)
 
 
 def _said(size: tuple[int, int]) -> str:

@@ -21,9 +21,15 @@ from torch import Tensor
 from draggan_widget.engines import picture_of, to_image
 from draggan_widget.files import readable, write_whole
 from draggan_widget.inversion.alignment import Aligned, Square, align, as_square, as_tensor, crop
-from draggan_widget.inversion.landmarks import Landmarks
+from draggan_widget.inversion.encoder import encoder_for
+from draggan_widget.inversion.landmarks import Landmarks, loaded_landmarks
 from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr
+<<<<<<< HEAD
 from draggan_widget.inversion.opening import Opened, open_photo
+=======
+from draggan_widget.inversion.lpips import lpips_at_hand, needed_lpips
+from draggan_widget.inversion.opening import open_photo
+>>>>>>> encoder
 from draggan_widget.inversion.pasting import paste
 from draggan_widget.inversion.pivot import first_guess, fit_pivot
 from draggan_widget.inversion.settings import Inversion
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 WEIGHTS, LATENT, ABOUT, PHOTO = "tuned.safetensors", "latent.safetensors", "photo.json", "photo.png"
 """Files of a folder that ``Photo.save`` writes."""
+NO_ENCODER = "No encoder for these weights is there, so the fit began at the mean latent."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Stage:
     """How far an inversion is."""
 
     what: str
-    """"aligned", "pivot", "tuning" or "done"."""
+    """"aligned", "guess", "pivot", "tuning" or "done"."""
     share: float
     """Of the whole, 0 … 1."""
     picture: Image.Image | None = None
@@ -59,17 +66,19 @@ class Report:
     """How near an inversion came to the photograph."""
 
     psnr: dict[str, float]
-    """In dB (the peak being 2 in [-1, 1]): of "pivot", and of "tuned" if it was tuned."""
+    """In dB (the peak being 2 in [-1, 1]): of "guess" and "pivot", and of "tuned" if it was tuned."""
     ms_ssim: dict[str, float]
     """The same by MS-SSIM, at most 1; empty for pictures too small for it."""
     identity: float | None
     """How far dlib's descriptor of the result is from that of the crop; below 0.6 it is one person. None: unknown."""
     seconds: dict[str, float]
-    """That "align", "pivot" and "tuning" took."""
+    """That "align", "guess", "pivot" and "tuning" took."""
     steps: int
     """Steps of the tuning."""
     notes: tuple[str, ...] = ()
     """What people should know, a sentence each."""
+    lpips: dict[str, float] = dataclasses.field(default_factory=dict)
+    """The same by LPIPS (AlexNet), where the package lpips and its weights are on this machine; else empty."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -222,23 +231,36 @@ def inverting(
     Where it is sent True, that is good enough: the fit of the latent, or the tuning, ends as far as it has come.
     """
     settings = settings or Inversion()
-    guess = first_guess(model, label)  # first of all what costs nothing and may be refused
+    latent = first_guess(model, label)  # first of all what costs nothing and may be refused
+    if settings.lpips:
+        needed_lpips()
     began = time.perf_counter()
     opened = open_photo(photo)
     landmarks = _landmarks()
     aligned = align(opened.flat, model, face, landmarks) if square is None else Aligned(as_square(square), 0)
     cut = _as_model(crop(opened.flat, aligned.square, model.resolution), model.channels)
-    wanted = (as_tensor(cut) / 127.5 - 1).to(guess)  # (1, C, H, W) in [-1, 1]
+    wanted = (as_tensor(cut) / 127.5 - 1).to(latent)  # (1, C, H, W) in [-1, 1]
     seconds = {"align": time.perf_counter() - began}
     notes, unchanged = (*opened.notes, *aligned.notes), TunedCopy(fingerprint(model), {})
     report = Report({}, {}, None, seconds, 0, notes)
     so_far = Photo(model, guess, cut, aligned.square, opened.picture, opened.alpha, unchanged, report)
     yield Stage("aligned", 0.02, cut, so_far)
 
+    measured = _Measured(wanted)
     began = time.perf_counter()
-    latent, half = guess, 0.5 if settings.tuning_steps else 1.0
+    encoder = encoder_for(model)
+    guess = first_guess(model, label, wanted, encoder)
+    with torch.no_grad():
+        fitted = model.synthesize(guess)
+    seconds["guess"] = time.perf_counter() - began
+    measured("guess", fitted)
+    yield Stage("guess", 0.03, to_image(fitted))
+
+    began = time.perf_counter()
+    latent, half = guess, 0.3 if settings.tuning_steps else 1.0
     for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
         latent = fitting
+<<<<<<< HEAD
         share = 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1)
         if (yield Stage("pivot", share, None, dataclasses.replace(so_far, latent=latent))):
             break
@@ -248,40 +270,84 @@ def inverting(
     near, like = {"pivot": psnr(fitted, wanted)}, _likeness("pivot", fitted, wanted)
     so_far = dataclasses.replace(so_far, latent=latent)
     yield Stage("pivot", half, to_image(fitted), so_far)
+=======
+        yield Stage("pivot", min(half, 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1)))
+    seconds["pivot"] = time.perf_counter() - began
+    with torch.no_grad():
+        fitted = model.synthesize(latent)
+    measured("pivot", fitted)
+    yield Stage("pivot", half, to_image(fitted))
+>>>>>>> encoder
 
     began, steps = time.perf_counter(), 0
     tuner = Tuner(model, latent, wanted, label, settings)
     so_far = dataclasses.replace(so_far, model=tuner.model)
     for tuning in tuner.steps():
         steps = tuning.step
+<<<<<<< HEAD
         share = 0.5 + 0.5 * tuning.step / settings.tuning_steps
         if (yield Stage("tuning", share, to_image(tuning.picture), so_far)):
             break
     tuned, made = tuner.copy(), tuner.model
+=======
+        yield Stage("tuning", half + (1 - half) * tuning.step / settings.tuning_steps, _whole(tuning.picture, model))
+    tuned = tuner.copy()
+    made = tuned.apply(model)
+>>>>>>> encoder
     seconds["tuning"] = time.perf_counter() - began
     if settings.tuning_steps:
         with torch.no_grad():
             fitted = made.synthesize(latent)
+<<<<<<< HEAD
         near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
     picture = to_image(fitted)
     report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
     so_far = dataclasses.replace(so_far, model=made, tuned=tuned, report=report)
     yield Stage("done", 1.0, picture, so_far)
     return so_far
+=======
+        measured("tuned", fitted)
+    notes = (*opened.notes, *aligned.notes, *(() if encoder is not None else (NO_ENCODER,)))
+    picture = to_image(fitted)
+    near = measured.psnr, measured.ms_ssim
+    report = Report(*near, _apart(cut, picture, landmarks), seconds, steps, notes, measured.lpips)
+    yield Stage("done", 1.0, picture)
+    return Photo(made, latent, cut, aligned.square, opened.picture, opened.alpha, tuned, report)
+>>>>>>> encoder
+
+
+def _whole(picture: Tensor, model: Generator) -> Image.Image:
+    """Return a picture of the model's size, of one that may be coarse."""
+    height, width = model.resolution
+    return to_image(picture).resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _as_model(picture: Image.Image, channels: int) -> Image.Image:
     return picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
 
 
-def _likeness(name: str, picture: Tensor, wanted: Tensor) -> dict[str, float]:
-    return {name: ms_ssim(picture, wanted)} if min(picture.shape[2:]) >= WINDOW else {}
+class _Measured:
+    """How near pictures are to the one that is wanted."""
+
+    def __init__(self, wanted: Tensor) -> None:
+        self._wanted, self._lpips = wanted, lpips_at_hand()
+        self.psnr: dict[str, float] = {}
+        self.ms_ssim: dict[str, float] = {}
+        self.lpips: dict[str, float] = {}
+
+    def __call__(self, name: str, picture: Tensor) -> None:
+        self.psnr[name] = psnr(picture, self._wanted)
+        if min(picture.shape[2:]) >= WINDOW:
+            self.ms_ssim[name] = ms_ssim(picture, self._wanted)
+        if self._lpips is not None:
+            with torch.no_grad():
+                self.lpips[name] = float(self._lpips(picture, self._wanted))
 
 
 def _landmarks() -> Landmarks | None:
     """Return what finds faces; None without dlib."""
     try:
-        return Landmarks()
+        return loaded_landmarks()
     except ModuleNotFoundError:
         return None
 

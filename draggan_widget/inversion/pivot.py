@@ -17,29 +17,40 @@ from torch import Tensor
 
 from draggan_widget.inversion.losses import unlikeness
 from draggan_widget.inversion.settings import Inversion
-from draggan_widget.models import guarded
+from draggan_widget.models import fingerprint, guarded
 
 if TYPE_CHECKING:
+    from draggan_widget.inversion.encoder import Encoder
     from draggan_widget.models import Generator
 
-WARM, FADE = 0.1, 0.6
+WARM, FADE = 0.1, 0.3
 """Shares of the steps in which the rate rises at first, and after which it falls to nothing."""
-COARSE = 0.75
-"""Share of the steps that are taken at half the side, where the model has previews: the pivot is soft anyway."""
-COARSE_FROM = 128
-"""Pixels of half the side from which on that is done."""
+BETAS = (0.9, 0.99)
+"""Of Adam; steps are so few that a long memory of squared gradients would be of the beginning."""
+COARSE = ((64, 0.4), (128, 0.85))
+"""Pixels of the height of the pictures that are compared, and the share of the steps until which they are, where the
+model has previews: coarse pictures are cheap, and the pivot is soft anyway."""
 
 
 @guarded
-def first_guess(model: Generator, label: int | None = None) -> Tensor:
-    """Return where a fit begins without a better guess: the mean latent (1, num_ws, w_dim) of the model, or a class.
+def first_guess(
+    model: Generator, label: int | None = None, picture: Tensor | None = None, encoder: Encoder | None = None
+) -> Tensor:
+    """Return where a fit begins (1, num_ws, w_dim): what an encoder makes of a picture, or else the mean latent.
 
-    :raises ValueError: for a model with classes and none given, or one that it does not have.
+    :param label: the class, whose mean it is. :param picture: (1, C, H, W) in [-1, 1].
+    :param encoder: one for this model; without it, or a picture, the mean is returned.
+    :raises ValueError: for a model with classes and none given, or one that it does not have, and for an encoder that
+        was trained for other weights.
     """
     if model.label_dim and label is None:
         raise ValueError(f"this model has {model.label_dim} classes; give label=0 to {model.label_dim - 1}")
     mean = model.space.metric(label).mean
     like = next(model.parameters())
+    if encoder is not None and picture is not None:
+        if encoder.base != fingerprint(model):
+            raise ValueError("this encoder was trained for other weights; give the model it is for, or leave it out")
+        mean = encoder.guess(picture.cpu())
     return mean.to(like).expand(1, model.num_ws, model.w_dim).clone()
 
 
@@ -67,31 +78,26 @@ def _fitted(
     factor = torch.linalg.cholesky(model.space.metric(label).covariance).to(start)
     common = torch.zeros(1, model.w_dim, dtype=start.dtype, device=start.device, requires_grad=True)
     each = torch.zeros(model.num_ws, model.w_dim, dtype=start.dtype, device=start.device, requires_grad=True)
-    adam = torch.optim.Adam([common, each])
-    half = _half(model)
-    small = None if half is None else F.interpolate(wanted, size=model.map_size(half), mode="area")
+    adam = torch.optim.Adam([common, each], betas=BETAS)
+    stages = _stages(model, wanted)
     steps = settings.pivot_steps
     best, least = start, math.inf
     for number in range(steps):
         done = number / steps
         adam.param_groups[0]["lr"] = settings.pivot_rate * min(1.0, (done + 1 / steps) / WARM) * faded(done, FADE)
         latent = start + ((common + settings.own * each) @ factor.T)[None]
-        if half is not None and small is not None and done < COARSE:
-            loss = unlikeness(model.preview(latent, half), small)
-            counts = False
-        else:
-            loss = unlikeness(model.synthesize(latent), wanted)
-            counts = True
+        block, seen = next((block, seen) for until, block, seen in stages if done < until)
+        loss = unlikeness(model.synthesize(latent) if block is None else model.preview(latent, block), seen)
         loss = loss + settings.prior * (common.square().mean() + each.square().mean())
         adam.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         now = latent.detach()
-        if counts and float(loss.detach()) < least:
+        if block is None and float(loss.detach()) < least:
             best, least = now, float(loss.detach())
         if not bool(torch.isfinite(loss)):
             break
         adam.step()
-        yield best if counts else now
+        yield best if block is None else now
     yield best
 
 
@@ -100,13 +106,23 @@ def faded(done: float, after: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * max(0.0, (done - after) / (1 - after))))
 
 
-def _half(model: Generator) -> int | None:
-    """Return the block whose picture has half the side, where that is of use."""
-    if not model.has_previews or len(model.blocks) < 2:
-        return None
-    block = model.blocks[-2]
-    height = model.map_size(block)[0]
-    return block if height >= COARSE_FROM and 2 * height == model.resolution[0] else None
+def _stages(model: Generator, wanted: Tensor) -> list[tuple[float, int | None, Tensor]]:
+    """Return until which share of the steps which block's pictures are compared to what; None: whole pictures."""
+    found: list[tuple[float, int | None, Tensor]] = []
+    for height, until in COARSE:
+        block = block_of_height(model, height)
+        if block is not None:
+            found.append((until, block, F.interpolate(wanted, size=model.map_size(block), mode="area")))
+    return [*found, (math.inf, None, wanted)]
+
+
+def block_of_height(model: Generator, height: int) -> int | None:
+    """Return the block whose previews are so many pixels high, and of the picture's shape; None where there is none."""
+    for block in model.blocks[:-1] if model.has_previews else ():
+        size = model.map_size(block)
+        if size[0] == height and size[0] * model.resolution[1] == size[1] * model.resolution[0]:
+            return block  # others may have margins around their maps
+    return None
 
 
 def check_picture(model: Generator, wanted: Tensor) -> None:

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr, unlikeness
-from draggan_widget.inversion.pivot import check_picture, faded
+from draggan_widget.inversion.losses import FINE, WINDOW, ms_ssim, psnr, unlikeness
+from draggan_widget.inversion.lpips import needed_lpips
+from draggan_widget.inversion.pivot import block_of_height, check_picture, faded
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.models import TunedCopy, difference, fingerprint
 
@@ -30,10 +32,16 @@ LIKE = 0.95
 """MS-SSIM that a picture has when it is near enough."""
 LOOK_EVERY = 10
 """Steps between two looks at whether it is."""
-HOLD_EVERY = 4
+COARSE, COARSE_FROM = 0.3, 64
+"""Share of the steps that are taken at half the side, where the model has previews, which is cheaper; and the pixels of
+half the side from which on that is done."""
+HOLD_EVERY = 6
 """Steps between two in which a picture around the pivot is held, whose weight is as many times as large."""
-FADE = 0.4
-"""Share of the steps after which the rate falls to nothing, so that what a high rate left unsettled settles."""
+BETAS = (0.9, 0.99)
+"""Of Adam, as for the pivot."""
+WARM, FADE = 0.1, 0.4
+"""Shares of the steps in which the rate rises, so that the first ones throw nothing about, and after which it falls to
+nothing, so that what a high rate left unsettled settles."""
 AROUND = 0.5
 """Of the way from the pivot to another latent of the model, where such a picture is."""
 
@@ -44,7 +52,7 @@ class Tuning:
 
     step: int
     picture: Tensor
-    """(1, C, H, W), of the pivot before this step."""
+    """(1, C, H, W), of the pivot before this step; at first of half the side, where the model has previews."""
     psnr: float
     """In dB, of that picture."""
 
@@ -66,14 +74,18 @@ class Tuner:
         """Prepare it.
 
         :param latent: (1, num_ws, w_dim), the pivot. :param wanted: (1, C, H, W) in [-1, 1], of the model's size.
-        :raises ValueError: for a picture or latent that does not fit.
+        :raises ValueError: for a picture or latent that does not fit, and where LPIPS is asked for and not here.
         """
         check_picture(model, wanted)
         self._settings = settings or Inversion()
+        self._perceptual = needed_lpips() if self._settings.lpips else None
         self._base = model
         self._latent = model.space.check(latent)
         self._wanted = wanted.to(self._latent)
         self._label = label
+        self._half = (
+            block_of_height(model, model.resolution[0] // 2) if model.resolution[0] >= 2 * COARSE_FROM else None
+        )
         tuned = {name: weight for name, weight in model.named_parameters() if _is_tuned(name)}
         self.model = TunedCopy(fingerprint(model), tuned).apply(model)
         """The copy, for looking at and working with between two steps; its weights still change. Those that will not
@@ -84,21 +96,33 @@ class Tuner:
         """Tune it, yielding how far it is before each step, until it is near enough or ``tuning_steps`` are done."""
         settings = self._settings
         self._ask_gradients(True)
-        adam = torch.optim.Adam(self._weights, lr=settings.tuning_rate)
+        adam = torch.optim.Adam(self._weights, lr=settings.tuning_rate, betas=BETAS)
         random = np.random.RandomState(0)
+        total = settings.tuning_steps
+        coarse = (
+            None if self._half is None else F.interpolate(self._wanted, self.model.map_size(self._half), mode="area")
+        )
         try:
-            for number in range(settings.tuning_steps):
-                picture = self.model.synthesize(self._latent)
-                near = psnr(picture.detach(), self._wanted)
+            for number in range(total):
+                done = number / total
+                if coarse is not None and self._half is not None and done < COARSE:
+                    picture, wanted = self.model.preview(self._latent, self._half), coarse
+                else:
+                    picture, wanted = self.model.synthesize(self._latent), self._wanted
+                near = psnr(picture.detach(), wanted)
                 self._ask_gradients(False)  # of whoever works with the copy meanwhile
                 yield Tuning(number, picture.detach(), near)
                 self._ask_gradients(True)
-                if number % LOOK_EVERY == 0 and near >= settings.enough and self._is_like(picture.detach()):
+                whole = wanted is self._wanted
+                if whole and number % LOOK_EVERY == 0 and near >= settings.enough and self._is_like(picture.detach()):
                     return
-                loss = unlikeness(picture, self._wanted)
+                loss = unlikeness(picture, wanted, FINE)
+                if self._perceptual is not None and whole:
+                    loss = loss + settings.lpips * self._perceptual(picture, wanted)
                 if settings.locality and number % HOLD_EVERY == 0:
                     loss = loss + HOLD_EVERY * settings.locality * self._moved(int(random.randint(2**31)))
-                adam.param_groups[0]["lr"] = settings.tuning_rate * faded(number / settings.tuning_steps, FADE)
+                rate = settings.tuning_rate * min(1.0, (done + 1 / total) / WARM) * faded(done, FADE)
+                adam.param_groups[0]["lr"] = rate
                 adam.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 adam.step()
@@ -121,8 +145,12 @@ class Tuner:
         with torch.no_grad():
             other = self._base.space.draw(seed=seed, label=self._label)
             around = self._latent + AROUND * (other - self._latent)
-            before = self._base.synthesize(around)
-        return unlikeness(self.model.synthesize(around), before)
+            before = self._seen(self._base, around)
+        return unlikeness(self._seen(self.model, around), before)
+
+    def _seen(self, model: Generator, latent: Tensor) -> Tensor:
+        """Return a picture of half the side, where the model has previews, for it is cheaper; else a whole one."""
+        return model.synthesize(latent) if self._half is None else model.preview(latent, self._half)
 
 
 def _is_tuned(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ DESCRIPTION = (
     "is fetched."
 )
 EXPERIMENTS = ("landmarks1", "landmarks5", "landmarks68", "reconstruction", "roundtrip", "blocks")
+INVERSION = "inversion"
+"""Pictures inverted in several ways, which is asked for by its name."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +37,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--experiments",
         default=",".join(EXPERIMENTS),
         metavar="A,B",
-        help=f"of {', '.join(EXPERIMENTS)} (default: all)",
+        help=f"of {', '.join(EXPERIMENTS)} (default: all these), and {INVERSION}",
     )
+    parser.add_argument("--photos", type=Path, metavar="DIR", help=f"pictures for {INVERSION}, else the model's own")
     parser.add_argument("--ways", metavar="A;B", help='only these, such as "no edit;natural;default;official"')
     parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too; needs torchvision")
     parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
@@ -44,14 +48,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Evaluate, say how it goes, and write ``rows.jsonl``, ``results.json`` and ``results.md``."""
-    from draggan_widget.analysis.experiments.evaluation import Evaluation, evaluate
+    from draggan_widget.analysis.experiments.evaluation import AnyExperiment, AnyWay, Evaluation, evaluate
     from draggan_widget.analysis.experiments.experiments import Landmarks, Reconstruction, RoundTrip, block_experiment
+    from draggan_widget.analysis.experiments.inversions import Inverted, inversion_ways
     from draggan_widget.analysis.experiments.ways import Way, block_ways, standard_ways
     from draggan_widget.models import load_generator
 
     asked = [name.strip() for name in options.experiments.split(",")]
-    if unknown := [name for name in asked if name not in EXPERIMENTS]:
-        return _refuse(f"no experiment {unknown[0]!r}; there are {', '.join(EXPERIMENTS)}")
+    if unknown := [name for name in asked if name not in (*EXPERIMENTS, INVERSION)]:
+        return _refuse(f"no experiment {unknown[0]!r}; there are {', '.join((*EXPERIMENTS, INVERSION))}")
     if options.samples < 1 or options.workers < 0:
         return _refuse("--samples must be at least 1, and --workers at least 0")
     try:
@@ -62,11 +67,14 @@ def run_evaluate(options: argparse.Namespace) -> int:
             ways.append(Way("RAFT", own, f"raft:{options.raft}"))
         if options.pips:
             ways.append(Way("PIPs", own, f"pips:{options.pips[0]}:{options.pips[1]}"))
+        inverting = inversion_ways() if INVERSION in asked else []
         if options.ways is not None:
             names = [name.strip() for name in options.ways.split(";")]
-            if unknown := [name for name in names if name not in [way.name for way in ways]]:
-                return _refuse(f"no way {unknown[0]!r}; there are {'; '.join(way.name for way in ways)}")
+            if unknown := [name for name in names if name not in [way.name for way in (*ways, *inverting)]]:
+                known = "; ".join(way.name for way in (*ways, *inverting))
+                return _refuse(f"no way {unknown[0]!r}; there are {known}")
             ways = [way for way in ways if way.name in names]
+            inverting = [way for way in inverting if way.name in names]
         kinds: dict[str, Experiment] = {
             "landmarks1": Landmarks(1),
             "landmarks5": Landmarks(5),
@@ -75,9 +83,13 @@ def run_evaluate(options: argparse.Namespace) -> int:
             "roundtrip": RoundTrip(),
         }
         parts: list[Evaluation] = []
-        runs = [([kinds[name] for name in asked if name in kinds], ways, "rows.jsonl")]
+        runs: list[tuple[Sequence[AnyExperiment], Sequence[AnyWay], str]] = [
+            ([kinds[name] for name in asked if name in kinds], ways, "rows.jsonl")
+        ]
         if "blocks" in asked:
             runs.append(([block_experiment(generator)], block_ways(generator), "blocks.jsonl"))
+        if inverting:
+            runs.append(([Inverted(_pictures(options.photos))], inverting, f"{INVERSION}.jsonl"))
         for experiments, compared, file in runs:
             if experiments:
                 done = evaluate(
@@ -90,7 +102,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
                     progress=_tell,
                 )
                 parts.append(done)
-                name = Path(file).stem if len(runs) > 1 and file != "rows.jsonl" else "results"
+                name = "results" if file == "rows.jsonl" or len(runs) == 1 else Path(file).stem
                 write_whole(options.out / f"{name}.json", (json.dumps(done.to_dict(), indent=1) + "\n").encode())
                 write_whole(options.out / f"{name}.md", (done.to_markdown() + "\n").encode())
     except (ImportError, OSError, ValueError) as error:  # among them CheckpointError
@@ -102,6 +114,16 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return 130
     sys.stdout.write("\n\n".join(done.to_markdown() for done in parts) + "\n")
     return 0
+
+
+def _pictures(folder: Path | None) -> tuple[str, ...]:
+    """Return the files of a folder of pictures. :raises FileNotFoundError: if there are none."""
+    if folder is None:
+        return ()
+    found = sorted(str(file) for file in folder.glob("*") if file.suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"))
+    if not found:
+        raise FileNotFoundError(f"{folder} holds no PNG, JPEG or WebP; give a folder of pictures")
+    return tuple(found)
 
 
 def _tell(done: int, total: int, text: str) -> None:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from multiprocessing import get_context
 from typing import Any
 
@@ -28,6 +29,7 @@ from draggan_widget.analysis.experiments.experiments import (
     Reconstruction,
     UnmeasuredError,
 )
+from draggan_widget.analysis.experiments.inversions import InversionWay, Inverted
 from draggan_widget.analysis.experiments.ways import NO_EDIT, Way, standard_ways
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.analysis.tables import MISSING, lay_out
@@ -37,6 +39,10 @@ from draggan_widget.models import Generator, load_generator
 from draggan_widget.models import fingerprint as whole_fingerprint
 
 COLUMNS: dict[str, tuple[str, int]] = {
+    "psnr": ("PSNR, dB", 1),
+    "ms_ssim": ("MS-SSIM", 3),
+    "identity": ("distance of the faces", 2),
+    "drag": ("landmark after a drag, px", 2),
     "distance": ("distance, px", 2),
     "lost": ("lost", 0),
     "to_go": ("to go, px", 2),
@@ -57,7 +63,9 @@ COLUMNS: dict[str, tuple[str, int]] = {
 """Figure → its heading and digits, in the order of the table's columns."""
 LOOKS = ("inception", "bands")
 """What a row holds of how its picture looks, for the Fréchet distances."""
-Task = tuple[dict[str, Any], Experiment, Way, int]
+AnyExperiment = Experiment | Inverted
+AnyWay = Way | InversionWay
+Task = tuple[dict[str, Any], AnyExperiment, AnyWay, int]
 """What is asked, as the ledger has it; the experiment, the way and the number of the sample."""
 Add = Callable[[int, dict[str, Any]], None]
 """Takes the number of a task, and what came of it."""
@@ -141,10 +149,10 @@ class Interrupted(KeyboardInterrupt):
 
 def evaluate(
     generator: str | os.PathLike[str] | Generator,
-    experiments: Iterable[Experiment],
-    ways: Sequence[Way] | None = None,
+    experiments: Iterable[AnyExperiment],
+    ways: Sequence[AnyWay] | None = None,
     *,
-    samples: int | Callable[[Experiment], int] = 20,
+    samples: int | Callable[[AnyExperiment], int] = 20,
     detector: Detector | None = None,
     keep: str | os.PathLike[str] | None = None,
     workers: int = 0,
@@ -180,7 +188,7 @@ def evaluate(
                 asked = {"generator": mark, **settings, "way": way.to_dict(), "sample": number}
                 tasks.append((json.loads(json.dumps(asked)), experiment, way, number))
     left = {k: task for k, task in enumerate(tasks) if "again" in (ledger.find(task[0]) or {"again": True})}
-    needs_faces = detector is None and any(isinstance(experiment, Landmarks) for _, experiment, *_ in left.values())
+    needs_faces = detector is None and any(_of_faces(experiment) for _, experiment, *_ in left.values())
     name = type(loaded).__name__ if isinstance(generator, Generator) else os.fspath(generator)
     facts = {"generator": name, "fingerprint": mark, "ways": [way.to_dict() for way in ways]}
 
@@ -209,6 +217,13 @@ def evaluate(
     except KeyboardInterrupt as error:
         raise Interrupted(evaluation()) from error
     return evaluation()
+
+
+def _of_faces(experiment: AnyExperiment) -> bool:
+    """Whether an experiment needs dlib, or, being of inversion, makes use of it where it is."""
+    if not isinstance(experiment, Inverted):
+        return isinstance(experiment, Landmarks)
+    return find_spec("dlib") is not None
 
 
 def fingerprint(generator: Generator) -> str:
@@ -279,7 +294,7 @@ def _begun() -> None:
     """Done by a process that has begun."""
 
 
-def _measure_here(experiment: Experiment, way: Way, number: int) -> dict[str, Any]:
+def _measure_here(experiment: AnyExperiment, way: AnyWay, number: int) -> dict[str, Any]:
     return _measure(_mine, experiment, way, number)
 
 
@@ -292,9 +307,9 @@ def _bench(source: Any, detector: Detector | None, needs_faces: bool) -> Bench:
     return Bench(generator, detector)
 
 
-def _measure(bench: Bench, experiment: Experiment, way: Way, number: int) -> dict[str, Any]:
+def _measure(bench: Bench, experiment: AnyExperiment, way: AnyWay, number: int) -> dict[str, Any]:
     try:
-        return experiment.measure(bench, way, number)
+        return experiment.measure(bench, way, number)  # type: ignore[arg-type]  # each has ways of its kind
     except (UnmeasuredError, DivergedError) as error:
         return {"error": str(error)}
     except Exception as error:
