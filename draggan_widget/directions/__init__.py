@@ -1,0 +1,1 @@
+"""Words and attributes → a change of the latent."""
