@@ -11,6 +11,8 @@ from typing import Any
 SHORT = 4
 """Letters that a word keeps at least when its ending is taken off; of three where that ending is -er or -est."""
 WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
+QUANTITY = "muchness"
+"""Stands for "more" and "less" of a noun itself: "less hair"."""
 JOINED = re.compile(r"\b(make|eye)[- ](up|shadow|liner|brow|lid)\b", re.IGNORECASE)
 """What is written in one word or in two."""
 
@@ -85,11 +87,24 @@ class Vocabulary:
             for sign, side in ((-1.0, "less"), (1.0, "more")):
                 for alone in words.get(f"alone_{side}", ()):
                     add(alone, {name: sign})
+                for noun in words.get("amount_of", ()):
+                    nouns.add(stems(noun)[-1])
+                    add(f"{noun} {QUANTITY}", {name: 1.0})
                 for noun in words.get("of", ()):
                     nouns.add(stems(noun)[-1])
                     for adjective in words.get(side, ()):
                         add(f"{noun} {adjective}", {name: sign})
         return cls(found, frozenset(nouns), spelled)
+
+    def known(self, word: str) -> str:
+        """Return the stem of a word; where that is not known, that of the word without "-y", "-ish" and the like."""
+        whole = stem(word)
+        if whole in self.spelled:
+            return whole
+        for ending in ("y", "ish", "like", "ly", "ness", "en", "ful"):
+            if len(cut := word.removesuffix(ending)) > 2 and cut != word and stem(cut) in self.spelled:
+                return stem(cut)
+        return whole
 
     @property
     def stems(self) -> frozenset[str]:

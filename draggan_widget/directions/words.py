@@ -11,14 +11,14 @@ import dataclasses
 import re
 from collections.abc import Mapping
 
-from draggan_widget.directions.vocabulary import Vocabulary, stem, words_in
+from draggan_widget.directions.vocabulary import QUANTITY, Vocabulary, stem, words_in
 from draggan_widget.texts import quoted
 
 DEGREES = {
     **dict.fromkeys(("a little bit", "a bit", "a little", "a tad", "a touch", "a hint", "hint", "bit", "little"), 0.5),
     **dict.fromkeys(("slightly", "slight", "somewhat", "faint", "faintly", "subtle", "subtly", "mildly"), 0.5),
     **dict.fromkeys(("a tiny bit", "barely", "hardly", "minimally"), 0.25),
-    **dict.fromkeys(("rather", "quite", "fairly", "moderately", "pretty"), 1.0),
+    **dict.fromkeys(("rather", "quite", "fairly", "moderately", "pretty", "nearly", "almost"), 1.0),
     **dict.fromkeys(("a lot", "lots", "much", "very", "really", "strongly", "considerably", "way", "so much"), 2.0),
     **dict.fromkeys(("far", "significantly", "substantially", "clearly", "heavily", "very much", "a great deal"), 2.0),
     **dict.fromkeys(("extremely", "extraordinarily", "incredibly", "hugely", "as much as possible", "totally"), 3.0),
@@ -27,30 +27,52 @@ DEGREES = {
 """What a word of degree multiplies an amount by."""
 GONE = ("no", "without", "remove", "get rid of", "take away", "take off", "delete", "lose", "zero", "no more", "erase")
 """What takes a thing away: twice as much as to have less of it."""
-NOT = ("not", "don't", "doesn't", "isn't", "aren't", "never", "less", "fewer", "stop", "no longer", "non", "reduce")
-"""What turns a word into its opposite."""
+NOT = (
+    "not",
+    "don't",
+    "doesn't",
+    "isn't",
+    "aren't",
+    "never",
+    "less",
+    "fewer",
+    "stop",
+    "no longer",
+    "non",
+    "reduce",
+    "n't",
+    "too",
+)
+"""What turns a word into its opposite; of "too" it is what somebody complains of."""
 AFTER = ("gone", "removed", "off", "reduced")
 """The same, behind what it is about: "beard gone"."""
 DECREASE = ("decrease", "lessen", "diminish", "weaken", "tone down")
 MORE = ("more", "increase", "add", "stronger", "extra", "most", "strengthen")
-FILLERS = frozenset(
-    stem(word)
-    for word in (
-        "a an the this that these those it its his her hers him he she they them their i we you me my your our one ones "
-        "make makes made making let lets give gives giving put puts have has having had be is are was being been get "
-        "gets getting want wants would should could like look looks looking looked seem seems appear appears appearing "
-        "show render turn change set please can do does with to of in on at as for from by into than then now just "
-        "also and but or nor too even only still while so such some any all both each person people face head picture "
-        "image photo portrait who which what how there here go bring keep around same bit side towards toward toned "
-        "more most less colour color coloured colored kind sort type little way thing style shape shaped hand direction "
-        "position viewer up down become becomes becoming grow grows wear wears wearing"
-    ).split()
-)
+_FILLERS = """
+a all also an and any appear appearing appears are around as at be become becomes becoming been being bit both bring
+but by can change color colored colour coloured could direction do does down each even face for from get gets getting
+give gives giving go going grow grows had hand has have having he head her here hers him his how i image in into is it
+its just keep kind kindly less let lets like little look looked looking looks made make makes making maybe me more
+most moving my nor now of on one ones only or our people person photo picture place please portrait position put puts
+render same seem seems set shape shaped she should show showing side so some sort still style such than thank thanks
+that the their them then there these they thing this those to toned too toward towards turn turning type up viewer
+want wants was way we wear wearing wears what which while who with would you your
+"""
+FILLERS = frozenset(_FILLERS.split())
 """Words that ask for nothing by themselves."""
-PERSONS = frozenset(stem(word) for word in "man woman girl boy lady guy person male female kid child baby".split())
+COURTESY = frozenset({"please", "thanks", "thank", "kindly"})
+"""Words that never ask for anything."""
+PERSONS = frozenset(
+    map(stem, ("man", "woman", "girl", "boy", "lady", "guy", "person", "male", "female", "kid", "child"))
+)
 """Who is meant, and not what is asked for, in "make the woman older"."""
-POINTING = frozenset("the this that our my your his her".split())
-CLAUSE = re.compile(r"[,;.!?:/\n&+]|\b(?:and|but|plus|while|yet|then|also|or|nor)\b(?!\s+(?:down|up)\b)", re.IGNORECASE)
+POINTING = frozenset({"the", "this", "that", "our", "my", "your", "his", "her"})
+PRONOUNS = frozenset({"it", "them", "they", "its", "one", "ones"})
+"""What stands for a noun of the clause before."""
+CLAUSE = re.compile(
+    r"[,;.!?:/\n&+]|\b(?=without\s+\w+ing\b)|\b(?:and|but|plus|while|yet|then|also|or|nor)\b(?!\s+(?:down|up)\b)",
+    re.IGNORECASE,
+)
 
 
 class WordError(ValueError):
@@ -126,6 +148,11 @@ def _not_known(word: str, near: str | None) -> str:
     return f"{quoted(word)} is not known" + (f"; the nearest known word is {quoted(near)}" if near else "")
 
 
+def _contracted(word: str) -> tuple[str, ...]:
+    """Return "should", "n't" for "shouldn't"."""
+    return (word[:-3], "n't") if len(word) > len("n't") and word.endswith("n't") else (word,)
+
+
 def _clauses(text: str) -> list[tuple[str, bool]]:
     """Return the clauses of a text, and whether each goes on from the one before by "or" or "nor"."""
     parts, start, joined = [], 0, False
@@ -142,13 +169,17 @@ class _Clause:
 
     def __init__(self, text: str, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
-        self.words = words_in(text)
-        self._stems = [stem(word) for word in self.words]
+        self.words = [each for word in words_in(text) if word not in COURTESY for each in _contracted(word)]
+        self._stems = [vocabulary.known(word) for word in self.words]
         self._degrees, used = self._marks(DEGREES, set())
         self._gone, used = self._marks({**dict.fromkeys(GONE, -2.0), **dict.fromkeys((*NOT, *DECREASE), -1.0)}, used)
         self._behind, used = self._marks(dict.fromkeys(AFTER, -2.0), used, last=True)
         _, self._marked = self._marks(dict.fromkeys(MORE, 1.0), used)
         self._subjects = self._persons()
+        quantities = [
+            place for place, word in enumerate(self.words) if word in ("more", "less", "fewer", "much", "lots")
+        ]
+        self._quantity = quantities[-1] if quantities else None
         self.matches: list[_Match] = []
         self.unknown: list[str] = []
         self.negated = bool(self._gone)
@@ -200,16 +231,19 @@ class _Clause:
         return [
             each
             for place, each in enumerate(self._stems)
-            if each in known and each not in self._vocabulary.nouns and place not in self._marked
+            if each in known - FILLERS - self._vocabulary.nouns and place not in self._marked
         ]
 
     def find(self, before: _Clause | None, after: _Clause | None, *, negated: bool) -> None:
         """Find the phrases. :param before: the clause before, :param after: and the one after."""
-        self._take(self._places(()))
+        if not self._take(self._places(())):
+            self._take(self._places((stem(QUANTITY),)))
         borrowed, adjectives = None, self.adjectives
-        if not self.matches or self._lacks_noun():
+        if not self.matches and not any(word == "without" for word in self.words):
             lenders = [each for each in (before, after) if each is not None]
             borrowed = next((each for each in lenders if self._borrow(each)), None)
+        elif before is not None and self._lacks_noun():
+            borrowed = before if self._borrow(before) else None
         self.negated |= negated
         if negated and not self._gone:
             for match in self.matches:
@@ -221,10 +255,14 @@ class _Clause:
 
     def _places(self, borrowed: tuple[str, ...]) -> dict[str, list[int]]:
         places: dict[str, list[int]] = {}
+        if stem(QUANTITY) in borrowed and self._quantity is not None:
+            places[stem(QUANTITY)] = [self._quantity]
         for place, each in enumerate(self._stems):
             if place not in self._marked and place not in self._subjects:
                 places.setdefault(each, []).append(place)
         for each in borrowed:
+            if each == stem(QUANTITY):
+                continue
             places.setdefault(each, [len(self._stems)])
         return places
 
@@ -240,12 +278,15 @@ class _Clause:
         return found
 
     def _lacks_noun(self) -> bool:
-        """Return whether the one word that was found is an adjective, which may be meant of another clause's noun."""
-        return len(self.matches) == 1 and not self.nouns and len(self.matches[0].places) == 1
+        """Return whether what was found may be meant of the noun of the clause before."""
+        pronoun = any(word in PRONOUNS for word in self.words)
+        return len(self.matches) == 1 and not self.nouns and (pronoun or len(self.matches[0].places) == 1)
 
     def _borrow(self, other: _Clause) -> bool:
         """Take the nouns of another clause, or its adjectives where this has only nouns. Return whether that helps."""
         adjectives = self.adjectives
+        if not adjectives and self._quantity is not None and any(word in PRONOUNS for word in self.words):
+            return self._take(self._places((*other.nouns, stem(QUANTITY))))
         lent = tuple(other.nouns) if adjectives else tuple(other.adjectives)
         if not lent or (not adjectives and not self.nouns):
             return False
