@@ -106,6 +106,11 @@ class Directions(Mapping[str, Direction]):
         return {name: each for name, each in self._all.items() if each.source == "known"}
 
     @property
+    def taught(self) -> list[Direction]:
+        """Those that somebody taught or added."""
+        return [each for each in self._all.values() if each.source == "taught"]
+
+    @property
     def groups(self) -> dict[str, list[str]]:
         """Groups, and sets of them such as "identity", by name → names of directions."""
         groups: dict[str, list[str]] = {}

@@ -71,12 +71,16 @@ class Direction:
         """Return how many σ above the mean a latent (1, num_ws, w_dim) is, the mean of its rows."""
         return float((latent.detach()[0].cpu().double() @ self.reading).mean()) - self.zero
 
+    def serves(self, model: Generator) -> bool:
+        """Return whether it is one of ``model``, or of one that this was tuned of."""
+        return tuple(self.change.shape) == (model.num_ws, model.w_dim) and self.model == mapping_fingerprint(model)
+
     def check(self, model: Generator) -> None:
         """Check that it is one of ``model``, or of one that this was tuned of.
 
         :raises DirectionError: naming the direction, if it is for another.
         """
-        if tuple(self.change.shape) != (model.num_ws, model.w_dim) or self.model != mapping_fingerprint(model):
+        if not self.serves(model):
             raise DirectionError(
                 f"the direction {quoted(self.name)} is for another model, as its weights tell; teach it for this one"
             )

@@ -1,5 +1,6 @@
 """One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
 
+from draggan_widget.editing.asking import Asked, held_in
 from draggan_widget.editing.code import code_of, is_code
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import (
@@ -37,6 +38,7 @@ __all__ = [
     "LOADING",
     "NO_FEEDBACK",
     "SETTINGS",
+    "Asked",
     "Document",
     "DragFile",
     "DragFileError",
@@ -66,6 +68,7 @@ __all__ = [
     "film",
     "finish",
     "gif",
+    "held_in",
     "is_code",
     "latent_bytes",
     "later",

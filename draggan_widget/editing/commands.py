@@ -33,7 +33,7 @@ class Commands:
     def __init__(self, worker: Worker, live: LiveEdit, jobs: Jobs, on_notice: Callable[[str], None]) -> None:
         self._worker, self._live, self._jobs, self._on_notice = worker, live, jobs, on_notice
 
-    def submit(self, task: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
+    def submit(self, task: Callable[..., T], *, of_any_model: bool = False, **order: Any) -> Future[T]:
         """Have a command carried out; where it fails, the edit is as before.
 
         :param of_any_model: whether it means the same when another model has come. :param order: as ``Worker.submit``
@@ -41,14 +41,14 @@ class Commands:
         """
         live, meant = self._live, self._live.now.model
 
-        def carry_out(*value: Any) -> None:
+        def carry_out(*value: Any) -> T:
             before = live.saved
             try:
                 if live.now.model is not meant and not of_any_model:
                     title = live.now.model.title
                     raise ValueError(f"the picture is one of {title} by now; that was meant for another")
                 live.audience.trouble = ""
-                task(*value)
+                return task(*value)
             except ValueError as error:
                 live.saved = before
                 self._on_notice(one_line(error))
