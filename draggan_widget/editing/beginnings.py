@@ -91,7 +91,7 @@ def tuned_further(document: Document, model: Model) -> Document:
 
 
 def started_over(document: Document, *, keep_points: bool) -> Document:
-    """Return the edit at the latent that it began from; the mask stays.
+    """Return the edit at the latent that it began from; the mask stays, and what is held.
 
     :param keep_points: whether points stay, with their targets, and their handles where somebody put them.
     """
@@ -101,8 +101,12 @@ def started_over(document: Document, *, keep_points: bool) -> Document:
         ("config", document.config),
         *(() if mask is None else (("mask", mask),)),
         *(("add", *point) for point in points),
+        *(op for op in document.script[::-1] if op[0] == "hold" and op[2] is not None and op[2] is drag.edit.held),
     )
+    held = drag.edit.held
     drag = begin_with(document.model.generator, drag.w0, points, mask, document.config)
+    if held is not None:
+        drag = drag.with_held(held)
     return dataclasses.replace(document, drag=drag, records=(), script=script)
 
 

@@ -14,8 +14,10 @@ import numpy as np
 import torch
 
 from draggan_widget.config import DragConfig
+from draggan_widget.directions import Directions
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model
+from draggan_widget.editing.packing import packed
 from draggan_widget.editing.script import Script
 from draggan_widget.engines import Natural, engine_of
 from draggan_widget.engines.draggan import has_arrived
@@ -32,6 +34,12 @@ def read_mask(text, kind):
     """A mask (H, W) of numbers 0 to 1, 1 = may move."""
     values = np.frombuffer(zlib.decompress(base64.b64decode(text)), kind).reshape(generator.resolution)
     return values.astype(np.float32) / (255 if kind == "uint8" else 1)
+'''
+READ_NUMBERS = '''\
+def read_numbers(text, shape):
+    """An array (rows, n), of which one row is told where all are alike."""
+    values = np.frombuffer(zlib.decompress(base64.b64decode(text)), "<f4")
+    return np.broadcast_to(values.reshape(-1, shape[1]), shape).copy()
 '''
 
 
@@ -61,13 +69,15 @@ class _Program:
         self._masks: dict[bytes, str] = {}
         self._mask_lines: list[str] = []
         self._last_line = LAST_LINE
+        self._arrays: list[str] = []
+        self._named = False
 
     def text(self) -> str:
         beginning = self._beginning()
         self._edit(self._document.script)
         beginning += self._first_latent()
         self._imports.add("engines")
-        body = [*beginning, *self._masks_text(), *self._lines, self._last_line]
+        body = [*beginning, *self._masks_text(), *self._asked_text(), *self._lines, self._last_line]
         return "\n".join([*self._head(), "", *body]) + "\n"
 
     # --- what comes before the edit --------------------------------------------------------------------------------
@@ -203,6 +213,10 @@ class _Program:
                     self._add(f"state = state.move_target({number}, {_xy(xy)})")
                 case ("remove", number):
                     self._add(f"state = state.remove_point({number})")
+                case ("change", amounts, change):
+                    self._add(f"state = state.with_wish({self._change(dict(amounts), change)})")
+                case ("hold", names, held):
+                    self._add(f"state = state.with_held({self._held(names, held)})")
                 case ("steps", count):
                     self._add(f"state = state.steps({count})")
         self._end("state")
@@ -233,6 +247,43 @@ class _Program:
             return f"engines.Natural({', '.join(changes)})"
         told = ", ".join(f"{key}={value!r}" for key, value in values.items())
         return f"engines.engine_named({name!r}).Settings({told})"
+
+    def _change(self, amounts: dict[str, float], change: np.ndarray) -> str:
+        """What makes a change of the latent: by names where these make it again, else in numbers."""
+        known = Directions(self._generator)
+        if all(name in known for name in amounts):
+            made = known.change(amounts)[0].cpu().numpy()
+            if np.array_equal(made, change):
+                self._named = True
+                return f"known.change({amounts!r})"
+        return self._numbers("change", change)
+
+    def _held(self, names: tuple[str, ...], held: np.ndarray | None) -> str:
+        if held is None:
+            return "None"
+        known = Directions(self._generator)
+        if all(name in known or name in known.groups for name in names):
+            made = known.held(names)
+            if made is not None and np.array_equal(made, held):
+                self._named = True
+                return f"known.held({list(names)!r})"
+        return self._numbers("held", held)
+
+    def _numbers(self, name: str, array: np.ndarray) -> str:
+        """The name of a variable that holds an array."""
+        self._modules |= {"numpy", "base64", "zlib"}
+        *_, text = packed(array) or ("",)
+        number = sum(line.startswith(f"{name}_") for line in self._arrays) + 1
+        lines = [f'    "{line}"' for line in textwrap.wrap(text, 100)]
+        self._arrays += [f"{name}_{number} = read_numbers(", *lines[:-1], f"{lines[-1]},", f"    {array.shape},", ")"]
+        return f"{name}_{number}"
+
+    def _asked_text(self) -> list[str]:
+        known = ["known = directions.Directions(generator)"] if self._named else []
+        if self._named:
+            self._imports.add("directions")
+        arrays = ["", "", *READ_NUMBERS.splitlines(), "", "", *self._arrays] if self._arrays else []
+        return [*arrays, *known]
 
     def _mask(self, mask: np.ndarray) -> str:
         """The name of a variable that holds it."""
@@ -282,6 +333,8 @@ class _Start:
                     start.points[number] = (start.points[number][0], xy)
                 case ("remove", number):
                     del start.points[number]
+                case ("change" | "hold", *_):
+                    return None  # what points sit on depends on it
         return start
 
 

@@ -35,7 +35,7 @@ class Commands:
         self.fitting: Fitting | None = None
         """The photograph that is being fitted."""
 
-    def submit(self, task: Callable[..., None], *, of_any_model: bool = False, **order: Any) -> Future[None]:
+    def submit(self, task: Callable[..., T], *, of_any_model: bool = False, **order: Any) -> Future[T]:
         """Have a command carried out; where it fails, the edit is as before.
 
         :param of_any_model: whether it means the same when another model has come. :param order: as ``Worker.submit``
@@ -43,14 +43,14 @@ class Commands:
         """
         live, meant = self._live, self._live.now.model
 
-        def carry_out(*value: Any) -> None:
+        def carry_out(*value: Any) -> T:
             before = live.saved
             try:
                 if not live.now.model.goes_on_as(meant) and not of_any_model:
                     title = live.now.model.title
                     raise ValueError(f"the picture is one of {title} by now; that was meant for another")
                 live.audience.trouble = ""
-                task(*value)
+                return task(*value)
             except ValueError as error:
                 live.saved = before
                 self._on_notice(one_line(error))

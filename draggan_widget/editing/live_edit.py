@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from draggan_widget.editing import changes, sentences, timeline
+from draggan_widget.editing.asking import Asking, with_change, with_held
 from draggan_widget.editing.audience import Audience
 from draggan_widget.editing.beginnings import tuned_further, with_model
 from draggan_widget.editing.document import Document, Snapshot
@@ -53,6 +54,7 @@ class LiveEdit:
         self._look: Document | None = None
         self._edit = 0
         self._pulling = self._gesture = False
+        self._slide: Document | None = None
         self._attended, self._jobs = attended, jobs
         self._free: Future[None] | None = None
         self.audience = Audience(on_change, self._snapshot, self._result, self._cut)
@@ -238,6 +240,33 @@ class LiveEdit:
         """Take the mask that the points suggest. :raises ValueError: without points."""
         self.set_mask(changes.suggested_mask(self._look or self.now), "suggested mask")
 
+    def change(self, asking: Asking, *, sliding: bool = False) -> tuple[str, ...]:
+        """Change attributes; return sentences about what could not be had. :raises ValueError: if nothing can.
+
+        :param sliding: whether a slider is still held: all that is asked till it is let go counts from where the edit
+            was when it was taken hold of, and is one step of undo.
+        """
+        if self._slide is not None and self._slide.drag.step == self.now.drag.step:
+            asked = asking(self._slide)
+            self.now = with_change(self._slide, asked)
+        else:
+            shown = self.now if self._look is None else self._look
+            asked = asking(shown)
+            self._begin_edit(asked.done)
+            self._slide = self.now
+            self.now = with_change(self.now, asked)
+        if not sliding:
+            self._slide = None
+        self.audience.message = " ".join(asked.notes)
+        self.audience.publish()
+        return asked.notes
+
+    def hold(self, names: tuple[str, ...], held: np.ndarray | None) -> None:
+        """Hold attributes from the next step on, and no others. :raises ValueError: for those of another model."""
+        self._begin_edit(f"hold of {', '.join(names)}" if names else "release")
+        self.now = with_held(self.now, names, held)
+        self.audience.publish()
+
     def set_config(self, config: Any) -> None:
         """Take other settings, of this engine or another. :raises ValueError: if it cannot serve the model."""
         self._take_config(config)
@@ -369,11 +398,12 @@ class LiveEdit:
         """Make another document the present: what is known of the steps before is of another course."""
         if document.model is not self.now.model:
             self._gesture = False  # it was on a picture of the model before
-        self.now = document
+        self.now, self._slide = document, None
         self._edit += 1
 
     def _remember(self, done: str, document: Document | None = None) -> None:
         """Keep the present, or ``document``, for undo; ``done`` is what is about to be done, as undo names it."""
+        self._slide = None
         self.undo = self.undo.remembering(document or self.now, done, self.now)
 
     def _begin_edit(self, done: str) -> None:

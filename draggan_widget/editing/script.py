@@ -3,12 +3,14 @@
 A script is a tuple of ops, each a tuple that begins with its name:
 
 ``("config", settings of an engine)``, ``("mask", array (H, W) or None)``, ``("add", id, handle, target)``,
-``("handle", id, xy)``, ``("target", id, xy)``, ``("remove", id)`` and ``("steps", n)``. What no step has seen is not
+``("handle", id, xy)``, ``("target", id, xy)``, ``("remove", id)``, ``("steps", n)``, ``("change", ((name, amount), …),
+array (num_ws, w_dim))`` and ``("hold", names, array (n, numbers of a latent) or None)``. What no step has seen is not
 kept: of a hundred moves of a target between two steps the last.
 """
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Sequence
 from typing import Any
@@ -17,9 +19,12 @@ import numpy as np
 
 from draggan_widget.config import DragConfig
 from draggan_widget.editing.compact_files import settings_of
+from draggan_widget.editing.packing import packed, unpacked
 from draggan_widget.engines import XY, check_xy, engine_of
 from draggan_widget.engines.draggan import LARGEST_WHOLE
 
+ASKING = ("change", "hold")
+"""Ops that change the state between two steps, which its record then shows."""
 Op = tuple[Any, ...]
 Script = tuple[Op, ...]
 
@@ -73,10 +78,16 @@ def until(script: Script, steps: int) -> Script:
     done = 0
     for op in script:
         if op[0] == "steps":
-            if done + op[1] >= steps:
-                return (*kept, ("steps", steps - done)) if steps > done else tuple(kept)
-            done += op[1]
-        kept.append(op)
+            taken = min(op[1], steps - done)
+            if taken:
+                kept.append(("steps", taken))
+            done += taken
+            if taken < op[1]:
+                break
+        elif done < steps or not done or op[0] in ASKING:
+            kept.append(op)
+        else:
+            break
     return tuple(kept)
 
 
@@ -90,6 +101,8 @@ def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
         elif op[0] == "mask" and op[1] is not None:
             values.append(["mask", len(masks)])
             masks.append(op[1])
+        elif op[0] in ASKING:
+            values.append([op[0], [list(each) if op[0] == "change" else each for each in op[1]], packed(op[2])])
         else:
             values.append(list(op))
     return values, masks
@@ -128,6 +141,10 @@ def _op(value: Any, masks: Sequence[np.ndarray | None], resolution: tuple[int, i
             return "mask", None
         case ["mask", int(number)] if _whole(number, 0, len(masks) - 1):
             return "mask", masks[number]
+        case ["change", [*amounts], array] if array is not None and all(map(_is_amount, amounts)):
+            return "change", tuple((name, float(amount)) for name, amount in amounts), unpacked(array)
+        case ["hold", [*names], array] if all(isinstance(name, str) for name in names):
+            return "hold", tuple(names), unpacked(array)
         case ["add", int(number), handle, target] if _whole(number, 1):
             return "add", number, _xy(number, handle, resolution), _xy(number, target, resolution)
         case ["handle" | "target" as name, int(number), xy] if _whole(number, 1):
@@ -135,6 +152,13 @@ def _op(value: Any, masks: Sequence[np.ndarray | None], resolution: tuple[int, i
         case ["remove" | "steps" as name, int(number)] if _whole(number, 1):
             return name, number
     raise ValueError(f"{reprlib.repr(value)} is nothing that can be done in an edit")
+
+
+def _is_amount(value: Any) -> bool:
+    match value:
+        case [str(), int() | float() as amount]:
+            return not isinstance(amount, bool) and math.isfinite(amount)
+    return False
 
 
 def _whole(number: Any, least: int, most: int = LARGEST_WHOLE) -> bool:

@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from draggan_widget.editing import beginnings
+from draggan_widget.editing.asking import Asking
 from draggan_widget.editing.changes import Move
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.document import Document, Snapshot
@@ -386,6 +387,23 @@ class Session:
     def set_points(self, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Future[None]:
         """Apply what differs between two lists of checked points; what is the same stays as it is tracked."""
         return self._commands.submit(lambda: self._live.set_points(before, after))
+
+    # --- attributes --------------------------------------------------------------------------------------------------
+
+    def change(self, asking: Asking, *, sliding: bool = False) -> Future[tuple[str, ...]]:
+        """Change attributes; the future has sentences about what could not be had.
+
+        :param asking: makes the change, in the worker's thread. :param sliding: whether a slider is still held: what
+            is asked till it is let go counts from where the edit was before, and is one step of undo.
+        """
+        if not sliding:
+            return self._commands.submit(lambda: self._live.change(asking))
+        slide = lambda newest: self._live.change(newest, sliding=True)  # noqa: E731
+        return self._commands.submit(slide, kind=("slide",), value=asking)  # of those that wait the newest counts
+
+    def hold(self, names: Sequence[str], held: np.ndarray | None) -> Future[None]:
+        """Hold attributes, and no others, from the next step on. :param held: ``Edit.held``; None for none."""
+        return self._commands.submit(lambda: self._live.hold(tuple(names), held))
 
     # --- mask and settings -------------------------------------------------------------------------------------------
 

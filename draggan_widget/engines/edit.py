@@ -50,9 +50,10 @@ class Edit:
     step: int = 0
     """Steps done since the edit began."""
     held: np.ndarray | None = None
-    """Directions of the latent, one a row, that no step may use; None for none."""
+    """(n, numbers of a latent): readings, one a row, that no step may change of any row of the latent; None for none.
+    See ``projection``."""
     wish: np.ndarray | None = None
-    """A change of the latent that is asked for beside the points; None for none."""
+    """The change of the latent that was asked for beside the points, of its shape; ``latent`` has it. None for none."""
     below: tuple[Layer, ...] = ()
     """What shows outside the mask where pictures are blended, from the lowest layer up: the picture when the mask was
     set. () for that of ``origin``."""

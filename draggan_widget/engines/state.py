@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Verdict
 from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
 from draggan_widget.engines.finish import layers_of, picture_of
+from draggan_widget.engines.projection import check_held, check_wish
 from draggan_widget.engines.registry import bind
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
@@ -183,6 +185,29 @@ class State:
         :raises ValueError: for another shape, NaN, or numbers outside 0 … 1. :raises TypeError: if it holds no numbers.
         """
         return self._changed(self.edit.with_mask(check_mask(mask, self.model.resolution)))
+
+    @guarded
+    def with_wish(self, change: Any) -> State:
+        """Return the state with a change of the latent beside what points do; handles stay where they are.
+
+        :param change: of the shape of the latent, such as ``Directions(model).change({"smile": 1})``.
+        :raises ValueError: for another shape, or numbers that are not finite. :raises TypeError: for no numbers.
+        """
+        edit = self.edit
+        wished = check_wish(change, edit.latent)
+        latent = self.model.space.check(edit.latent + wished)
+        before = 0.0 if edit.wish is None else torch.from_numpy(edit.wish).to(latent)
+        whole = (before + wished).cpu().numpy()
+        return self._changed(dataclasses.replace(edit, latent=latent, wish=whole))
+
+    @guarded
+    def with_held(self, held: Any) -> State:
+        """Return the state in which no step changes what some readings see, whatever points ask for.
+
+        :param held: (n, numbers of a latent), such as ``Directions(model).held(["smile"])``; None: all may change.
+        :raises ValueError: for another shape, or numbers that are not finite. :raises TypeError: for no numbers.
+        """
+        return self._changed(dataclasses.replace(self.edit, held=check_held(held, self.edit.latent)))
 
     @guarded
     def with_config(self, settings: Any) -> State:

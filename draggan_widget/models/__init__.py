@@ -14,7 +14,7 @@ from draggan_widget.models.compositing import Compositor, Layer
 from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
-from draggan_widget.models.mapped import cache_folder, store, stored
+from draggan_widget.models.mapped import cache_folder, mapping_fingerprint, store, stored
 from draggan_widget.models.precision import for_glances
 from draggan_widget.models.protocol import Model
 from draggan_widget.models.space import Metric, Space, WPlus
@@ -45,6 +45,7 @@ __all__ = [
     "for_glances",
     "guarded",
     "load_generator",
+    "mapping_fingerprint",
     "placed",
     "plain_torch",
     "sample_map",

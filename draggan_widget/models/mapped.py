@@ -56,7 +56,7 @@ class Mapped:
         if self._made_of != state:
             self._made_of, self._found = state, {}
         if name not in self._found:
-            file = f"{name}-{FORMAT}-{type(model).__name__}-{fingerprint_of(weights)[:32]}.npy" if on_disk else None
+            file = f"{name}-{FORMAT}-{type(model).__name__}-{mapping_fingerprint(model)}.npy" if on_disk else None
             made = None if file is None else stored(file, model.w_dim)
             if made is None:
                 made = compute()
@@ -72,6 +72,11 @@ def mapping_weights(model: Generator) -> list[tuple[str, Tensor]]:
     """Return what the latents of a model depend on, by name: its mapping network, or all of it where none is named."""
     everything = sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items())
     return [(name, weight) for name, weight in everything if "mapping" in name] or everything
+
+
+def mapping_fingerprint(model: Generator) -> str:
+    """Return a hash of what latents depend on: the same for a model and for its copies tuned for photographs."""
+    return fingerprint_of(mapping_weights(model))[:32]
 
 
 def _state(weight: Tensor) -> tuple[object, ...]:

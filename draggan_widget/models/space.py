@@ -187,6 +187,18 @@ class WPlus(Space):
         return Metric(found[0], found[1:], generator.num_ws)
 
     @guarded
+    def samples(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return normal numbers ``z`` (n, z_dim) of a seed and the latents ``w`` (n, w_dim) they are mapped to.
+
+        Both are float64, on the processor; ``w`` is the same to the bit on every machine. Of a model with classes,
+        these are taken in turn.
+
+        :raises ValueError: if latents are not finite, or all the same.
+        """
+        z = self._z(seed, count)
+        return z, self._checked(self._mapped(z, None), None)
+
+    @guarded
     def check_metric(self) -> None:
         """See ``Space``."""
         generator = self._generator

@@ -7,7 +7,7 @@ import base64
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,7 @@ from draggan_widget.inversion import Inversion, open_photo
 from draggan_widget.models import Generator, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
+from draggan_widget.widget.attributes import Attributes
 from draggan_widget.widget.engine_settings import is_setting
 from draggan_widget.widget.hosts import reruns
 from draggan_widget.widget.inbox import Inbox
@@ -118,6 +119,7 @@ class Editor(EditTraits):
             attended=weakly(self._attended, otherwise=False),
         )
         self._states = States(self._session)
+        self.attributes = Attributes(self._session, weakly(self._carry_out))
         self._views = Views(self, self._session, self._model_list)
         self._inbox = Inbox(
             self._session, self._views, self._model_list, weakly(self._says_provenance, True), weakly(self._left)
@@ -187,6 +189,35 @@ class Editor(EditTraits):
     def reset_settings(self) -> None:
         """Take all settings as the model has them, ``speed`` included; the edit stays."""
         self._carry_out(self._session.reset_settings())
+
+    def change(self, attribute: str | Mapping[str, float], amount: float | None = None) -> list[str]:
+        """Change an attribute of the picture, ``change("smile", +1)``, or several, ``change({"age": 1, "smile": -1})``.
+
+        Amounts are in σ, the spread of the model's own pictures; beyond these it goes no farther. One step of undo.
+
+        :returns: sentences about what could not be had. :raises ValueError: for an unknown attribute or no number.
+        """
+        amounts: Mapping[str, Any] = attribute if isinstance(attribute, Mapping) else {attribute: amount}
+        return self.attributes.change(amounts)
+
+    def say(self, text: str) -> list[str]:
+        """Change what a text asks for: ``say("older, smiling a bit, hair much longer")``. One step of undo.
+
+        :returns: sentences about what could not be had, or was not understood.
+        :raises ValueError: if nothing of it is known, or if it contradicts itself. The picture then stays as it is.
+        """
+        return self.attributes.say(text)
+
+    def hold(self, *names: str) -> None:
+        """Let no step change these attributes, groups or sets: ``hold("identity", "hair_length")``.
+
+        :raises ValueError: for a name that is none.
+        """
+        self.attributes.hold(names)
+
+    def release(self, *names: str) -> None:
+        """Hold these no longer; without names, nothing at all. :raises ValueError: if one of them is not held."""
+        self.attributes.release(names)
 
     def load_mask(self, path: str | os.PathLike[str]) -> None:
         """Take a mask from a picture of any format and size: white may move, black must stay. Undo takes it back.

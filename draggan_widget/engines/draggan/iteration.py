@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from draggan_widget.config import DragConfig
     from draggan_widget.engines.common.sampling import Kept, Reader
     from draggan_widget.engines.draggan.methods import Method
+    from draggan_widget.engines.projection import Projection
     from draggan_widget.models import Generator
 
 C = TypeVar("C", Course, Pace)
@@ -72,16 +73,17 @@ def init(
 
 
 @guarded
-def step(generator: Generator, state: DragState) -> DragState:
+def step(generator: Generator, state: DragState, allowed: Projection | None = None) -> DragState:
     """Take one step from ``state``, which stays as it is.
 
+    :param allowed: takes out of the step what it may not change, after Adam: of the gradient, Adam would scale it up.
     :raises ValueError: without points. :raises DivergedError: if the loss, its gradient, the new latent or its
         features are not finite.
     """
     if not state.points:
         raise ValueError("there are no points to drag; add a handle and its target first")
     with torch.inference_mode(mode=False), torch.enable_grad():
-        state, latent, moments, loss = _supervise(generator, eased(state))
+        state, latent, moments, loss = _supervise(generator, eased(state), allowed)
         handles = _track(generator, state, latent)
     points = tuple(
         dataclasses.replace(point, handle=(float(x), float(y)), seen=point.handle)
@@ -150,7 +152,9 @@ def _with_references(state: DragState, read: Reader) -> DragState:
     return dataclasses.replace(state, points=points)
 
 
-def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tensor, Moments, dict[str, float]]:
+def _supervise(
+    generator: Generator, state: DragState, allowed: Projection | None
+) -> tuple[DragState, Tensor, Moments, dict[str, float]]:
     """Return the state with all references, the latent after one Adam step, the moments, and the terms of the loss."""
     config, latent = state.config, state.latent
     method, frame, blocks = method_of(config), frame_of(config, state.resolution), blocks_of(generator, config)
@@ -176,6 +180,8 @@ def _supervise(generator: Generator, state: DragState) -> tuple[DragState, Tenso
     loss = {"motion": _value(motion), "mask": _value(keeping)}
     gradient = torch.autograd.grad(total, latent)[0] if total.requires_grad else torch.zeros_like(latent)
     moved, moments = _step_rows(latent.detach(), gradient, state.moments, config, rate_of(state))
+    if allowed is not None:
+        moved = latent.detach() + allowed(moved - latent.detach())
     if not np.isfinite(list(loss.values())).all() or not bool(torch.isfinite(moved).all()):
         raise DivergedError(
             f"step {state.step + 1} gave a loss of {_value(total)} and a latent that is not finite; the latent before "

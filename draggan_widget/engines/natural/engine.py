@@ -28,6 +28,7 @@ from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
+from draggan_widget.engines.projection import Projection
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -86,9 +87,14 @@ class BoundNatural(Bound[Memory]):
         """
         space = self.model.space
         covariance = space.metric(space.label_of(edit.origin)).covariance.to(edit.origin)
-        there = torch.equal(edit.latent, edit.origin)
+        base = edit.origin
+        if edit.held is not None:  # of the way so far nothing is to be taken back that is held from here on
+            base = edit.latent
+        elif edit.wish is not None:
+            base = edit.origin + torch.from_numpy(edit.wish).to(edit.origin)
+        there = torch.equal(edit.latent, base)
         home = {point.id: point.handle for point in edit.points} if there else {}
-        return Memory(covariance, edit.origin, home, {}, {}, self._track, {}, self._stride, edit.step)
+        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step)
 
     def adapt(self, before: Edit, after: Edit, memory: Memory) -> Memory:
         """Return the memory for ``after``: a target that moves changes nothing but that there is some way to go.
@@ -114,7 +120,7 @@ class BoundNatural(Bound[Memory]):
             first_step=after.step,
             idle=0,
         )
-        lost = set(before.ids) - same
+        lost = bool(set(before.ids) - same) or after.held is not before.held
         if lost and not torch.equal(memory.base, after.latent):
             home = {point.id: point.handle for point in after.points}
             return dataclasses.replace(memory, base=after.latent, home=home)
@@ -192,7 +198,7 @@ class BoundNatural(Bound[Memory]):
 
         :raises ValueError: if a handle is where the picture is the same everywhere.
         """
-        asked = (edit.latent, memory.base, memory.covariance, held), edit.handles.tobytes() + aim.tobytes()
+        asked = (edit.latent, memory.base, memory.covariance, held, edit.held), edit.handles.tobytes() + aim.tobytes()
         if self._solved is not None:
             (before, numbers), solution = self._solved
             if numbers == asked[1] and all(a is b for a, b in zip(before, asked[0], strict=True)):
@@ -212,6 +218,8 @@ class BoundNatural(Bound[Memory]):
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, self.settings.own, common)
+        if edit.held is not None:
+            metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
         change = (edit.latent - memory.base)[0]
         solution = least_change(linear, metric, aim, change, self.settings.damping)
         self._solved = asked, solution

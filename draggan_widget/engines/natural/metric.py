@@ -13,6 +13,8 @@ import functools
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.projection import Projection
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Columns:
@@ -39,6 +41,8 @@ class Metric:
     columns: Columns
     rows: Tensor
     """(num_ws, num_ws), what rows have in common and on their own."""
+    allowed: Projection | None = None
+    """Takes out of changes what is held; None where nothing is. Of what it leaves ``dual`` is the inverse as it was."""
 
     @classmethod
     def of(cls, covariance: Tensor, num_ws: int, own_rows: int, own: float, common: float) -> Metric:
@@ -54,11 +58,13 @@ class Metric:
     def stiffened(self, stiffness: Tensor) -> Metric:
         """Return the metric in which a row that may change alone costs so many times more (num_ws,) on top."""
         scale = (1 + stiffness.to(self.rows) * self.rows.diagonal()).rsqrt()
-        return Metric(self.columns, scale[:, None] * self.rows * scale)
+        return Metric(self.columns, scale[:, None] * self.rows * scale, self.allowed)
 
     def spread(self, directions: Tensor) -> Tensor:
         """Return the covariance applied to ``directions`` (K, num_ws, w_dim)."""
-        return self.rows @ (directions @ self.columns.covariance)
+        if self.allowed is None:
+            return self.rows @ (directions @ self.columns.covariance)
+        return self.allowed(self.rows @ (self.allowed.transposed(directions) @ self.columns.covariance))
 
     def dual(self, change: Tensor) -> Tensor:
         """Return the inverse applied to a change (num_ws, w_dim) of rows that may change."""
@@ -73,7 +79,7 @@ class Metric:
     def known(self, change: Tensor) -> Tensor:
         """Return the part of a change (num_ws, w_dim) that the metric allows: its rows as far as they may change."""
         known: Tensor = self.rows.double() @ self._rows_inverse @ change.double()
-        return known.to(change)
+        return (known if self.allowed is None else self.allowed(known)).to(change)
 
     def distance(self, change: Tensor) -> float:
         """Return the squared length of a change (num_ws, w_dim): how unlike another sample it is."""

@@ -1,0 +1,335 @@
+"""What a sentence asks for: "older, smiling a bit, hair much longer" → attributes and amounts.
+
+A sentence falls into clauses, at commas and at "and"; in each, the phrases of a vocabulary are found, the longest
+first, in whatever order their words stand. Degrees ("a bit", "much") and negations belong to the phrase next to them.
+An adjective that lacks its noun has that of the clause before, or after: "longer and darker hair".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+from draggan_widget.directions.vocabulary import QUANTITY, Vocabulary, stem, words_in
+from draggan_widget.texts import quoted
+
+DEGREES = {
+    **dict.fromkeys(("a little bit", "a bit", "a little", "a tad", "a touch", "a hint", "hint", "bit", "little"), 0.5),
+    **dict.fromkeys(("slightly", "slight", "somewhat", "faint", "faintly", "subtle", "subtly", "mildly"), 0.5),
+    **dict.fromkeys(("a tiny bit", "barely", "hardly", "minimally"), 0.25),
+    **dict.fromkeys(("rather", "quite", "fairly", "moderately", "pretty", "nearly", "almost"), 1.0),
+    **dict.fromkeys(("a lot", "lots", "much", "very", "really", "strongly", "considerably", "way", "so much"), 2.0),
+    **dict.fromkeys(("far", "significantly", "substantially", "clearly", "heavily", "very much", "a great deal"), 2.0),
+    **dict.fromkeys(("extremely", "extraordinarily", "incredibly", "hugely", "as much as possible", "totally"), 3.0),
+    **dict.fromkeys(("completely", "fully", "entirely"), 2.0),
+}
+"""What a word of degree multiplies an amount by."""
+GONE = ("no", "without", "remove", "get rid of", "take away", "take off", "delete", "lose", "zero", "no more", "erase")
+"""What takes a thing away: twice as much as to have less of it."""
+NOT = (
+    "not",
+    "don't",
+    "doesn't",
+    "isn't",
+    "aren't",
+    "never",
+    "less",
+    "fewer",
+    "stop",
+    "no longer",
+    "non",
+    "reduce",
+    "n't",
+    "too",
+)
+"""What turns a word into its opposite; of "too" it is what somebody complains of."""
+AFTER = ("gone", "removed", "off", "reduced")
+"""The same, behind what it is about: "beard gone"."""
+DECREASE = ("decrease", "lessen", "diminish", "weaken", "tone down")
+MORE = ("more", "increase", "add", "stronger", "extra", "most", "strengthen")
+_FILLERS = """
+a all also an and any appear appearing appears are around as at be become becomes becoming been being bit both bring
+but by can change color colored colour coloured could direction do does down each even face for from get gets getting
+give gives giving go going grow grows had hand has have having he head her here hers him his how i image in into is it
+its just keep kind kindly less let lets like little look looked looking looks made make makes making maybe me more
+most moving my nor now of on one ones only or our people person photo picture place please portrait position put puts
+render same seem seems set shape shaped she should show showing side so some sort still style such than thank thanks
+that the their them then there these they thing this those to toned too toward towards turn turning type up viewer
+want wants was way we wear wearing wears what which while who with would you your
+"""
+FILLERS = frozenset(_FILLERS.split())
+"""Words that ask for nothing by themselves."""
+COURTESY = frozenset({"please", "thanks", "thank", "kindly"})
+"""Words that never ask for anything."""
+PERSONS = frozenset(
+    map(stem, ("man", "woman", "girl", "boy", "lady", "guy", "person", "male", "female", "kid", "child"))
+)
+"""Who is meant, and not what is asked for, in "make the woman older"."""
+POINTING = frozenset({"the", "this", "that", "our", "my", "your", "his", "her"})
+PRONOUNS = frozenset({"it", "them", "they", "its", "one", "ones"})
+"""What stands for a noun of the clause before."""
+CLAUSE = re.compile(
+    r"[,;.!?:/\n&+]|\b(?=without\s+\w+ing\b)|\b(?:and|but|plus|while|yet|then|also|or|nor)\b(?!\s+(?:down|up)\b)",
+    re.IGNORECASE,
+)
+
+
+class WordError(ValueError):
+    """A text of which nothing is understood, or that contradicts itself; the message names the words."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Meaning:
+    """What a text asks for."""
+
+    changes: tuple[tuple[str, float], ...]
+    """Attributes and amounts in σ, each attribute once, in the order of the text."""
+    unknown: Mapping[str, str | None]
+    """Words that were not understood → the nearest that is known, or None."""
+
+    def notes(self) -> list[str]:
+        """Return a sentence for each word that was not understood."""
+        return [_not_known(word, near) for word, near in self.unknown.items()]
+
+
+@dataclasses.dataclass
+class _Match:
+    words: str
+    meaning: Mapping[str, float]
+    places: list[int]
+    factor: float = 1.0
+
+
+def understand(text: str, vocabulary: Vocabulary) -> list[tuple[str, float]]:
+    """Return the attributes and amounts, in σ, that a text asks for. Raises what ``meaning`` does."""
+    return list(meaning(text, vocabulary).changes)
+
+
+def meaning(text: str, vocabulary: Vocabulary) -> Meaning:
+    """Return what a text asks for, and the words in it that are not known.
+
+    "A bit" is half a σ, "much" two; "no beard" and "without a beard" are two less, "less" and "not" one less.
+
+    :raises WordError: if nothing of it is known, or if two words of it ask for opposite things.
+    :raises TypeError: if it is no text.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"a text is needed, such as 'older, turned left'; got {type(text).__name__}")
+    clauses = [_Clause(part, vocabulary) for part, _ in _clauses(text)]
+    if not any(clause.words for clause in clauses):
+        raise WordError("the text is empty; say what should change, such as 'older, turned left'")
+    inherits = [joined for _, joined in _clauses(text)]
+    for place, clause in enumerate(clauses):
+        before = clauses[place - 1] if place else None
+        after = clauses[place + 1] if place + 1 < len(clauses) else None
+        clause.find(before, after, negated=bool(inherits[place] and before and before.negated))
+    changes: dict[str, tuple[float, str]] = {}
+    for match in (match for clause in clauses for match in clause.matches):
+        for name, amount in match.meaning.items():
+            amount *= match.factor
+            there, words = changes.get(name, (0.0, ""))
+            if there * amount < 0:
+                raise WordError(
+                    f"{quoted(words)} and {quoted(match.words)} contradict each other; leave one of them out"
+                )
+            if abs(amount) > abs(there):
+                changes[name] = amount, match.words
+    unknown = {word: vocabulary.nearest(word) for clause in clauses for word in clause.unknown}
+    if not changes:
+        said = [_not_known(word, near) for word, near in unknown.items()] or [
+            f"{quoted(text.strip())} names nothing that could change"
+        ]
+        raise WordError("; ".join(said))
+    return Meaning(tuple((name, amount) for name, (amount, _) in changes.items()), unknown)
+
+
+def _not_known(word: str, near: str | None) -> str:
+    return f"{quoted(word)} is not known" + (f"; the nearest known word is {quoted(near)}" if near else "")
+
+
+def _contracted(word: str) -> tuple[str, ...]:
+    """Return "should", "n't" for "shouldn't"."""
+    return (word[:-3], "n't") if len(word) > len("n't") and word.endswith("n't") else (word,)
+
+
+def _clauses(text: str) -> list[tuple[str, bool]]:
+    """Return the clauses of a text, and whether each goes on from the one before by "or" or "nor"."""
+    parts, start, joined = [], 0, False
+    text = text.replace("’", "'")
+    for found in CLAUSE.finditer(text):
+        parts.append((text[start : found.start()], joined))
+        start, joined = found.end(), found[0].lower() in ("or", "nor")
+    parts.append((text[start:], joined))
+    return [(part, joined) for part, joined in parts if part.strip()]
+
+
+class _Clause:
+    """One clause, and the phrases that are found in it."""
+
+    def __init__(self, text: str, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self.words = [each for word in words_in(text) if word not in COURTESY for each in _contracted(word)]
+        self._stems = [vocabulary.known(word) for word in self.words]
+        self._degrees, used = self._marks(DEGREES, set())
+        self._gone, used = self._marks({**dict.fromkeys(GONE, -2.0), **dict.fromkeys((*NOT, *DECREASE), -1.0)}, used)
+        self._behind, used = self._marks(dict.fromkeys(AFTER, -2.0), used, last=True)
+        _, self._marked = self._marks(dict.fromkeys(MORE, 1.0), used)
+        self._subjects = self._persons()
+        quantities = [
+            place for place, word in enumerate(self.words) if word in ("more", "less", "fewer", "much", "lots")
+        ]
+        self._quantity = quantities[-1] if quantities else None
+        self.matches: list[_Match] = []
+        self.unknown: list[str] = []
+        self.negated = bool(self._gone)
+
+    def _marks(
+        self, marks: Mapping[str, float], used: set[int], *, last: bool = False
+    ) -> tuple[list[tuple[int, float]], set[int]]:
+        """Return where words of a list stand, with what they mean, and all places that are taken by now."""
+        found, used = [], set(used)
+        for name in sorted(marks, key=lambda each: -len(each.split())):
+            parts = name.split()
+            for place in range(len(self.words) - len(parts) + 1):
+                places = set(range(place, place + len(parts)))
+                if self.words[place : place + len(parts)] != parts or places & used:
+                    continue
+                if last and place + len(parts) < len(self.words):
+                    continue
+                if self._is_meant(name, place):
+                    found.append((place + len(parts) - 1, marks[name]))
+                    used |= places
+        return found, used
+
+    def _is_meant(self, name: str, place: int) -> bool:
+        """Return whether a word that may say something else as well is one of degree here."""
+        follows = self.words[place + 1] if place + 1 < len(self.words) else ""
+        if name == "far":
+            return follows in ("more", "less") or follows.endswith("er")
+        if name in ("little", "bit", "pretty", "way", "clearly"):
+            return bool(follows) and (follows in ("more", "less", "of", "too") or follows.endswith("er"))
+        return True
+
+    def _persons(self) -> set[int]:
+        """Return where somebody is named who is only pointed at."""
+        return {
+            place
+            for place, each in enumerate(self._stems)
+            if each in PERSONS and any(word in POINTING for word in self.words[max(0, place - 3) : place])
+        }
+
+    @property
+    def nouns(self) -> list[str]:
+        """The stems of its words that may have adjectives."""
+        return [each for each in self._stems if each in self._vocabulary.nouns]
+
+    @property
+    def adjectives(self) -> list[str]:
+        """The stems of its known words that are no nouns."""
+        known = self._vocabulary.stems
+        return [
+            each
+            for place, each in enumerate(self._stems)
+            if each in known - FILLERS - self._vocabulary.nouns and place not in self._marked
+        ]
+
+    def find(self, before: _Clause | None, after: _Clause | None, *, negated: bool) -> None:
+        """Find the phrases. :param before: the clause before, :param after: and the one after."""
+        if not self._take(self._places(())):
+            self._take(self._places((stem(QUANTITY),)))
+        borrowed, adjectives = None, self.adjectives
+        if not self.matches and not any(word == "without" for word in self.words):
+            lenders = [each for each in (before, after) if each is not None]
+            borrowed = next((each for each in lenders if self._borrow(each)), None)
+        elif before is not None and self._lacks_noun():
+            borrowed = before if self._borrow(before) else None
+        self.negated |= negated
+        if negated and not self._gone:
+            for match in self.matches:
+                match.factor *= -2.0
+        if borrowed is not None and not self._degrees and not adjectives:
+            self._degrees = [(len(self.words), factor) for _, factor in borrowed._degrees[-1:]]
+        self._modify()
+        self._look_for_unknown()
+
+    def _places(self, borrowed: tuple[str, ...]) -> dict[str, list[int]]:
+        places: dict[str, list[int]] = {}
+        if stem(QUANTITY) in borrowed and self._quantity is not None:
+            places[stem(QUANTITY)] = [self._quantity]
+        for place, each in enumerate(self._stems):
+            if place not in self._marked and place not in self._subjects:
+                places.setdefault(each, []).append(place)
+        for each in borrowed:
+            if each == stem(QUANTITY):
+                continue
+            places.setdefault(each, [len(self._stems)])
+        return places
+
+    def _take(self, places: dict[str, list[int]], taken: frozenset[str] = frozenset()) -> bool:
+        found = False
+        while (best := self._vocabulary.best(places, taken)) is not None:
+            phrase, meant = best
+            taken |= phrase
+            where = [place for each in phrase for place in places[each] if place < len(self.words)]
+            said = " ".join(self.words[place] for place in sorted(where)) or " ".join(sorted(phrase))
+            self.matches.append(_Match(said, meant, where))
+            found = True
+        return found
+
+    def _lacks_noun(self) -> bool:
+        """Return whether what was found may be meant of the noun of the clause before."""
+        pronoun = any(word in PRONOUNS for word in self.words)
+        return len(self.matches) == 1 and not self.nouns and (pronoun or len(self.matches[0].places) == 1)
+
+    def _borrow(self, other: _Clause) -> bool:
+        """Take the nouns of another clause, or its adjectives where this has only nouns. Return whether that helps."""
+        adjectives = self.adjectives
+        if not adjectives and self._quantity is not None and any(word in PRONOUNS for word in self.words):
+            return self._take(self._places((*other.nouns, stem(QUANTITY))))
+        lent = tuple(other.nouns) if adjectives else tuple(other.adjectives)
+        if not lent or (not adjectives and not self.nouns):
+            return False
+        own = set(self._stems)
+        best = self._vocabulary.best(self._places(lent), frozenset())
+        if best is None or not best[0] & own or not best[0] & set(lent) or best[0] <= set(lent):
+            return False
+        kept, self.matches = self.matches, []
+        if self._take(self._places(tuple(best[0] & set(lent)))):
+            return True
+        self.matches = kept
+        return False
+
+    def _modify(self) -> None:
+        """Give degrees and negations to the phrases next to them."""
+        for place, factor in self._degrees:
+            if match := self._next_to(place, behind=0.6):
+                match.factor *= factor
+        for place, factor in self._gone:
+            ahead = [match for match in self.matches if any(each > place for each in match.places)]
+            if match := self._next_to(place, behind=0.6 if not ahead else 1e6):
+                match.factor *= factor if len(match.places) == 1 else -1.0  # "no beard", but "no long hair"
+        for place, factor in self._behind:
+            if match := self._next_to(place, behind=0.0):
+                match.factor *= factor
+
+    def _next_to(self, place: int, behind: float) -> _Match | None:
+        def distance(match: _Match) -> float:
+            return min((each - place if each > place else place - each + behind) for each in match.places or [place])
+
+        return min(self.matches, key=distance, default=None)
+
+    def _look_for_unknown(self) -> None:
+        known, used = self._vocabulary.stems, {place for match in self.matches for place in match.places}
+        for place, (word, each) in enumerate(zip(self.words, self._stems, strict=True)):
+            if place in used | self._marked | self._subjects or each in FILLERS or word in FILLERS or word.isdigit():
+                continue
+            if each in PERSONS or (self.matches and each in known):
+                continue
+            if word not in self.unknown:
+                self.unknown.append(word)
+
+
+def words_of(vocabulary: Vocabulary) -> list[str]:
+    """Return the words that are known, as people write them, in the order of the alphabet."""
+    return sorted(set(vocabulary.spelled.values()))

@@ -1,0 +1,73 @@
+"""What a step may not use: the part of it that held readings of a latent see is taken out, in the latents' metric.
+
+Of each row of a step: ``s ← s - ΣA(AᵀΣA)⁻¹Aᵀs``, with A the readings that are held and Σ the covariance of latents. Of
+all steps that leave the readings as they are, that is the one nearest to ``s``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.settings import shown
+
+
+class Projection:
+    """Takes out of changes of a latent (…, num_ws, w_dim) what some readings of its rows see.
+
+    :param held: (n, num_ws · w_dim), as ``Edit.held`` has it. :param covariance: (w_dim, w_dim), of latents.
+    """
+
+    def __init__(self, held: np.ndarray, covariance: Tensor) -> None:
+        columns = covariance.detach().cpu().double()
+        readings = torch.from_numpy(np.ascontiguousarray(held, dtype=np.float64))
+        self._readings = readings.view(len(readings), -1, len(columns)).transpose(0, 1)  # (num_ws, n, w_dim)
+        spread = self._readings @ columns
+        gram = spread @ self._readings.transpose(1, 2)
+        self._back = torch.linalg.pinv(gram, hermitian=True) @ spread
+
+    def __call__(self, change: Tensor) -> Tensor:
+        """Return the change that is allowed, of the shape, dtype and device of ``change``."""
+        exact = change.double()
+        seen = torch.einsum("...rw,rnw->...rn", exact, self._readings.to(exact.device))
+        return (exact - torch.einsum("...rn,rnw->...rw", seen, self._back.to(exact.device))).to(change)
+
+    def transposed(self, gradient: Tensor) -> Tensor:
+        """Return the gradient (…, num_ws, w_dim) of what is asked of the allowed part of a change."""
+        exact = gradient.double()
+        seen = torch.einsum("...rw,rnw->...rn", exact, self._back.to(exact.device))
+        return (exact - torch.einsum("...rn,rnw->...rw", seen, self._readings.to(exact.device))).to(gradient)
+
+
+def check_held(held: object, latent: Tensor) -> np.ndarray | None:
+    """Return readings that are to be held as an array (n, numbers of a latent) of their own; None for none.
+
+    :raises ValueError: for another shape, or numbers that are not finite. :raises TypeError: if it holds no numbers.
+    """
+    if held is None:
+        return None
+    array = held.detach().cpu().numpy() if isinstance(held, Tensor) else np.asarray(held)
+    if array.dtype.kind not in "iuf":
+        raise TypeError(f"held holds {array.dtype}; give readings of the latent, such as directions.held([…])")
+    if array.ndim != 2 or array.shape[1] != latent.numel():
+        raise ValueError(f"held has shape {array.shape}; this latent needs (n, {latent.numel()})")
+    if not np.isfinite(array).all():
+        raise ValueError("held holds NaN or infinite numbers; give readings of the latent")
+    return np.array(array, dtype=np.float32) if len(array) else None
+
+
+def check_wish(change: object, latent: Tensor) -> Tensor:
+    """Return a change that is wished, of the shape and kind of a latent.
+
+    :raises ValueError: for another number of numbers, or ones that are not finite. :raises TypeError: for no numbers.
+    """
+    try:
+        wished = torch.as_tensor(change).detach().to(latent)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"the change is {shown(change)}; give an array of the shape of a latent") from error
+    if wished.shape not in (latent.shape, latent.shape[1:]):
+        raise ValueError(f"the change has shape {tuple(wished.shape)}; this latent has {tuple(latent.shape)}")
+    if not bool(torch.isfinite(wished).all()):
+        raise ValueError("the change holds NaN or infinite numbers; ask for less")
+    return wished.reshape(latent.shape)

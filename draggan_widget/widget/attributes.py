@@ -1,0 +1,143 @@
+"""Attributes of the picture that an editor shows: changed, held, taught, said in words, and listed for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from draggan_widget.directions import Direction, DirectionError, Directions, Listed, taught
+from draggan_widget.editing import Asked, Document, Session, held_in
+
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
+
+class Attributes:
+    """The attributes of a session's pictures. Methods may be called from any thread, and wait.
+
+    :param carry_out: waits for a command, and raises what it raised.
+    """
+
+    def __init__(self, session: Session, carry_out: Callable[[Future[Any]], Any]) -> None:
+        self._session = session
+        self._carry_out = carry_out
+        self._made: tuple[Generator, Directions] | None = None
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def directions(self) -> Directions:
+        """Those of the present model by name, taught ones included."""
+        return self._session.read(lambda: self._of(self._session.generator))
+
+    def listed(self, document: Document | None = None) -> list[Listed]:
+        """Return all of them as people are shown them: label, group, range, R², and what the picture has of each.
+
+        :param document: of which moment; None for now.
+        """
+
+        def listed() -> list[Listed]:
+            shown = document or self._session.latest.document
+            return self._of(shown.model.generator).listed(shown.drag.ws)
+
+        return self._session.read(listed)
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of what is held, as somebody gave them: attributes, groups, or sets such as "identity"."""
+        return held_in(self._session.now())
+
+    # --- changing ----------------------------------------------------------------------------------------------------
+
+    def change(self, amounts: Mapping[str, float], *, sliding: bool = False) -> list[str]:
+        """Add amounts in σ; return sentences about what could not be had. See ``Editor.change``.
+
+        :param sliding: whether a slider is still held: amounts then count from where it was taken hold of.
+        """
+
+        def asking(document: Document) -> Asked:
+            directions = self._of(document.model.generator)
+            kept, notes = directions.within(document.drag.ws, amounts)
+            return _asked(directions, kept, notes)
+
+        self._check_names(amounts)
+        return list(self._finished(self._session.change(asking, sliding=sliding)))
+
+    def set(self, values: Mapping[str, float], *, sliding: bool = False) -> list[str]:
+        """Bring attributes to values, in σ above the model's mean; what a slider does. Else as ``change``."""
+
+        def asking(document: Document) -> Asked:
+            directions = self._of(document.model.generator)
+            here = directions.measure(document.drag.ws, values)
+            kept, notes = directions.within(
+                document.drag.ws, {name: value - here[name] for name, value in values.items()}
+            )
+            return _asked(directions, kept, notes)
+
+        self._check_names(values)
+        return list(self._finished(self._session.change(asking, sliding=sliding)))
+
+    def say(self, text: str) -> list[str]:
+        """Do what a text asks for; return sentences about what could not be had, or was not understood."""
+        understood = self.directions.understand(text)
+        return [*understood.notes(), *self.change(dict(understood.changes))]
+
+    def hold(self, names: Iterable[str]) -> None:
+        """Hold these besides what is held. :raises DirectionError: for a name that is not there."""
+        directions = self.directions
+        together = dict.fromkeys((*self.held, *names))
+        self._finished(self._session.hold(tuple(together), directions.held(together)))
+
+    def release(self, names: Iterable[str]) -> None:
+        """Hold these no longer; without names, nothing. :raises DirectionError: if one of them is not held."""
+        gone, held = tuple(names), self.held
+        for name in gone:
+            if name not in held:
+                told = f"held are {', '.join(held)}" if held else "nothing is held"
+                raise DirectionError(f"{name!r} is not held; {told}")
+        left = tuple(name for name in held if gone and name not in gone)
+        self._finished(self._session.hold(left, self.directions.held(left)))
+
+    def teach(self, name: str, more: Any, less: Any, *, label: str | None = None) -> Direction:
+        """Find the direction in which examples differ, and take it among the others. See ``directions.taught``."""
+
+        def learn() -> Direction:
+            model = self._session.generator
+            directions = self._of(model)
+            direction = taught(model, name, more, less, basis=directions.known, label=label)
+            directions.add(direction)
+            return direction
+
+        return self._session.read(learn)
+
+    def add(self, direction: Direction) -> None:
+        """Take a direction, of a file say. :raises DirectionError: if it is for another model."""
+        self._session.read(lambda: self._of(self._session.generator).add(direction))
+
+    # --- in parts ----------------------------------------------------------------------------------------------------
+
+    def _of(self, model: Generator) -> Directions:
+        """Return the directions of a model; in the worker's thread, which owns it."""
+        if self._made is None or self._made[0] is not model:
+            made = Directions(model)
+            if self._made is not None:  # what was taught goes on with a copy that was tuned for a photograph
+                for direction in self._made[1].taught:
+                    if direction.serves(model):
+                        made.add(direction)
+            self._made = model, made
+        return self._made[1]
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        directions = self.directions
+        for name in names:
+            directions[name]
+
+    def _finished(self, command: Future[Any]) -> Any:
+        self._carry_out(command)
+        return command.result() if command.done() else ()
+
+
+def _asked(directions: Directions, amounts: Mapping[str, float], notes: Iterable[str]) -> Asked:
+    change = directions.change(amounts)[0].cpu().numpy()
+    return Asked({name: float(amount) for name, amount in amounts.items()}, change, tuple(notes))
