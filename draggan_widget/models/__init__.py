@@ -14,10 +14,10 @@ from draggan_widget.models.compositing import Compositor, Layer
 from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
-from draggan_widget.models.mapped import cache_folder, mapping_fingerprint, store, stored
+from draggan_widget.models.mapped import all_weights, cache_folder, mapping_fingerprint, store, stored
 from draggan_widget.models.precision import for_glances
 from draggan_widget.models.protocol import Model
-from draggan_widget.models.space import Metric, Space, WPlus
+from draggan_widget.models.space import Metric, Space, WPlus, one_thread
 from draggan_widget.models.stylegan2 import StyleGAN2
 from draggan_widget.models.stylegan3 import StyleGAN3
 from draggan_widget.models.tuned import TunedCopy, difference
@@ -34,6 +34,7 @@ __all__ = [
     "StyleGAN3",
     "TunedCopy",
     "WPlus",
+    "all_weights",
     "best_device",
     "builtin_names",
     "cache_folder",
@@ -46,6 +47,7 @@ __all__ = [
     "guarded",
     "load_generator",
     "mapping_fingerprint",
+    "one_thread",
     "placed",
     "plain_torch",
     "sample_map",

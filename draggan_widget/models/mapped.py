@@ -1,4 +1,4 @@
-"""What takes long to compute of a model's mapping network: kept in memory, and in the user's cache folder.
+"""What takes long to compute of a model, mostly of its mapping network: kept in memory, and in the user's cache folder.
 
 It is kept for the very weights that it was computed of, and computed anew when these have changed.
 """
@@ -30,15 +30,14 @@ CACHE = "DRAGGAN_WIDGET_CACHE"
 FORMAT = 2
 """Of the cached files; those of another one have other names."""
 MOST = 8
-"""Arrays that a model keeps in memory, those of some classes; one of a w_dim of 512 takes 2 MB."""
+"""Arrays that a model keeps in memory, those of some classes; one of a w_dim of 512 takes 2 to 4 MB."""
 
 
 class Mapped:
-    """Arrays (n, w_dim) in float64, computed of one generator's mapping network, by name."""
+    """Arrays (n, w_dim) in float64, computed of one generator's weights, by name."""
 
     def __init__(self) -> None:
-        self._made_of: tuple[object, ...] | None = None
-        self._found: dict[str, Tensor] = {}
+        self._found: dict[str, tuple[tuple[object, ...], Tensor]] = {}
 
     def copy(self) -> Mapped:
         """Return another one that knows the same so far."""
@@ -46,31 +45,46 @@ class Mapped:
         made._found = dict(self._found)
         return made
 
-    def get(self, model: Generator, name: str, compute: Callable[[], Tensor], *, on_disk: bool = True) -> Tensor:
+    def get(
+        self,
+        model: Generator,
+        name: str,
+        compute: Callable[[], Tensor],
+        *,
+        on_disk: bool = True,
+        weights: Callable[[Generator], list[tuple[str, Tensor]]] | None = None,
+    ) -> Tensor:
         """Return what ``compute`` gives, from memory or a file where it was computed of the same weights before.
 
         :param name: of a file too, so of letters, digits and "-".
+        :param weights: what it is computed of, ``mapping_weights`` unless told otherwise.
         """
-        weights = mapping_weights(model)
-        state = tuple(_state(weight) for _, weight in weights)
-        if self._made_of != state:
-            self._made_of, self._found = state, {}
-        if name not in self._found:
-            file = f"{name}-{FORMAT}-{type(model).__name__}-{mapping_fingerprint(model)}.npy" if on_disk else None
-            made = None if file is None else stored(file, model.w_dim)
-            if made is None:
-                made = compute()
-                if file is not None:
-                    store(file, made)
-            while len(self._found) >= MOST:
-                self._found.pop(next(iter(self._found)), None)
-            self._found[name] = made
-        return self._found[name]
+        made_of = (weights or mapping_weights)(model)
+        state = tuple(_state(weight) for _, weight in made_of)
+        if name in self._found and self._found[name][0] == state:
+            return self._found[name][1]
+        file = f"{name}-{FORMAT}-{type(model).__name__}-{fingerprint_of(made_of)[:32]}.npy" if on_disk else None
+        made = None if file is None else stored(file, model.w_dim)
+        if made is None:
+            made = compute()
+            if file is not None:
+                store(file, made)
+            state = tuple(_state(weight) for _, weight in made_of)  # a first use may lay weights out anew
+        self._found.pop(name, None)
+        while len(self._found) >= MOST:
+            self._found.pop(next(iter(self._found)), None)
+        self._found[name] = state, made
+        return made
+
+
+def all_weights(model: Generator) -> list[tuple[str, Tensor]]:
+    """Return what the pictures of a model depend on, by name."""
+    return sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items())
 
 
 def mapping_weights(model: Generator) -> list[tuple[str, Tensor]]:
     """Return what the latents of a model depend on, by name: its mapping network, or all of it where none is named."""
-    everything = sorted({**dict(model.named_parameters()), **dict(model.named_buffers())}.items())
+    everything = all_weights(model)
     return [(name, weight) for name, weight in everything if "mapping" in name] or everything
 
 

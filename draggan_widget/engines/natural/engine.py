@@ -27,6 +27,7 @@ from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
+from draggan_widget.engines.natural.sparing import Rest, rest_of
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
 from draggan_widget.engines.projection import Projection
 
@@ -76,7 +77,8 @@ class BoundNatural(Bound[Memory]):
         self._stride = settings.stride * model.resolution[0] / 512
         self._spot = spot(round(SPOT * self._reading.cell))
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
-        self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray]] | None = None
+        self._rest: tuple[tuple[Any, ...], Rest] | None = None
+        self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray, float | None]] | None = None
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
@@ -94,7 +96,8 @@ class BoundNatural(Bound[Memory]):
             base = edit.origin + torch.from_numpy(edit.wish).to(edit.origin)
         there = torch.equal(edit.latent, base)
         home = {point.id: point.handle for point in edit.points} if there else {}
-        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step)
+        rest = self._rest_of(edit)
+        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step, rest=rest)
 
     def adapt(self, before: Edit, after: Edit, memory: Memory) -> Memory:
         """Return the memory for ``after``: a target that moves changes nothing but that there is some way to go.
@@ -119,6 +122,8 @@ class BoundNatural(Bound[Memory]):
             reach=self._stride,
             first_step=after.step,
             idle=0,
+            rest=self._rest_of(after) if memory.rest is None else memory.rest,
+            weight=None,
         )
         lost = bool(set(before.ids) - same) or after.held is not before.held
         if lost and not torch.equal(memory.base, after.latent):
@@ -135,7 +140,7 @@ class BoundNatural(Bound[Memory]):
             return None
         left = float(edit.distances.max())
         # Blended pictures show nothing of what further steps would change less outside the mask.
-        unseen = edit.mask is not None and self.settings.blend == "features" and not self.settings.locality
+        unseen = edit.mask is not None and self.settings.blend == "features"
         if left <= self.settings.tolerance and (memory.at_rest or unseen):
             return "arrived"
         if memory.idle >= PATIENCE:
@@ -171,7 +176,8 @@ class BoundNatural(Bound[Memory]):
         if back:
             wanted, latent = to_go, memory.base.detach().clone()
         else:
-            whole, moved = self._least_change(edit, memory, leaf, ahead, held, aim)
+            whole, moved, weight = self._least_change(edit, memory, leaf, ahead, held, aim)
+            memory = dataclasses.replace(memory, weight=weight)
             latent, wanted = edit.latent.lerp(memory.base + whole[None], share), share * moved
         if not bool(torch.isfinite(latent).all()):
             raise DivergedError(
@@ -191,8 +197,10 @@ class BoundNatural(Bound[Memory]):
 
     def _least_change(
         self, edit: Edit, memory: Memory, leaf: Tensor, ahead: Mapping[int, Tensor], held: Held | None, aim: np.ndarray
-    ) -> tuple[Tensor, np.ndarray]:
+    ) -> tuple[Tensor, np.ndarray, float | None]:
         """Return the whole change from the base that takes handles on by ``aim`` (N, 2), and how they move by it.
+
+        And how much the rest weighs, of a pull all of whose steps are to weigh it alike.
 
         After a step that was not taken the same is asked again, and known.
 
@@ -221,7 +229,16 @@ class BoundNatural(Bound[Memory]):
         if edit.held is not None:
             metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
         change = (edit.latent - memory.base)[0]
-        solution = least_change(linear, metric, aim, change, self.settings.damping)
+        weight = None
+        if memory.rest is not None and self.settings.locality and len(edit.points) <= FEW:
+            rest, weight = self._rest_in(edit, memory, metric), memory.weight
+            if weight is None:  # of the whole way, so that no step undoes what another one does
+                rows = linear.jacobian
+                onward = torch.from_numpy((edit.targets - edit.handles).reshape(-1)).to(rows.device)
+                onward = onward + torch.einsum("krd,rd->k", rows, change).double()
+                weight = rest.weight(rows, onward, self.settings.locality, self.settings.damping)
+            metric = metric.sparing(rest.sparing, weight)
+        solution = (*least_change(linear, metric, aim, change, self.settings.damping), weight)
         self._solved = asked, solution
         return solution
 
@@ -300,20 +317,33 @@ class BoundNatural(Bound[Memory]):
 
     def _what_stays(self, edit: Edit, memory: Memory) -> Held | None:
         asked, block = self.settings, self._hold
-        if not asked.locality and (edit.mask is None or not asked.mask_weight):
+        if edit.mask is None or not asked.mask_weight:
             return None
-        starts = np.array([point.start for point in edit.points])
         # Outside a mask the picture stays as it was when the mask was set.
-        before = memory.base if edit.mask is None or not edit.below else edit.below[-1].latent
-        key = before, edit.mask, starts.tobytes()
-        if (
-            self._held is None
-            or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True))
-            or self._held[0][2] != key[2]
-        ):
-            firm = firmness(self.model, block, starts, edit.mask, asked.locality, asked.mask_weight)
+        before = edit.below[-1].latent if edit.below else memory.base
+        key = before, edit.mask
+        if self._held is None or any(a is not b for a, b in zip(self._held[0], key, strict=True)):
+            firm = firmness(self.model, block, edit.mask, asked.mask_weight)
             self._held = key, None if firm is None else Held.of(self.model, before, block, firm, memory.covariance)
         return self._held[1]
+
+    def _rest_of(self, edit: Edit) -> Tensor | None:
+        """Return how the rest of a picture moves; None where that is not asked for."""
+        if not self.settings.locality:
+            return None
+        label = self.model.space.label_of(edit.origin)
+        return rest_of(self.model, label, self._reading.block).to(edit.origin)
+
+    def _rest_in(self, edit: Edit, memory: Memory, metric: Metric) -> Rest:
+        starts = np.array([point.start for point in edit.points])
+        key = memory.covariance, memory.rest, starts.tobytes(), metric.rows
+        known = self._rest
+        if known is not None and all(a is b for a, b in zip(known[0][:2], key[:2], strict=True)):  # noqa: SIM102
+            if known[0][2] == key[2] and torch.equal(known[0][3], metric.rows):
+                return known[1]
+        assert memory.rest is not None
+        self._rest = key, Rest(metric, memory.rest, self.model.resolution, starts)
+        return self._rest[1]
 
     # --- features ----------------------------------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.edit import XY, Edit, check_ws, check_xy
+from draggan_widget.engines.natural.sparing import PLACES
 from draggan_widget.models import Generator
 from draggan_widget.settings import shown
 
-VALUES = {"blocks", "reach", "first_step", "idle", "at_rest", "home", "seen"}
-COVARIANCE, BASE, REFERENCE, LATEST = "covariance", "base", "reference.", "latest."
+VALUES = {"blocks", "reach", "first_step", "idle", "at_rest", "weight", "home", "seen"}
+COVARIANCE, BASE, REST, REFERENCE, LATEST = "covariance", "base", "rest", "reference.", "latest."
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,6 +45,10 @@ class Memory:
     """Steps in a row that brought the handles no nearer."""
     at_rest: bool = True
     """Whether no step that leaves handles where they are would change less of what is to stay."""
+    rest: Tensor | None = None
+    """(2N, rows, w_dim), how the rest of the picture moves with the latent; None where that was never asked for."""
+    weight: float | None = None
+    """How much it weighs in this pull; None until its first step."""
     leaf: Tensor | None = None
     """The latent of the edit as the tensor that features were read of; no file keeps it."""
 
@@ -63,9 +68,11 @@ class Memory:
             "first_step": self.first_step,
             "idle": self.idle,
             "at_rest": self.at_rest,
+            "weight": self.weight,
             **places,
         }
-        return {COVARIANCE: self.covariance, BASE: self.base, **spots}, values
+        rest = {} if self.rest is None else {REST: self.rest}
+        return {COVARIANCE: self.covariance, BASE: self.base, **rest, **spots}, values
 
     @classmethod
     def unpack(
@@ -82,6 +89,7 @@ class Memory:
         :param blocks: whose features are followed. :param parts: places of a spot at which they are read.
         :raises ValueError: if something is missing or does not fit the edit or the model.
         """
+        values = {"weight": None, **values}  # files from before pulls were local have none
         if set(values) != VALUES or not {COVARIANCE, BASE} <= set(tensors):
             raise ValueError("what the engine remembers is incomplete, or of another edit")
         covariance = tensors[COVARIANCE].to(next(model.parameters()).device)
@@ -93,7 +101,7 @@ class Memory:
             channels = model.sample_features(base, blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
         spots: dict[str, dict[int, Tensor]] = {REFERENCE: {}, LATEST: {}}
         for name, tensor in tensors.items():
-            if name in (COVARIANCE, BASE):
+            if name in (COVARIANCE, BASE, REST):
                 continue
             prefix = next((prefix for prefix in spots if name.startswith(prefix)), None)
             if prefix is None or name.removeprefix(prefix) not in map(str, edit.ids):
@@ -111,6 +119,12 @@ class Memory:
             raise ValueError(f"at_rest is {shown(values['at_rest'])}; it must be true or false")
         if type(first) is not int or type(idle) is not int or not 0 <= first <= edit.step or idle < 0:
             raise ValueError("the steps of a run are no whole numbers")
+        rest, weight = tensors.get(REST), values["weight"]
+        if rest is not None:
+            rest = _checked_rest(rest, model)
+        no_number = isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf
+        if weight is not None and (rest is None or no_number):
+            raise ValueError("how much the rest of the picture weighs is no number")
         home, seen = (_places(values[name], edit, model) for name in ("home", "seen"))
         if torch.equal(base, edit.origin):
             base = edit.origin
@@ -126,6 +140,8 @@ class Memory:
             first,
             idle,
             values["at_rest"],
+            rest,
+            None if weight is None else float(weight),
         )
 
 
@@ -135,6 +151,15 @@ def _check_covariance(covariance: Tensor, model: Generator) -> None:
         raise ValueError("the covariance of latents is not one of this generator's")
     if not bool((covariance.diagonal() > 0).all()):
         raise ValueError("the covariance of latents has a variance that is not above 0")
+
+
+def _checked_rest(rest: Tensor, model: Generator) -> Tensor:
+    like = next(model.parameters())
+    fits = rest.dtype == like.dtype and rest.ndim == 3 and len(rest) == 2 * PLACES**2
+    fits = fits and rest.shape[1] <= model.num_ws and rest.shape[2] == model.w_dim
+    if not fits or not torch.isfinite(rest).all():
+        raise ValueError("how the rest of the picture moves is not told for this generator")
+    return rest.to(like.device)
 
 
 def _places(entries: Any, edit: Edit, model: Generator) -> dict[int, XY]:

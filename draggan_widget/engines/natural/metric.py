@@ -15,6 +15,9 @@ from torch import Tensor
 
 from draggan_widget.engines.projection import Projection
 
+HARDLY = 1e-5
+"""Of the largest of what is spared: what counts less is rounding."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Columns:
@@ -43,6 +46,10 @@ class Metric:
     """(num_ws, num_ws), what rows have in common and on their own."""
     allowed: Projection | None = None
     """Takes out of changes what is held; None where nothing is. Of what it leaves ``dual`` is the inverse as it was."""
+    spared: Sparing | None = None
+    """What else is dear to change: with it the metric is ``(Σ⁻¹ + λPᵀP)⁻¹``."""
+    weight: float = 0.0
+    """λ, how dear."""
 
     @classmethod
     def of(cls, covariance: Tensor, num_ws: int, own_rows: int, own: float, common: float) -> Metric:
@@ -58,17 +65,33 @@ class Metric:
     def stiffened(self, stiffness: Tensor) -> Metric:
         """Return the metric in which a row that may change alone costs so many times more (num_ws,) on top."""
         scale = (1 + stiffness.to(self.rows) * self.rows.diagonal()).rsqrt()
-        return Metric(self.columns, scale[:, None] * self.rows * scale, self.allowed)
+        plain = Metric(self.columns, scale[:, None] * self.rows * scale, self.allowed)
+        return plain if self.spared is None else plain.sparing(Sparing.of(plain, self.spared.rows), self.weight)
+
+    def sparing(self, spared: Sparing, weight: float) -> Metric:
+        """Return the metric in which what is ``spared``, of this very one, costs ``weight`` times its square on top."""
+        return dataclasses.replace(self, spared=spared, weight=weight) if weight else self
 
     def spread(self, directions: Tensor) -> Tensor:
         """Return the covariance applied to ``directions`` (K, num_ws, w_dim)."""
         if self.allowed is None:
-            return self.rows @ (directions @ self.columns.covariance)
-        return self.allowed(self.rows @ (self.allowed.transposed(directions) @ self.columns.covariance))
+            spread = self.rows @ (directions @ self.columns.covariance)
+        else:
+            spread = self.allowed(self.rows @ (self.allowed.transposed(directions) @ self.columns.covariance))
+        if self.spared is None:
+            return spread
+        along = self.spared.directions.to(directions)
+        parts = torch.einsum("krd,lrd->lk", along, directions).double()
+        parts = parts * (self.weight / (1 + self.weight * self.spared.values))
+        return spread - torch.einsum("lk,krd->lrd", parts.to(spread), along)
 
     def dual(self, change: Tensor) -> Tensor:
         """Return the inverse applied to a change (num_ws, w_dim) of rows that may change."""
         dual: Tensor = self._rows_inverse @ self.columns.solved(change)
+        if self.spared is not None:
+            rows = self.spared.rows.double()
+            parts = torch.einsum("krd,rd->k", rows, change[: rows.shape[1]].double())
+            dual[: rows.shape[1]] += self.weight * torch.einsum("k,krd->rd", parts, rows)
         return dual.to(change)
 
     @functools.cached_property
@@ -84,6 +107,32 @@ class Metric:
     def distance(self, change: Tensor) -> float:
         """Return the squared length of a change (num_ws, w_dim): how unlike another sample it is."""
         return float((change * self.dual(change)).double().sum())
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sparing:
+    """Linear functions of a change that are to change little, ``P``, as a metric sees them.
+
+    With ``P Σ Pᵀ = U e Uᵀ`` the metric that spares them is ``Σ - Bᵀ (λ / (1 + λe)) B``, with ``B = Uᵀ P Σ``.
+    """
+
+    rows: Tensor
+    """P (K, rows, w_dim), of the first rows of a latent; it does not depend on the others."""
+    values: Tensor
+    """e (L,), float64, above 0; directions that hardly count are left out."""
+    directions: Tensor
+    """B (L, num_ws, w_dim)."""
+
+    @classmethod
+    def of(cls, metric: Metric, rows: Tensor) -> Sparing:
+        """Return it for a metric that spares nothing else."""
+        rows = rows.to(metric.rows)
+        spread = metric.rows[:, : rows.shape[1]] @ (rows @ metric.columns.covariance)
+        inner = torch.einsum("krd,lrd->kl", rows, spread[:, : rows.shape[1]]).double()
+        values, vectors = torch.linalg.eigh((inner + inner.T) / 2)
+        kept = values > max(HARDLY * float(values[-1]), torch.finfo(torch.float32).tiny)
+        directions = torch.einsum("kl,krd->lrd", vectors[:, kept].to(spread), spread)
+        return cls(rows, values[kept], directions)
 
 
 def mahalanobis(covariance: Tensor, change: Tensor, rows: int = 6) -> float:

@@ -76,7 +76,7 @@ class Reading:
             trace = normal.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
             normal = normal + (STIFFEN * trace + torch.finfo(torch.float32).tiny) * torch.eye(2).to(normal)
             factors = -torch.einsum("nij,njpc->nipc", torch.linalg.inv(normal).to(slopes), slopes)
-        return Motion(self, leaf, here, places, factors, trace[:, 0, 0] <= 0, ahead)
+        return Motion(self, leaf, here, places, factors, trace[:, 0, 0], ahead)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,9 +94,14 @@ class Motion:
     """(N · P, 2), where they were read."""
     factors: Tensor
     """(N, 2, P, C), what makes motions of changes of them."""
-    flat: Tensor
-    """(N,) bools: around these handles nothing differs from anything."""
+    texture: Tensor
+    """(N,), how much there is around the handles to tell motion by: the trace of ``Σ GᵀG``."""
     ahead: Mapping[int, Tensor]
+
+    @property
+    def flat(self) -> Tensor:
+        """(N,) bools: around these handles nothing differs from anything."""
+        return self.texture <= 0
 
     def of_features(self, amounts: Tensor) -> Tensor:
         """Return the gradient (N · P, C) by features of the sum of motions times ``amounts`` (2N,)."""

@@ -10,6 +10,7 @@ however many handles there are.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 import torch
@@ -38,6 +39,11 @@ class Linear:
     held: Held | None
     now: Tensor | None
     """(1, C, h, w), of the block that is held, with its graph."""
+
+    @functools.cached_property
+    def jacobian(self) -> Tensor:
+        """The motion of the handles as rows, ``J`` (2N, num_ws, w_dim), by a backward pass for each."""
+        return self.motion.jacobian()
 
     def along(self, change: Tensor, length: float) -> tuple[Tensor, Tensor | None]:
         """Return how handles (2N,) and the features that are held change with ``change`` (num_ws, w_dim).
@@ -77,7 +83,7 @@ def least_change(
     """
     onward = torch.from_numpy(wanted.reshape(-1)).to(change.device)
     if len(wanted) <= FEW:
-        rows = linear.motion.jacobian()
+        rows = linear.jacobian
         if linear.held is None:
             handles = _Handles.of(rows, metric, damping)
             return handles.change(onward + torch.einsum("krd,rd->k", rows, change).double()), wanted

@@ -1,0 +1,151 @@
+"""How local a pull is: what else moves costs as well, as far as the local way stays a plausible one.
+
+Of all changes that move a lip, the least one often lowers the head. So how the rest of the picture would move is part
+of what a change costs: ``xᵀΣ⁻¹x + λ|Px|²``, with the rows of P the motion of places all over the picture, read in the
+mean picture of the model once and for all, but for those around the handles. It is a term of low rank, so that a step
+costs hardly more with it than without it (Woodbury).
+
+How much it weighs, λ, is found for each pull. A brow that goes up alone costs little more than one that takes the head
+along; a nose that goes far across the face alone is like no face at all. So λ is the largest one with which the change
+stays within a budget in the model's own metric, and with which what is spared is worth what it costs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from draggan_widget.engines.common.geometry import Frame
+from draggan_widget.engines.natural.metric import Metric, Sparing
+from draggan_widget.engines.natural.motion import Reading
+from draggan_widget.engines.natural.staying import rows_of
+from draggan_widget.models import Generator, all_weights, guarded, one_thread
+
+PLACES = 8
+"""Places of the picture each way whose motion is known."""
+CELLS = 32
+"""Cells that the map in which it is read is high at least: enough to tell a lid from a brow, and cheap."""
+RADII = 12.0, 24.0
+"""Pixels of a picture of 512, as the settings have them."""
+NEARBY = 0.06
+"""Of the picture's height: as far around a handle, about, all may move however local a pull is to be."""
+BUDGET, DEARER, FLAT = 14.0, 0.1, 0.03
+"""At a locality of one half: what a change may cost to be local, in the metric; by what part a change that costs more
+than that without being local may become dearer; and by what part the product of what it costs and of what else moves
+may be above its least, at which the one has grown as much as the other has shrunk."""
+WEIGHTS, FINER = np.geomspace(0.01, 100.0, 33), 9
+"""λ that are tried, where 1 makes what else moves cost as much as the metric; and how many between two of them."""
+
+
+def places(resolution: tuple[int, int]) -> np.ndarray:
+    """Return the places (N, 2) in a picture (H, W) whose motion is known, in picture pixels."""
+    height, width = resolution
+    shares = (np.arange(PLACES) + 0.5) / PLACES
+    x, y = np.meshgrid(shares * width - 0.5, shares * height - 0.5)
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+def reading_block(model: Generator, finest: int) -> int:
+    """Return the block in which the motion of the rest is read: a coarse one, none beyond ``finest``."""
+    enough = (block for block in model.blocks if model.map_size(block)[0] >= CELLS)
+    return min(next(enough, finest), finest)
+
+
+def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
+    """Return how places of the model's mean picture move with the latent: (2N, rows, w_dim) in float64.
+
+    A place with nothing on it moves as it likes, and counts the less for it. It is computed once a model (and class),
+    and later comes from memory or from a file in the user's cache folder.
+    """
+    block = reading_block(model, finest)
+    name = f"rest{PLACES}-{block}" + ("" if label is None else f"-{label}")
+    rows = rows_of(model, block) or model.num_ws
+    found = model.mapped.get(model, name, lambda: _measured(model, label, block, rows), weights=all_weights)
+    return found.view(2 * PLACES**2, rows, model.w_dim)
+
+
+@guarded
+def _measured(model: Generator, label: int | None, block: int, rows: int) -> Tensor:
+    """Return the rows of all places, one below the other (2N · rows, w_dim)."""
+    like = next(model.parameters())
+    mean = model.space.metric(label).mean.to(like).expand(1, model.num_ws, -1)
+    where = places(model.resolution)
+    with one_thread():
+        leaf = mean.clone().requires_grad_()
+        model.maps(leaf, (block,))
+        reading = Reading(model, block, Frame.of(model.resolution, *RADII))
+        motion = reading.motion(leaf, where, reading.ahead(where))
+        jacobian = motion.jacobian()[:, :rows].double().cpu()
+        texture = motion.texture.double().cpu()
+        tiny = torch.finfo(torch.float32).tiny
+        counts = (texture / (texture + texture.median() + tiny)).sqrt().repeat_interleave(2)
+        found = (counts[:, None, None] * jacobian).reshape(-1, model.w_dim)
+    return found if bool(torch.isfinite(found).all()) else torch.zeros_like(found)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rest:
+    """What else moves, besides what is around some handles, in a metric."""
+
+    metric: Metric
+    rows: Tensor
+    """(2N, rows, w_dim), of ``rest_of``."""
+    resolution: tuple[int, int]
+    starts: np.ndarray
+    """(M, 2), where handles were put, in picture pixels."""
+
+    @functools.cached_property
+    def sparing(self) -> Sparing:
+        """The term of the metric, before it is weighed."""
+        where, height = places(self.resolution), self.resolution[0]
+        away = np.hypot(*(where[:, None] - self.starts).transpose(2, 0, 1)).min(axis=1)
+        counts = np.sqrt((1 - np.exp(-0.5 * (away / (NEARBY * height)) ** 2)) / len(where))
+        return Sparing.of(self.metric, self.rows * torch.from_numpy(np.repeat(counts, 2)).to(self.rows)[:, None, None])
+
+    def weight(self, jacobian: Tensor, wanted: Tensor, locality: float, damping: float) -> float:
+        """Return λ: as local as a pull may be.
+
+        :param jacobian: J (2M, num_ws, w_dim) of the handles. :param wanted: (2M,), how far the whole change takes
+            them, in float64. :param locality: from 0, for none, to 1, for as much as there is.
+        """
+        if not locality:
+            return 0.0
+        spread = self.metric.spread(jacobian)
+        system = torch.einsum("krd,lrd->kl", spread, jacobian).double()
+        seen = torch.einsum("krd,lrd->kl", self.sparing.directions, jacobian.to(self.sparing.directions)).double()
+        values = self.sparing.values
+
+        def costs(weights: Tensor) -> tuple[Tensor, Tensor]:
+            """Return what changes with each of the weights (L,) cost in the metric, and how much else moves."""
+            factors = 1 + weights[:, None] * values
+            systems = system - torch.einsum("ki,lk,kj->lij", seen, weights[:, None] / factors, seen)
+            ridges = damping * systems.diagonal(dim1=1, dim2=2).mean(dim=1)[:, None, None]
+            solved = torch.linalg.solve(systems + ridges * torch.eye(len(system)).to(system), wanted)
+            moved = solved @ seen.T
+            spared = ((1 - factors**-2) / values * moved.square()).sum(dim=1)
+            whole = torch.einsum("li,ij,lj->l", solved, system, solved)
+            return whole - spared, (moved / factors).square().sum(dim=1)
+
+        nothing = torch.zeros(1).to(system)
+        cost, rest = (float(each) for each in costs(nothing))
+        if not (rest > 0 and cost > 0 and np.isfinite(cost / rest)):
+            return 0.0
+        odds = locality / (1 - locality) if locality < 1 else np.inf
+        most, flat = max(BUDGET * odds, (1 + DEARER * odds) * cost), 1 + FLAT * odds
+        best, least, tried = 0.0, cost * rest, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
+        for _ in range(2):
+            dear, moves = costs(tried)
+            products = dear * moves
+            leasts = torch.cummin(torch.cat([nothing + least, products]), dim=0).values[1:]
+            fine = torch.isfinite(products) & (dear <= most) & (products <= flat * leasts)
+            count = int(fine.int().cumprod(dim=0).sum())
+            if count == len(tried):
+                return float(tried[-1])
+            if count:
+                best, least = float(tried[count - 1]), float(leasts[count - 1])
+            tried = torch.linspace(best, float(tried[count]), FINER + 1)[1:].to(system)
+        return best
