@@ -24,12 +24,8 @@ from draggan_widget.inversion.alignment import Aligned, Square, align, as_square
 from draggan_widget.inversion.encoder import encoder_for
 from draggan_widget.inversion.landmarks import Landmarks, loaded_landmarks
 from draggan_widget.inversion.losses import WINDOW, ms_ssim, psnr
-<<<<<<< HEAD
-from draggan_widget.inversion.opening import Opened, open_photo
-=======
 from draggan_widget.inversion.lpips import lpips_at_hand, needed_lpips
-from draggan_widget.inversion.opening import open_photo
->>>>>>> encoder
+from draggan_widget.inversion.opening import Opened, open_photo
 from draggan_widget.inversion.pasting import paste
 from draggan_widget.inversion.pivot import first_guess, fit_pivot
 from draggan_widget.inversion.settings import Inversion
@@ -243,7 +239,7 @@ def inverting(
     seconds = {"align": time.perf_counter() - began}
     notes, unchanged = (*opened.notes, *aligned.notes), TunedCopy(fingerprint(model), {})
     report = Report({}, {}, None, seconds, 0, notes)
-    so_far = Photo(model, guess, cut, aligned.square, opened.picture, opened.alpha, unchanged, report)
+    so_far = Photo(model, latent, cut, aligned.square, opened.picture, opened.alpha, unchanged, report)
     yield Stage("aligned", 0.02, cut, so_far)
 
     measured = _Measured(wanted)
@@ -254,66 +250,44 @@ def inverting(
         fitted = model.synthesize(guess)
     seconds["guess"] = time.perf_counter() - began
     measured("guess", fitted)
-    yield Stage("guess", 0.03, to_image(fitted))
+    so_far = dataclasses.replace(so_far, latent=guess)
+    yield Stage("guess", 0.03, to_image(fitted), so_far)
 
     began = time.perf_counter()
     latent, half = guess, 0.3 if settings.tuning_steps else 1.0
     for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
         latent = fitting
-<<<<<<< HEAD
-        share = 0.02 + (half - 0.02) * number / max(settings.pivot_steps, 1)
+        share = min(half, 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1))
         if (yield Stage("pivot", share, None, dataclasses.replace(so_far, latent=latent))):
             break
     seconds["pivot"] = time.perf_counter() - began
     with torch.no_grad():
         fitted = model.synthesize(latent)
-    near, like = {"pivot": psnr(fitted, wanted)}, _likeness("pivot", fitted, wanted)
+    measured("pivot", fitted)
     so_far = dataclasses.replace(so_far, latent=latent)
     yield Stage("pivot", half, to_image(fitted), so_far)
-=======
-        yield Stage("pivot", min(half, 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1)))
-    seconds["pivot"] = time.perf_counter() - began
-    with torch.no_grad():
-        fitted = model.synthesize(latent)
-    measured("pivot", fitted)
-    yield Stage("pivot", half, to_image(fitted))
->>>>>>> encoder
 
     began, steps = time.perf_counter(), 0
     tuner = Tuner(model, latent, wanted, label, settings)
     so_far = dataclasses.replace(so_far, model=tuner.model)
     for tuning in tuner.steps():
         steps = tuning.step
-<<<<<<< HEAD
-        share = 0.5 + 0.5 * tuning.step / settings.tuning_steps
-        if (yield Stage("tuning", share, to_image(tuning.picture), so_far)):
+        share = half + (1 - half) * tuning.step / settings.tuning_steps
+        if (yield Stage("tuning", share, _whole(tuning.picture, model), so_far)):
             break
     tuned, made = tuner.copy(), tuner.model
-=======
-        yield Stage("tuning", half + (1 - half) * tuning.step / settings.tuning_steps, _whole(tuning.picture, model))
-    tuned = tuner.copy()
-    made = tuned.apply(model)
->>>>>>> encoder
     seconds["tuning"] = time.perf_counter() - began
     if settings.tuning_steps:
         with torch.no_grad():
             fitted = made.synthesize(latent)
-<<<<<<< HEAD
-        near["tuned"], like = psnr(fitted, wanted), {**like, **_likeness("tuned", fitted, wanted)}
-    picture = to_image(fitted)
-    report = Report(near, like, _apart(cut, picture, landmarks), seconds, steps, notes)
-    so_far = dataclasses.replace(so_far, model=made, tuned=tuned, report=report)
-    yield Stage("done", 1.0, picture, so_far)
-    return so_far
-=======
         measured("tuned", fitted)
     notes = (*opened.notes, *aligned.notes, *(() if encoder is not None else (NO_ENCODER,)))
     picture = to_image(fitted)
     near = measured.psnr, measured.ms_ssim
     report = Report(*near, _apart(cut, picture, landmarks), seconds, steps, notes, measured.lpips)
-    yield Stage("done", 1.0, picture)
-    return Photo(made, latent, cut, aligned.square, opened.picture, opened.alpha, tuned, report)
->>>>>>> encoder
+    so_far = dataclasses.replace(so_far, model=made, tuned=tuned, report=report)
+    yield Stage("done", 1.0, picture, so_far)
+    return so_far
 
 
 def _whole(picture: Tensor, model: Generator) -> Image.Image:

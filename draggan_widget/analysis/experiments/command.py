@@ -70,9 +70,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
         inverting = inversion_ways() if INVERSION in asked else []
         if options.ways is not None:
             names = [name.strip() for name in options.ways.split(";")]
-            if unknown := [name for name in names if name not in [way.name for way in (*ways, *inverting)]]:
-                known = "; ".join(way.name for way in (*ways, *inverting))
-                return _refuse(f"no way {unknown[0]!r}; there are {known}")
+            known = [way.name for way in ways] + [way.name for way in inverting]
+            if unknown := [name for name in names if name not in known]:
+                return _refuse(f"no way {unknown[0]!r}; there are {'; '.join(known)}")
             ways = [way for way in ways if way.name in names]
             inverting = [way for way in inverting if way.name in names]
         kinds: dict[str, Experiment] = {
