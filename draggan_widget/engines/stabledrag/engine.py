@@ -145,6 +145,7 @@ class StableDragEngine(DescentEngine[StableDrag]):
         "A tracker that learns what the handle is not, and pulls towards what was grabbed when unsure (Cui et al. 2024)"
     )
     Settings = StableDrag
+    takes_trackers = True
 
     def bind(self, model: Generator, settings: StableDrag) -> BoundStableDrag:
         """Return StableDrag on a model. :raises ValueError: if the model cannot serve it, or lacks a block."""
