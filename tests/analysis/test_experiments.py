@@ -332,7 +332,7 @@ def test_a_drag_by_flow_arrives(planted):
 
 @pytest.mark.parametrize("spec", ["eyes", "flow:3", "features", "raft"])
 def test_an_unknown_tracker_is_named_with_those_there_are(spec):
-    with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, flow"):
+    with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, metric, flow"):
         trackers.make(spec)
 
 
