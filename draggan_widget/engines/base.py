@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
     from draggan_widget.engines.edit import XY, Edit
@@ -84,6 +85,13 @@ class Bound(abc.ABC, Generic[M]):
         """
         return self.begin(after)
 
+    def found(self, memory: M, step: Step[M], handles: np.ndarray) -> Step[M]:
+        """Return a step from ``memory`` with its handles (N, 2) where another tracker found them.
+
+        Only of engines whose ``takes_trackers`` says so. :raises ValueError: for handles of another shape, or NaN.
+        """
+        raise NotImplementedError(f"{type(self).__name__} tracks by itself")
+
     def pack(self, memory: M) -> tuple[dict[str, Tensor], dict[str, Any]]:  # noqa: ARG002
         """Return the memory as tensors by name and values that JSON can hold, without what the edit has."""
         return {}, {}
@@ -131,6 +139,8 @@ class Engine(abc.ABC):
     """A frozen dataclass that inherits from ``draggan_widget.settings.Settings``; no two engines share one."""
     needs: ClassVar[tuple[str, ...]] = ("space", "synthesize")
     """Names of what a model must have: parts of ``Model``, or what some models have besides."""
+    takes_trackers: ClassVar[bool] = False
+    """Whether another tracker can say where its handles went; see ``Bound.found``."""
 
     def check_model(self, model: Any) -> None:
         """Check that a model has what the engine needs; ``bind`` does so first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from planted import Planted
 
 from draggan_widget import DragConfig, cli, drag, load_generator
 from draggan_widget.analysis.experiments import distances, evaluation
-from draggan_widget.analysis.experiments.evaluation import Interrupted, evaluate
+from draggan_widget.analysis.experiments.evaluation import Evaluation, Interrupted, evaluate
 from draggan_widget.analysis.experiments.experiments import (
     Bench,
     Landmarks,
@@ -22,9 +23,9 @@ from draggan_widget.analysis.experiments.experiments import (
     RoundTrip,
     block_experiment,
 )
-from draggan_widget.analysis.experiments.ways import Way, block_ways, drag_tracked, standard_ways
+from draggan_widget.analysis.experiments.ways import Way, block_ways, drag_tracked, engine_ways, standard_ways
 from draggan_widget.analysis.ledger import Ledger
-from draggan_widget.engines import Natural
+from draggan_widget.engines import Natural, default_config, engine_names
 from draggan_widget.engines.draggan import init, step, with_handles
 from draggan_widget.engines.trackers import base as trackers
 from draggan_widget.engines.trackers import learned
@@ -331,7 +332,7 @@ def test_a_drag_by_flow_arrives(planted):
 
 @pytest.mark.parametrize("spec", ["eyes", "flow:3", "features", "raft"])
 def test_an_unknown_tracker_is_named_with_those_there_are(spec):
-    with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, flow"):
+    with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, metric, flow"):
         trackers.make(spec)
 
 
@@ -609,6 +610,48 @@ def test_a_file_of_inception_that_holds_something_else_is_named(held, hub):
         distances.inception(torch.zeros(1, 3, 64, 64))
 
 
+def test_a_distance_is_marked_if_it_exceeds_the_least_by_more_than_twice_the_error_of_the_pairs():
+    rows = []
+    for sample in range(8):
+        hard = 10.0 * sample  # samples differ much more than ways do
+        for way, distance in (
+            ("best", hard),
+            ("same", hard + (-1) ** sample),
+            ("worse", hard + 1 + 0.1 * (sample % 2)),
+        ):
+            rows.append({"experiment": "e", "way": way, "sample": sample, "distance": distance, "reason": "arrived"})
+    table = {line.split("|")[1].strip(): line for line in Evaluation(tuple(rows), {}).to_markdown().splitlines()[2:]}
+    assert "▲" in table["worse"]
+    assert "▲" not in table["best"] + table["same"]
+
+
+def test_only_runs_that_say_so_have_arrived():
+    rows = [
+        {"experiment": "e", "way": "w", "sample": n, "reason": reason}
+        for n, reason in enumerate(["arrived", "near", "stalled", "capped"])
+    ]
+    rows.append({"experiment": "e", "way": "no edit", "sample": 0, "reason": ""})
+    means = Evaluation(tuple(rows), {}).summary()["e"]
+    assert means["w"]["arrived"] == 50
+    assert "arrived" not in means["no edit"]
+
+
+def test_every_engine_is_a_way_and_those_that_look_for_handles_take_trackers(planted):
+    ways = engine_ways(planted, ["flow"])
+    assert [way.name for way in ways] == ["no edit", *engine_names(), "draggan, flow"]
+    ws = planted.mapping(seed=1)
+    start = planted.centre(ws).numpy()
+    for name in ("draggan", "stabledrag", "gooddrag"):
+        config = default_config(planted, name).replace(block=3, max_steps=60)
+        result = Way(name, config, "flow").drag(planted, ws, [start], [start + np.array([6, 2])], 60, {})
+        assert result.reason == "arrived"
+        assert planted.centre(result.ws).numpy() == pytest.approx(start + np.array([6, 2]), abs=1.5)
+        assert len(result.history) == result.steps + 1
+    for name in ("natural", "freedrag"):
+        with pytest.raises(ValueError, match=f"has a tracker, but the engine {name} tracks by itself"):
+            Way("mine", default_config(planted, name), "flow")
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -623,12 +666,42 @@ def test_the_command_writes_tables_and_figures_for_the_built_in_faces(tmp_path, 
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 4
 
 
+def test_the_command_compares_all_engines_and_goes_on_with_the_rows_there_are(tmp_path, capsys):
+    arguments = ["evaluate", "faces", "--out", str(tmp_path), "--engines", "--trackers", "features:5"]
+    arguments += ["--experiments", "landmarks1,landmarks5", "--ways", "no edit;gooddrag;draggan, features:5"]
+    assert cli.main([*arguments, "--samples", "1,2"]) == 0
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert [(row["experiment"][-7:], row["way"], row["sample"]) for row in rows[:3]] == [
+        ("1 point", "no edit", "0"),
+        ("1 point", "gooddrag", "0"),
+        ("1 point", "draggan, features:5", "0"),
+    ]
+    assert len(rows) == 3 * (1 + 2)
+    for row in rows:
+        assert float(row["mahalanobis2"]) > 0 or row["way"] == "no edit"
+        assert float(row["identity"]) >= 0
+    assert float(rows[1]["distance"]) < 0.5 * float(rows[0]["distance"])
+    done = len((tmp_path / "rows.jsonl").read_text().splitlines())
+    assert cli.main([*arguments, "--samples", "1,2"]) == 0
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == done
+    table = Evaluation.from_csv((tmp_path / "results.csv").read_text()).to_markdown()
+    assert "arrived, %" in table
+    assert [line.split("|")[1:3] for line in table.splitlines() if "gooddrag" in line] == [
+        line.split("|")[1:3] for line in (tmp_path / "results.md").read_text().splitlines() if "gooddrag" in line
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--experiments", "eyes"], "no experiment 'eyes'; there are landmarks1"),
         (["--ways", "mine"], "no way 'mine'; there are no edit; natural; official"),
         (["--samples", "0"], "at least 1"),
+        (["--samples", "2,3"], "one number or one for each experiment"),
+        (["--samples", "many"], "at least 1"),
+        (["--trackers", "flow"], "--trackers needs --engines"),
+        (["--engines", "--trackers", "eyes"], "no tracker 'eyes'; there are features:BLOCK"),
+        (["--engines", "--ways", "official"], "no way 'official'; there are no edit; natural; draggan; freedrag"),
         (["--raft", "nowhere.pth"], "torchvision|nowhere.pth"),
         (["--pips", "nowhere", "x.pth"], "no nets/pips.py"),
     ],

@@ -32,7 +32,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
     parser.add_argument("model", nargs="?", default="faces", help="a built-in name or a checkpoint (default: faces)")
     parser.add_argument("--out", type=Path, default=Path("evaluation"), metavar="DIR", help="folder for the results")
-    parser.add_argument("--samples", type=int, default=20, metavar="N", help="of each experiment and way (default: 20)")
+    parser.add_argument(
+        "--samples",
+        default="20",
+        metavar="N",
+        help="of each experiment and way (default: 20); 100,50 gives each of two experiments its own number",
+    )
     parser.add_argument(
         "--experiments",
         default=",".join(EXPERIMENTS),
@@ -41,27 +46,37 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--photos", type=Path, metavar="DIR", help=f"pictures for {INVERSION}, else the model's own")
     parser.add_argument("--ways", metavar="A;B", help='only these, such as "no edit;natural;default;official"')
+    parser.add_argument(
+        "--engines", action="store_true", help="compare all engines, each as it comes, instead of readings of the paper"
+    )
+    parser.add_argument(
+        "--trackers", metavar="A,B", help='with these trackers too, such as "flow,features:5"; needs --engines'
+    )
     parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too; needs torchvision")
     parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes of one thread each")
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
-    """Evaluate, say how it goes, and write ``rows.jsonl``, ``results.json`` and ``results.md``."""
+    """Evaluate, say how it goes, and write ``rows.jsonl``, ``results.json``, ``results.csv`` and ``results.md``."""
     from draggan_widget.analysis.experiments.evaluation import AnyExperiment, AnyWay, Evaluation, evaluate
     from draggan_widget.analysis.experiments.experiments import Landmarks, Reconstruction, RoundTrip, block_experiment
     from draggan_widget.analysis.experiments.inversions import Inverted, inversion_ways
-    from draggan_widget.analysis.experiments.ways import Way, block_ways, standard_ways
+    from draggan_widget.analysis.experiments.ways import Way, block_ways, engine_ways, standard_ways
     from draggan_widget.models import load_generator
 
     asked = [name.strip() for name in options.experiments.split(",")]
     if unknown := [name for name in asked if name not in (*EXPERIMENTS, INVERSION)]:
         return _refuse(f"no experiment {unknown[0]!r}; there are {', '.join((*EXPERIMENTS, INVERSION))}")
-    if options.samples < 1 or options.workers < 0:
-        return _refuse("--samples must be at least 1, and --workers at least 0")
+    numbers = [as_whole_text(text) for text in options.samples.split(",")]
+    if options.workers < 0 or min(numbers) < 1 or len(numbers) not in (1, len(asked)):
+        return _refuse("--samples must be at least 1, one number or one for each experiment, and --workers at least 0")
+    if options.trackers and not options.engines:
+        return _refuse("--trackers needs --engines")
     try:
         generator = load_generator(options.model)
-        ways = standard_ways(generator)
+        trackers = [name.strip() for name in (options.trackers or "").split(",") if name.strip()]
+        ways = engine_ways(generator, trackers) if options.engines else standard_ways(generator)
         own = generator.drag_config
         if options.raft:
             ways.append(Way("RAFT", own, f"raft:{options.raft}"))
@@ -82,21 +97,25 @@ def run_evaluate(options: argparse.Namespace) -> int:
             "reconstruction": Reconstruction(),
             "roundtrip": RoundTrip(),
         }
+        wanted: dict[str, int] = dict(zip(asked, numbers if len(numbers) > 1 else numbers * len(asked), strict=True))
+        counts: dict[AnyExperiment, int] = {kinds[name]: number for name, number in wanted.items() if name in kinds}
         parts: list[Evaluation] = []
-        runs: list[tuple[Sequence[AnyExperiment], Sequence[AnyWay], str]] = [
-            ([kinds[name] for name in asked if name in kinds], ways, "rows.jsonl")
-        ]
+        runs: list[tuple[Sequence[AnyExperiment], Sequence[AnyWay], str]] = [(list(counts), ways, "rows.jsonl")]
         if "blocks" in asked:
-            runs.append(([block_experiment(generator)], block_ways(generator), "blocks.jsonl"))
+            blocks = block_experiment(generator)
+            counts[blocks] = wanted["blocks"]
+            runs.append(([blocks], block_ways(generator), "blocks.jsonl"))
         if inverting:
-            runs.append(([Inverted(_pictures(options.photos))], inverting, f"{INVERSION}.jsonl"))
+            inverted = Inverted(_pictures(options.photos))
+            counts[inverted] = wanted[INVERSION]
+            runs.append(([inverted], inverting, f"{INVERSION}.jsonl"))
         for experiments, compared, file in runs:
             if experiments:
                 done = evaluate(
                     options.model,
                     experiments,
                     compared,
-                    samples=options.samples,
+                    samples=counts.__getitem__,
                     keep=options.out / file,
                     workers=options.workers,
                     progress=_tell,
@@ -105,6 +124,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
                 name = "results" if file == "rows.jsonl" or len(runs) == 1 else Path(file).stem
                 write_whole(options.out / f"{name}.json", (json.dumps(done.to_dict(), indent=1) + "\n").encode())
                 write_whole(options.out / f"{name}.md", (done.to_markdown() + "\n").encode())
+                write_whole(options.out / f"{name}.csv", done.to_csv().encode())
     except (ImportError, OSError, ValueError) as error:  # among them CheckpointError
         return _refuse(str(error))
     except Exception as error:
@@ -124,6 +144,11 @@ def _pictures(folder: Path | None) -> tuple[str, ...]:
     if not found:
         raise FileNotFoundError(f"{folder} holds no PNG, JPEG or WebP; give a folder of pictures")
     return tuple(found)
+
+
+def as_whole_text(text: str) -> int:
+    """Return a whole number out of an option; 0 where it is none."""
+    return int(text) if text.strip().isdecimal() else 0
 
 
 def _tell(done: int, total: int, text: str) -> None:

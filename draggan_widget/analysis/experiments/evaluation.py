@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import dataclasses
+import io
 import json
 import math
 import os
@@ -55,12 +57,19 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "ms_dssim_before": ("MS-DSSIM to before", 3),
     "frechet_inception": ("Fréchet of torchvision's Inception-v3", 2),
     "frechet_bands": ("Fréchet of bands", 3),
+    "mahalanobis2": ("distance² of latents", 1),
+    "identity": ("identity", 2),
+    "arrived": ("arrived, %", 0),
     "steps": ("steps", 0),
     "seconds": ("s", 2),
     "samples": ("samples", 0),
     "failed": ("failed", 0),
 }
 """Figure → its heading and digits, in the order of the table's columns."""
+MARK = " ▲"
+"""Behind a distance that is surely larger than the least of its table."""
+ARRIVED = ("arrived", "near")
+"""Ends of runs that count as arrived, by the engine's own word."""
 LOOKS = ("inception", "bands")
 """What a row holds of how its picture looks, for the Fréchet distances."""
 AnyExperiment = Experiment | Inverted
@@ -69,7 +78,7 @@ Task = tuple[dict[str, Any], AnyExperiment, AnyWay, int]
 """What is asked, as the ledger has it; the experiment, the way and the number of the sample."""
 Add = Callable[[int, dict[str, Any]], None]
 """Takes the number of a task, and what came of it."""
-SETTLED = ("samples", "failed", "lost", *(f"frechet_{name}" for name in LOOKS))
+SETTLED = ("samples", "failed", "lost", "arrived", *(f"frechet_{name}" for name in LOOKS))
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -102,19 +111,78 @@ class Evaluation:
         }
 
     def to_markdown(self) -> str:
-        """A table for each experiment; columns without a figure are left out."""
+        """A table for each experiment; columns without a figure are left out.
+
+        ▲ marks a distance that exceeds the least one by more than twice the standard error of the paired differences.
+        """
         parts = []
         for experiment, ways in self.summary().items():
             names = [name for name in COLUMNS if any(name in figures for figures in ways.values())]
             names = [name for name in names if name not in ("failed", "lost") or any(f[name] for f in ways.values())]
+            farther = self._farther(experiment)
             rows = [
-                [way, *(_figure(figures.get(name), COLUMNS[name][1]) for name in names)]
+                [
+                    way,
+                    *(
+                        _figure(figures.get(name), COLUMNS[name][1]) + (MARK if (way, name) in farther else "")
+                        for name in names
+                    ),
+                ]
                 for way, figures in ways.items()
             ]
             parts.append(f"{experiment}\n\n{lay_out(['', *(COLUMNS[name][0] for name in names)], rows)}")
         reasons = sorted({row["error"].partition("\n")[0] for row in self.rows if "error" in row})
         parts += [f"not measured: {reason}" for reason in reasons]
         return "\n\n".join(parts)
+
+    def _farther(self, experiment: str) -> set[tuple[str, str]]:
+        """Ways whose distance is surely larger than the least, with the name of that figure.
+
+        It is if the mean of the differences sample by sample is more than twice its standard error.
+        """
+        found: dict[str, dict[int, float]] = {}
+        for row in self.rows:
+            if row["experiment"] == experiment and "distance" in row:
+                found.setdefault(row["way"], {})[row["sample"]] = row["distance"]
+        if len(found) < 2:
+            return set()
+        best = min(found, key=lambda way: statistics.fmean(found[way].values()))
+        surely = set()
+        for way, mine in found.items():
+            apart = [mine[sample] - found[best][sample] for sample in mine if sample in found[best]]
+            if way != best and len(apart) > 1:
+                error = statistics.stdev(apart) / math.sqrt(len(apart))
+                if statistics.fmean(apart) > 2 * error:
+                    surely.add((way, "distance"))
+        return surely
+
+    def to_csv(self) -> str:
+        """The rows without what pictures look like, a line each; ``from_csv`` is the way back."""
+        rows = [{name: value for name, value in row.items() if name not in LOOKS} for row in self.rows]
+        written = io.StringIO()
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writer = csv.DictWriter(written, names, lineterminator="\n")
+        writer.writeheader()
+        rounded = [
+            {name: round(value, 5) if isinstance(value, float) else value for name, value in row.items()}
+            for row in rows
+        ]
+        writer.writerows(rounded)
+        return written.getvalue()
+
+    @classmethod
+    def from_csv(cls, text: str) -> Evaluation:
+        """Return the evaluation of rows that ``to_csv`` wrote."""
+        texts = {"experiment", "way", "reason", "lost", "error"}
+        rows = [
+            {
+                name: value if name in texts else int(value) if name == "sample" else float(value)
+                for name, value in row.items()
+                if value != "" or name == "reason"
+            }
+            for row in csv.DictReader(io.StringIO(text))
+        ]
+        return cls(tuple(rows), {})
 
     def to_dict(self) -> dict[str, Any]:
         """Facts, summary and rows, as JSON holds them; rows without what pictures look like."""
@@ -325,6 +393,9 @@ def _means(rows: Sequence[dict[str, Any]], unedited: Sequence[dict[str, Any]]) -
     good = [row for row in rows if "error" not in row]
     means: dict[str, float] = {"samples": len(good), "failed": len(rows) - len(good)}
     means["lost"] = sum("lost" in row for row in good)
+    runs = [row["reason"] in ARRIVED for row in good if row.get("reason")]
+    if runs:
+        means["arrived"] = 100 * statistics.fmean(runs)
     for name in COLUMNS:
         values = [row[name] for row in good if name in row and name not in SETTLED]
         if values:

@@ -19,6 +19,7 @@ from draggan_widget.analysis.experiments import distances
 from draggan_widget.analysis.experiments.ways import Way
 from draggan_widget.engines import to_image
 from draggan_widget.engines.draggan import distinctness, init
+from draggan_widget.engines.natural import mahalanobis
 from draggan_widget.engines.trackers import Tracker, dense_flow, sampled
 from draggan_widget.models import Generator
 
@@ -64,6 +65,16 @@ class Bench:
         if found is None:
             raise UnmeasuredError(f"no face was found in {which}")
         return found
+
+    def identity(self, before: Tensor, after: Tensor) -> dict[str, float]:
+        """How far the faces of two pictures are apart by a detector that describes them, under ``identity``."""
+        describe = getattr(self.detector, "describe", None)
+        if describe is None:
+            return {}
+        described = [describe(np.asarray(to_image(picture).convert("RGB"))) for picture in (before, after)]
+        if described[0] is None or described[1] is None:
+            return {}
+        return {"identity": float(np.linalg.norm(described[0][1] - described[1][1]))}
 
     @property
     def unit(self) -> float:
@@ -111,6 +122,7 @@ class Landmarks:
         name, distance = distances.picture_distance()
         figures: dict[str, Any] = {
             **_course(result, seconds, bench),
+            **_latent_distance(bench.generator, ws, result),
             f"{name}_before": distance(after, before),
             **_looks(after),
         }
@@ -118,7 +130,8 @@ class Landmarks:
             found = bench.marks(after, "the picture afterwards")[chosen]
         except UnmeasuredError as error:
             return {**figures, "lost": str(error)}
-        return {**figures, "distance": bench.unit * float(np.hypot(*(found - targets).T).mean())}
+        distance_left = bench.unit * float(np.hypot(*(found - targets).T).mean())
+        return {**figures, **bench.identity(before, after), "distance": distance_left}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -248,6 +261,15 @@ def _looks(picture: Tensor) -> dict[str, list[float]]:
     """What a Fréchet distance is taken of."""
     name, features = distances.picture_features()
     return {name: features(picture).round(5).tolist()}
+
+
+def _latent_distance(generator: Generator, ws: Tensor, result: Any) -> dict[str, float]:
+    """The squared distance of the change in the metric of the model's latents; nothing where these do not differ."""
+    try:
+        covariance = generator.space.metric(generator.space.label_of(ws)).covariance
+    except ValueError:
+        return {}
+    return {"mahalanobis2": 0.0 if result is None else mahalanobis(covariance, result.ws - ws)}
 
 
 def _course(result: Any, seconds: float, bench: Bench) -> dict[str, Any]:

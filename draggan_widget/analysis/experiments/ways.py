@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
-from draggan_widget.engines import DragGAN, DragRecord, DragResult, State, default_config, drag, engine_of
-from draggan_widget.engines.draggan import BoundDragGAN, DragState, init, step, terminate, with_handles
+from draggan_widget.engines import (
+    DragGAN,
+    DragRecord,
+    DragResult,
+    begin_with,
+    bind,
+    default_config,
+    drag,
+    engine_names,
+    engine_of,
+)
 from draggan_widget.engines.trackers import Tracker, make
 from draggan_widget.models import Generator
 
@@ -29,7 +40,7 @@ class Way:
     def __post_init__(self) -> None:
         if self.config is None and self.tracker is not None:
             raise ValueError(f"{self.name} has a tracker, but no settings to drag with; give it a config")
-        if self.config is not None and self.tracker is not None and not isinstance(self.config, DragConfig):
+        if self.config is not None and self.tracker is not None and not engine_of(self.config).takes_trackers:
             name = engine_of(self.config).name
             raise ValueError(f"{self.name} has a tracker, but the engine {name} tracks by itself; give a DragConfig")
 
@@ -68,32 +79,31 @@ class Way:
         """
         if self.tracker is None or self.config is None:
             raise ValueError(f"{self.name} is tracked by the method itself")
-        config = self.config
-        key = f"{self.tracker} by {config.method} in {config.block} within {config.tracking_radius:g}"
+        config = self.config if isinstance(self.config, DragConfig) else None
+        settings = "the model's" if config is None else f"{config.method} in {config.block}, {config.tracking_radius:g}"
+        key = f"{self.tracker} by {settings}"
         if key not in made:
             made[key] = make(self.tracker, config)
         return made[key]
 
 
 def drag_tracked(
-    generator: Generator, ws: Tensor, handles: Any, targets: Any, config: DragConfig, tracker: Tracker
+    generator: Generator, ws: Tensor, handles: Any, targets: Any, config: Any, tracker: Tracker
 ) -> DragResult:
-    """Return a drag like that of ``engines.drag``, in which ``tracker`` says where the handles went."""
+    """Return a drag like that of ``engines.drag``, in which ``tracker`` says where the handles went.
+
+    :param config: settings of an engine that takes trackers.
+    """
     points = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
-    state = init(generator, ws, points, None, config)
+    state = begin_with(generator, ws, points, None, config)
     tracker.begin(generator, state.ws, state.handles)
-    history = [_record(state)]
-    while (reason := terminate(state)) is None:
-        after = step(generator, state)
-        state = with_handles(state, after, tracker.track(generator, after.ws))
-        history.append(_record(state))
-    bound = BoundDragGAN(generator, config)
-    last = bound.adopt(state, None)
-    return DragResult(generator, State(bound, last.edit, last.memory, last.loss), reason, tuple(history))
-
-
-def _record(state: DragState) -> DragRecord:
-    return DragRecord(state.step, state.handles, state.distances, dict(state.loss))
+    history = [DragRecord.of(state)]
+    while (reason := state.verdict) is None:
+        (step,) = state.bound.advance(state.edit, state.memory)
+        step = state.bound.found(state.memory, step, tracker.track(generator, step.edit.latent))
+        state = dataclasses.replace(state, edit=step.edit, memory=step.memory, loss=step.loss, report=step.report)
+        history.append(DragRecord.of(state))
+    return DragResult(generator, state, reason, tuple(history))
 
 
 def standard_ways(generator: Generator) -> list[Way]:
@@ -116,6 +126,21 @@ def standard_ways(generator: Generator) -> list[Way]:
         Way("optical flow", own, "flow"),
         Way("official, our settings", fitted),
     ]
+
+
+def engine_ways(generator: Generator, trackers: Sequence[str] = ()) -> list[Way]:
+    """Return no edit, and every engine that can serve the model by its name, with its own settings for the model.
+
+    :param trackers: as ``trackers.make`` names them; ``draggan`` is taken with each of them too.
+    """
+    ways = [Way(NO_EDIT, None)]
+    for name in engine_names():
+        with contextlib.suppress(ValueError):  # it cannot serve the model
+            config = default_config(generator, name)
+            bind(generator, config)
+            ways.append(Way(name, config))
+    usual = default_config(generator, DragGAN.name)
+    return [*ways, *(Way(f"{DragGAN.name}, {tracker}", usual, tracker) for tracker in trackers)]
 
 
 def block_ways(generator: Generator) -> list[Way]:

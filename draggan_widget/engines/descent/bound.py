@@ -16,7 +16,7 @@ from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Step, Verdict
 from draggan_widget.engines.common.formulas import adam, held
-from draggan_widget.engines.common.geometry import Frame, surroundings
+from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.running import Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError, Kept
 from draggan_widget.engines.common.staying import kept
@@ -142,6 +142,19 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         if settings.max_steps is not None and edit.step - memory.course.first_step >= settings.max_steps:
             return "capped"
         return None
+
+    def found(self, memory: Memory[S], step: Step[Memory[S]], handles: np.ndarray) -> Step[Memory[S]]:
+        """Return a step with its handles where another tracker found them, if they were looked for."""
+        places = np.asarray(handles, dtype=np.float64)
+        if places.shape != (len(step.edit.points), 2) or not np.isfinite(places).all():
+            raise ValueError(f"the tracker gave {places.tolist()}; it must give {len(step.edit.points)} finite (x, y)")
+        if step.memory.turn:
+            return step
+        before = np.array([step.memory.seen[number] for number in step.edit.ids])
+        edit, course = self.moved_to(step.edit, places), memory.course
+        nearest, idle = progress(course.nearest, course.idle, lengths(edit.targets - before), edit.distances)
+        after = dataclasses.replace(step.memory, course=Course(course.first_step, nearest, idle))
+        return dataclasses.replace(step, edit=edit, memory=after)
 
     # --- one step ----------------------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from draggan_widget.engines.draggan.edits import (
     with_config,
     with_mask,
 )
-from draggan_widget.engines.draggan.iteration import init, step, terminate
+from draggan_widget.engines.draggan.iteration import init, step, terminate, with_handles
 from draggan_widget.engines.draggan.methods import blocks_of
 from draggan_widget.engines.draggan.state import VERSION, DragState
 from draggan_widget.engines.draggan.texture import confidence, texture
@@ -121,6 +121,10 @@ class BoundDragGAN(Bound[DragState]):
             if point.target != was.target:
                 state = move_target(state, point.id, point.target)
         return state if after.mask is before.mask else with_mask(state, after.mask)
+
+    def found(self, memory: DragState, step: Step[DragState], handles: np.ndarray) -> Step[DragState]:
+        """Return a step with its handles where another tracker found them; see ``Bound.found``."""
+        return self._step(step.edit, with_handles(memory, step.memory, handles))
 
     # --- what files and histories keep -------------------------------------------------------------------------------
 
@@ -285,6 +289,7 @@ class DragGAN(Engine):
     name = "draggan"
     help = "Motion supervision and point tracking by features, many small steps (Pan et al. 2023)"
     Settings = DragConfig
+    takes_trackers = True
     needs = (*Engine.needs, "sample_features", "feature_maps", "maps", "map_size", "blocks", "default_block", "num_ws")
 
     def bind(self, model: Generator, settings: DragConfig) -> BoundDragGAN:

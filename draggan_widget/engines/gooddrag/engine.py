@@ -106,6 +106,7 @@ class GoodDragEngine(DescentEngine[GoodDrag]):
     name = "gooddrag"
     help = "Pulls towards the patch as it was grabbed, several steps to a tracking (after Zhang et al. 2025)"
     Settings = GoodDrag
+    takes_trackers = True
 
     def bind(self, model: Generator, settings: GoodDrag) -> BoundGoodDrag:
         """Return GoodDrag's supervision on a model.

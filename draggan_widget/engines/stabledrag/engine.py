@@ -5,8 +5,10 @@ listens to it and to the likeness of features. While its answer is weaker than a
 found, and is pulled towards the patch as it was grabbed instead of the one at the handle.
 
 The paper trains the filter; learning rate, steps, the share of the two in tracking and the threshold are not told. Ours
-are: the filter in closed form, which needs neither; both halves alike; a threshold of half the first answer, with 0.1
-of hysteresis so that the target does not flicker; and Adam's moments, cleared when it changes.
+are: the filter in closed form, which needs neither; a quarter of the score for it, since its answer is a cell wide and
+so tells less where within the cell the handle is; a threshold of four fifths of the first answer, found by pulling
+landmarks of faces (docs/engines.md), with 0.1 of hysteresis so that the target does not flicker; and Adam's moments,
+cleared when it changes.
 """
 
 from __future__ import annotations
@@ -145,6 +147,7 @@ class StableDragEngine(DescentEngine[StableDrag]):
         "A tracker that learns what the handle is not, and pulls towards what was grabbed when unsure (Cui et al. 2024)"
     )
     Settings = StableDrag
+    takes_trackers = True
 
     def bind(self, model: Generator, settings: StableDrag) -> BoundStableDrag:
         """Return StableDrag on a model. :raises ValueError: if the model cannot serve it, or lacks a block."""

@@ -13,7 +13,7 @@ class StableDrag(DescentSettings):
     """How StableDrag pulls (Cui et al., *StableDrag*, ECCV 2024). Radii are pixels of a picture of 512 px."""
 
     filter_share: float = number(
-        0.5,
+        0.25,
         "Share of the filter",
         "How much the filter that knows the surroundings counts when a handle is looked for; the rest is likeness.",
         most=1,
@@ -21,7 +21,7 @@ class StableDrag(DescentSettings):
     )
     """α: how much the filter's response counts in tracking; the rest is for the distance of features."""
     sureness: float = number(
-        0.5,
+        0.8,
         "Sure from",
         "Below this part of the first response the handle is pulled towards what was grabbed.",
         most=1,

@@ -2,10 +2,12 @@
 
 from draggan_widget.engines.trackers.base import Features, Flow, Tracker, dense_flow, make, opencv, sampled
 from draggan_widget.engines.trackers.learned import Pips, Raft, load
+from draggan_widget.engines.trackers.metric import LearnedMetric
 
 __all__ = [
     "Features",
     "Flow",
+    "LearnedMetric",
     "Pips",
     "Raft",
     "Tracker",

@@ -155,8 +155,9 @@ def sampled(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 
 def make(spec: str, config: DragConfig | None = None) -> Tracker:
-    """Return the tracker of a name: ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``flow``, ``raft:WEIGHTS``,
-    ``pips:CHECKOUT:WEIGHTS``, or ``draggan``, which tracks as a drag by DragGAN does. Paths may begin with the letter
+    """Return the tracker of a name: ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``metric`` or
+    ``metric:WEIGHTS``, ``flow``, ``raft:WEIGHTS``, ``pips:CHECKOUT:WEIGHTS``, or ``draggan``, which tracks as a drag by
+    DragGAN does. Paths may begin with the letter
     of a drive.
 
     :param config: whose method and radius ``features`` and ``draggan`` search by; None for the settings that the model
@@ -165,10 +166,12 @@ def make(spec: str, config: DragConfig | None = None) -> Tracker:
     :raises FileNotFoundError: where its files are not there.
     """
     from draggan_widget.engines.trackers.learned import Pips, Raft
+    from draggan_widget.engines.trackers.metric import LearnedMetric
 
     makers: dict[str, Callable[..., Tracker]] = {
         r"features:(\d+(?:\+\d+)*)": lambda blocks: Features(*map(int, blocks.split("+")), config=config),
         r"draggan": lambda: Features(config=config),
+        r"metric(?::(.+))?": lambda weights: LearnedMetric(weights, config),
         r"flow": Flow,
         r"raft:(.+)": Raft,
         r"pips:([A-Za-z]:[\\/][^:]*|[^:]+):(.+)": Pips,
@@ -177,5 +180,5 @@ def make(spec: str, config: DragConfig | None = None) -> Tracker:
         if named := re.fullmatch(pattern, spec):
             return maker(*named.groups())
     raise ValueError(
-        f"no tracker {spec!r}; there are features:BLOCK, flow, raft:WEIGHTS, pips:CHECKOUT:WEIGHTS and draggan"
+        f"no tracker {spec!r}; there are features:BLOCK, metric, flow, raft:WEIGHTS, pips:CHECKOUT:WEIGHTS and draggan"
     )

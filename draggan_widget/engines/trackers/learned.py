@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 MULTIPLE = 8
 """Sides of pictures must be multiples of so many pixels, for both networks."""
+LARGE = 64
+"""Channels of the first layer of ``raft_large``; ``raft_small`` has fewer."""
 FRAMES = 8
 """Pictures that PIPs was made to look at together."""
 
@@ -26,18 +29,26 @@ FRAMES = 8
 class Raft:
     """Flow from the first picture to the present one by RAFT (Teed and Deng 2020), as torchvision has it.
 
-    :param weights: a file of the state dict of ``raft_large``, such as ``raft_large_C_T_SKHT_V2-ff5fadd5.pth``.
+    :param weights: a file of the state dict of ``raft_large`` or ``raft_small``, such as
+        ``raft_large_C_T_SKHT_V2-ff5fadd5.pth`` or ``raft_small_C_T_V2-01064c6d.pth``.
     :raises ModuleNotFoundError: without torchvision. :raises FileNotFoundError: without that file.
     :raises ValueError: if it holds something else.
     """
 
     def __init__(self, weights: str) -> None:
         try:
-            from torchvision.models.optical_flow import raft_large
+            from torchvision.models.optical_flow import raft_large, raft_small
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("RAFT needs torchvision: pip install torchvision") from error
-        self._network: Any = raft_large(weights=None, progress=False)
-        load(self._network, weights, "RAFT")
+        except RuntimeError as error:  # of a torchvision that was built for another torch
+            raise ModuleNotFoundError(
+                f"RAFT needs a torchvision that fits torch {torch.__version__}; the one here does not load: {error}"
+            ) from error
+        state = read_weights(weights, "RAFT")
+        first = state.get("feature_encoder.convnormrelu.0.weight")
+        small = first is not None and len(first) < LARGE
+        self._network: Any = (raft_small if small else raft_large)(weights=None, progress=False)
+        fill(self._network, state, weights, "RAFT")
         self._first = torch.empty(0)
         self._handles = np.zeros((0, 2))
 
@@ -99,15 +110,29 @@ def load(network: Any, weights: str | os.PathLike[str], name: str) -> None:
 
     :raises FileNotFoundError: without that file. :raises ValueError: if it holds something else.
     """
+    fill(network, read_weights(weights, name), weights, name)
+
+
+def read_weights(weights: str | os.PathLike[str], name: str) -> Mapping[str, Any]:
+    """Return the state dict in a file. :raises FileNotFoundError: as ``load``. :raises ValueError: likewise."""
     path = Path(weights).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no weights of {name} at {path}")
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(found.get("model_state_dict", found))
+        return dict(found.get("model_state_dict", found))
     except Exception as error:  # torch.load raises all kinds
         said = str(error).partition("\n")[0]
         raise ValueError(f"{path} does not hold weights of {name}: {said}") from error
+
+
+def fill(network: Any, state: Mapping[str, Any], weights: str | os.PathLike[str], name: str) -> None:
+    """Give a network the weights that were read of a file. :raises ValueError: if they are of another network."""
+    try:
+        network.load_state_dict(state)
+    except Exception as error:  # of keys, of shapes, of values that are no tensors
+        said = str(error).partition("\n")[0]
+        raise ValueError(f"{Path(weights).expanduser()} does not hold weights of {name}: {said}") from error
     network.eval().requires_grad_(False)
 
 
