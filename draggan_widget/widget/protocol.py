@@ -386,8 +386,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
 
 
 def _job(job: Running) -> dict[str, Any]:
-    opens = job.what in (LOADING, PHOTO)
-    note = job.note if opens and job.note else f"Loading {job.name}" if opens else f"Making {MADE[job.what]}"
+    called = f"Loading {job.name}" if job.what in (LOADING, PHOTO) else f"Making {MADE[job.what]}"
+    note = (job.note if job.what == PHOTO else "") or called
     return {"id": job.id, "what": job.what, "name": job.name, "note": note, "stage": job.stage, "progress": job.share}
 
 
