@@ -1,6 +1,6 @@
 /** The words under the picture. */
 import type { Tool } from "./keys.ts";
-import type { Job, StateMessage } from "./protocol.ts";
+import type { Job, Kind, StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
@@ -80,9 +80,20 @@ const WHAT_TO_DO: Readonly<Record<Exclude<Tool, "points">, string>> = {
   pan: "Pull the picture about. P leads back to the points.",
 };
 
+const MADE: Readonly<Record<Kind, string>> = {
+  png: "the picture",
+  gif: "the GIF",
+  mp4: "the MP4",
+  drag: "the .drag file",
+  latent: "the latent",
+  code: "the code",
+  photo: "the photograph",
+};
+
 /** What goes on beside the edit, and how much of it is done. */
-export function working({ note, progress }: Job): string {
-  return `${note}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
+export function working({ what, name, progress, note }: Job): string {
+  const doing = note || (what === "load" || what === "opening" ? `Loading ${name}` : `Making ${MADE[what]}`);
+  return `${doing}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
 }
 
 /** What it is done to, how fast, and where there are several engines with which. */

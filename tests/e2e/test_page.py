@@ -446,8 +446,9 @@ def test_the_line_says_what_is_being_made_until_it_is_saved(editor):
 
 def test_work_beside_the_edit_is_told_under_the_picture_moves_nothing_and_is_cancelled_there(editor):
     height = editor.root.bounding_box()["height"]
-    jobs = [{"id": 4, "what": "load", "name": "dogs.pkl", "progress": 0.25}]
-    jobs += [{"id": 5, "what": "gif", "name": "", "progress": None}]
+    rest = {"note": "", "stage": ""}
+    jobs = [{"id": 4, "what": "load", "name": "dogs.pkl", "progress": 0.25, **rest}]
+    jobs += [{"id": 5, "what": "gif", "name": "", "progress": None, **rest}]
     editor.page.evaluate("jobs => kernel.put({jobs, status: 'running'})", jobs)
     work = editor.root.locator(".dg-job")
     expect(work).to_contain_text("Loading dogs.pkl… 25 %")
