@@ -71,6 +71,6 @@ await build({
   define: { "Number.NEGATIVE_INFINITY": "NEVER", "Number.POSITIVE_INFINITY": "Infinity" },
   inject: ["src/never.ts"],
   plugins: [icons, style],
-  banner: { js: "/*! Built from js/ by `npm run build`. Icons: Lucide (ISC), see LICENSES.txt. */" },
+  banner: { js: "/*! Built from js/. Icons: Lucide, see LICENSES.txt. */" },
   logLevel: "info",
 });

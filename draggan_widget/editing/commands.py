@@ -34,6 +34,7 @@ class Commands:
         self._worker, self._live, self._jobs, self._on_notice = worker, live, jobs, on_notice
         self.fitting: Fitting | None = None
         """The photograph that is being fitted."""
+        self._photos: list[tuple[Fitting, Future[None]]] = []
 
     def submit(self, task: Callable[..., T], *, of_any_model: bool = False, **order: Any) -> Future[T]:
         """Have a command carried out; where it fails, the edit is as before.
@@ -111,14 +112,14 @@ class Commands:
             # Here, in the worker's thread: a GPU that takes steps is not to be shared with another thread.
             return model if device is None else model.on(device)
 
+        self._make_way()
         return self._taken(reading(), name)
 
     def open_photo(
         self, photo: Any, name: str, ask: Callable[[Placing], None] | None, how: Mapping[str, Any]
     ) -> Future[None]:
         """Have a photograph fitted, and the edit go on with it. See ``Session.open_photo``."""
-        if self.fitting is not None:
-            self.fitting.enough("")  # it stays as it is, and undo leads back to it
+        self._make_way()
         fitting = Fitting(self._live, photo, name, ask, how)
 
         def work() -> Work[Model | None]:
@@ -133,17 +134,26 @@ class Commands:
 
             return end
 
-        return self._begun(
-            self._jobs.add(
-                work(),
-                lane=LOADING,
-                what=PHOTO,
-                name=name,
-                progress=self._teller(0.0),
-                then=ended(fitting.keep),
-                otherwise=ended(fitting.drop),
-            )
+        opened = self._jobs.add(
+            work(),
+            lane=LOADING,
+            what=PHOTO,
+            name=name,
+            progress=self._teller(0.0),
+            then=ended(fitting.keep),
+            otherwise=ended(fitting.drop),
         )
+        self._photos.append((fitting, opened))
+        return self._begun(opened)
+
+    def _make_way(self) -> None:
+        """Have photographs end that somebody would wait for: those that are seen stay as they are, others go."""
+        for fitting, opened in self._photos:
+            if fitting.seen:
+                fitting.enough("")
+            else:
+                opened.cancel()
+        self._photos = [(fitting, opened) for fitting, opened in self._photos if not opened.done()]
 
     def _taken(self, work: Work[Model], name: str) -> Future[None]:
         """Have the edit go on with the model that ``work`` makes."""

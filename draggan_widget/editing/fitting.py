@@ -105,6 +105,11 @@ class Fitting:
         self._placed.set_result(square)
         return True
 
+    @property
+    def seen(self) -> bool:
+        """Whether it has taken the place of the edit."""
+        return self._shown is not None
+
     # --- the work ----------------------------------------------------------------------------------------------------
 
     def work(self) -> Work[Model | None]:
@@ -153,7 +158,7 @@ class Fitting:
         assert self._ask is not None
         self._ask(self.placing)
         if not sure:
-            yield Progress(0.0, f"Where in {self.name} is the picture to be?", stage=self.stage)
+            yield Progress(0.0, f"Waiting for the square in {self.name}", stage=self.stage)
             self._live.audience.publish()  # for nothing else is told meanwhile
             yield self._placed
             self.stage = ""

@@ -16,7 +16,6 @@ import numpy as np
 
 from draggan_widget.editing import (
     KINDS,
-    LOADING,
     NO_FEEDBACK,
     PHOTO,
     Feedback,
@@ -44,16 +43,6 @@ MOST_PHOTO = 100_000_000
 """Bytes of a photograph that a page opens."""
 MOST_PART = 1 << 20
 """Bytes of one part of it: hosts refuse messages of more than some 10 MB."""
-MADE = {
-    "photo": "the photograph",
-    "png": "the picture",
-    "gif": "the GIF",
-    "mp4": "the MP4",
-    "drag": "the .drag file",
-    "latent": "the latent",
-    "code": "the code",
-}
-"""Kind → what people call it."""
 STAGES = ("", "pivot", "tuning")
 """Of a photograph, which can be ended; "": all of it."""
 
@@ -386,8 +375,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
 
 
 def _job(job: Running) -> dict[str, Any]:
-    opens = job.what in (LOADING, PHOTO)
-    note = job.note if opens and job.note else f"Loading {job.name}" if opens else f"Making {MADE[job.what]}"
+    note = job.note if job.what == PHOTO else ""  # of others the page knows what to say
     return {"id": job.id, "what": job.what, "name": job.name, "note": note, "stage": job.stage, "progress": job.share}
 
 

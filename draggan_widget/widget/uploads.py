@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from draggan_widget.editing import PHOTO, Placing, Session
 from draggan_widget.inversion import Square
 from draggan_widget.widget import protocol
@@ -17,7 +19,7 @@ class Uploads:
         """The view, the name and the size of the one that comes."""
         self._parts = bytearray()
         self._last: tuple[bytes, str] | None = None
-        """What was opened last, for a square that is placed anew."""
+        """What is being opened, for a square that is placed anew."""
 
     def take(self, part: protocol.Part) -> None:
         """Take a part; once it is the last one, the photograph is opened."""
@@ -39,14 +41,20 @@ class Uploads:
         if fitting is not None and fitting.place(square):
             return
         if self._last is None:
-            self._views.notify("there is no photograph to place the square in; open one")
+            self._views.notify("no photograph is being opened in which a square could be placed")
             return
+        data, name = self._last
         self._cancel()
-        self._open(*self._last, square)
+        self._open(data, name, square)
 
     def _open(self, data: bytes, name: str, square: Square | None = None) -> None:
-        self._last = data, name
-        self._session.open_photo(data, name=name, ask=self._ask, square=square)
+        self._last = last = data, name
+
+        def forget(_: Any) -> None:
+            if self._last is last:
+                self._last = None
+
+        self._session.open_photo(data, name=name, ask=self._ask, square=square).add_done_callback(forget)
 
     def _ask(self, placing: Placing) -> None:
         self._views.tell(*protocol.placing_message(placing))

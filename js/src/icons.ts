@@ -14,7 +14,6 @@ import eraser from "lucide-static/icons/eraser.svg";
 import full from "lucide-static/icons/expand.svg";
 import showing from "lucide-static/icons/eye.svg";
 import film from "lucide-static/icons/film.svg";
-import open from "lucide-static/icons/folder-open.svg";
 import branch from "lucide-static/icons/git-branch.svg";
 import hand from "lucide-static/icons/hand.svg";
 import picture from "lucide-static/icons/image.svg";
@@ -49,7 +48,6 @@ const SHAPES = {
   invert,
   lasso,
   minus,
-  open,
   photo,
   picture,
   pin,

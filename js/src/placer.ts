@@ -23,7 +23,9 @@ export class Placer {
   readonly #faces = make("div");
   readonly #square = make("div", "dg-square", make("i", "dg-grip"));
   readonly #over = make("div", "dg-over", this.#picture, this.#faces, this.#square);
-  readonly #sliders = ["Across", "Down", "Size"].map((name) => make("input", { type: "range", named: name }));
+  readonly #sliders = ["Across", "Down", "Size"].map((name) =>
+    make("input", { type: "range", named: name, title: name }),
+  );
   #placing: PlacingMessage | null = null;
   #at: Square = [0, 0, 1, 0];
   /** A square was used, which the kernel has not told of yet. */

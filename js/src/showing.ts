@@ -29,7 +29,7 @@ export class ShowingCard {
   constructor(host: ShowingHost, toolbar: Toolbar) {
     const title = "Show or hide points and mask; load or save a mask";
     this.button = toolbar.add(button("Show and hide", "showing", title));
-    const load = wide("Load mask", "From a picture: white may move, black must stay", "open");
+    const load = wide("Load mask", "From a picture: white may move, black must stay", "picture");
     const save = wide("Save mask", "As a PNG: white may move, black must stay", "download");
     this.element.append(
       make("header", {}, make("strong", {}, "Show"), this.#close),

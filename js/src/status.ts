@@ -1,6 +1,6 @@
 /** The words under the picture. */
 import type { Tool } from "./keys.ts";
-import type { Job, StateMessage } from "./protocol.ts";
+import type { Job, Kind, StateMessage } from "./protocol.ts";
 
 export const LOADING = "Loading the generator…";
 export const DISCONNECTED = "Disconnected from the kernel — run the cell again.";
@@ -11,16 +11,18 @@ export const CROSS = "Arrows move the cross, with Shift farther. Enter presses t
 export const PRESSED = "Pressed. Arrows pull, Enter lets go, Esc takes it back.";
 export const MOVED = "Moved. Press Start and the picture follows.";
 export const STOP_FIRST = "The handle follows the picture while it is pulled. Stop first to move it.";
-export const MASK = "Painted may move; with nothing painted everything may move.";
+const UNPAINTED = "may move; with nothing painted everything may move.";
+export const MASK = `Painted ${UNPAINTED}`;
 export const NOTHING_PAINTED = "Nothing is painted, so there is nothing to take away: everything may move.";
 export const NO_FULL_SCREEN = "No full screen here: the editor fills the page. F or Esc leads back.";
 export const COPIED = "Copied.";
 export const CODE_COPIED = "The code is copied.";
-export const CODE_NOT_COPIED = "The browser does not let this page use the clipboard. Select the code and copy it.";
+const NO_CLIPBOARD = "The browser does not let this page use the clipboard.";
+export const CODE_NOT_COPIED = `${NO_CLIPBOARD} Select the code and copy it.`;
 export const saved = (name: string) => `${name} is saved.`;
 export const SETTINGS_RESET = "All settings are the model's own again.";
 export const NOT_SAVED = "The browser could not make that file.";
-export const NOT_COPIED = "The browser does not let this page use the clipboard. Save it as a file instead.";
+export const NOT_COPIED = `${NO_CLIPBOARD} Save it as a file instead.`;
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
 export const badClass = (classes: number) => `A class is a whole number from 0 to ${classes - 1}.`;
 
@@ -71,16 +73,27 @@ export function sentence(
 
 /** What a tool is for, while nothing else is to be said. */
 const WHAT_TO_DO: Readonly<Record<Exclude<Tool, "points">, string>> = {
-  brush: "Paint over what may move; with nothing painted everything may move.",
+  brush: `Paint over what ${UNPAINTED}`,
   eraser: "Rub out what was painted.",
   rectangle: "Draw a box around what may move.",
   lasso: "Draw around what may move.",
   pan: "Pull the picture about. P leads back to the points.",
 };
 
+const MADE: Readonly<Record<Kind, string>> = {
+  png: "the picture",
+  gif: "the GIF",
+  mp4: "the MP4",
+  drag: "the .drag file",
+  latent: "the latent",
+  code: "the code",
+  photo: "the photograph",
+};
+
 /** What goes on beside the edit, and how much of it is done. */
-export function working({ note, progress }: Job): string {
-  return `${note}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
+export function working({ what, name, progress, note }: Job): string {
+  const doing = note || (what === "load" || what === "opening" ? `Loading ${name}` : `Making ${MADE[what]}`);
+  return `${doing}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
 }
 
 /** What it is done to, how fast, and where there are several engines with which. */

@@ -84,7 +84,7 @@ export class ViewState {
   get jobs(): readonly Job[] {
     const told = this.state?.jobs ?? [];
     const asked = [...this.exporting].filter((kind) => told.every(({ what }) => what !== kind));
-    const rest = { id: 0, name: "", progress: null, note: "Making it", stage: "" };
+    const rest = { id: 0, name: "", progress: null, note: "", stage: "" };
     const { name, share } = this.uploading ?? {};
     const sent =
       share === undefined ? [] : [{ ...rest, what: "opening" as const, progress: share, note: `Sending ${name}` }];

@@ -66,7 +66,7 @@ describe("the view", () => {
   it("has a file that was asked for among the jobs until it has come or has ended without", () => {
     const view = new ViewState();
     view.exporting.add("gif");
-    expect(view.jobs).toEqual([{ id: 0, what: "gif", name: "", progress: null, note: "Making it", stage: "" }]);
+    expect(view.jobs).toEqual([{ id: 0, what: "gif", name: "", progress: null, note: "", stage: "" }]);
     const gif = { ...aLoad("", 0.5), id: 7, what: "gif" } as const;
     view.receive(aState({ jobs: [aLoad("x.pkl"), gif] }));
     expect(view.jobs).toEqual([aLoad("x.pkl"), gif]);

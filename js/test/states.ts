@@ -65,7 +65,7 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
 }
 
 export function aLoad(name: string, progress: number | null = null): Job {
-  return { id: 1, what: "load", name, progress, note: `Loading ${name}`, stage: "" };
+  return { id: 1, what: "load", name, progress, note: "", stage: "" };
 }
 
 export function aPoint(id: number, handle: readonly [number, number], target: readonly [number, number]): PointState {

@@ -29,6 +29,9 @@ describe("the line under the picture", () => {
   });
 
   it("says what goes on beside the edit, and how much of it is done", () => {
+    expect(working({ ...aLoad(""), what: "png" })).toBe("Making the picture…");
+    expect(working({ ...aLoad("", 0.416), what: "gif" })).toBe("Making the GIF… 42 %");
+    expect(working({ ...aLoad("me.jpg", 0.5), note: "Tuning me.jpg" })).toBe("Tuning me.jpg… 50 %");
     expect(working(aLoad("dogs.pkl"))).toBe("Loading dogs.pkl…");
     expect(working(aLoad("dogs.pkl", 0.416))).toBe("Loading dogs.pkl… 42 %");
   });

@@ -10,7 +10,7 @@ const hear = new Set();
 const kernel = { sent: [], lag: 0, alive: true, shown: null, late: null };
 const state = {
   type: "state", status: "stopped", message: "", step: 20, seed: 9, truncation: 0.7, label: null, classes: 0, width: 64,
-  height: 64, channels: 3, generator: "fake", model: null, jobs: [], trouble: "", can_undo: true,
+  height: 64, channels: 3, generator: "fake", model: null, jobs: [], photo: false, trouble: "", can_undo: true,
   can_redo: false, undo: "pull of point 1", redo: "", edit: 1, mp4: true, edited: true, rate: null, warning: "",
   settings: { ...settings }, defaults: settings, length: 21, shown: null,
   points: [{ id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.9, texture: null }],
@@ -25,7 +25,12 @@ kernel.put = (changes) => emit(Object.assign(state, changes));
 kernel.frame = (step, number = ++seq) =>
   emit({ type: "frame", seq: number, step, format: "png", width: 64, height: 64, ack: true }, [bytes(window.pictures[step])]);
 
+// Where in a photograph of 640 × 480 the square may lie; what it looks like is the first picture.
+kernel.place = (squares) =>
+  emit({ type: "placing", width: 640, height: 480, shape: 1, squares, note: "A note." }, [bytes(window.pictures[0])]);
+
 const answers = {
+  photo: ({ view, size, at }) => emit({ type: "part", view, at: Math.min(size, at + (1 << 20)) }),
   ready: () => (emit(state), kernel.frame(20)),
   ping: () => emit({ type: "pong", sent: seq, withheld: false }),
   look: ({ step }) => (kernel.put({ shown: step }), kernel.frame(step ?? state.length - 1)),

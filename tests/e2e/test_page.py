@@ -446,8 +446,9 @@ def test_the_line_says_what_is_being_made_until_it_is_saved(editor):
 
 def test_work_beside_the_edit_is_told_under_the_picture_moves_nothing_and_is_cancelled_there(editor):
     height = editor.root.bounding_box()["height"]
-    jobs = [{"id": 4, "what": "load", "name": "dogs.pkl", "progress": 0.25}]
-    jobs += [{"id": 5, "what": "gif", "name": "", "progress": None}]
+    rest = {"note": "", "stage": ""}
+    jobs = [{"id": 4, "what": "load", "name": "dogs.pkl", "progress": 0.25, **rest}]
+    jobs += [{"id": 5, "what": "gif", "name": "", "progress": None, **rest}]
     editor.page.evaluate("jobs => kernel.put({jobs, status: 'running'})", jobs)
     work = editor.root.locator(".dg-job")
     expect(work).to_contain_text("Loading dogs.pkl… 25 %")
@@ -546,3 +547,74 @@ def test_on_a_slow_line_seeds_are_counted_from_the_one_that_was_asked_for(editor
     editor.page.evaluate("kernel.put({seed: 69, edit: 2})")
     editor.page.evaluate("kernel.put({seed: 3, edit: 3})")
     expect(field).to_have_value("3")
+
+
+GIVE = """(root, [bytes, kind]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([new Uint8Array(bytes)], 'me.jpg', {type: 'image/jpeg'}));
+    const drop = new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: data});
+    root.querySelector('.dg-stage').dispatchEvent(drop);
+    return drop.defaultPrevented;
+}"""
+OPENING = {"id": 6, "what": "opening", "name": "me.jpg", "progress": 0.0, "note": "Waiting", "stage": "placing"}
+
+
+def test_a_photograph_is_sent_in_parts_each_when_the_one_before_has_come_and_one_too_large_is_refused(editor):
+    work = editor.root.locator(".dg-job")
+    assert editor.root.evaluate(GIVE, [1, "dragover"])
+    expect(editor.root.locator(".dg-stage")).to_have_attribute("data-over", "")
+    editor.page.evaluate("kernel.lag = 100")
+    editor.root.evaluate(GIVE, [2_500_000, "drop"])
+    expect(work).to_contain_text("Sending me.jpg…")
+    expect(work).to_be_hidden()
+    assert [(part["size"], part["at"]) for part in sent(editor, "photo")] == [(2_500_000, at << 20) for at in range(3)]
+    editor.root.evaluate(GIVE, [2_500_000, "drop"])
+    expect(work).to_contain_text("Sending me.jpg…")
+    work.get_by_label("Cancel").click()
+    expect(work).to_be_hidden()
+    count = len(sent(editor, "photo"))
+    editor.root.evaluate(GIVE, [100_000_001, "drop"])
+    expect(editor.root.locator(".dg-sentence")).to_contain_text("100 MB, and 100 can be sent")
+    assert len(sent(editor, "photo")) == count < 6
+
+
+def test_the_square_is_pulled_sized_and_used_and_of_several_faces_one_is_chosen(editor):
+    placer, square = editor.root.get_by_role("dialog", name="Place the square"), editor.root.locator(".dg-square")
+    editor.page.evaluate(
+        "job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 0], [100, 100, 80, 5]]))", OPENING
+    )
+    expect(placer).to_contain_text("A note. It goes to the kernel and nowhere else.")
+    placer.get_by_label("Face 2").click()
+    placer.get_by_label("Face 1").click()
+    scale = 640 / placer.locator("canvas").bounding_box()["width"]
+    box = square.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    editor.mouse.move(*middle)
+    editor.mouse.down()
+    editor.mouse.move(middle[0] + 30, middle[1] - 20, steps=4)
+    editor.mouse.up()
+    corner = box["x"] + box["width"] + 30, box["y"] + box["height"] - 20
+    editor.mouse.move(*corner)
+    editor.mouse.down()
+    editor.mouse.move(corner[0] + 10, corner[1] + 10, steps=4)
+    editor.mouse.up()
+    placer.get_by_label("Across").focus()
+    editor.page.keyboard.press("ArrowLeft")
+    editor.click("Use this square")
+    expect(placer).to_be_hidden()
+    (used,) = sent(editor, "place")
+    assert used["y"] == pytest.approx(240 - 20 * scale, abs=2)
+    assert used["size"] == pytest.approx(200 + 20 * scale, abs=2)
+    assert used["x"] < 320 + 30 * scale
+    editor.page.evaluate("job => kernel.put({jobs: [job]})", {**OPENING, "stage": "tuning"})
+    expect(placer).to_be_hidden()
+    editor.root.locator(".dg-job").get_by_label("Square").click()  # thought better of
+    expect(placer).to_be_visible()
+    placer.get_by_label("Cancel").click()
+    expect(placer).to_be_hidden()
+    assert not sent(editor, "cancel")
+    editor.click("Good enough")
+    assert sent(editor, "enough") == [{"type": "enough", "stage": "tuning"}]
+    editor.page.evaluate("job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 0]]))", OPENING)
+    editor.page.keyboard.press("Escape")
+    assert sent(editor, "cancel") == [{"type": "cancel", "id": 6}]

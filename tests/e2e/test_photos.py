@@ -121,11 +121,11 @@ def test_cancel_leads_back_and_nothing_is_fetched_or_too_large(opened, photo):
     assert editor.wait_for_lossless().tobytes() == before.tobytes()
 
 
-def test_a_kernel_that_is_started_again_in_the_midst_is_noticed_and_another_one_opens_photographs(opened, photo):
+def test_a_kernel_that_is_started_again_in_the_midst_of_it_is_noticed(opened, photo):
     editor, (_, data) = opened.editor(), photo
     choose(editor, "me.png", data)
     editor.button("Use this square").click(timeout=30_000)
     expect(editor.root.locator(".dg-job")).to_contain_text("Tuning me.png", timeout=30_000)
-    opened.page.evaluate("void jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    opened.page.evaluate("jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     editor.expect_status("disconnected")
     expect(editor.root.locator(".dg-job")).to_be_hidden()

@@ -57,7 +57,7 @@ def test_people_are_told_of_the_jobs_that_say_what_they_make_and_how_far_they_ar
     made.add(counting(2))
     assert made.running() == (Running(1, "load", "cats", None), Running(2, "load", "dogs", None))
     made.advance()
-    assert made.running()[0] == Running(1, "load", "cats", 0.0)
+    assert made.running()[0] == Running(1, "load", "cats", 0.0, "counting")
     drive(made, done.done)
     assert [job.name for job in made.running()] == ["dogs"]
 

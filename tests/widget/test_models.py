@@ -75,6 +75,11 @@ def slow(monkeypatch):
     go.set()
 
 
+def job_of(name):
+    """What a page is told of a model that is loaded."""
+    return {"id": 1, "what": "load", "name": name, "note": "", "stage": "", "progress": None}
+
+
 def ready(editor):
     page = Page(editor)
     page.say("ready", view="page")
@@ -413,7 +418,7 @@ def test_a_choice_of_the_page_is_loaded_while_the_picture_stays_and_then_takes_i
     page = ready(editor)
     page.say("load", name="digits.safetensors")
     assert begun.wait(10)
-    state = page.wait_for_state(jobs=[{"id": 1, "what": "load", "name": "digits.safetensors", "progress": None}])
+    state = page.wait_for_state(jobs=[job_of("digits.safetensors")])
     assert (state["generator"], state["status"], state["label"]) == ("StyleGAN2", "idle", 2)
     frames, pongs = len(page.of("frame")), len(page.of("pong"))
     page.say("ping", view="page")
@@ -463,7 +468,7 @@ def test_loading_during_a_run_is_told_at_once_and_ends_the_run(make, slow):
     page.say("start")
     page.wait_for(lambda p: p.of("state")[-1]["step"] > 1)
     page.say("load", name="cats.safetensors")
-    loading = {"id": 1, "what": "load", "name": "cats.safetensors", "progress": None}
+    loading = job_of("cats.safetensors")
     page.wait_for_state(jobs=[loading], status="running")
     assert begun.wait(10)
     go.set()

@@ -238,6 +238,21 @@ def test_a_view_that_comes_while_a_square_is_waited_for_is_asked_as_well(make, p
     page.wait_for(lambda p: len(p.of("placing")) > 1)
 
 
+def test_another_photograph_or_model_does_not_wait_for_a_square_that_nobody_places(make, photo):
+    editor = make()
+    page = page_of(editor)
+    upload(page, encoded(photo), "one.png")
+    until_stage(page, "placing")
+    upload(page, encoded(photo), "two.png")
+    page.wait_for(lambda p: [job["name"] for job in p.of("state")[-1]["jobs"]] == ["two.png"])
+    until_stage(page, "placing")
+    editor.load_model(small_stylegan2(64))
+    page.wait_for_state(jobs=[], width=64)
+    page.say("place", x=40, y=40, size=40, angle=0)
+    page.wait_for(lambda p: p.of("notice"))
+    assert "no photograph is being opened" in page.of("notice")[-1]["text"]
+
+
 def test_what_a_page_sends_amiss_is_refused_and_the_edit_stays(make, photo):
     editor = make()
     page = page_of(editor)
