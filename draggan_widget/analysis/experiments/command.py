@@ -70,9 +70,9 @@ def run_evaluate(options: argparse.Namespace) -> int:
         inverting = inversion_ways() if INVERSION in asked else []
         if options.ways is not None:
             names = [name.strip() for name in options.ways.split(";")]
-            if unknown := [name for name in names if name not in [way.name for way in (*ways, *inverting)]]:
-                known = "; ".join(way.name for way in (*ways, *inverting))
-                return _refuse(f"no way {unknown[0]!r}; there are {known}")
+            known = [*(way.name for way in ways), *(way.name for way in inverting)]
+            if unknown := [name for name in names if name not in known]:
+                return _refuse(f"no way {unknown[0]!r}; there are {'; '.join(known)}")
             ways = [way for way in ways if way.name in names]
             inverting = [way for way in inverting if way.name in names]
         kinds: dict[str, Experiment] = {
@@ -89,7 +89,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
         if "blocks" in asked:
             runs.append(([block_experiment(generator)], block_ways(generator), "blocks.jsonl"))
         if inverting:
-            runs.append(([Inverted(_pictures(options.photos))], inverting, f"{INVERSION}.jsonl"))
+            runs.append(([Inverted.of(_pictures(options.photos))], inverting, f"{INVERSION}.jsonl"))
         for experiments, compared, file in runs:
             if experiments:
                 done = evaluate(
