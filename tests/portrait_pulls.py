@@ -2,9 +2,9 @@
 
     python tests/portrait_pulls.py --out DIR [--threads 1]
 
-``DIR/pulls.csv`` has a row for each pull, with what was expected of it before it was made and a column to be judged by
-eye; ``DIR/photos.jpg`` is the picture in ``docs``, ``DIR/pulls.png`` shows all ten; ``DIR/portrait`` is the inverted
-photograph, which is taken from there if it is there already.
+``DIR/pulls.csv`` has a row for each pull, with what was expected of it before it was made and columns to be judged by
+eye; ``DIR/photos.jpg`` is the picture in ``docs``, ``DIR/pulls.png`` shows all ten in the photograph, ``DIR/made.png``
+as the model makes them; ``DIR/portrait`` is the inverted photograph, which is taken from there if it is there already.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from draggan_widget import drag, load_generator
-from draggan_widget.inversion import Landmarks, Photo, invert
+from draggan_widget.inversion import Landmarks, Photo, crop, invert
 
 PORTRAIT = Path(__file__).parent / "data" / "astronaut.jpg"
 PULLS: list[tuple[str, dict[int, tuple[float, float]], str]] = [
@@ -36,7 +36,7 @@ PULLS: list[tuple[str, dict[int, tuple[float, float]], str]] = [
 ]
 """What it is called, dlib's landmarks → how far each is pulled (x, y) in px of 256, and what a person expects."""
 SHOWN = (0, 2, 3, 4, 5, 7)
-"""Of these, in the picture in docs, after the crop and the tuned copy's picture of it."""
+"""Of these, in the picture in docs, after the crop and the tuned copy's picture of it, pasted back as people do."""
 
 
 def sheet(pictures: list[Image.Image], columns: int) -> Image.Image:
@@ -66,7 +66,7 @@ def main() -> None:
     fitted = photo.fitted
     marks = landmarks(np.asarray(fitted))
     assert marks is not None
-    rows, pictures = [], []
+    rows, pictures, pasted = [], [], []
     for name, moves, expected in PULLS:
         handles = marks[list(moves)]
         targets = handles + np.array(list(moves.values()))
@@ -86,13 +86,15 @@ def main() -> None:
             }
         )
         pictures.append(result.image)
+        pasted.append(crop(photo.paste(result.image), photo.square, model.resolution))
         print(json.dumps(rows[-1]), flush=True)
     with (options.out / "pulls.csv").open("w", newline="") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    sheet([photo.crop, fitted, *pictures], 4).save(options.out / "pulls.png")
-    chosen = sheet([photo.crop, fitted, *(pictures[number] for number in SHOWN)], 4)
+    sheet([photo.crop, fitted, *pictures], 4).save(options.out / "made.png")
+    sheet([photo.crop, fitted, *pasted], 4).save(options.out / "pulls.png")
+    chosen = sheet([photo.crop, fitted, *(pasted[number] for number in SHOWN)], 4)
     chosen.save(options.out / "photos.jpg", quality=88, optimize=True)
 
 
