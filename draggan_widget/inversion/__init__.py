@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from draggan_widget.inversion.landmarks import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
     from draggan_widget.inversion.losses import ms_ssim, psnr, unlikeness
     from draggan_widget.inversion.lpips import lpips_at_hand
+    from draggan_widget.inversion.motion import carried
     from draggan_widget.inversion.opening import Opened, open_photo
     from draggan_widget.inversion.pasting import paste
     from draggan_widget.inversion.photo import Photo, Report, Stage, invert, inverting
@@ -35,6 +36,7 @@ __all__ = [
     "Tuner",
     "Tuning",
     "align",
+    "carried",
     "crop",
     "encoder_for",
     "first_guess",
@@ -68,6 +70,7 @@ _FILES = {
     "Tuner": "tuning",
     "Tuning": "tuning",
     "align": "alignment",
+    "carried": "motion",
     "crop": "alignment",
     "encoder_for": "encoder",
     "first_guess": "pivot",

@@ -71,7 +71,7 @@ def run_invert(options: argparse.Namespace) -> int:
             file = io.BytesIO()
             picture.save(file, "PNG")
             write_whole(options.out / name, file.getvalue())
-    except (OSError, ValueError, CheckpointError) as error:
+    except (OSError, ValueError, MemoryError, CheckpointError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:

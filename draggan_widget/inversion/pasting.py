@@ -1,8 +1,8 @@
 """An edited picture back into the photograph that it was cut from.
 
 Where nothing moved the photograph keeps its own pixels, plus what the edit changed: so what the model could not
-fit stays as it was. Where something moved, the model's picture is taken whole. If it does not meet the photograph along
-the border of that, it is pasted in the gradient domain, so that no border shows.
+fit stays as it was. Where something moved, the model's picture is taken whole, and what it could not fit is carried
+along. If the two do not meet along the border, it is pasted in the gradient domain, so that none shows.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from draggan_widget.inversion.alignment import Square, as_tensor, crop, sample, samples_for
 from draggan_widget.inversion.membrane import membrane
+from draggan_widget.inversion.motion import carried
 
 EDGE = 0.06
 """Of the side: how wide the seam at a crop's edge is."""
@@ -59,11 +60,15 @@ def paste(
     weight = _seam(height, width) * may
     if unedited is None:
         change, whole = torch.zeros_like(after), weight.new_ones(height, width)
-        after = after + _joined(photo, square, after, may)
+        after = after + _joined(as_tensor(crop(photo, square, size[::-1]))[0] - after, may)
     else:
         change = after - as_tensor(unedited.convert("RGB"))[0]
         whole = _around_moved(change)
-        after = after + _joined(photo, square, after - change, whole * may)
+        if bool(whole.any()):
+            there = as_tensor(crop(photo, square, size[::-1]))[0]
+            left = carried(*((each / 127.5)[None] for each in (there - (after - change), after - change, after)))[0]
+            after = after + 127.5 * left
+            after = after + _joined(there - (after - change), whole * may)
     left, upper, right, lower = _box(square, photo.size, (height, width))
     if left >= right or upper >= lower:
         return photo.copy()
@@ -120,24 +125,22 @@ def _around_moved(change: Tensor) -> Tensor:
     return grown[0, 0]
 
 
-def _joined(photo: Image.Image, square: Square, unedited: Tensor, taken: Tensor) -> Tensor:
-    """Return what to add to a picture (C, H, W) that is ``taken`` (H, W) so that it meets the photograph; or nothing.
+def _joined(mismatch: Tensor, taken: Tensor) -> Tensor:
+    """Return what to add to a picture that is ``taken`` (H, W) so that it meets the photograph; often nothing.
 
-    The mismatch is that of the photograph and the model's picture of it before the edit.
+    :param mismatch: (C, H, W), by how much the photograph is more than it, where nothing moved.
     """
-    height, width = taken.shape
     region = taken > 0
     edges = torch.ones_like(region)
     edges[1:-1, 1:-1] = False
     region &= ~edges  # or a picture that is taken whole would have no border
     border = (F.max_pool2d(region.float()[None], 3, stride=1, padding=1)[0] > 0) & ~region
     if not bool(border.any()):
-        return torch.zeros_like(unedited)
-    there = as_tensor(crop(photo, square, (height, width)))[0]
+        return torch.zeros_like(mismatch)
     pads = AVERAGED // 2
-    mismatch = F.avg_pool2d((there - unedited)[None], AVERAGED, stride=1, padding=pads, count_include_pad=False)[0]
+    mismatch = F.avg_pool2d(mismatch[None], AVERAGED, stride=1, padding=pads, count_include_pad=False)[0]
     if float(mismatch[:, border].abs().mean()) <= BORDER:
-        return torch.zeros_like(unedited)
+        return torch.zeros_like(mismatch)
     return membrane(mismatch, region)
 
 

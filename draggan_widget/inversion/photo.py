@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -200,7 +201,7 @@ def invert(
     :param face: which one of several, from 0 on, the largest first. :param label: the class, of a model with some.
     :param progress: called with each stage; what it raises ends the work.
     :raises FileNotFoundError: if there is no such file. :raises ValueError: for a photograph that cannot be used, a
-        face that is not there, or a square beside it.
+        face that is not there, or a square beside it. :raises MemoryError: if memory runs out on the way.
     """
     work = inverting(model, photo, square=square, face=face, label=label, settings=settings)
     while True:
@@ -243,44 +244,45 @@ def inverting(
     yield Stage("aligned", 0.02, cut, so_far)
 
     measured = _Measured(wanted)
-    began = time.perf_counter()
-    encoder = encoder_for(model)
-    guess = first_guess(model, label, wanted, encoder)
-    with torch.no_grad():
-        fitted = model.synthesize(guess)
-    seconds["guess"] = time.perf_counter() - began
-    measured("guess", fitted)
-    so_far = dataclasses.replace(so_far, latent=guess)
-    yield Stage("guess", 0.03, to_image(fitted), so_far)
-
-    began = time.perf_counter()
-    latent, half = guess, 0.3 if settings.tuning_steps else 1.0
-    for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
-        latent = fitting
-        share = min(half, 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1))
-        if (yield Stage("pivot", share, None, dataclasses.replace(so_far, latent=latent))):
-            break
-    seconds["pivot"] = time.perf_counter() - began
-    with torch.no_grad():
-        fitted = model.synthesize(latent)
-    measured("pivot", fitted)
-    so_far = dataclasses.replace(so_far, latent=latent)
-    yield Stage("pivot", half, to_image(fitted), so_far)
-
-    began, steps = time.perf_counter(), 0
-    tuner = Tuner(model, latent, wanted, label, settings)
-    so_far = dataclasses.replace(so_far, model=tuner.model)
-    for tuning in tuner.steps():
-        steps = tuning.step
-        share = half + (1 - half) * tuning.step / settings.tuning_steps
-        if (yield Stage("tuning", share, _whole(tuning.picture, model), so_far)):
-            break
-    tuned, made = tuner.copy(), tuner.model
-    seconds["tuning"] = time.perf_counter() - began
-    if settings.tuning_steps:
+    with _enough_memory():
+        began = time.perf_counter()
+        encoder = encoder_for(model)
+        guess = first_guess(model, label, wanted, encoder)
         with torch.no_grad():
-            fitted = made.synthesize(latent)
-        measured("tuned", fitted)
+            fitted = model.synthesize(guess)
+        seconds["guess"] = time.perf_counter() - began
+        measured("guess", fitted)
+        so_far = dataclasses.replace(so_far, latent=guess)
+        yield Stage("guess", 0.03, to_image(fitted), so_far)
+
+        began = time.perf_counter()
+        latent, half = guess, 0.3 if settings.tuning_steps else 1.0
+        for number, fitting in enumerate(fit_pivot(model, wanted, guess, label, settings)):
+            latent = fitting
+            share = min(half, 0.03 + (half - 0.03) * number / max(settings.pivot_steps, 1))
+            if (yield Stage("pivot", share, None, dataclasses.replace(so_far, latent=latent))):
+                break
+        seconds["pivot"] = time.perf_counter() - began
+        with torch.no_grad():
+            fitted = model.synthesize(latent)
+        measured("pivot", fitted)
+        so_far = dataclasses.replace(so_far, latent=latent)
+        yield Stage("pivot", half, to_image(fitted), so_far)
+
+        began, steps = time.perf_counter(), 0
+        tuner = Tuner(model, latent, wanted, label, settings)
+        so_far = dataclasses.replace(so_far, model=tuner.model)
+        for tuning in tuner.steps():
+            steps = tuning.step
+            share = half + (1 - half) * tuning.step / settings.tuning_steps
+            if (yield Stage("tuning", share, _whole(tuning.picture, model), so_far)):
+                break
+        tuned, made = tuner.copy(), tuner.model
+        seconds["tuning"] = time.perf_counter() - began
+        if settings.tuning_steps:
+            with torch.no_grad():
+                fitted = made.synthesize(latent)
+            measured("tuned", fitted)
     notes = (*opened.notes, *aligned.notes, *(() if encoder is not None else (NO_ENCODER,)))
     picture = to_image(fitted)
     near = measured.psnr, measured.ms_ssim
@@ -298,6 +300,20 @@ def _whole(picture: Tensor, model: Generator) -> Image.Image:
 
 def _as_model(picture: Image.Image, channels: int) -> Image.Image:
     return picture.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+
+
+@contextlib.contextmanager
+def _enough_memory() -> abc.Iterator[None]:
+    """Say in one sentence that memory has run out. :raises MemoryError: with it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:  # torch has a RuntimeError of its own for each device
+        if not (isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in str(error)):
+            raise
+        raise MemoryError(
+            "there is not enough memory to tune a copy of this model; close other notebooks, or take a smaller model, "
+            "or Inversion(tuning_steps=0)"
+        ) from error
 
 
 class _Measured:

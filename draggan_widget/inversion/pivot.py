@@ -27,7 +27,7 @@ WARM, FADE = 0.1, 0.3
 """Shares of the steps in which the rate rises at first, and after which it falls to nothing."""
 BETAS = (0.9, 0.99)
 """Of Adam; steps are so few that a long memory of squared gradients would be of the beginning."""
-COARSE = ((64, 0.4), (128, 0.85))
+COARSE = ((64, 0.2), (128, 0.7))
 """Pixels of the height of the pictures that are compared, and the share of the steps until which they are, where the
 model has previews: coarse pictures are cheap, and the pivot is soft anyway."""
 

@@ -15,7 +15,7 @@ class Inversion(Settings):
     """Steps of Adam in which the latent is fitted; most of them on coarse pictures where the model has previews."""
     pivot_rate: float = number(0.2, "Pivot rate", "How far a step of the fit goes.", above=True, most=10)
     """Learning rate in whitened coordinates, in which latents have variance 1."""
-    own: float = number(0.3, "Rows on their own", "How much rows may differ; 0 is W.", most=10)
+    own: float = number(0.6, "Rows on their own", "How much rows may differ; 0 is W.", most=10)
     """How much each row of the latent may differ from the others, as a part of how latents differ; 0: W."""
     prior: float = number(2e-3, "Prior", "How firmly the latent stays among the model's own.", most=10)
     """Weight of the mean square of the whitened coordinates."""
@@ -23,7 +23,7 @@ class Inversion(Settings):
     """Steps of Adam at most in which the weights of a copy are tuned."""
     tuning_rate: float = number(1e-2, "Tuning rate", "How far a step of the tuning goes.", above=True, most=1)
     """Learning rate of the weights once it has risen; it falls to nothing in the last three fifths of the steps."""
-    enough: float = number(31.0, "Good enough", "The PSNR at which tuning ends, in dB.", most=100)
+    enough: float = number(32.5, "Good enough", "The PSNR at which tuning ends, in dB.", most=100)
     """PSNR in dB (peak 2 in [-1, 1]) at which tuning ends, if MS-SSIM is 0.95 by then."""
     locality: float = number(
         0.1, "Locality", "How firmly other pictures of the model stay as they are while it is tuned.", most=100

@@ -62,7 +62,7 @@ def test_pictures_of_a_folder_are_inverted_and_a_missing_one_is_said(generator, 
     file = tmp_path / "a.png"
     Image.fromarray(np.full((70, 90, 3), 90, np.uint8)).save(file)
     way = InversionWay("mean", Inversion(pivot_steps=0, tuning_steps=0))
-    found = evaluate(generator, [Inverted((str(file),))], [way], samples=2, detector=Face())
+    found = evaluate(generator, [Inverted.of([str(file)])], [way], samples=2, detector=Face())
     assert found.rows[0]["psnr"] > 5
     assert "there are only 1 pictures" in found.rows[1]["error"]
 

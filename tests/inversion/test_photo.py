@@ -14,7 +14,18 @@ from random_stylegan3 import upright_stylegan3
 
 from draggan_widget import cli, drag
 from draggan_widget.engines import to_image
-from draggan_widget.inversion import Inversion, Photo, Square, Tuner, fit_pivot, invert, inverting, ms_ssim, psnr
+from draggan_widget.inversion import (
+    Inversion,
+    Photo,
+    Square,
+    Tuner,
+    fit_pivot,
+    invert,
+    inverting,
+    ms_ssim,
+    psnr,
+)
+from draggan_widget.inversion import tuning as tuning_file
 from draggan_widget.models import StyleGAN2, fingerprint, save_generator
 
 QUICK = Inversion(pivot_steps=40, tuning_steps=30, enough=100.0)
@@ -231,6 +242,47 @@ def test_it_works_whatever_torch_is_set_to(generator):
     assert stages[0] == "aligned"
     assert stages[-1] == "done"
     assert {"pivot", "tuning"} <= set(stages)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate")],
+)
+def test_where_memory_runs_out_while_it_is_tuned_a_sentence_says_so_and_the_model_stays(generator, monkeypatch, error):
+    before = fingerprint(generator)
+
+    def steps(self):
+        yield tuning_file.Tuning(0, torch.zeros(1, 3, 64, 64), 5.0)
+        raise error
+
+    monkeypatch.setattr(Tuner, "steps", steps)
+    with pytest.raises(MemoryError, match="not enough memory to tune a copy of this model; close other notebooks"):
+        invert(generator, photograph(generator), square=middle(generator), settings=QUICK)
+    assert fingerprint(generator) == before
+
+
+def test_another_error_of_torch_is_told_as_it_is(generator, monkeypatch):
+    def steps(self):
+        yield tuning_file.Tuning(0, torch.zeros(1, 3, 64, 64), 5.0)
+        raise RuntimeError("a product of other shapes")
+
+    monkeypatch.setattr(Tuner, "steps", steps)
+    with pytest.raises(RuntimeError, match="a product of other shapes"):
+        invert(generator, photograph(generator), square=middle(generator), settings=QUICK)
+
+
+def test_what_is_shown_while_it_is_tuned_is_of_the_models_size_though_it_begins_coarse():
+    model = small_stylegan2(128)
+    quick = dataclasses.replace(QUICK, pivot_steps=2, tuning_steps=10)
+    sizes = [
+        stage.picture.size
+        for stage in inverting(model, photograph(model), square=middle(model), settings=quick)
+        if stage.picture is not None
+    ]
+    assert set(sizes) == {(128, 128)}
+    latent = model.space.draw(seed=1)
+    tuner = Tuner(model, latent, torch.zeros(1, 3, 128, 128), settings=quick)
+    assert [step.picture.shape[2] for step in tuner.steps()] == [64] * 3 + [128] * 7
 
 
 def test_the_measures_are_right():

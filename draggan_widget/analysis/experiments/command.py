@@ -106,7 +106,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
             counts[blocks] = wanted["blocks"]
             runs.append(([blocks], block_ways(generator), "blocks.jsonl"))
         if inverting:
-            inverted = Inverted(_pictures(options.photos))
+            inverted = Inverted.of(_pictures(options.photos))
             counts[inverted] = wanted[INVERSION]
             runs.append(([inverted], inverting, f"{INVERSION}.jsonl"))
         for experiments, compared, file in runs:

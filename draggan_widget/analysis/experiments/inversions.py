@@ -6,8 +6,11 @@ Lengths are pixels of a picture of 256 px, as in the other experiments.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import time
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -68,10 +71,24 @@ class Inverted:
     what inverting took, and ``drag`` how far the landmark is from the target afterwards, as dlib finds it.
     """
 
-    pictures: tuple[str, ...] = ()
-    """Files, whose middle is taken. None: samples of the model's own, which an inversion should find again."""
+    pictures: str = ""
+    """A hash of the pictures; empty: samples of the model's own are inverted, which should be found again."""
     first_seed: int = 80_000
     """Of these samples, and of those that are dragged for comparison."""
+    _files: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def of(cls, files: Sequence[str]) -> Inverted:
+        """Return that of pictures in files, of which the middle is taken. :raises OSError: if one cannot be read."""
+        if not files:
+            return cls()
+        digest = hashlib.sha256()
+        for file in files:
+            digest.update(hashlib.sha256(Path(file).read_bytes()).digest())
+        made = cls(digest.hexdigest()[:16])
+        # Not a field: what was measured of the same pictures elsewhere is not measured again.
+        object.__setattr__(made, "_files", tuple(files))
+        return made
 
     @property
     def name(self) -> str:
@@ -102,9 +119,9 @@ class Inverted:
         model = bench.generator
         if not self.pictures:
             return bench.picture(bench.seeded(self.first_seed + 10_000 + number)).clamp(-1, 1)
-        if number >= len(self.pictures):
-            raise UnmeasuredError(f"there are only {len(self.pictures)} pictures")
-        flat = open_photo(self.pictures[number]).flat
+        if number >= len(self._files):
+            raise UnmeasuredError(f"there are only {len(self._files)} pictures")
+        flat = open_photo(self._files[number]).flat
         cut = crop(flat, Square.middle(flat.size, model.resolution), model.resolution)
         kind: str = {1: "L", 3: "RGB", 4: "RGBA"}[model.channels]
         array = np.array(cut.convert(kind), np.float32).reshape(*model.resolution, -1)
