@@ -3,7 +3,7 @@
 from draggan_widget.directions.collection import Directions, Listed
 from draggan_widget.directions.direction import Direction, DirectionError
 from draggan_widget.directions.known import exact_change, known_of
-from draggan_widget.directions.taught import taught
+from draggan_widget.directions.teaching import taught
 from draggan_widget.directions.unnamed import principal, renamed, sefa
 from draggan_widget.directions.vocabulary import Vocabulary
 from draggan_widget.directions.words import Meaning, WordError, understand

@@ -138,7 +138,7 @@ def meaning(text: str, vocabulary: Vocabulary) -> Meaning:
     unknown = {word: vocabulary.nearest(word) for clause in clauses for word in clause.unknown}
     if not changes:
         said = [_not_known(word, near) for word, near in unknown.items()] or [
-            f"{quoted(text.strip())} names nothing that could change"
+            f"{quoted(text.strip())} names nothing that could change, or does not say how"
         ]
         raise WordError("; ".join(said))
     return Meaning(tuple((name, amount) for name, (amount, _) in changes.items()), unknown)
@@ -205,6 +205,9 @@ class _Clause:
     def _is_meant(self, name: str, place: int) -> bool:
         """Return whether a word that may say something else as well is one of degree here."""
         follows = self.words[place + 1] if place + 1 < len(self.words) else ""
+        ahead = self.words[place + len(name.split())] if place + len(name.split()) < len(self.words) else ""
+        if name == "a little" and stem(ahead) in self._vocabulary.nouns:
+            return False  # "a little nose"
         if name == "far":
             return follows in ("more", "less") or follows.endswith("er")
         if name in ("little", "bit", "pretty", "way", "clearly"):
@@ -324,7 +327,7 @@ class _Clause:
         for place, (word, each) in enumerate(zip(self.words, self._stems, strict=True)):
             if place in used | self._marked | self._subjects or each in FILLERS or word in FILLERS or word.isdigit():
                 continue
-            if each in PERSONS or (self.matches and each in known):
+            if each in PERSONS or each in known:
                 continue
             if word not in self.unknown:
                 self.unknown.append(word)
