@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from draggan_widget.analysis import changed_attributes
 from draggan_widget.directions import Direction, DirectionError, Directions, Listed, taught
 from draggan_widget.editing import Asked, Document, Session, held_in
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from draggan_widget.models import Generator
 
 
@@ -42,6 +45,18 @@ class Attributes:
             return self._of(shown.model.generator).listed(shown.drag.ws)
 
         return self._session.read(listed)
+
+    def table(self, *, least: float = 0.02) -> pd.DataFrame:
+        """Return what the edit has changed since it began, the largest change first. See ``changed_attributes``.
+
+        :param least: changes below it, in σ, are left out. :raises ModuleNotFoundError: without pandas.
+        """
+
+        def table() -> pd.DataFrame:
+            drag = self._session.latest.document.drag
+            return changed_attributes(self._of(drag.model), drag.w0, drag.ws, least=least)
+
+        return self._session.read(table)
 
     @property
     def held(self) -> tuple[str, ...]:
