@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from planted import Planted
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig
@@ -122,3 +123,15 @@ def test_a_drag_without_holding_is_as_it_was(model):
     for _ in range(one.steps):
         other = other.steps(1)
     assert torch.equal(torch.as_tensor(one.ws), other.ws)
+
+
+def test_handles_go_along_with_what_they_are_on_when_a_change_moves_it():
+    planted = Planted((64, 64))
+    middle = planted.centre(planted.space.draw(seed=1)).tolist()
+    state = begin_with(
+        planted, planted.space.draw(seed=1), [(1, middle, (40, 20))], None, DragConfig(tracking_radius=12)
+    )
+    moved = state.with_wish(torch.full((1, planted.num_ws, planted.w_dim), 0.8))
+    assert moved.handles[0] == pytest.approx(planted.centre(moved.ws).tolist(), abs=1.01)
+    assert abs(moved.handles[0] - state.handles[0]).min() > 5
+    assert moved.targets.tolist() == state.targets.tolist()
