@@ -46,7 +46,8 @@ def small():
 
 
 def test_the_weights_in_the_package_have_known_attributes():
-    # Where this fails, the weights were replaced: run examples/generators/faces/attributes.py faces --write.
+    # Where this fails, the weights were replaced: run examples/generators/faces/attributes.py faces --out DIR --write,
+    # or with --adopt alone where there is no time to measure what they do.
     assert known_of(load_generator("faces", device="cpu")) is not None
 
 

@@ -167,3 +167,28 @@ def test_arrays_come_back_from_text(array):
 def test_text_that_is_no_array_is_refused(values):
     with pytest.raises(ValueError, match="an array of its script"):
         unpacked(values)
+
+
+def test_a_change_while_a_run_is_on_lets_it_go_on_from_there(session, directions):
+    session.put_point(1, handle=(30, 34), target=(44, 26)).result(20)
+    session.start().result(20)
+    session.change(asking(directions, principal_1=0.5)).result(20)
+    session.stop().result(20)
+    document = session.now()
+    assert [op[0] for op in document.script if op[0] in ("change", "steps")].count("change") == 1
+    assert session.newest().undo == "change of principal-1"
+    made = {"generator": document.model.generator}
+    exec(code_of(document, document.model), made)
+    assert torch.equal(made["ws"], document.drag.ws)
+
+
+def test_what_is_held_is_held_by_either_engine_and_through_a_change_of_engine(session, directions):
+    session.put_point(1, handle=(30, 34), target=(44, 26)).result(20)
+    session.hold(("principal-1",), directions.held(["principal-1"])).result(20)
+    before = value(directions, session)
+    session.step_once().result(20)
+    session.set_settings({"engine": "draggan"}).result(20)
+    for _ in range(3):
+        session.step_once().result(20)
+    assert value(directions, session) == pytest.approx(before, abs=1e-4)
+    assert not torch.equal(session.now().drag.ws, session.now().drag.w0)
