@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from draggan_widget.analysis.attributes import changed_attributes
     from draggan_widget.analysis.browsing import history_list
     from draggan_widget.analysis.bulk import drag_many
     from draggan_widget.analysis.bulk_jobs import Batch, Job, Outcome
@@ -18,6 +19,7 @@ __all__ = [
     "Batch",
     "Job",
     "Outcome",
+    "changed_attributes",
     "compare",
     "contact_sheet",
     "drag_many",
@@ -33,6 +35,7 @@ _FILES = {
     "Batch": "bulk_jobs",
     "Job": "bulk_jobs",
     "Outcome": "bulk_jobs",
+    "changed_attributes": "attributes",
     "compare": "comparing",
     "contact_sheet": "sheets",
     "drag_many": "bulk",

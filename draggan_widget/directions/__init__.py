@@ -1,9 +1,9 @@
 """Words and attributes → a change of the latent."""
 
-from draggan_widget.directions.collection import Directions, Listed
+from draggan_widget.directions.collection import Directions, Listed, check_amount
 from draggan_widget.directions.direction import Direction, DirectionError
 from draggan_widget.directions.known import exact_change, known_of
-from draggan_widget.directions.taught import taught
+from draggan_widget.directions.teaching import taught
 from draggan_widget.directions.unnamed import principal, renamed, sefa
 from draggan_widget.directions.vocabulary import Vocabulary
 from draggan_widget.directions.words import Meaning, WordError, understand
@@ -16,6 +16,7 @@ __all__ = [
     "Meaning",
     "Vocabulary",
     "WordError",
+    "check_amount",
     "exact_change",
     "known_of",
     "principal",

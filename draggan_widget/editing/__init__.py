@@ -1,6 +1,6 @@
 """One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
 
-from draggan_widget.editing.asking import Asked, held_in
+from draggan_widget.editing.asking import Asked, Asking, held_in
 from draggan_widget.editing.code import code_of, is_code
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import (
@@ -41,6 +41,7 @@ __all__ = [
     "PHOTO",
     "SETTINGS",
     "Asked",
+    "Asking",
     "Document",
     "DragFile",
     "DragFileError",

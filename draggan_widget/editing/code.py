@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import functools
 import json
 import textwrap
 import zlib
@@ -248,9 +249,13 @@ class _Program:
         told = ", ".join(f"{key}={value!r}" for key, value in values.items())
         return f"engines.engine_named({name!r}).Settings({told})"
 
+    @functools.cached_property
+    def _known(self) -> Directions:
+        return Directions(self._generator)
+
     def _change(self, amounts: dict[str, float], change: np.ndarray) -> str:
         """What makes a change of the latent: by names where these make it again, else in numbers."""
-        known = Directions(self._generator)
+        known = self._known
         if all(name in known for name in amounts):
             made = known.change(amounts)[0].cpu().numpy()
             if np.array_equal(made, change):
@@ -261,7 +266,7 @@ class _Program:
     def _held(self, names: tuple[str, ...], held: np.ndarray | None) -> str:
         if held is None:
             return "None"
-        known = Directions(self._generator)
+        known = self._known
         if all(name in known or name in known.groups for name in names):
             made = known.held(names)
             if made is not None and np.array_equal(made, held):

@@ -15,6 +15,7 @@ from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
 from draggan_widget.engines.finish import layers_of, picture_of
 from draggan_widget.engines.projection import check_held, check_wish
 from draggan_widget.engines.registry import bind
+from draggan_widget.engines.wishing import followed
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
 
@@ -188,7 +189,7 @@ class State:
 
     @guarded
     def with_wish(self, change: Any) -> State:
-        """Return the state with a change of the latent beside what points do; handles stay where they are.
+        """Return the state with a change of the latent beside what points do; handles follow their content.
 
         :param change: of the shape of the latent, such as ``Directions(model).change({"smile": 1})``.
         :raises ValueError: for another shape, or numbers that are not finite. :raises TypeError: for no numbers.
@@ -198,7 +199,8 @@ class State:
         latent = self.model.space.check(edit.latent + wished)
         before = 0.0 if edit.wish is None else torch.from_numpy(edit.wish).to(latent)
         whole = (before + wished).cpu().numpy()
-        return self._changed(dataclasses.replace(edit, latent=latent, wish=whole))
+        points = followed(self.model, edit.latent, latent, edit.points, self.bound.place)
+        return self._changed(dataclasses.replace(edit, latent=latent, wish=whole, points=points))
 
     @guarded
     def with_held(self, held: Any) -> State:

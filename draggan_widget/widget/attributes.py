@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.directions import Direction, DirectionError, Directions, Listed, taught
-from draggan_widget.editing import Asked, Document, Session, held_in
+from draggan_widget.analysis import changed_attributes
+from draggan_widget.directions import Direction, DirectionError, Directions, Listed, check_amount, taught
+from draggan_widget.editing import Asked, Asking, Document, Session, held_in
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from draggan_widget.models import Generator
 
 
@@ -43,6 +46,18 @@ class Attributes:
 
         return self._session.read(listed)
 
+    def table(self, *, least: float = 0.02) -> pd.DataFrame:
+        """Return what the edit has changed since it began, the largest change first. See ``changed_attributes``.
+
+        :param least: changes below it, in σ, are left out. :raises ModuleNotFoundError: without pandas.
+        """
+
+        def table() -> pd.DataFrame:
+            drag = self._session.latest.document.drag
+            return changed_attributes(self._of(drag.model), drag.w0, drag.ws, least=least)
+
+        return self._session.read(table)
+
     @property
     def held(self) -> tuple[str, ...]:
         """Names of what is held, as somebody gave them: attributes, groups, or sets such as "identity"."""
@@ -50,33 +65,36 @@ class Attributes:
 
     # --- changing ----------------------------------------------------------------------------------------------------
 
+    def adding(self, amounts: Mapping[str, float]) -> Asking:
+        """Return what ``Session.change`` takes to add amounts in σ; for those who do not wait."""
+
+        def asking(document: Document) -> Asked:
+            directions = self._of(document.model.generator)
+            return _asked(directions, *directions.within(document.drag.ws, amounts))
+
+        return asking
+
+    def reaching(self, values: Mapping[str, float]) -> Asking:
+        """Return what ``Session.change`` takes to bring attributes to values, in σ above the model's mean."""
+
+        def asking(document: Document) -> Asked:
+            directions, latent = self._of(document.model.generator), document.drag.ws
+            here = directions.measure(latent, values)
+            amounts = {name: check_amount(name, value) - here[name] for name, value in values.items()}
+            return _asked(directions, *directions.within(latent, amounts))
+
+        return asking
+
     def change(self, amounts: Mapping[str, float], *, sliding: bool = False) -> list[str]:
         """Add amounts in σ; return sentences about what could not be had. See ``Editor.change``.
 
         :param sliding: whether a slider is still held: amounts then count from where it was taken hold of.
         """
-
-        def asking(document: Document) -> Asked:
-            directions = self._of(document.model.generator)
-            kept, notes = directions.within(document.drag.ws, amounts)
-            return _asked(directions, kept, notes)
-
-        self._check_names(amounts)
-        return list(self._finished(self._session.change(asking, sliding=sliding)))
+        return self._changed(self.adding(amounts), amounts, sliding=sliding)
 
     def set(self, values: Mapping[str, float], *, sliding: bool = False) -> list[str]:
         """Bring attributes to values, in σ above the model's mean; what a slider does. Else as ``change``."""
-
-        def asking(document: Document) -> Asked:
-            directions = self._of(document.model.generator)
-            here = directions.measure(document.drag.ws, values)
-            kept, notes = directions.within(
-                document.drag.ws, {name: value - here[name] for name, value in values.items()}
-            )
-            return _asked(directions, kept, notes)
-
-        self._check_names(values)
-        return list(self._finished(self._session.change(asking, sliding=sliding)))
+        return self._changed(self.reaching(values), values, sliding=sliding)
 
     def say(self, text: str) -> list[str]:
         """Do what a text asks for; return sentences about what could not be had, or was not understood."""
@@ -128,10 +146,11 @@ class Attributes:
             self._made = model, made
         return self._made[1]
 
-    def _check_names(self, names: Iterable[str]) -> None:
+    def _changed(self, asking: Asking, names: Iterable[str], *, sliding: bool) -> list[str]:
         directions = self.directions
         for name in names:
-            directions[name]
+            directions[name]  # an unknown one is told here, and stops no run
+        return list(self._finished(self._session.change(asking, sliding=sliding)))
 
     def _finished(self, command: Future[Any]) -> Any:
         self._carry_out(command)

@@ -8,6 +8,9 @@ attribute is moved by +1 and -1 σ on samples, and the generator's pictures are 
 network reads it well (R² of at least 0.5 on renders that it has not seen), if it moves the right way in 95 % of the
 pictures, and if the others move by less than a quarter of it on average. ``--write`` notes that in the file of
 attributes beside the weights, with the fingerprint of these. What was done stays in DIR: run again to go on.
+
+``--adopt`` measures nothing: it notes that weights trained anew have the same attributes, and that nothing is known of
+what these do in pictures.
 """
 
 from __future__ import annotations
@@ -177,6 +180,16 @@ def move(source: str, network: Measurer, scores: np.ndarray, samples: int) -> di
     return found
 
 
+def adopt(file: Path, source: str) -> None:
+    """Note that a generator has the attributes of the file, of which nothing was measured."""
+    values = json.loads(file.read_text(encoding="utf-8"))
+    values["mapping"] = sorted({*values["mapping"], mapping_fingerprint(load_generator(source, device="cpu"))})
+    values.pop("measured", None)
+    for entry in values["attributes"]:
+        entry.pop("measured", None)
+    file.write_text(as_text(values), encoding="utf-8")
+
+
 def write(file: Path, source: str, found: dict[str, dict[str, float | bool]], samples: int) -> None:
     """Note what was measured in the file of attributes."""
     values = json.loads(file.read_text(encoding="utf-8"))
@@ -216,14 +229,20 @@ def main() -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="a built-in name, or a file of weights")
-    parser.add_argument("--out", type=Path, required=True, help="folder for renders and the network that reads them")
+    parser.add_argument("--out", type=Path, help="folder for renders and the network that reads them")
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz")
     parser.add_argument("--pictures", type=int, default=6000, help="renders to learn from, and 500 to check by")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=30, help="time to train; 0 for as the network is in --out")
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--write", action="store_true", help=f"note the result in {FILE.name}")
+    parser.add_argument("--adopt", action="store_true", help="only note that these weights have the attributes")
     options = parser.parse_args()
+    if options.adopt:
+        adopt(FILE, options.source)
+        return 0
+    if options.out is None:
+        parser.error("--out is needed, a folder for renders and the network")
     options.out.mkdir(parents=True, exist_ok=True)
     maker = DatasetMaker(
         options.out / "pictures", options.basis, options.pictures, options.processes, edition_of(options.source)
