@@ -33,10 +33,14 @@ RADII = 12.0, 24.0
 """Pixels of a picture of 512, as the settings have them."""
 NEARBY = 0.06
 """Of the picture's height: as far around a handle, about, all may move however local a pull is to be."""
-BUDGET, DEARER, FLAT = 14.0, 0.1, 0.03
-"""At a locality of one half: what a change may cost to be local, in the metric; by what part a change that costs more
-than that without being local may become dearer; and by what part the product of what it costs and of what else moves
-may be above its least, at which the one has grown as much as the other has shrunk."""
+BUDGET = 14.0
+"""At a locality of one half: what a change may cost to be local, for each handle, in the metric."""
+DEARER, GAIN = 0.3, 0.3
+"""By what part a change that costs more than that all the same may become dearer to be local, at a locality of one
+half, and by how much of what it brings: if half as much else moves, by no more than a factor of 2 to that power."""
+FLAT = 0.08
+"""By what part the product of what a change costs and of how much else moves may be above its least, where the one has
+grown as much as the other has shrunk; likewise."""
 WEIGHTS, FINER = np.geomspace(0.01, 100.0, 33), 9
 """λ that are tried, where 1 makes what else moves cost as much as the metric; and how many between two of them."""
 
@@ -135,13 +139,14 @@ class Rest:
         if not (rest > 0 and cost > 0 and np.isfinite(cost / rest)):
             return 0.0
         odds = locality / (1 - locality) if locality < 1 else np.inf
-        most, flat = max(BUDGET * odds, (1 + DEARER * odds) * cost), 1 + FLAT * odds
+        most, dearer, flat = BUDGET * odds * len(wanted) / 2, 1 + DEARER * odds, 1 + FLAT * odds
         best, least, tried = 0.0, cost * rest, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
         for _ in range(2):
             dear, moves = costs(tried)
             products = dear * moves
             leasts = torch.cummin(torch.cat([nothing + least, products]), dim=0).values[1:]
-            fine = torch.isfinite(products) & (dear <= most) & (products <= flat * leasts)
+            worth = cost * ((rest / moves) ** (GAIN * odds)).clamp(max=dearer)
+            fine = torch.isfinite(products) & ((dear <= most) | (dear <= worth)) & (products <= flat * leasts)
             count = int(fine.int().cumprod(dim=0).sum())
             if count == len(tried):
                 return float(tried[-1])
