@@ -36,6 +36,8 @@ PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
 LITTLE, IMPATIENCE = 0.1, 2
 """Of many points some never arrive: a step that brought less of what is left than that counts as so many of these."""
+SOFTER = 4.0
+"""Times the damping where points are many: their landmarks end nearer and the latent goes less far for it."""
 HARDLY = 0.01
 """Of what is left: a step that brought less than that is taken, and counts as one of these all the same."""
 NEARER = 0.02
@@ -74,6 +76,8 @@ class BoundNatural(Bound[Memory]):
         self._hold = held_block(model, block)
         self._stride = settings.stride * model.resolution[0] / 512
         self._spot = spot(round(SPOT * self._reading.cell))
+        if self._reading.is_coarse:
+            self._reading = dataclasses.replace(self._reading, followed=(self._track, self._spot))
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
         self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray]] | None = None
 
@@ -213,7 +217,8 @@ class BoundNatural(Bound[Memory]):
             own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, self.settings.own, common)
         change = (edit.latent - memory.base)[0]
-        solution = least_change(linear, metric, aim, change, self.settings.damping)
+        damping = self.settings.damping * (SOFTER if len(edit.points) > FEW else 1)
+        solution = least_change(linear, metric, aim, change, damping)
         self._solved = asked, solution
         return solution
 
