@@ -15,7 +15,7 @@ from draggan_widget import DragConfig, DragGAN, drag, load_generator
 from draggan_widget.editing import Session
 from draggan_widget.engines import DivergedError, Natural, State, begin_with, default_config, engine_names
 from draggan_widget.engines.common.geometry import Frame
-from draggan_widget.engines.natural import Metric, mahalanobis
+from draggan_widget.engines.natural import Metric, engine, mahalanobis
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.models import StyleGAN2, WPlus
@@ -177,9 +177,20 @@ def test_how_many_points_should_move_is_told_as_their_jacobian_says(wide):
     assert np.linalg.norm(told - wanted) < np.linalg.norm(wanted)
 
 
+@pytest.mark.parametrize(("count", "times"), [(FEW, 1), (FEW + 1, 4)])
+def test_targets_of_many_points_are_softer(wide, monkeypatch, count, times):
+    asked, solve = [], engine.least_change
+    monkeypatch.setattr(engine, "least_change", lambda *given: (asked.append(given[-1]), solve(*given))[1])
+    places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)][:count]
+    points = [(n, (x, y), (x + 2, y)) for n, (x, y) in enumerate(places)]
+    begin_with(wide, wide.mapping(seed=3), points, None, Natural(damping=0.02)).advance()
+    assert asked == [pytest.approx(0.02 * times)]
+
+
 def test_many_points_end_where_steps_bring_little(wide):
     places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)]
-    points = [(n, (x, y), (x + 2, y)) for n, (x, y) in enumerate(places)]
+    # Neighbours are pulled in opposite ways, so that not all can arrive.
+    points = [(n, (x, y), (x + 2 * (-1) ** n, y)) for n, (x, y) in enumerate(places)]
     state, left = begin_with(wide, wide.mapping(seed=3), points, None, Natural()), []
     while state.verdict is None:
         left.append(np.sqrt(np.square(state.distances).mean()))
@@ -189,6 +200,28 @@ def test_many_points_end_where_steps_bring_little(wide):
     assert left == sorted(left, reverse=True)
     assert left[-1] < 0.9 * left[0]
     assert len(left) < 12, "it ends soon after"
+
+
+def test_a_short_step_in_a_small_picture_goes_where_it_was_predicted_to_go():
+    # A cell of the map is 4 of its 64 pixels, so a disc of r1 has no slope, and a larger one moves in another way.
+    small, random, met = small_stylegan2(64), np.random.RandomState(4), []
+    for seed in range(8):
+        start, angle = 64 * (0.25 + 0.5 * random.rand(2)), 2 * np.pi * random.rand()
+        pull = 1, start, start + 5 * np.array([np.cos(angle), np.sin(angle)])
+        state = begin_with(small, small.mapping(seed=seed), [pull], None, Natural(stride=1.0))
+        (after,) = state.advance()
+        met.append(after.report["met"])
+    assert min(met) > 0.2
+    assert np.median(met) > 0.6
+
+
+def test_pulls_in_small_pictures_of_random_weights_arrive_in_few_steps():
+    results = []
+    for settings in ({}, {"img_channels": 1}, {"architecture": "resnet"}):
+        small = small_stylegan2(64, **settings)
+        results += [drag(small, small.mapping(seed=seed), [start], [end]) for seed, start, end in pulls(small, 6)]
+    assert sum(result.distances.max() <= 1 for result in results) >= 13
+    assert np.median([result.steps for result in results]) <= 6
 
 
 def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives():

@@ -38,6 +38,8 @@ PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
 LITTLE, IMPATIENCE = 0.1, 2
 """Of many points some never arrive: a step that brought less of what is left than that counts as so many of these."""
+SOFTER = 4.0
+"""Times the damping where points are many: their landmarks end nearer and the latent goes less far for it."""
 HARDLY = 0.01
 """Of what is left: a step that brought less than that is taken, and counts as one of these all the same."""
 NEARER = 0.02
@@ -76,6 +78,8 @@ class BoundNatural(Bound[Memory]):
         self._hold = held_block(model, block)
         self._stride = settings.stride * model.resolution[0] / 512
         self._spot = spot(round(SPOT * self._reading.cell))
+        if self._reading.is_coarse:
+            self._reading = dataclasses.replace(self._reading, followed=(self._track, self._spot))
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
         self._rest: tuple[tuple[Any, ...], Rest] | None = None
         self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray, float | None]] | None = None
@@ -238,7 +242,8 @@ class BoundNatural(Bound[Memory]):
                 onward = onward + torch.einsum("krd,rd->k", rows, change).double()
                 weight = rest.weight(rows, onward, self.settings.locality, self.settings.damping)
             metric = metric.sparing(rest.sparing, weight)
-        solution = (*least_change(linear, metric, aim, change, self.settings.damping), weight)
+        damping = self.settings.damping * (SOFTER if len(edit.points) > FEW else 1)
+        solution = (*least_change(linear, metric, aim, change, damping), weight)
         self._solved = asked, solution
         return solution
 

@@ -24,11 +24,24 @@ CELLS = 1.5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Reading:
-    """From where and with what the motion of handles is read on one block of a model."""
+    """From where and with what the motion of handles is read."""
 
     model: Generator
     block: int
+    """Whose map is read, and whose cells say how far around a handle."""
     frame: Frame
+    followed: tuple[tuple[int, ...], np.ndarray] | None = None
+    """Blocks and offsets (K, 2) that handles are followed by, if it is their motion that is read, not the disc's."""
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Whose features are read."""
+        return (self.block,) if self.followed is None else self.followed[0]
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """(P, 2), from a handle to where these are read."""
+        return disc(self.radius, max(1, round(self.cell / 2))) if self.followed is None else self.followed[1]
 
     @property
     def cell(self) -> float:
@@ -41,6 +54,16 @@ class Reading:
         return max(self.frame.supervision, int(np.ceil(CELLS * self.cell)))
 
     @property
+    def is_coarse(self) -> bool:
+        """Whether a disc of r1 has too few cells, so that a larger one is read.
+
+        What is farther around than was asked for moves in another way than the handle, if the picture is small: then
+        even the shortest step goes elsewhere than was predicted, and none is taken. The motion of what the handle is
+        followed by is that which tracking finds.
+        """
+        return self.frame.supervision < CELLS * self.cell
+
+    @property
     def reach(self) -> float:
         """Pixels around a handle that are read."""
         return self.radius + self._shift
@@ -51,8 +74,10 @@ class Reading:
 
     def ahead(self, handles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read around ``handles`` (N, 2), by block, as ``Generator.sample_features`` wants it."""
-        size = self.model.map_size(self.block)
-        return {self.block: torch.from_numpy(surroundings(handles, self.reach, size, self.frame))}
+        return {
+            block: torch.from_numpy(surroundings(handles, self.reach, self.model.map_size(block), self.frame))
+            for block in self.blocks
+        }
 
     def motion(self, leaf: Tensor, handles: np.ndarray, ahead: Mapping[int, Tensor]) -> Motion:
         """Return how the content at ``handles`` (N, 2), in picture pixels, moves with a latent.
@@ -62,14 +87,14 @@ class Reading:
 
         :param leaf: (1, num_ws, w_dim), which takes gradients. :param ahead: as ``Generator.sample_features`` wants it.
         """
-        offsets = disc(self.radius, max(1, round(self.cell / 2)))
+        offsets = self.offsets
         middles = (handles[:, None] + offsets).reshape(-1, 2)
         places = torch.from_numpy(self.frame.clamp(middles))
         shifted = self.frame.clamp(np.concatenate([middles + shift * self._shift for shift in SHIFTS]))
         with torch.enable_grad():
-            here = self.model.sample_features(leaf, (self.block,), places, ahead)
+            here = self.model.sample_features(leaf, self.blocks, places, ahead)
         with torch.no_grad():
-            around = self.model.sample_features(leaf, (self.block,), torch.from_numpy(shifted), ahead)
+            around = self.model.sample_features(leaf, self.blocks, torch.from_numpy(shifted), ahead)
             right, left, below, above = around.view(4, len(handles), len(offsets), -1)
             slopes = torch.stack([right - left, below - above], dim=1) / (2 * self._shift)  # (N, 2, P, C)
             normal = torch.einsum("nipc,njpc->nij", slopes, slopes).double()
@@ -122,6 +147,6 @@ class Motion:
         :param length: what to divide by.
         """
         with torch.no_grad():
-            there = self.reading.model.sample_features(moved, (self.reading.block,), self.places, self.ahead)
+            there = self.reading.model.sample_features(moved, self.reading.blocks, self.places, self.ahead)
             difference = ((there - self.here) / length).view(len(self.factors), -1, there.shape[1])
             return torch.einsum("nipc,npc->ni", self.factors, difference).reshape(-1).double()
