@@ -13,7 +13,7 @@ import pytest
 import tomllib
 
 from draggan_widget import DragConfig, cli, drag
-from draggan_widget.engines import Natural, unregister
+from draggan_widget.engines import FreeDrag, GoodDrag, Natural, StableDrag, unregister
 from draggan_widget.settings import settings_in
 
 ROOT = Path(__file__).parent.parent
@@ -153,7 +153,7 @@ def settings_table(config):
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("config", [Natural, DragConfig])
+@pytest.mark.parametrize("config", [Natural, DragConfig, FreeDrag, StableDrag, GoodDrag])
 def test_the_table_of_settings_is_that_of_the_code(config):
     table = settings_table(config)
     assert table in text_of(ROOT / "docs" / "engines.md"), f"docs/engines.md needs this table:\n{table}"
