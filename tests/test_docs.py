@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import csv
 import importlib
 import re
 import shlex
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import pytest
 import tomllib
+import tracking_table
 
 from draggan_widget import DragConfig, cli, drag
-from draggan_widget.engines import Natural, unregister
+from draggan_widget.analysis.experiments.evaluation import Evaluation
+from draggan_widget.engines import FreeDrag, GoodDrag, Natural, StableDrag, unregister
 from draggan_widget.settings import settings_in
 
 ROOT = Path(__file__).parent.parent
@@ -153,10 +156,28 @@ def settings_table(config):
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("config", [Natural, DragConfig])
+@pytest.mark.parametrize("config", [Natural, DragConfig, FreeDrag, StableDrag, GoodDrag])
 def test_the_table_of_settings_is_that_of_the_code(config):
     table = settings_table(config)
     assert table in text_of(ROOT / "docs" / "engines.md"), f"docs/engines.md needs this table:\n{table}"
+
+
+def test_the_tables_of_engines_side_by_side_are_those_of_the_rows():
+    table = Evaluation.from_csv(text_of(ROOT / "docs" / "data" / "field.csv")).to_markdown()
+    page = text_of(ROOT / "docs" / "field.md")
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    assert len(lines) > 12
+    assert [line for line in lines if line not in page] == []
+
+
+def test_the_table_of_trackers_is_that_of_the_rows():
+    rows = list(csv.reader(text_of(ROOT / "docs" / "data" / "trackers.csv").splitlines()))[1:]
+    page = text_of(ROOT / "docs" / "engines.md")
+    names = list(dict.fromkeys(row[0] for row in rows))
+    assert len(names) > 4
+    assert [
+        name for name in names if tracking_table.line(name, [row for row in rows if row[0] == name]) not in page
+    ] == []
 
 
 def test_the_table_of_crossings_is_that_of_the_raw_rows():

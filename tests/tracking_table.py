@@ -1,6 +1,6 @@
 """Write how well trackers follow points of which it is known where they go: heads that each do one thing.
 
-    python tests/tracking_table.py docs/data/tracking.csv [--trackers A,B]
+    python tests/tracking_table.py docs/data/trackers.csv [--trackers A,B]
 
 The landmarks of ``tests/data/heads`` come from a renderer; the built-in faces draw the same latents. Each head goes
 through its frames in small steps, as in a drag; a row is one landmark in one frame. A landmark is lost if it is more

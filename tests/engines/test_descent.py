@@ -233,6 +233,38 @@ def test_features_of_before_are_those_of_the_weights_that_pull(generator, settin
     assert step.loss["mask"] == pytest.approx(expected, rel=1e-3)
 
 
+# --- what keeps the latent near ------------------------------------------------------------------------------------
+
+
+@each
+def test_each_step_gives_back_a_part_of_the_way_from_the_mean_latent(generator, settings):
+    bound, edit, memory = begun(generator, settings, HANDLES, TARGETS)
+    plain, _ = advanced(bound, edit, memory, 1)
+    pulled, _ = advanced(bind(generator, settings.replace(truncate=0.1)), edit, memory, 1)
+    rows = bound.rows
+    mean = generator.space.metric(None).mean.to(edit.latent)
+    torch.testing.assert_close(pulled.latent[:, :rows], mean + 0.9 * (plain.latent[:, :rows] - mean))
+    assert torch.equal(pulled.latent[:, rows:], edit.latent[:, rows:])
+
+
+@each
+def test_a_pull_to_the_start_is_the_mean_of_what_has_changed(generator, settings):
+    far = settings.replace(learning_rate=0.05, max_steps=12, stall_steps=None, tolerance=0.0)
+    ws = generator.mapping(seed=3)
+    free = drag(generator, ws, HANDLES, TARGETS, config=far)
+    held = drag(generator, ws, HANDLES, TARGETS, config=far.replace(stay_near=100.0))
+    assert (held.ws - ws).abs().mean() < 0.5 * (free.ws - ws).abs().mean()
+    bound, edit, memory = begun(generator, far, HANDLES, TARGETS)
+    edit, memory = advanced(bound, edit, memory, 1)
+    # A weight by which nothing else counts: the step is Adam's on the sign of what has changed.
+    strong = bind(generator, far.replace(stay_near=10_000.0))
+    fresh = dataclasses.replace(memory, moments=strong.begin(edit).moments)
+    after, _ = advanced(strong, edit, fresh, 1)
+    rows, changed = bound.rows, (edit.latent - edit.origin)
+    expected = edit.latent[:, :rows] - 0.05 * changed[:, :rows].sign()
+    torch.testing.assert_close(after.latent[:, :rows], expected, atol=1e-3, rtol=0)
+
+
 # --- bad input -----------------------------------------------------------------------------------------------------
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 from planted import REACH, Planted
+from safetensors.torch import save_file
 
 from draggan_widget.editing import Session
 from draggan_widget.engines import Bound, Engine, Step, drag, register, unregister
 from draggan_widget.engines.draggan import init, step
-from draggan_widget.engines.trackers import Features, Flow, make
+from draggan_widget.engines.trackers import Features, Flow, make, metric
+from draggan_widget.models import load_generator
 from draggan_widget.settings import Settings, number
 
 
@@ -195,3 +197,72 @@ def test_a_file_of_another_network_is_no_raft(raft, tmp_path):
         make(f"raft:{path}")
     with pytest.raises(FileNotFoundError, match="no weights of RAFT at"):
         make(f"raft:{tmp_path / 'gone.pth'}")
+
+
+# --- the learned metric ----------------------------------------------------------------------------------------------
+
+
+def pairs_of(planted, number):
+    """Latents of two pictures, points around their bumps, and that all of them are seen."""
+    random = np.random.default_rng(0)
+    latents = random.uniform(-0.5, 0.5, (number, 2, 2))
+    centres = [[planted.centre(planted.mapping(z[None])).numpy() for z in both] for both in latents]
+    around = random.uniform(-8, 8, (number, 1, 12, 2))
+    return latents, np.array(centres)[:, :, None] + around, np.ones((number, 12), bool)
+
+
+def test_info_nce_is_the_formula():
+    random = torch.Generator().manual_seed(0)
+    sizes = [(3, 4), (3, 4), (3, 5, 4)]
+    anchors, right, wrong = (torch.randn(size, generator=random, dtype=torch.double) / 4 for size in sizes)
+    plain = 0.0
+    for a, r, others in zip(anchors, right, wrong, strict=True):
+        good = torch.exp(a @ r / 0.07)
+        plain -= float(torch.log(good / (good + sum(torch.exp(a @ other / 0.07) for other in others)))) / 3
+    assert float(metric.info_nce(anchors, right, wrong)) == pytest.approx(plain)
+
+
+def test_a_metric_is_trained_kept_in_a_small_file_and_follows_its_model_alone(tmp_path, monkeypatch):
+    planted, other = Planted((64, 64)), Planted((64, 64))
+    with torch.no_grad():
+        other.scale.mul_(1.01)
+    monkeypatch.setattr(metric, "STEPS", 80)
+    steps = list(metric.train(planted, (2, 3), *pairs_of(planted, 6)))
+    losses = [loss for loss, _ in steps]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+    metric.save(path := tmp_path / "mine.safetensors", steps[-1][1], planted, (2, 3))
+    assert path.stat().st_size < 50_000
+    tracker = make(f"metric:{path}", planted.drag_config.replace(tracking_radius=64))
+    first, second = planted.mapping(seed=1), planted.mapping(seed=1) + torch.tensor([0.5, -0.3])
+    place = planted.centre(first).numpy()
+    tracker.begin(planted, first, place[None])
+    assert tracker.track(planted, second)[0] == pytest.approx(planted.centre(second).numpy(), abs=0.5)
+    with pytest.raises(ValueError, match="^the metric in mine.safetensors was trained on another model; track by"):
+        tracker.begin(other, first, place[None])
+
+
+def test_the_metric_in_the_package_is_small_and_of_the_built_in_faces(generator):
+    assert metric.SHIPPED.stat().st_size < 50_000
+    faces = load_generator("faces")
+    tracker, ws = make("metric"), faces.mapping(seed=9, truncation=0.7)
+    tracker.begin(faces, ws, [(98, 174), (120.5, 100)])
+    assert tracker.track(faces, ws) == pytest.approx(np.array([(98, 174), (120.5, 100)]), abs=0.3)
+    with pytest.raises(ValueError, match="faces_metric.safetensors was trained on another model"):
+        make("metric").begin(generator, generator.mapping(seed=1), [(20, 20)])
+
+
+def test_a_file_that_is_no_metric_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match="^no weights of a metric at .*gone"):
+        make(f"metric:{tmp_path / 'gone.safetensors'}")
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(metric.SHIPPED.read_bytes()[:500])
+    with pytest.raises(ValueError, match="cut.safetensors does not hold a metric"):
+        make(f"metric:{path}")
+    save_file({"layer": torch.zeros(32, 4)}, path)
+    with pytest.raises(ValueError, match="cut.safetensors does not hold a metric"):
+        make(f"metric:{path}")
+    planted = Planted((64, 64))
+    with pytest.raises(ValueError, match="no point can be seen in both pictures"):
+        next(metric.train(planted, (2,), *pairs_of(planted, 2)[:2], np.zeros((2, 12), bool)))
+    with pytest.raises(ValueError, match=r"^the metric reads block 2\+9; this generator has blocks 1 to 3"):
+        next(metric.train(planted, (2, 9), *pairs_of(planted, 2)))

@@ -47,12 +47,17 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
     """What the method knows of a point."""
 
     def __init__(self, model: Generator, settings: DescentSettings, frame: Frame, reach: float) -> None:
-        """Bind the method. :param reach: pixels around a handle that one step may read."""
+        """Bind the method. :param reach: pixels around a handle that one step may read.
+
+        :raises ValueError: if the model lacks a block, or ``truncate`` asks for a mean of latents that do not differ.
+        """
         super().__init__(model, settings)
         self.frame = frame
         self.blocks = blocks_of(model, settings)
         self.rows = min(settings.edit_layers, model.num_ws)
         self.rate = rate_of(model, settings)
+        if settings.truncate:
+            model.space.check_metric()
         self._reach = reach + MARGIN
         # All finer maps follow from that of the last block with an edited row of its own, and stay where it does.
         self._held_block = min(max(self.blocks), model.block_of_row(self.rows - 1))
@@ -172,6 +177,9 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         motion, memory = self.pull(edit, memory, read)
         staying = self._staying(edit, leaf, keep, ahead)
         total = motion if staying is None else motion + self.settings.mask_weight * staying
+        if self.settings.stay_near:
+            away = (leaf - edit.origin)[:, : self.rows].abs().mean()
+            total = total + self.settings.stay_near * away
         gradient = torch.autograd.grad(total, leaf)[0] if total.requires_grad else torch.zeros_like(leaf)
         moved, moments = self._stepped(edit.latent, gradient, memory.moments)
         loss = {"motion": float(motion.detach()), "mask": 0.0 if staying is None else float(staying.detach())}
@@ -216,7 +224,15 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
     def _stepped(self, latent: Tensor, gradient: Tensor, before: Moments) -> tuple[Tensor, Moments]:
         count, rows = before.count + 1, self.rows
         moved, first, second = adam(latent[:, :rows], gradient[:, :rows], before.first, before.second, count, self.rate)
+        if self.settings.truncate:
+            mean = self._mean(latent)
+            moved = mean + (1 - self.settings.truncate) * (moved - mean)
         return torch.cat([moved, latent[:, rows:]], dim=1), Moments(first, second, count)
+
+    def _mean(self, latent: Tensor) -> Tensor:
+        """Return the mean of the model's latents (w_dim,), of the class of this one."""
+        space = self.model.space
+        return space.metric(space.label_of(latent)).mean.to(latent)
 
     def _staying(self, edit: Edit, leaf: Tensor, keep: Kept | None, ahead: Mapping[int, Tensor]) -> Tensor | None:
         """Return the mean change of the cells outside the mask since it was set; None where there is none."""

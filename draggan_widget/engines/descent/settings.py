@@ -35,6 +35,23 @@ class DescentSettings(Settings):
     carries none, as the papers have it for StyleGAN2."""
     mask_weight: float = number(10.0, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
     """λ, of the mean change of the features of those cells that lie outside the mask."""
+    stay_near: float = number(
+        0.0,
+        "Pull to the start",
+        "How strongly the latent is kept near where the edit began.",
+        most=10_000,
+        advanced=True,
+    )
+    """Weight of the mean of |w - w0| over the edited rows, 0 for none. It shortens drags."""
+    truncate: float = number(
+        0.0,
+        "Pull to the mean",
+        "Which part of its way from the model's mean the latent gives back in each step.",
+        most=0.1,
+        advanced=True,
+    )
+    """κ: after each step w becomes w̄ + (1 - κ)·(w - w̄) in the edited rows, so that n steps truncate by about
+    ψ = exp(-κ·n). 0 for none; 1e-3 to 1e-2 keeps long pulls among pictures that the model knows, and shortens them."""
     blend: str = blend("none")
     """What shows outside the mask: ``"features"``, the picture as it was when the mask was set; ``"none"``, as
     pulled."""
