@@ -148,7 +148,8 @@ def table(path):
             processor, clock = (np.array([float(row[key]) for row in mine]) for key in ("processor_ms", "clock_ms"))
             base = processor if base is None else base
             print(f"{count} threads  {name:32} processor {np.median(processor):6.1f} ms   "
-                  f"clock {np.median(clock):6.1f} ms, least {clock.min():6.1f}   times as fast {np.median(base / processor):4.2f}   "
+                  f"clock {np.median(clock):6.1f} ms, least {clock.min():6.1f}   "
+                  f"times as fast {np.median(base / processor):4.2f}   "
                   f"of 255: at most {max(float(row['largest_of_255']) for row in mine):6.3f}, "
                   f"mean {np.mean([float(row['mean_of_255']) for row in mine]):6.4f}")  # fmt: skip
 
