@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import time
 import weakref
 
@@ -291,6 +292,10 @@ def test_the_page_saves_the_photograph_in_full_size_with_all_other_pixels_as_the
     assert saved.tobytes() == np.asarray(editor.photograph()).tobytes()
     assert np.array_equal(saved[:19], np.asarray(photo)[:19])
     assert not np.array_equal(saved, np.asarray(photo))
+    assert json.loads(Image.open(io.BytesIO(file)).text["Comment"])["generator"] == "StyleGAN2"
+    page.say("ready", view="page")  # it has said nothing for long
+    page.say("new_image", seed=5)
+    page.wait_for_state(seed=5, photo=False)  # which is none, though its model was tuned for one
 
 
 def test_a_saved_edit_of_a_photograph_opens_elsewhere_and_goes_on_exactly(make, photo, tmp_path):
