@@ -230,6 +230,22 @@ def test_a_page_sends_the_bytes_in_parts_and_is_asked_where_no_face_is_found(mak
     page.wait_for_state(jobs=[], photo=True)
 
 
+def test_of_one_that_python_opens_the_square_may_be_placed_as_well_and_whoever_waits_goes_on_waiting(make, photo):
+    editor = make(points=[POINT])
+    page = page_of(editor)
+    waiting = editor._session.open_photo(open_photo(photo), ask=editor._ask, settings=LONG)
+    until_stage(page, "tuning")
+    assert page.of("placing")[-1]["squares"] == [[44.5, 39.5, 80, 0]]
+    assert "no dlib here" in page.of("placing")[-1]["note"]
+    page.say("place", x=40, y=39.5, size=40, angle=0)
+    until(lambda: getattr(editor.photo, "square", None) == Square(40, 39.5, 40))
+    assert not waiting.done()
+    page.say("enough", stage="")
+    waiting.result(20)
+    editor.undo()
+    assert len(editor.points) == 1
+
+
 def test_a_view_that_comes_while_a_square_is_waited_for_is_asked_as_well(make, photo):
     editor = make()
     page = page_of(editor)
