@@ -80,8 +80,9 @@ export class Placer {
   }
 
   show(view: ViewState): void {
-    const { placing, live } = view;
     const stage = opening(view)?.stage;
+    view.placing &&= stage !== undefined;
+    const { placing, live } = view;
     const open =
       live && this.#placing !== null && ((stage === "placing" && !this.#used) || (placing && stage !== undefined));
     const opened = open && this.element.hidden;
