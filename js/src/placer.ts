@@ -83,8 +83,7 @@ export class Placer {
     const stage = opening(view)?.stage;
     view.placing &&= stage !== undefined;
     const { placing, live } = view;
-    const open =
-      live && this.#placing !== null && ((stage === "placing" && !this.#used) || (placing && stage !== undefined));
+    const open = live && this.#placing !== null && ((stage === "placing" && !this.#used) || placing);
     const opened = open && this.element.hidden;
     this.element.hidden = !open;
     if (opened) this.#sliders[0]?.focus({ preventScroll: true });
