@@ -20,7 +20,7 @@ from draggan_widget.editing.beginnings import with_model
 from draggan_widget.editing.jobs import Progress, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model
-from draggan_widget.editing.packed_photo import PackedPhoto
+from draggan_widget.editing.packed_photo import PackedPhoto, without_copies
 from draggan_widget.editing.sealed import Sealed, packing
 from draggan_widget.editing.sentences import failed
 from draggan_widget.editing.thread_tuner import Threads
@@ -150,7 +150,7 @@ class Fitting:
         packed = yield from in_thread(
             lambda _: PackedPhoto.of(photo, base.generator, self.name), f"Keeping {self.name}"
         )
-        return dataclasses.replace(self._model(photo, base), packed=packed)
+        return dataclasses.replace(self._model(without_copies(photo), base), packed=packed)
 
     def _begin_again(self) -> None:
         """Go back to before the photograph, which is fitted in another square from now on."""

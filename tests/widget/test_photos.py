@@ -414,6 +414,9 @@ def test_of_two_photographs_both_are_of_the_model_as_it_came_and_the_first_copy_
     editor = make()
     base = editor.generator
     editor.open_photo(photo, settings=QUICK)
+    own = editor.generator.state_dict()
+    assert all(weight.data_ptr() == own[name].data_ptr() for name, weight in editor.photo.tuned.changes.items())
+    del own
     first = weakref.ref(editor.generator)
     for _ in range(3):
         editor.open_photo(photo, settings=QUICK)
