@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, InvalidStateError
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -20,7 +20,7 @@ from draggan_widget.editing.beginnings import with_model
 from draggan_widget.editing.jobs import Progress, Work, in_thread
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model
-from draggan_widget.editing.packed_photo import PackedPhoto
+from draggan_widget.editing.packed_photo import PackedPhoto, without_copies
 from draggan_widget.editing.sealed import Sealed, packing
 from draggan_widget.editing.sentences import failed
 from draggan_widget.editing.thread_tuner import Threads
@@ -59,9 +59,9 @@ class Placing:
 class Fitting:
     """A photograph that is being fitted; its ``work`` is a job. Of the worker's thread, but for ``enough``, ``place``.
 
-    :param photo: as ``open_photo`` takes it. :param ask: told where the square may be placed; it is waited for then,
-        unless just one face was found. None: nobody is there to ask.
-    :param how: ``square``, ``face`` and ``settings``, as ``invert`` takes them.
+    :param photo: as ``open_photo`` takes it. :param ask: told where the square may be placed.
+    :param how: ``square``, ``face`` and ``settings``, as ``invert`` takes them; and ``wait``: for a square, unless
+        just one face was found.
     """
 
     def __init__(
@@ -73,12 +73,14 @@ class Fitting:
         how: Mapping[str, Any],
     ) -> None:
         self._live, self._photo, self.name, self._ask, self._how = live, photo, name, ask, dict(how)
+        self._wait = self._how.pop("wait", False) and ask is not None
         self.placing: Placing | None = None
         """Where the square may be placed, once that is known."""
         self.stage = ""
         """One of ``STAGES``; empty where people can do nothing about it."""
         self._enough: set[str] = set()
         self._placed: Future[Square] = Future()
+        self._again: Square | None = None
         self._free: Future[None] | None = None
         self._token = object()
         """Of the models that it comes to: not itself, or they would keep what it needed."""
@@ -93,17 +95,21 @@ class Fitting:
     def enough(self, stage: str) -> None:
         """Take it that a stage has come far enough; "" means all of them."""
         self._enough |= {stage} if stage else set(STAGES)
+        self._rouse()
+
+    def place(self, square: Square) -> None:
+        """Take a square that somebody placed: the one that is waited for, or another one, to begin again with."""
+        if self.stage == "placing" and not self._placed.done():
+            self._placed.set_result(square)
+        else:
+            self._again = square
+            self._rouse()
+
+    def _rouse(self) -> None:
         free = self._free
         if free is not None and not free.done():
-            with contextlib.suppress(Exception):  # done in that very moment
+            with contextlib.suppress(InvalidStateError):  # done in that very moment
                 free.set_result(None)
-
-    def place(self, square: Square) -> bool:
-        """Take a square that somebody placed. False where none is waited for any more."""
-        if self.stage != "placing" or self._placed.done():
-            return False
-        self._placed.set_result(square)
-        return True
 
     @property
     def seen(self) -> bool:
@@ -123,10 +129,17 @@ class Fitting:
         self._photo = opened = dataclasses.replace(opened, name=name)
         now = self._live.now
         base = now.model.untuned or now.model
-        if self._ask is not None:
+        if self._wait:
             yield from self._find(base, opened)
         label = now.label if base.classes else None
-        stages = inverting(base.generator, opened, label=label, **self._how)
+        while True:
+            made = yield from self._fitted(inverting(base.generator, opened, label=label, **self._how), base)
+            if self._again is None:
+                return made
+            self._how["square"], self._again = self._again, None
+            self._begin_again()
+
+    def _fitted(self, stages: Any, base: Model) -> Work[Model | None]:
         try:
             photo = yield from self._stages(stages, base)
         finally:
@@ -134,9 +147,17 @@ class Fitting:
             self.stage = ""
         if photo is None:
             return None
-        model = self._model(photo, base)
-        packed = yield from in_thread(lambda _: PackedPhoto.of(photo, base.generator, name), f"Keeping {name}")
-        return dataclasses.replace(model, packed=packed)
+        packed = yield from in_thread(
+            lambda _: PackedPhoto.of(photo, base.generator, self.name), f"Keeping {self.name}"
+        )
+        return dataclasses.replace(self._model(without_copies(photo), base), packed=packed)
+
+    def _begin_again(self) -> None:
+        """Go back to before the photograph, which is fitted in another square from now on."""
+        self._enough.clear()
+        if self._before is not None:
+            self._live.drop_photo(*self._before, self._token, "")
+        self._before = self._shown = None
 
     def _find(self, base: Model, opened: Opened) -> Work[None]:
         """Find where the model's picture may lie, and ask where that is not sure."""
@@ -149,14 +170,9 @@ class Fitting:
             note = f"{found.faces} faces were found: choose one." if count > 1 else " ".join(found.notes)
         else:
             squares, sure, note = (self._how["square"],), True, ""
-        glance = opened.flat.copy()
-        glance.thumbnail((GLANCE, GLANCE))
-        height, width = base.generator.resolution
-        self.placing = Placing(glance, opened.picture.size, width / height, squares, note)
         if not sure:
             self.stage = "placing"
-        assert self._ask is not None
-        self._ask(self.placing)
+        self._offer(base, squares, note)
         if not sure:
             yield Progress(0.0, f"Waiting for the square in {self.name}", stage=self.stage)
             self._live.audience.publish()  # for nothing else is told meanwhile
@@ -164,6 +180,16 @@ class Fitting:
             self.stage = ""
         self._how["square"] = squares[0] if sure else self._placed.result()
         self._how.pop("face", None)
+
+    def _offer(self, base: Model, squares: tuple[Square, ...], note: str) -> None:
+        """Tell where the square may be placed."""
+        if self._ask is None or not isinstance(self._photo, Opened):
+            return
+        glance = self._photo.flat.copy()
+        glance.thumbnail((GLANCE, GLANCE))
+        height, width = base.generator.resolution
+        self.placing = Placing(glance, self._photo.picture.size, width / height, squares, note)
+        self._ask(self.placing)
 
     def _stages(self, stages: Any, base: Model) -> Work[Photo | None]:
         enough: bool | None = None
@@ -178,10 +204,10 @@ class Fitting:
             except StopIteration as end:
                 photo: Photo = end.value
                 return photo
-            if self._left:
+            if self._left or self._again is not None:
                 return None
             enough = yield from self._slice(stage, base)
-            if self._left:
+            if self._left or self._again is not None:
                 return None
 
     def _slice(self, stage: Stage, base: Model) -> Work[bool]:
@@ -220,6 +246,8 @@ class Fitting:
 
     def _open(self, photo: Photo, base: Model) -> None:
         live, model = self._live, self._model(photo, base)
+        if self.placing is None:
+            self._offer(base, (photo.square,), " ".join(photo.report.notes))
         before, undo = live.now, live.undo
         live.replace(with_model(before, model), f"opening of {model.title}")
         held = before if before.model.photo is None else Sealed.of(before, packing()(before.model))

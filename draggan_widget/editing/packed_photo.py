@@ -81,7 +81,7 @@ class PackedPhoto:
         latent = torch.from_numpy(self.latent.copy()).to(next(generator.parameters()))
         opened = open_photo(self.picture)
         photo = Photo.of_parts(generator, tuned, latent, opened, self.square, self.report)
-        return dataclasses.replace(base.tuned(photo, self.name), packed=self)
+        return dataclasses.replace(base.tuned(without_copies(photo), self.name), packed=self)
 
     def parts(self) -> tuple[dict[str, Any], dict[str, Tensor | np.ndarray]]:
         """Return what JSON can hold of it, and the rest, by names that stand in it."""
@@ -114,6 +114,15 @@ class PackedPhoto:
         picture = arrays["picture"].numpy().astype(np.uint8, casting="no").tobytes()
         name = printable(str(about["name"]), LONGEST_NAME)
         return cls(name, Square(**about["square"]), report, latent, picture, weights)
+
+
+def without_copies(photo: Photo) -> Photo:
+    """Return a photograph whose ``tuned`` holds the weights of its ``model`` themselves, where these are at hand."""
+    there = photo.model.state_dict()
+    changes = {
+        name: there[name] if there[name].device == own.device else own for name, own in photo.tuned.changes.items()
+    }
+    return dataclasses.replace(photo, tuned=TunedCopy(photo.tuned.base, changes))
 
 
 def _packed(base: Tensor, tuned: Tensor) -> bytes:

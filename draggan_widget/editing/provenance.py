@@ -43,7 +43,7 @@ MP4_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 def provenance_of(document: Document, model: Model) -> dict[str, Any]:
     """Return where the picture of a moment comes from: generator, seed, truncation, class, engine and steps."""
     known = {
-        "generator": model.name,
+        "generator": (model.untuned or model).name,  # the name of a photograph is nobody's business
         "seed": document.seed,
         "truncation": None if document.seed is None else document.truncation,
         "label": document.label,

@@ -35,7 +35,7 @@ from draggan_widget.editing.pictures import Glimpse, Layers, Studio
 from draggan_widget.editing.settings import settings_for
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
-from draggan_widget.inversion import Inversion, Opened
+from draggan_widget.inversion import Inversion, Opened, Square
 from draggan_widget.models import Generator
 
 T = TypeVar("T")
@@ -347,8 +347,8 @@ class Session:
         the exception comes by the future, its text with snapshots.
 
         :param photo: as ``inversion.open_photo`` takes it. :param name: what people call it. :param ask: called in the
-            worker thread with where the square may be placed; unless just one face was found, ``place`` is waited for.
-        :param how: ``square``, ``face`` and ``settings``, as ``invert`` takes them.
+            worker thread with where the square may be placed. :param how: ``square``, ``face`` and ``settings``, as
+            ``invert`` takes them, and ``wait``: whether ``place`` is waited for unless just one face was found.
         """
         how = {**how, "settings": how.get("settings") or self.inversion}
         name = name or (photo.name if isinstance(photo, Opened) else "photograph")
@@ -358,6 +358,13 @@ class Session:
     def fitting(self) -> Fitting | None:
         """The photograph that is being fitted; any thread may ask."""
         return self._commands.fitting
+
+    def place(self, square: Square) -> bool:
+        """Fit the photograph that is being opened in that square; False where none is."""
+        fitting = self._commands.fitting
+        if fitting is not None:
+            fitting.place(square)
+        return fitting is not None
 
     def enough(self, stage: str = "") -> None:
         """Take it that the fit ("pivot") or the tuning ("tuning") of the photograph is good enough; "": both."""

@@ -20,6 +20,7 @@ from draggan_widget.editing import (
     History,
     Kind,
     Model,
+    Placing,
     Session,
     Snapshot,
     check_drag_path,
@@ -134,7 +135,7 @@ class Editor(EditTraits):
         if mask is not None:
             self.mask = mask
         if opened is not None:
-            self._session.open_photo(opened)
+            self._session.open_photo(opened, ask=weakly(self._ask))
         reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
@@ -355,7 +356,8 @@ class Editor(EditTraits):
             those of ``inversion``.
         :raises FileNotFoundError: if there is no such file. :raises ValueError: for a photograph that cannot be used.
         """
-        self._loaded(self._session.open_photo(open_photo(photo), square=square, face=face, settings=settings))
+        how: dict[str, Any] = {"square": square, "face": face, "settings": settings}
+        self._loaded(self._session.open_photo(open_photo(photo), ask=weakly(self._ask), **how))
 
     @property
     def inversion(self) -> Inversion:
@@ -478,6 +480,9 @@ class Editor(EditTraits):
 
     def _notify(self, text: str) -> None:
         self._views.notify(text)
+
+    def _ask(self, placing: Placing) -> None:
+        self._inbox.uploads.ask(placing)
 
     def _attended(self) -> bool:
         return self._views.stream.attended()

@@ -38,7 +38,8 @@ class Inbox:
         self._session, self._views, self._model_list = session, views, model_list
         self._provenance, self._on_left = provenance, on_left
         self._exports: list[Future[bytes]] = []
-        self._uploads = Uploads(session, views)
+        self.uploads = Uploads(session, views)
+        """Photographs that come from pages."""
 
     def receive(self, _widget: Any, content: Any, buffers: list[Any]) -> None:
         """Check a message and leave it to the worker; say what is wrong with one that cannot be taken."""
@@ -72,9 +73,9 @@ class Inbox:
             case protocol.Command("before"):
                 answers.before(session, views.tell)
             case protocol.Part() as part:
-                self._uploads.take(part)
+                self.uploads.take(part)
             case protocol.Place(square):
-                self._uploads.place(square)
+                self.uploads.place(square)
             case protocol.Enough(stage):
                 session.enough(stage)
             case protocol.Cancel(number):

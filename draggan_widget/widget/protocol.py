@@ -356,7 +356,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "generator": model.title,
         "model": entry,
         "jobs": [_job(job) for job in snapshot.jobs],
-        "photo": model.photo is not None,
+        "photo": model.photo is not None and document.seed is None,
         "trouble": snapshot.trouble,
         "can_undo": snapshot.can_undo,
         "can_redo": snapshot.can_redo,

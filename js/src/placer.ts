@@ -80,10 +80,10 @@ export class Placer {
   }
 
   show(view: ViewState): void {
-    const { placing, live } = view;
     const stage = opening(view)?.stage;
-    const open =
-      live && this.#placing !== null && ((stage === "placing" && !this.#used) || (placing && stage !== undefined));
+    view.placing &&= stage !== undefined;
+    const { placing, live } = view;
+    const open = live && this.#placing !== null && ((stage === "placing" && !this.#used) || placing);
     const opened = open && this.element.hidden;
     this.element.hidden = !open;
     if (opened) this.#sliders[0]?.focus({ preventScroll: true });

@@ -64,6 +64,8 @@ def test_it_is_the_same_again_to_the_bit_and_takes_less_than_its_weights(base, p
         for name, weight in again.generator.state_dict().items()
         if weight.data_ptr() == base.generator.state_dict()[name].data_ptr()
     ]
+    own = again.generator.state_dict()
+    assert all(weight.data_ptr() == own[name].data_ptr() for name, weight in again.photo.tuned.changes.items())
     assert shared  # what was not tuned is not there a second time
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import time
 import weakref
 
@@ -229,6 +230,22 @@ def test_a_page_sends_the_bytes_in_parts_and_is_asked_where_no_face_is_found(mak
     page.wait_for_state(jobs=[], photo=True)
 
 
+def test_of_one_that_python_opens_the_square_may_be_placed_as_well_and_whoever_waits_goes_on_waiting(make, photo):
+    editor = make(points=[POINT])
+    page = page_of(editor)
+    waiting = editor._session.open_photo(open_photo(photo), ask=editor._ask, settings=LONG)
+    until_stage(page, "tuning")
+    assert page.of("placing")[-1]["squares"] == [[44.5, 39.5, 80, 0]]
+    assert "no dlib here" in page.of("placing")[-1]["note"]
+    page.say("place", x=40, y=39.5, size=40, angle=0)
+    until(lambda: getattr(editor.photo, "square", None) == Square(40, 39.5, 40))
+    assert not waiting.done()
+    page.say("enough", stage="")
+    waiting.result(20)
+    editor.undo()
+    assert len(editor.points) == 1
+
+
 def test_a_view_that_comes_while_a_square_is_waited_for_is_asked_as_well(make, photo):
     editor = make()
     page = page_of(editor)
@@ -291,6 +308,10 @@ def test_the_page_saves_the_photograph_in_full_size_with_all_other_pixels_as_the
     assert saved.tobytes() == np.asarray(editor.photograph()).tobytes()
     assert np.array_equal(saved[:19], np.asarray(photo)[:19])
     assert not np.array_equal(saved, np.asarray(photo))
+    assert json.loads(Image.open(io.BytesIO(file)).text["Comment"])["generator"] == "StyleGAN2"
+    page.say("ready", view="page")  # it has said nothing for long
+    page.say("new_image", seed=5)
+    page.wait_for_state(seed=5, photo=False)  # which is none, though its model was tuned for one
 
 
 def test_a_saved_edit_of_a_photograph_opens_elsewhere_and_goes_on_exactly(make, photo, tmp_path):
@@ -393,6 +414,9 @@ def test_of_two_photographs_both_are_of_the_model_as_it_came_and_the_first_copy_
     editor = make()
     base = editor.generator
     editor.open_photo(photo, settings=QUICK)
+    own = editor.generator.state_dict()
+    assert all(weight.data_ptr() == own[name].data_ptr() for name, weight in editor.photo.tuned.changes.items())
+    del own
     first = weakref.ref(editor.generator)
     for _ in range(3):
         editor.open_photo(photo, settings=QUICK)
