@@ -103,7 +103,9 @@ class Attributes:
 
     def hold(self, names: Iterable[str]) -> None:
         """Hold these besides what is held. :raises DirectionError: for a name that is not there."""
-        directions = self.directions
+        names, directions = tuple(names), self.directions
+        if not names:
+            raise DirectionError('nothing was named to hold; give attributes or groups, such as hold("identity")')
         together = dict.fromkeys((*self.held, *names))
         self._finished(self._session.hold(tuple(together), directions.held(together)))
 
@@ -147,7 +149,9 @@ class Attributes:
         return self._made[1]
 
     def _changed(self, asking: Asking, names: Iterable[str], *, sliding: bool) -> list[str]:
-        directions = self.directions
+        names, directions = tuple(names), self.directions
+        if not names:
+            raise DirectionError('nothing was named to change; give an attribute and an amount: change("smile", +1)')
         for name in names:
             directions[name]  # an unknown one is told here, and stops no run
         return list(self._finished(self._session.change(asking, sliding=sliding)))

@@ -89,6 +89,8 @@ def test_a_pull_changes_nothing_that_is_held(editor):
         (lambda editor: editor.change("smlie", 1), "the nearest is 'smile'"),
         (lambda editor: editor.change("smile", "much"), "the amount of 'smile' is 'much'"),
         (lambda editor: editor.change("smile"), "the amount of 'smile' is None"),
+        (lambda editor: editor.change({}), "nothing was named to change"),
+        (lambda editor: editor.hold(), "nothing was named to hold"),
         (lambda editor: editor.say("older and younger"), "'older' and 'younger' contradict"),
         (lambda editor: editor.say("qwrtz"), "'qwrtz' is not known"),
         (lambda editor: editor.hold("smile", "foo"), "no attribute"),

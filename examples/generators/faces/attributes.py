@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -115,7 +116,7 @@ def train(folder: Path, minutes: float) -> tuple[Measurer, np.ndarray]:
             if spent >= 1:
                 break
             for group in optimizer.param_groups:
-                group["lr"] = 2e-3 * max(0.02, 0.5 + 0.5 * np.cos(np.pi * spent))
+                group["lr"] = 2e-3 * max(0.02, 0.5 + 0.5 * math.cos(math.pi * spent))
             chosen = order[first : first + BATCH]
             loss = F.smooth_l1_loss(network(roughened(as_input(pictures[chosen]), draw)), wanted[chosen], beta=0.5)
             optimizer.zero_grad()
@@ -172,7 +173,7 @@ def move(source: str, network: Measurer, scores: np.ndarray, samples: int) -> di
             both = np.concatenate([up, down])
             own, rest = both[:, place], readable & (np.arange(len(LATENT)) != place)
             right, moved = float((own > 0).mean()), float(own.mean())
-            others = float(np.abs(both[:, rest]).mean() / max(moved, 1e-9))
+            others = float(np.abs(both[:, rest]).mean() / max(moved, 1e-9)) if rest.any() else 0.0
             entry |= {"moved": round(moved, 3), "right": round(right, 3), "others": round(others, 3)}
             entry["qualifies"] = bool(right >= RIGHT and others < OTHERS)
         found[name] = entry
