@@ -51,6 +51,8 @@ GOOD, BAD = 0.75, 0.3
 """Parts of the predicted motion: from one on the next step may go farther, below the other less far."""
 SHORTEST = 0.1
 """Pixels that a step may always go."""
+MORE = 2
+"""Rows that may change besides to keep what is outside a mask, as far as its block reads them."""
 SPOT = 1.0
 """Cells of the map that motion is read of, around a handle, by which it is followed."""
 SAME_SPOT = 0.5
@@ -218,11 +220,13 @@ class BoundNatural(Bound[Memory]):
         linear = Linear(motion, held, None if held is None else self._maps(leaf))
         own_rows, common = self.settings.own_rows, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
-            own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
+            own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, self.settings.own, common)
         change = (edit.latent - memory.base)[0]
         weight = None
-        if memory.rest is not None and self.settings.locality and len(edit.points) <= FEW:
+        # Where all outside a mask is held, and shows, that is local enough, and leaves no room for more.
+        spared = bool(self.settings.locality) and (held is None or self.settings.blend == "features")
+        if memory.rest is not None and spared and len(edit.points) <= FEW:
             rest, weight = self._rest_in(edit, memory, metric), memory.weight
             if weight is None:  # of the whole way, so that no step undoes what another one does
                 rows = linear.jacobian
