@@ -114,7 +114,7 @@ class Rest:
         """Return λ: as local as a pull may be.
 
         :param jacobian: J (2M, num_ws, w_dim) of the handles. :param wanted: (2M,), how far the whole change takes
-            them, in float64. :param locality: from 0, for none, to 1, for as much as there is.
+            them, in float64. :param locality: from 0, for none; above one half it is as there.
         """
         if not locality:
             return 0.0
@@ -138,7 +138,7 @@ class Rest:
         cost, rest = (float(each) for each in costs(nothing))
         if not (rest > 0 and cost > 0 and np.isfinite(cost / rest)):
             return 0.0
-        odds = locality / (1 - locality) if locality < 1 else np.inf
+        odds = min(locality / (1 - min(locality, 0.5)), 1.0)
         most, dearer, flat = BUDGET * odds * len(wanted) / 2, 1 + DEARER * odds, 1 + FLAT * odds
         best, least, tried = 0.0, cost * rest, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
         for _ in range(2):
