@@ -54,6 +54,10 @@ GOOD, BAD = 0.75, 0.3
 """Parts of the predicted motion: from one on the next step may go farther, below the other less far."""
 SHORTEST = 0.1
 """Pixels that a step may always go."""
+MORE = 2
+"""Rows that may change besides to keep what is outside a mask, as far as its block reads them."""
+HALF = 0.5
+"""Locality above which all that is far from the points is held as well, which takes as long as a mask."""
 SPOT = 1.0
 """Cells of the map that motion is read of, around a handle, by which it is followed."""
 SAME_SPOT = 0.5
@@ -76,6 +80,7 @@ class BoundNatural(Bound[Memory]):
         self._frame = Frame.of(model.resolution, settings.supervision_radius, settings.tracking_radius)
         self._reading = Reading(model, block, self._frame)
         self._hold = held_block(model, block)
+        self._only_here = max(0.0, settings.locality - HALF) / (1 - HALF)
         self._stride = settings.stride * model.resolution[0] / 512
         self._spot = spot(round(SPOT * self._reading.cell))
         if self._reading.is_coarse:
@@ -144,7 +149,7 @@ class BoundNatural(Bound[Memory]):
             return None
         left = float(edit.distances.max())
         # Blended pictures show nothing of what further steps would change less outside the mask.
-        unseen = edit.mask is not None and self.settings.blend == "features"
+        unseen = edit.mask is not None and self.settings.blend == "features" and not self._only_here
         if left <= self.settings.tolerance and (memory.at_rest or unseen):
             return "arrived"
         if memory.idle >= PATIENCE:
@@ -228,13 +233,15 @@ class BoundNatural(Bound[Memory]):
         linear = Linear(motion, held, None if held is None else self._maps(leaf))
         own_rows, common = self.settings.own_rows, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
-            own_rows, common = min(own_rows, rows_of(self.model, held.block) or own_rows), 0.0
+            own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, self.settings.own, common)
         if edit.held is not None:
             metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
         change = (edit.latent - memory.base)[0]
         weight = None
-        if memory.rest is not None and self.settings.locality and len(edit.points) <= FEW:
+        # Where all outside a mask is held, and shows, that is local enough, and leaves no room for more.
+        spared = bool(self.settings.locality) and (held is None or self.settings.blend == "features")
+        if memory.rest is not None and spared and len(edit.points) <= FEW:
             rest, weight = self._rest_in(edit, memory, metric), memory.weight
             if weight is None:  # of the whole way, so that no step undoes what another one does
                 rows = linear.jacobian
@@ -322,13 +329,18 @@ class BoundNatural(Bound[Memory]):
 
     def _what_stays(self, edit: Edit, memory: Memory) -> Held | None:
         asked, block = self.settings, self._hold
-        if edit.mask is None or not asked.mask_weight:
+        if not self._only_here and (edit.mask is None or not asked.mask_weight):
             return None
+        starts = np.array([point.start for point in edit.points])
         # Outside a mask the picture stays as it was when the mask was set.
-        before = edit.below[-1].latent if edit.below else memory.base
-        key = before, edit.mask
-        if self._held is None or any(a is not b for a, b in zip(self._held[0], key, strict=True)):
-            firm = firmness(self.model, block, edit.mask, asked.mask_weight)
+        before = memory.base if edit.mask is None or not edit.below else edit.below[-1].latent
+        key = before, edit.mask, starts.tobytes()
+        if (
+            self._held is None
+            or any(a is not b for a, b in zip(self._held[0][:2], key[:2], strict=True))
+            or self._held[0][2] != key[2]
+        ):
+            firm = firmness(self.model, block, starts, edit.mask, self._only_here, asked.mask_weight)
             self._held = key, None if firm is None else Held.of(self.model, before, block, firm, memory.covariance)
         return self._held[1]
 

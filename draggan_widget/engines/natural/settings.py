@@ -42,7 +42,7 @@ class Natural(Settings):
     """Variance that each of the first ``own_rows`` rows of the latent has for itself; 0: all rows change alike (W)."""
     common: float = number(0.05, "Rows in common", "Variance that all rows have in common.", most=100, advanced=True)
     """Variance that all rows have in common; 0: no row but the first ``own_rows`` changes. Not both may be 0."""
-    own_rows: int = rows(6, "Rows edited", "The first so many rows may change on their own.", most=100, advanced=True)
+    own_rows: int = rows(5, "Rows edited", "The first so many rows may change on their own.", most=100, advanced=True)
     """The first so many rows of the latent may change on their own, 1 to 100, of which a model takes what it has."""
     stride: float = number(
         20.0, "Stride", "Pixels of a picture of 512 that a handle goes at most in a step.", above=True, most=512

@@ -40,7 +40,7 @@ DEARER, GAIN = 0.3, 0.3
 half, and by how much of what it brings: if half as much else moves, by no more than a factor of 2 to that power."""
 FLAT = 0.08
 """By what part the product of what a change costs and of how much else moves may be above its least, where the one has
-grown as much as the other has shrunk; likewise."""
+grown as much as the other has shrunk; likewise. A change may become dearer by as much whatever it brings."""
 WEIGHTS, FINER = np.geomspace(0.01, 100.0, 33), 9
 """λ that are tried, where 1 makes what else moves cost as much as the metric; and how many between two of them."""
 
@@ -114,7 +114,7 @@ class Rest:
         """Return λ: as local as a pull may be.
 
         :param jacobian: J (2M, num_ws, w_dim) of the handles. :param wanted: (2M,), how far the whole change takes
-            them, in float64. :param locality: from 0, for none, to 1, for as much as there is.
+            them, in float64. :param locality: from 0, for none; above one half it is as there.
         """
         if not locality:
             return 0.0
@@ -138,7 +138,7 @@ class Rest:
         cost, rest = (float(each) for each in costs(nothing))
         if not (rest > 0 and cost > 0 and np.isfinite(cost / rest)):
             return 0.0
-        odds = locality / (1 - locality) if locality < 1 else np.inf
+        odds = min(locality / (1 - min(locality, 0.5)), 1.0)
         most, dearer, flat = BUDGET * odds * len(wanted) / 2, 1 + DEARER * odds, 1 + FLAT * odds
         best, least, tried = 0.0, cost * rest, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
         for _ in range(2):
@@ -146,7 +146,11 @@ class Rest:
             products = dear * moves
             leasts = torch.cummin(torch.cat([nothing + least, products]), dim=0).values[1:]
             worth = cost * ((rest / moves) ** (GAIN * odds)).clamp(max=dearer)
-            fine = torch.isfinite(products) & ((dear <= most) | (dear <= worth)) & (products <= flat * leasts)
+            fine = (
+                torch.isfinite(products)
+                & ((dear <= most) | (dear <= worth) | (dear <= flat * cost))
+                & (products <= flat * leasts)
+            )
             count = int(fine.int().cumprod(dim=0).sum())
             if count == len(tried):
                 return float(tried[-1])

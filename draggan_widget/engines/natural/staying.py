@@ -1,4 +1,4 @@
-"""What of the picture is to stay: all outside the mask."""
+"""What of the picture is to stay: what is outside the mask, and for a pull that is to be very local all far from it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from torch import Tensor
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
+LOCAL = 3e3
+"""Weight of what else would change, at a locality of 1."""
+NEARBY = 0.06
+"""Of the picture's height: as far around a handle, about, everything may change however local it is to be."""
 HELD = 1 / 8
 """Of the picture's height, how many cells high the map that is held is at least: 32 of 256."""
 PROBES = 6
@@ -31,15 +35,25 @@ def rows_of(model: Generator, block: int) -> int:
     return sum(model.block_of_row(row) <= block for row in range(model.num_ws))
 
 
-def firmness(model: Generator, block: int, mask: np.ndarray | None, mask_weight: float) -> np.ndarray | None:
+def firmness(
+    model: Generator, block: int, handles: np.ndarray, mask: np.ndarray | None, locality: float, mask_weight: float
+) -> np.ndarray | None:
     """Return (h, w), how firmly each cell of a block's map is held; None if everything may move.
 
+    :param handles: (N, 2) picture pixels, around which all may move that the mask leaves free.
     :param mask: (H, W), 1 = may move.
     """
-    if mask is None or mask_weight <= 0 or not (mask < 1).any():
+    masked = mask is not None and mask_weight > 0 and bool((mask < 1).any())
+    if not masked and not locality:
         return None
-    whole = torch.from_numpy(np.asarray(mask, np.float64))[None, None]
-    return np.asarray(mask_weight * (1 - F.adaptive_avg_pool2d(whole, model.map_size(block))[0, 0].numpy()))
+    (height, width), (rows, columns) = model.resolution, model.map_size(block)
+    y, x = (np.arange(rows) + 0.5) * (height / rows) - 0.5, (np.arange(columns) + 0.5) * (width / columns) - 0.5
+    away = np.hypot(x[None, None] - handles[:, 0, None, None], y[None, :, None] - handles[:, 1, None, None]).min(axis=0)
+    held = LOCAL * locality**3 * (1 - np.exp(-0.5 * (away / (NEARBY * height)) ** 2))
+    if masked:
+        stays = 1 - F.adaptive_avg_pool2d(torch.from_numpy(np.asarray(mask, np.float64))[None, None], (rows, columns))
+        held = np.maximum(held, mask_weight * stays[0, 0].numpy())
+    return np.asarray(held)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,0 +1,285 @@
+"""How local a pull of ``natural`` is: what else moves is spared as far as the change stays a plausible one."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from random_stylegan2 import small_stylegan2
+
+from draggan_widget import drag, load_generator
+from draggan_widget.engines import Natural, State, begin_with
+from draggan_widget.engines.natural import Metric, mahalanobis, sparing
+from draggan_widget.engines.natural.metric import Sparing
+from draggan_widget.engines.natural.sparing import PLACES, Rest, places, rest_of
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory):
+    """One cache for all, so that what takes long is computed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """A random StyleGAN2 with as many features as can be followed."""
+    return small_stylegan2(w_dim=64, z_dim=64, channels={4: 48, 8: 48, 16: 48, 32: 48, 64: 24})
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return load_generator("faces")
+
+
+def pictures(model, *latents):
+    with torch.no_grad():
+        return [model.synthesize(each).clamp(-1, 1)[0].mean(0).numpy() * 127.5 for each in latents]
+
+
+# --- the metric ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stiff", [False, True])
+def test_the_metric_that_spares_something_is_the_inverse_of_the_sum(wide, stiff):
+    random = np.random.RandomState(0)
+    plain = Metric.of(wide.space.metric().covariance, wide.num_ws, wide.num_ws, 1.0, 0.05)
+    rows = torch.from_numpy(random.randn(5, 3, wide.w_dim))
+    metric = plain.sparing(Sparing.of(plain, rows), 0.7)
+    if stiff:
+        stiffness = torch.linspace(0, 5, wide.num_ws, dtype=torch.float64)
+        metric, plain = metric.stiffened(stiffness), plain.stiffened(stiffness)
+    whole = torch.kron(plain.rows, plain.columns.covariance)
+    spared = torch.cat([rows, rows.new_zeros(5, wide.num_ws - 3, wide.w_dim)], dim=1).flatten(1)
+    stiffer = torch.linalg.inv(whole) + 0.7 * spared.T @ spared
+    change = torch.from_numpy(random.randn(wide.num_ws, wide.w_dim))
+    torch.testing.assert_close(metric.dual(change).flatten(), stiffer @ change.flatten(), rtol=1e-6, atol=1e-6)
+    spread = torch.linalg.solve(stiffer, change.flatten())
+    torch.testing.assert_close(metric.spread(change[None])[0].flatten(), spread, rtol=1e-6, atol=1e-8)
+
+
+def test_nothing_weighs_nothing(wide):
+    plain = Metric.of(wide.space.metric().covariance, wide.num_ws, 6, 1.0, 0.05)
+    rows = torch.zeros(4, 2, wide.w_dim, dtype=torch.float64)
+    assert plain.sparing(Sparing.of(plain, rows), 0.0) is plain
+    change = torch.from_numpy(np.random.RandomState(1).randn(1, wide.num_ws, wide.w_dim))
+    assert torch.equal(plain.sparing(Sparing.of(plain, rows), 3.0).spread(change), plain.spread(change))
+
+
+# --- what else moves -----------------------------------------------------------------------------------------------
+
+
+def test_how_the_rest_moves_is_computed_once_and_the_same_with_any_number_of_threads(wide, tmp_path, monkeypatch):
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path))
+    found, threads = [], torch.get_num_threads()
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            wide.mapped._found.clear()
+            found.append(rest_of(wide, None, wide.blocks[-1]).clone())
+            for file in tmp_path.glob("rest*"):
+                file.unlink()
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(*found)
+    assert found[0].shape[0] == 2 * PLACES**2
+    assert found[0].abs().max() > 0
+    monkeypatch.setattr(sparing, "_measured", lambda *_: pytest.fail("it was computed already"))
+    assert torch.equal(rest_of(wide, None, wide.blocks[-1]), found[0])
+
+
+def test_other_weights_of_the_synthesis_have_another_rest(wide):
+    other = small_stylegan2(w_dim=64, z_dim=64, channels={4: 48, 8: 48, 16: 48, 32: 48, 64: 24})
+    before = rest_of(other, None, other.blocks[-1]).clone()
+    with torch.no_grad():
+        weight = next(value for name, value in other.named_parameters() if "mapping" not in name and value.ndim == 4)
+        weight[:1] *= 3
+    assert not torch.equal(rest_of(other, None, other.blocks[-1]), before)
+
+
+def test_places_lie_all_over_a_picture_of_any_shape():
+    where = places((64, 32))
+    assert where.shape == (PLACES**2, 2)
+    assert np.allclose(where.mean(axis=0), (15.5, 31.5))
+    assert np.allclose(where.min(axis=0), (1.5, 3.5))
+
+
+# --- how much it weighs --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def asked(wide):
+    """What else moves, and how two handles do, of random numbers."""
+    random = np.random.RandomState(2)
+    metric = Metric.of(wide.space.metric().covariance, wide.num_ws, 6, 1.0, 0.05)
+    rows = torch.from_numpy(random.randn(2 * PLACES**2, 4, wide.w_dim))
+    jacobian = torch.zeros(2, wide.num_ws, wide.w_dim, dtype=torch.float64)
+    # The handle moves as a place does, and in a way of its own.
+    jacobian[:, :4] = rows[40:42] + 0.3 * torch.from_numpy(random.randn(2, 4, wide.w_dim))
+    return metric, Rest(metric, rows, wide.resolution, np.array([[8.0, 8.0]])), jacobian
+
+
+def change_with(asked, wanted, locality):
+    """The weight, the whole change, what it costs in the plain metric, and how much else moves by it."""
+    metric, rest, jacobian = asked
+    weight = rest.weight(jacobian, wanted, locality, 1e-9)
+    spread = metric.sparing(rest.sparing, weight).spread(jacobian)
+    system = torch.einsum("krd,lrd->kl", spread, jacobian)
+    change = torch.einsum("k,krd->rd", torch.linalg.solve(system, wanted), spread)
+    moved = torch.einsum("krd,rd->k", rest.sparing.rows, change[: rest.sparing.rows.shape[1]])
+    return weight, change, metric.distance(change), float(moved.square().sum())
+
+
+def test_a_pull_is_the_more_local_the_more_it_is_asked_to_be_and_costs_the_more(asked):
+    wanted = torch.tensor([3.0, 1.0], dtype=torch.float64)
+    found = [change_with(asked, wanted, locality) for locality in (0.0, 0.1, 0.2, 0.35, 0.5)]
+    assert found[0][0] == 0
+    for (less, _, cheap, more_moves), (more, _, dear, less_moves) in itertools.pairwise(found):
+        assert more >= less
+        assert dear >= cheap * (1 - 1e-9)
+        assert less_moves <= more_moves * (1 + 1e-9)
+    assert found[-1][3] < 0.8 * found[0][3]
+
+
+def test_a_pull_costs_no_more_than_its_budget_to_be_local_unless_it_costs_that_anyway(asked):
+    for size in (0.3, 3.0, 30.0, 300.0):
+        wanted = size * torch.tensor([1.0, 0.5], dtype=torch.float64)
+        (_, _, cost, _), (_, _, least, _) = change_with(asked, wanted, 0.5), change_with(asked, wanted, 0.0)
+        assert cost <= max(sparing.BUDGET, (1 + sparing.DEARER) * least) * (1 + 1e-6)
+
+
+def test_a_pull_twice_as_far_is_no_more_local_and_nothing_jumps_on_the_way(asked):
+    way = torch.tensor([1.0, 0.5], dtype=torch.float64)
+    sizes = np.geomspace(0.5, 50, 60)
+    found = [change_with(asked, float(size) * way, 0.5) for size in sizes]
+    weights = np.array([each[0] for each in found])
+    assert (np.diff(weights) <= 1e-9 + 1e-3 * weights[:-1]).all()
+    changes = [each[1] / size for each, size in zip(found, sizes, strict=True)]
+    whole = max(float(each.norm()) for each in changes)
+    assert max(float((a - b).norm()) for a, b in itertools.pairwise(changes)) < 0.2 * whole
+
+
+# --- in a run ------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_rest_weighs_is_settled_by_a_pull_and_anew_by_the_next(wide):
+    state = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (44, 38))], None, Natural(stride=10))
+    assert state.memory.weight is None
+    weights = []
+    for _ in range(3):
+        (state,) = state.advance()
+        weights.append(state.memory.weight)
+    assert weights[0] is not None
+    assert len(set(weights)) == 1
+    assert state.move_target(1, (30, 33)).memory.weight is None
+
+
+def test_a_file_keeps_how_the_rest_moves_and_one_from_before_goes_on_without(wide):
+    state = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (44, 38))], None, Natural(stride=10))
+    (state,) = state.advance()
+    tensors, values = state.bound.pack(state.memory)
+    again = state.bound.unpack(state.edit, tensors, values)
+    assert torch.equal(again.rest, state.memory.rest)
+    assert again.weight == state.memory.weight
+    del tensors["rest"], values["weight"]
+    before = state.bound.unpack(state.edit, tensors, values)
+    assert (before.rest, before.weight) == (None, None)
+    (step,) = state.bound.advance(state.edit, before)
+    assert step.memory.weight is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tensors, values: values.update(weight=-1.0), "weighs is no number"),
+        (lambda tensors, values: values.update(weight=True), "weighs is no number"),
+        (lambda tensors, values: tensors.pop("rest"), "weighs is no number"),
+        (lambda tensors, values: tensors.update(rest=tensors["rest"][:3]), "is not told for this generator"),
+        (lambda tensors, values: tensors.update(rest=tensors["rest"] * float("nan")), "is not told for this generator"),
+        (lambda tensors, values: tensors.update(rest=tensors["rest"].double()), "is not told for this generator"),
+    ],
+)
+def test_a_file_in_which_the_rest_is_broken_is_refused(wide, change, said):
+    state = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (44, 38))], None, Natural())
+    (state,) = state.advance()
+    tensors, values = state.bound.pack(state.memory)
+    change(tensors, values)
+    with pytest.raises(ValueError, match=said):
+        state.bound.unpack(state.edit, tensors, values)
+
+
+def test_without_locality_nothing_is_computed_of_the_rest(wide, monkeypatch):
+    monkeypatch.setattr(sparing, "rest_of", lambda *_: pytest.fail("not asked for"))
+    state = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (34, 30))], None, Natural(locality=0.0))
+    assert state.memory.rest is None
+    (state,) = state.advance()
+    assert state.memory.weight is None
+
+
+def test_a_picture_of_nothing_spares_nothing(wide, monkeypatch):
+    nothing = torch.zeros(2 * PLACES**2, 4, wide.w_dim, dtype=torch.float64)
+    monkeypatch.setattr("draggan_widget.engines.natural.engine.rest_of", lambda *_: nothing)
+    ends = [
+        drag(wide, wide.mapping(seed=3), [(30, 30)], [(34, 30)], config=Natural(locality=locality)).ws
+        for locality in (0.0, 0.5)
+    ]
+    assert torch.equal(*ends)
+
+
+# --- what a person sees --------------------------------------------------------------------------------------------
+
+
+def changes(model, seed, handles, targets, region, **settings):
+    """How much a pull changes where ``region`` (H, W) is true, on the mean, and its result."""
+    ws = model.mapping(seed=seed, truncation=0.7)
+    result = drag(model, ws, handles, targets, config=Natural(**settings))
+    before, after = pictures(model, ws, result.ws)
+    return float(np.abs(after - before)[region].mean()), result
+
+
+def test_a_lip_that_is_pulled_down_opens_the_mouth_and_the_rest_of_the_face_stays(faces):
+    y, x = np.mgrid[:256, :256]
+    rest = np.hypot(x - 124, y - 180) > 40
+    pull = faces, 14, [(124, 174)], [(124, 187)], rest
+    whole, _ = changes(*pull, locality=0.0)
+    local, result = changes(*pull)
+    assert result.reason in ("arrived", "near")
+    assert local < 0.65 * whole
+    only, _ = changes(*pull, locality=0.9)
+    assert only < local
+
+
+def test_a_lid_that_is_pulled_down_leaves_the_head_where_it_is(faces):
+    y, x = np.mgrid[:256, :256]
+    below = (y > 140) & (np.abs(x - 128) < 100)
+    pull = faces, 31, [(94, 100), (103, 100)], [(94, 108), (103, 108)], below
+    whole, _ = changes(*pull, locality=0.0)
+    local, result = changes(*pull)
+    assert result.reason == "arrived"
+    assert local < 0.8 * whole
+    assert mahalanobis(faces.space.metric().covariance, result.ws - faces.mapping(seed=31, truncation=0.7)) < 10
+
+
+def test_a_nose_that_is_pulled_far_turns_the_head_with_its_ears(faces):
+    y, x = np.mgrid[:256, :256]
+    sides = (np.abs(x - 128) > 50) & (y > 60) & (y < 200)
+    pull = faces, 31, [(124, 141)], [(175, 141)], sides
+    whole, _ = changes(*pull, locality=0.0)
+    as_it_is, result = changes(*pull)
+    assert result.reason in ("arrived", "near")
+    assert as_it_is > 0.8 * whole
+
+
+def test_a_state_goes_on_when_locality_is_changed(wide):
+    state: State = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (40, 36))], None, Natural(locality=0.0))
+    (state,) = state.advance()
+    local = dataclasses.replace(state.bound.settings, locality=0.5)
+    again = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (40, 36))], None, local)
+    memory = again.bound.adapt(state.edit, state.edit, state.memory)
+    assert memory.rest is not None
+    (step,) = again.bound.advance(state.edit, memory)
+    assert step.memory.weight is not None
