@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from draggan_widget import cli
-from draggan_widget.analysis.experiments.evaluation import evaluate
+from draggan_widget.analysis.experiments.evaluation import Evaluation, evaluate
 from draggan_widget.analysis.experiments.inversions import InversionWay, Inverted, inversion_ways
 from draggan_widget.inversion import Inversion
 from draggan_widget.models import save_generator
