@@ -83,7 +83,7 @@ def _step(here: Tensor, wanted: Tensor) -> Tensor:
     away = wanted - here
     products = [across * across, across * down, down * down, across * away, down * away]
     summed = _averaged(torch.cat([each.mean(dim=1, keepdim=True) for each in products], dim=1), WINDOW)
-    xx, xy, yy, xt, yt = summed.split(1, dim=1)
+    xx, xy, yy, xt, yt = (summed[:, number : number + 1] for number in range(len(products)))
     xx, yy = xx + FIRM, yy + FIRM
     found = torch.cat([yy * xt - xy * yt, xx * yt - xy * xt], dim=1) / (xx * yy - xy * xy)
     return found.clamp(-FARTHEST, FARTHEST)

@@ -66,8 +66,8 @@ def paste(
         whole = _around_moved(change)
         if bool(whole.any()):
             there = as_tensor(crop(photo, square, size[::-1]))[0]
-            left = carried(*((each / 127.5)[None] for each in (there - (after - change), after - change, after)))[0]
-            after = after + 127.5 * left
+            before = after - change
+            after = after + 127.5 * carried(*((each / 127.5)[None] for each in (there - before, before, after)))[0]
             after = after + _joined(there - (after - change), whole * may)
     left, upper, right, lower = _box(square, photo.size, (height, width))
     if left >= right or upper >= lower:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from draggan_widget import cli
-from draggan_widget.analysis.experiments.evaluation import evaluate
+from draggan_widget.analysis.experiments.evaluation import Evaluation, evaluate
 from draggan_widget.analysis.experiments.inversions import InversionWay, Inverted, inversion_ways
 from draggan_widget.inversion import Inversion
 from draggan_widget.models import save_generator
@@ -81,3 +83,11 @@ def test_the_command_writes_rows_and_a_table(generator, tmp_path, capsys):
     assert (tmp_path / "out" / "inversion.jsonl").exists()
     assert cli.main([*command[:-4], "--ways", "nothing"]) == 1
     assert "no way 'nothing'" in capsys.readouterr().err
+
+
+def test_the_table_in_the_docs_is_that_of_the_raw_rows():
+    held = json.loads((ROOT / "docs/data/inversion.json").read_text())
+    made = Evaluation(tuple(held["rows"]), {}).to_markdown().partition("\n\n")[2]
+    page = (ROOT / "docs/photos.md").read_text()
+    assert re.search(r"<!-- inversion -->\n(.*?)\n<!-- end -->", page, re.DOTALL).group(1) == made
+    assert {way["name"] for way in held["ways"]} == {row["way"] for row in held["rows"]}
