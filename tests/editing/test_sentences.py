@@ -35,7 +35,7 @@ def test_as_near_as_it_gets_is_said_with_what_is_left_and_nothing_else():
 
 def test_what_stalled_gets_advice_about_what_there_is_and_of_nothing_else():
     one = sentences.ended(document_of(9.6, course=[[30], [12]]), "stalled")
-    assert one == "No nearer than this, after 2 steps: 9.6 px to go. Try a nearer target."
+    assert one == "No nearer than this, after 2 steps: 9.6 px to go. Try a nearer target or less locality."
     masked = document_of(9, 3, config=Natural(locality=0.5), mask=np.ones((4, 4)))
     assert sentences.ended(masked, "stalled").endswith(
         "Try a nearer target, fewer points, a larger mask or less locality."

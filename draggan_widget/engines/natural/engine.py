@@ -239,8 +239,11 @@ class BoundNatural(Bound[Memory]):
             metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
         change = (edit.latent - memory.base)[0]
         weight = None
-        # Where all outside a mask is held, and shows, that is local enough, and leaves no room for more.
-        spared = bool(self.settings.locality) and (held is None or self.settings.blend == "features")
+        # Where all outside a mask is held, and shows, that is local enough, and leaves no room for more. What moves is
+        # measured from the base, which a mask that was set later does not ask for.
+        masked = edit.mask is not None and held is not None
+        later = masked and bool(edit.below) and not torch.equal(edit.below[-1].latent, memory.base)
+        spared = bool(self.settings.locality) and not (later or (masked and self.settings.blend != "features"))
         if memory.rest is not None and spared and len(edit.points) <= FEW:
             rest, weight = self._rest_in(edit, memory, metric), memory.weight
             if weight is None:  # of the whole way, so that no step undoes what another one does
