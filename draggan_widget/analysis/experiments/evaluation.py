@@ -58,7 +58,6 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "frechet_inception": ("Fréchet of torchvision's Inception-v3", 2),
     "frechet_bands": ("Fréchet of bands", 3),
     "mahalanobis2": ("distance² of latents", 1),
-    "identity": ("identity", 2),
     "arrived": ("arrived, %", 0),
     "steps": ("steps", 0),
     "seconds": ("s", 2),

@@ -356,10 +356,10 @@ class BoundNatural(Bound[Memory]):
 
     def _rest_in(self, edit: Edit, memory: Memory, metric: Metric) -> Rest:
         starts = np.array([point.start for point in edit.points])
-        key = memory.covariance, memory.rest, starts.tobytes(), metric.rows
+        key = memory.covariance, memory.rest, edit.held, starts.tobytes(), metric.rows
         known = self._rest
-        if known is not None and all(a is b for a, b in zip(known[0][:2], key[:2], strict=True)):  # noqa: SIM102
-            if known[0][2] == key[2] and torch.equal(known[0][3], metric.rows):
+        if known is not None and all(a is b for a, b in zip(known[0][:3], key[:3], strict=True)):  # noqa: SIM102
+            if known[0][3] == key[3] and torch.equal(known[0][4], metric.rows):
                 return known[1]
         assert memory.rest is not None
         self._rest = key, Rest(metric, memory.rest, self.model.resolution, starts)

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.engines.projection import Projection
@@ -127,7 +128,10 @@ class Sparing:
     def of(cls, metric: Metric, rows: Tensor) -> Sparing:
         """Return it for a metric that spares nothing else."""
         rows = rows.to(metric.rows)
-        spread = metric.rows[:, : rows.shape[1]] @ (rows @ metric.columns.covariance)
+        if metric.allowed is None:
+            spread = metric.rows[:, : rows.shape[1]] @ (rows @ metric.columns.covariance)
+        else:
+            spread = metric.spread(F.pad(rows, (0, 0, 0, len(metric.rows) - rows.shape[1])))
         inner = torch.einsum("krd,lrd->kl", rows, spread[:, : rows.shape[1]]).double()
         values, vectors = torch.linalg.eigh((inner + inner.T) / 2)
         kept = values > max(HARDLY * float(values[-1]), torch.finfo(torch.float32).tiny)
