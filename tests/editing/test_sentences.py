@@ -108,7 +108,7 @@ def test_faces_pulled_by_the_natural_engine_say_how_they_ended_in_words_that_fit
         newest = editor._session.newest()
         assert newest.message.startswith("No nearer than this, after")
         warning = editor._session.read(lambda: editor._views.describe(newest))["warning"]
-        assert warning.startswith("Point 1 is hardly found any more")
+        assert warning.startswith("The picture is far from what this model usually makes. Try a nearer target")
         for word in ("mask", "learning rate", "rows"):
             assert word not in newest.message + warning
     finally:

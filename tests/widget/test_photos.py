@@ -41,7 +41,7 @@ def without_dlib(monkeypatch):
         raise ModuleNotFoundError("no dlib here")
 
     for place in ("photo", "alignment"):
-        monkeypatch.setattr(f"draggan_widget.inversion.{place}.Landmarks", missing)
+        monkeypatch.setattr(f"draggan_widget.inversion.{place}.loaded_landmarks", missing)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_what_fails_in_the_midst_leads_back_to_the_edit_that_was_there(make, pho
         editor.open_photo(photo, settings=QUICK)
     assert editor.generator is before
     assert len(editor.points) == 1
-    assert "photograph was not opened: no room for gradients" in editor._session.latest.trouble
+    assert "photograph was not opened: there is not enough memory" in editor._session.latest.trouble
 
 
 def test_a_page_sends_the_bytes_in_parts_and_is_asked_where_no_face_is_found(make, photo):
