@@ -29,6 +29,10 @@ CACHE = "DRAGGAN_WIDGET_CACHE"
 """The environment variable that names the cache folder."""
 FORMAT = 2
 """Of the cached files; those of another one have other names."""
+KEPT = (np.float64, np.float32)
+"""Numbers of such a file; those that come with the package are of half the size."""
+SHIPPED = Path(__file__).parent / "builtin" / "computed"
+"""The folder of what comes with the package."""
 MOST = 8
 """Arrays that a model keeps in memory, those of some classes; one of a w_dim of 512 takes 2 to 4 MB."""
 
@@ -38,12 +42,24 @@ class Mapped:
 
     def __init__(self) -> None:
         self._found: dict[str, tuple[tuple[object, ...], Tensor]] = {}
+        self._untuned: Generator | None = None
 
-    def copy(self) -> Mapped:
-        """Return another one that knows the same so far."""
+    def copy(self, untuned: Generator | None = None) -> Mapped:
+        """Return another one that knows the same so far.
+
+        :param untuned: the model of which one that is to have it is a tuned copy.
+        """
         made = copy.copy(self)
         made._found = dict(self._found)
+        made._untuned = self._untuned or untuned
         return made
+
+    def __deepcopy__(self, _memo: object) -> Mapped:
+        return self.copy()
+
+    def untuned(self, model: Generator) -> Generator:
+        """Return the model that ``model``, whose arrays these are, is a tuned copy of; itself where it is none."""
+        return self._untuned or model
 
     def get(
         self,
@@ -112,16 +128,27 @@ def cache_folder() -> Path:
 
 
 def stored(name: str, columns: int) -> Tensor | None:
-    """Return what a file of the cache holds, (n, columns) of float64; None where there is none, or it is broken."""
+    """Return what a file of the cache holds, (n, columns) of float64; None where there is none, or it is broken.
+
+    What built-in models need comes with the package, and is looked for there first.
+    """
+    for folder in (SHIPPED, cache_folder()):
+        found = _read(folder / name, columns)
+        if found is not None:
+            return found
+    return None
+
+
+def _read(path: Path, columns: int) -> Tensor | None:
     try:
-        data = (cache_folder() / name).read_bytes()
+        data = path.read_bytes()
         if hashlib.sha256(data[32:]).digest() != data[:32]:
             return None
         found = np.load(io.BytesIO(data[32:]), allow_pickle=False)
     except (OSError, ValueError, RuntimeError):
         return None
-    fits = found.dtype == np.float64 and found.ndim == 2 and found.shape[1] == columns and np.isfinite(found).all()
-    return torch.from_numpy(found) if fits else None
+    fits = found.dtype in KEPT and found.ndim == 2 and found.shape[1] == columns and np.isfinite(found).all()
+    return torch.from_numpy(found.astype(np.float64)) if fits else None
 
 
 def store(name: str, array: Tensor) -> None:

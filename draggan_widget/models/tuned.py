@@ -116,7 +116,7 @@ class TunedCopy:
             if isinstance(layer, SynthesisLayer):
                 copied.update({id(tensor): tensor for tensor in layer.derived()})
         made = copy.deepcopy(base, copied)
-        made.mapped = base.mapped.copy()  # where the mapping has not changed, what is known of its latents holds on
+        made.mapped = base.mapped.copy(base)  # where the mapping has not changed, what is known of its latents holds on
         return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from draggan_widget.engines import Natural, State, begin_with
 from draggan_widget.engines.natural import Metric, mahalanobis, sparing
 from draggan_widget.engines.natural.metric import Sparing
 from draggan_widget.engines.natural.sparing import PLACES, Rest, places, rest_of
+from draggan_widget.models import TunedCopy, fingerprint
+from draggan_widget.models.mapped import Mapped
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -283,3 +286,24 @@ def test_a_state_goes_on_when_locality_is_changed(wide):
     assert memory.rest is not None
     (step,) = again.bound.advance(state.edit, memory)
     assert step.memory.weight is not None
+
+
+def test_a_tuned_copy_has_the_rest_of_the_model_it_was_made_of(wide):
+    changed = {
+        name: weight.detach() + 0.01 for name, weight in wide.named_parameters() if name.endswith("b32.conv1.weight")
+    }
+    assert changed
+    tuned = TunedCopy(fingerprint(wide), changed).apply(wide)
+    assert rest_of(tuned, None, 4) is not None
+    assert torch.equal(rest_of(tuned, None, 4), rest_of(wide, None, 4))
+    again = TunedCopy(fingerprint(tuned), {}).apply(tuned)
+    assert again.mapped.untuned(again) is wide
+
+
+def test_that_of_the_built_in_faces_comes_with_the_package_and_is_what_would_be_computed(faces, monkeypatch):
+    ours = rest_of(faces, None, 4)
+    monkeypatch.setattr("draggan_widget.models.mapped.SHIPPED", Path("nowhere"))
+    monkeypatch.setattr(faces, "mapped", Mapped())
+    theirs = rest_of(faces, None, 4)
+    assert not torch.equal(ours, theirs), "it is kept in single precision"
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))

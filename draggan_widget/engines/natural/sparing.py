@@ -63,8 +63,10 @@ def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
     """Return how places of the model's mean picture move with the latent: (2N, rows, w_dim) in float64.
 
     A place with nothing on it moves as it likes, and counts the less for it. It is computed once a model (and class),
-    and later comes from memory or from a file in the user's cache folder.
+    and later comes from memory or from a file in the user's cache folder. A tuned copy has that of the model it was
+    made of, for the faces around its pivot move alike, and it would be another one with each step of tuning.
     """
+    model = model.mapped.untuned(model)
     block = reading_block(model, finest)
     name = f"rest{PLACES}-{block}" + ("" if label is None else f"-{label}")
     rows = rows_of(model, block) or model.num_ws

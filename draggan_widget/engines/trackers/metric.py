@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import check_blocks, check_parts
 from draggan_widget.engines.trackers.base import Features
+from draggan_widget.files import write_whole
 from draggan_widget.models import fingerprint
 
 if TYPE_CHECKING:
@@ -165,4 +166,4 @@ def read_pair(
 def save(path: str | os.PathLike[str], layer: Tensor, model: Generator, blocks: tuple[int, ...]) -> None:
     """Write a layer (WIDTH, C) with the fingerprint of the model that it was trained on."""
     said = {"blocks": "+".join(map(str, blocks)), "fingerprint": fingerprint(model)}
-    save_file({"layer": layer.detach().half().contiguous()}, path, said)
+    write_whole(path, safetensors.torch.save({"layer": layer.detach().half().contiguous()}, said))
