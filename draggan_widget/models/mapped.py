@@ -132,11 +132,11 @@ def stored(name: str, columns: int) -> Tensor | None:
 
     What built-in models need comes with the package, and is looked for there first.
     """
-    for folder in (SHIPPED, cache_folder()):
-        found = _read(folder / name, columns)
-        if found is not None:
-            return found
-    return None
+    found = _read(SHIPPED / name, columns)
+    if found is None:
+        with contextlib.suppress(RuntimeError):  # of a home that nobody has
+            found = _read(cache_folder() / name, columns)
+    return found
 
 
 def _read(path: Path, columns: int) -> Tensor | None:
