@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,11 +15,27 @@ from draggan_widget.engines.common import formulas
 from draggan_widget.engines.common.formulas import MOST_TRACKED
 from draggan_widget.engines.common.geometry import Frame
 
+if TYPE_CHECKING:
+    from draggan_widget.models import Generator
+
 Reader = Callable[[np.ndarray], Tensor]
 """Picture positions (P, 2) → features (P, C) there, as if the map were upsampled to the picture, differentiable."""
 
 MOST_PULLED = 1 << 16
 """Pixels of all discs that supervision reads; of more, every few. All of them have a graph, so they bound memory."""
+
+_channels: weakref.WeakKeyDictionary[Generator, dict[tuple[int, ...], int]] = weakref.WeakKeyDictionary()
+"""Of each model, how many features its blocks have together: asked once, however many settings an edit had."""
+
+
+def channel_count(model: Generator, blocks: tuple[int, ...]) -> int:
+    """Return how many features are read at a place of some blocks together."""
+    known = _channels.setdefault(model, {})
+    if blocks not in known:
+        nowhere = next(model.parameters()).new_zeros(1, model.num_ws, model.w_dim)
+        with torch.no_grad():
+            known[blocks] = model.sample_features(nowhere, blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
+    return known[blocks]
 
 
 class DivergedError(FloatingPointError):

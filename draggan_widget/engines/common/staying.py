@@ -11,6 +11,26 @@ from torch import Tensor
 
 from draggan_widget.engines.common.sampling import Kept
 
+MASKS = 8
+"""Masks that are remembered as tensors, so that the states of one edit share them."""
+
+
+class MaskTensors:
+    """Masks (H, W) as tensors, the same tensor for the very same mask."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[np.ndarray, Tensor]] = {}
+
+    def of(self, mask: np.ndarray, like: Tensor) -> Tensor:
+        """Return a mask in the dtype and on the device of ``like``."""
+        known = self._known.get(id(mask))
+        if known is None or known[0] is not mask:
+            known = mask, torch.tensor(mask, dtype=like.dtype, device=like.device)
+            self._known[id(mask)] = known
+            while len(self._known) > MASKS:
+                del self._known[next(iter(self._known))]
+        return known[1]
+
 
 def mask_loss(features: Tensor, base: Tensor, mask: Tensor) -> Tensor | None:
     """Return the mean of (1 - M)·|F - F0| over the cells that are to stay, however many these are; None if everything

@@ -18,15 +18,14 @@ from draggan_widget.engines.base import Bound, Step, Verdict
 from draggan_widget.engines.common.formulas import adam, held
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.running import Anchor, Course, Moments, progress
-from draggan_widget.engines.common.sampling import DivergedError, Kept
-from draggan_widget.engines.common.staying import kept
+from draggan_widget.engines.common.sampling import DivergedError, Kept, channel_count
+from draggan_widget.engines.common.staying import MaskTensors, kept
 from draggan_widget.engines.descent.engine import blocks_of, rate_of
 from draggan_widget.engines.descent.memory import Memory, Spot
-from draggan_widget.engines.draggan.engine import DragGAN
+from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 
 if TYPE_CHECKING:
-    from draggan_widget.config import DragConfig
     from draggan_widget.engines.descent.settings import DescentSettings
     from draggan_widget.models import Generator
 
@@ -35,8 +34,6 @@ Read = Callable[[np.ndarray], Tensor]
 """Picture positions (…, 2) → features (…, C) there, differentiable; outside the picture its border is read."""
 MARGIN = 3
 """Pixels beyond what is read for sure: around a place between pixels."""
-MASKS = 8
-"""Masks that are remembered as tensors."""
 
 
 class BoundDescent(Bound[Memory[S]], abc.ABC):
@@ -61,8 +58,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         self._reach = reach + MARGIN
         # All finer maps follow from that of the last block with an edited row of its own, and stay where it does.
         self._held_block = min(max(self.blocks), model.block_of_row(self.rows - 1))
-        self._channels: int | None = None
-        self._masks: dict[int, tuple[np.ndarray, Tensor]] = {}
+        self._masks = MaskTensors()
         self._anchor: tuple[Tensor, Anchor] | None = None
 
     # --- what a method says ------------------------------------------------------------------------------------------
@@ -242,7 +238,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         if self._anchor is None or self._anchor[0] is not base:
             self._anchor = base, Anchor(base.detach().clone().requires_grad_())
         assert edit.mask is not None
-        before = self._anchor[1].kept(self.model, self._held_block, self._mask(edit.mask, edit.origin), keep)
+        before = self._anchor[1].kept(self.model, self._held_block, self._masks.of(edit.mask, edit.origin), keep)
         now = self.model.sample_features(leaf, self._held_block, torch.from_numpy(keep.positions), ahead)
         return held(now, before, torch.from_numpy(keep.weights).to(now))
 
@@ -253,17 +249,8 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         """
         if edit.mask is None or not self.settings.mask_weight:
             return None
-        cells = kept(self._mask(edit.mask, edit.origin), self.model.map_size(self._held_block))
+        cells = kept(self._masks.of(edit.mask, edit.origin), self.model.map_size(self._held_block))
         return cells if len(cells.numbers) else None
-
-    def _mask(self, mask: np.ndarray, like: Tensor) -> Tensor:
-        known = self._masks.get(id(mask))
-        if known is None or known[0] is not mask:
-            known = mask, torch.tensor(mask, dtype=like.dtype, device=like.device)
-            self._masks[id(mask)] = known
-            while len(self._masks) > MASKS:
-                del self._masks[next(iter(self._masks))]
-        return known[1]
 
     def _leaf(self, edit: Edit, memory: Memory[S]) -> Tensor:
         """Return the latent as a tensor that takes gradients: the one that was read of, where it is there."""
@@ -295,16 +282,9 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         """Return whether a spot, perhaps of other settings, is one of these."""
         if memory.blocks != self.blocks:
             return False
-        return {name: tuple(each.shape) for name, each in spot.tensors().items()} == self.shapes(self._channel_count())
-
-    def _channel_count(self) -> int:
-        if self._channels is None:
-            like = next(self.model.parameters())
-            nowhere = torch.zeros(1, 2, dtype=torch.float64)
-            with torch.no_grad():
-                empty = like.new_zeros(1, self.model.num_ws, self.model.w_dim)
-                self._channels = self.model.sample_features(empty, self.blocks, nowhere).shape[1]
-        return self._channels
+        return {name: tuple(each.shape) for name, each in spot.tensors().items()} == self.shapes(
+            channel_count(self.model, self.blocks)
+        )
 
     # --- what files, histories and people are told -------------------------------------------------------------------
 
@@ -316,7 +296,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         """Return the memory again. :raises ValueError: if something is missing or does not fit edit or model."""
         kind: Any = self.Spot
         with torch.inference_mode(mode=False):
-            shapes = self.shapes(self._channel_count())
+            shapes = self.shapes(channel_count(self.model, self.blocks))
             return Memory.unpack(self.model, edit, self.blocks, self.rows, kind, shapes, tensors, values)
 
     def compact(self, memory: Memory[S]) -> Memory[S]:
@@ -325,9 +305,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
 
     def texture(self, edit: Edit, memory: Memory[S], number: int) -> tuple[bool, XY | None]:  # noqa: ARG002
         """Return whether a handle sits where features are too even, and the nearest spot that is better."""
-        config: DragConfig = DragGAN().defaults(self.model)
-        looker = DragGAN().bind(self.model, config)
-        return looker.texture(edit, looker.begin(edit), number)
+        return texture_of(self.model, edit, number)
 
     def content(self, edit: Edit, memory: Memory[S], number: int) -> Any:
         """Return where a point was put, the same object until it is put elsewhere; None until that was looked at."""

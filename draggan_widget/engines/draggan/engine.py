@@ -7,7 +7,6 @@ always those of the edit it goes with.
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,8 @@ from torch import Tensor
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
 from draggan_widget.engines.common.running import Anchor, Course
+from draggan_widget.engines.common.sampling import channel_count
+from draggan_widget.engines.common.staying import MaskTensors
 from draggan_widget.engines.draggan.captured_steps import stride
 from draggan_widget.engines.draggan.compact import Compact
 from draggan_widget.engines.draggan.edits import (
@@ -43,10 +44,6 @@ if TYPE_CHECKING:
 MOMENTS = ("adam.first", "adam.second")
 REMEMBERED = {"seen", "adam_steps", "course"}
 """Values of any memory; with ``on_stall="halve"`` there is its pace as well."""
-MASKS = 8
-"""Masks that are remembered as tensors, so that the states of one edit share them."""
-_channels: weakref.WeakKeyDictionary[Generator, dict[tuple[int, ...], int]] = weakref.WeakKeyDictionary()
-"""Of each model, how many features its blocks have together: asked once, however many settings an edit had."""
 
 
 class BoundDragGAN(Bound[DragState]):
@@ -57,7 +54,7 @@ class BoundDragGAN(Bound[DragState]):
 
     def __init__(self, model: Generator, settings: DragConfig) -> None:
         super().__init__(model, settings)
-        self._masks: dict[int, tuple[np.ndarray, Tensor]] = {}
+        self._masks = MaskTensors()
         self._anchors: dict[int, tuple[Tensor, Anchor]] = {}
         self._checked: dict[tuple[str, int], Tensor] = {}
         self._projection: tuple[np.ndarray, Projection] | None = None
@@ -154,7 +151,7 @@ class BoundDragGAN(Bound[DragState]):
         for name in MOMENTS:
             parts[name] = self._whole(name, tensors, edit.origin)
         if edit.mask is not None:
-            parts["mask"] = self._mask(edit.mask, edit.origin)
+            parts["mask"] = self._masks.of(edit.mask, edit.origin)
         description = {
             **values,
             "version": VERSION,
@@ -206,7 +203,7 @@ class BoundDragGAN(Bound[DragState]):
             for part in ("handle", "target", "start", "seen"):
                 check_xy(f"the {part} of point {point.id}", getattr(point, part), state.resolution)
             if point.reference is not None and ("reference", id(point.reference)) not in self._checked:
-                self._check_reference(point.reference, state)
+                self._check_reference(point.reference)
         references = [("reference", point.reference) for point in state.points]
         for role, shared in (("ws", state.w0), ("ws", state.anchor.latent), ("mask", state.mask), *references):
             if shared is not None:
@@ -249,15 +246,6 @@ class BoundDragGAN(Bound[DragState]):
         moved = dataclasses.replace(edit, latent=state.ws, points=points, step=state.step)
         return Step(moved, state, dict(state.loss))
 
-    def _mask(self, mask: np.ndarray, like: Tensor) -> Tensor:
-        known = self._masks.get(id(mask))
-        if known is None or known[0] is not mask:
-            known = mask, torch.tensor(mask, dtype=like.dtype, device=like.device)
-            self._masks[id(mask)] = known
-            while len(self._masks) > MASKS:
-                del self._masks[next(iter(self._masks))]
-        return known[1]
-
     def _whole(self, name: str, tensors: Mapping[str, Tensor], like: Tensor) -> Tensor:
         """Return all rows of a moment, of which the first ones are stored."""
         rows = tensors[name]
@@ -272,14 +260,10 @@ class BoundDragGAN(Bound[DragState]):
         if tensor.dtype != wanted:
             raise ValueError(f"it holds {tensor.dtype} where {wanted} is needed")
 
-    def _check_reference(self, reference: Tensor, state: DragState) -> None:
+    def _check_reference(self, reference: Tensor) -> None:
         self._check_kind(reference)
-        channels, blocks = _channels.setdefault(self.model, {}), blocks_of(self.model, self.settings)
-        if blocks not in channels:
-            with torch.no_grad():
-                read = self.model.sample_features(state.w0, blocks, torch.zeros(1, 2, dtype=torch.float64))
-            channels[blocks] = read.shape[1]
-        if tuple(reference.shape) != (channels[blocks],) or not torch.isfinite(reference).all():
+        channels = channel_count(self.model, blocks_of(self.model, self.settings))
+        if tuple(reference.shape) != (channels,) or not torch.isfinite(reference).all():
             raise ValueError("the features of a point are not those of this generator")
 
 
@@ -311,3 +295,10 @@ class DragGAN(Engine):
     def defaults(self, model: Generator) -> DragConfig:
         """Return the settings that the generator carries, if it carries some."""
         return getattr(model, "drag_config", None) or DragConfig()
+
+
+def texture_of(model: Generator, edit: Edit, number: int) -> tuple[bool, XY | None]:
+    """Return ``Bound.texture`` of a point for engines whose own features say the same as those that DragGAN follows."""
+    engine = DragGAN()
+    looker = engine.bind(model, engine.defaults(model))
+    return looker.texture(edit, looker.begin(edit), number)

@@ -19,7 +19,7 @@ from torch import Tensor
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.sampling import DivergedError, Reader
-from draggan_widget.engines.draggan.engine import DragGAN
+from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 from draggan_widget.engines.natural.memory import Memory
@@ -439,8 +439,7 @@ class BoundNatural(Bound[Memory]):
 
     def texture(self, edit: Edit, memory: Memory, number: int) -> tuple[bool, XY | None]:  # noqa: ARG002
         """Return whether a handle sits where features are too even, and the nearest spot that is better."""
-        looker = DragGAN().bind(self.model, self.model.drag_config)
-        return looker.texture(edit, looker.begin(edit), number)
+        return texture_of(self.model, edit, number)
 
     def content(self, edit: Edit, memory: Memory, number: int) -> Tensor | None:  # noqa: ARG002
         """Return the features (K, C) of the spot that a point is followed by; None until they are taken."""

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.common.sampling import channel_count
 from draggan_widget.engines.edit import XY, Edit, check_ws, check_xy
 from draggan_widget.engines.natural.sparing import PLACES
 from draggan_widget.models import Generator
@@ -97,8 +98,7 @@ class Memory:
         base = check_ws(model, tensors[BASE])
         if values["blocks"] != list(blocks):
             raise ValueError("points are followed by the features of other blocks")
-        with torch.no_grad():
-            channels = model.sample_features(base, blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
+        channels = channel_count(model, blocks)
         spots: dict[str, dict[int, Tensor]] = {REFERENCE: {}, LATEST: {}}
         for name, tensor in tensors.items():
             if name in (COVARIANCE, BASE, REST):

@@ -13,8 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from basis import HeadBasis, build_basis
-from dataset import SIZE
+from dataset import SIZE, basis_at
 from render import Renderer
 from scene import LATENT, scene_from_latent
 from truth import EDITION
@@ -43,10 +42,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz")
     options = parser.parse_args()
-    if not options.basis.exists():
-        options.basis.parent.mkdir(parents=True, exist_ok=True)
-        build_basis().save(options.basis)
-    basis = HeadBasis.load(options.basis)
+    basis = basis_at(options.basis)
     renderer = Renderer(basis, size=2 * SIZE, edition=EDITION)
     random = np.random.default_rng(options.seed)
     latents, points, seen = [], [], []

@@ -9,14 +9,28 @@ import multiprocessing
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scene import EDITIONS, LATENT
+
+if TYPE_CHECKING:
+    from basis import HeadBasis
 
 SEED = 20240
 PART = 500
 """Pictures a part."""
 SIZE = 256
+
+
+def basis_at(path: Path) -> HeadBasis:
+    """Return the basis of a file; it is built, and written there, where it is missing."""
+    from basis import HeadBasis, build_basis  # here, so that training works where nothing can be drawn
+
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        build_basis().save(path)
+    return HeadBasis.load(path)
 
 
 def part_latents(part: int) -> np.ndarray:

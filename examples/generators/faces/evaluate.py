@@ -63,15 +63,11 @@ def samples(generator: Generator, count: int, truncation: float) -> Iterator[np.
 
 def renders(basis_file: Path, count: int, edition: int) -> Iterator[np.ndarray]:
     """As many pictures by the renderer of an ``edition``, of latents that no training uses."""
-    from basis import HeadBasis, build_basis
-    from dataset import SIZE
+    from dataset import SIZE, basis_at
     from render import Renderer, halve
     from scene import LATENT, scene_from_latent
 
-    if not basis_file.exists():
-        basis_file.parent.mkdir(parents=True, exist_ok=True)
-        build_basis().save(basis_file)
-    basis = HeadBasis.load(basis_file)
+    basis = basis_at(basis_file)
     renderer = Renderer(basis, size=2 * SIZE, edition=edition)
     for latent in np.random.default_rng(FIRST_SAMPLE).normal(size=(count, len(LATENT))):
         yield halve(renderer(scene_from_latent(latent, basis, edition)))

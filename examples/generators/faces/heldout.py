@@ -13,8 +13,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from basis import HeadBasis, build_basis
-from dataset import SIZE
+from dataset import SIZE, basis_at
 from PIL import Image
 from render import Renderer, halve
 from scene import EDITIONS, LATENT, scene_from_latent
@@ -41,10 +40,7 @@ def main() -> None:
     parser.add_argument("--edition", type=int, choices=EDITIONS, default=1, help="of the renders (default: 1)")
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz")
     options = parser.parse_args()
-    if not options.basis.exists():
-        options.basis.parent.mkdir(parents=True, exist_ok=True)
-        build_basis().save(options.basis)
-    renderer = Renderer(basis := HeadBasis.load(options.basis), size=2 * SIZE, edition=options.edition)
+    renderer = Renderer(basis := basis_at(options.basis), size=2 * SIZE, edition=options.edition)
     options.out.mkdir(parents=True, exist_ok=True)
     found = latents(options.count)
     for number, latent in enumerate(found):

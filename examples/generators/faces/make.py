@@ -141,16 +141,13 @@ def main() -> int:
         return 1
 
     import torch
-    from basis import HeadBasis, build_basis
-    from dataset import DatasetMaker
+    from dataset import DatasetMaker, basis_at
     from train import Pairs, Team, Trainer, count_numbers, help_training
 
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     (options.out / "recipe.json").write_text(json.dumps(recipe(edition), indent=1) + "\n")
     basis_file = options.out / "basis.npz"
-    if not basis_file.exists():
-        build_basis().save(basis_file)
-    HeadBasis.load(basis_file)
+    basis_at(basis_file)
 
     folder = options.out / "pictures"
     maker = DatasetMaker(folder, basis_file, options.pictures, options.processes, edition)

@@ -14,8 +14,8 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from basis import HeadBasis, build_basis
-from dataset import SIZE
+from basis import HeadBasis
+from dataset import SIZE, basis_at
 from render import Renderer
 from scene import LATENT, scene_from_latent
 from truth import EDITION
@@ -96,10 +96,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=20261)
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz")
     options = parser.parse_args()
-    if not options.basis.exists():
-        options.basis.parent.mkdir(parents=True, exist_ok=True)
-        build_basis().save(options.basis)
-    look, random = Landmarks(HeadBasis.load(options.basis)), np.random.default_rng(options.seed)
+    look, random = Landmarks(basis_at(options.basis)), np.random.default_rng(options.seed)
     latents, points, seen = (np.stack(kind) for kind in zip(*(pair(look, random) for _ in range(options.pairs))))
     np.savez_compressed(
         options.out, latents=latents.astype(np.float32), points=points.round(2).astype(np.float32), seen=seen

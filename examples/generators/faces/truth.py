@@ -14,8 +14,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from basis import HeadBasis, build_basis
-from dataset import SIZE
+from dataset import SIZE, basis_at
 from PIL import Image
 from render import LANDMARK_NAMES, Renderer, halve
 from scene import LATENT, scene_from_latent
@@ -53,10 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures and heads.json")
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz")
     options = parser.parse_args()
-    if not options.basis.exists():
-        options.basis.parent.mkdir(parents=True, exist_ok=True)
-        build_basis().save(options.basis)
-    basis = HeadBasis.load(options.basis)
+    basis = basis_at(options.basis)
     renderer = Renderer(basis, size=2 * SIZE, edition=EDITION)
     options.out.mkdir(parents=True, exist_ok=True)
     heads = []
