@@ -244,7 +244,13 @@ def test_training_that_goes_on_from_weights_draws_what_they_drew(folder):
         made = draw(second.generator.network["mapping"](z, None), 32)
     loaded = load_generator(weights, device="cpu")
     torch.testing.assert_close(made, loaded.synthesize(loaded.mapping(z)), rtol=1e-3, atol=1e-3)
-    assert trainer(folder).schedule == train.CONTINUED  # it need not be told again
+    again = trainer(folder)
+    assert again.schedule == train.CONTINUED  # it need not be told again
+    mapping = copy.deepcopy(again.generator.network["mapping"].state_dict())
+    for _ in range(2):
+        again.step(32, 4)
+    for name, weight in again.generator.network["mapping"].state_dict().items():
+        assert torch.equal(weight, mapping[name]), name
 
 
 @pytest.mark.parametrize(
@@ -316,6 +322,22 @@ def test_a_critic_tells_renders_of_a_latent_from_those_of_another():
         loss.backward()
         optimiser.step()
     assert critic(pictures, latents)[0].mean() > critic(pictures.roll(1, 0), latents)[0].mean() + 0.5
+
+
+def test_a_critic_judges_each_patch_by_what_is_there():
+    torch.manual_seed(0)
+    critic, latents = Critic(32, 4), torch.randn(8, 4)
+    optimiser = torch.optim.Adam(critic.parameters(), 3e-3, betas=(0.0, 0.99))
+    stripes = torch.tensor([-1.0, 1.0]).repeat(16).expand(8, 3, 32, 32)
+    for _ in range(60):
+        loss = critic_loss(critic, stripes, torch.zeros_like(stripes), latents)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    half = torch.cat([stripes[..., :16], torch.zeros_like(stripes)[..., 16:]], dim=3)
+    patches = critic(half, latents)[1].unflatten(1, (16, 16))
+    assert patches.shape == (8, 16, 16)
+    assert patches[..., :6].min() > patches[..., 10:].max()
 
 
 def test_features_match_where_pictures_do():

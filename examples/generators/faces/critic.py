@@ -1,8 +1,9 @@
 """The adversary of the last part of training: is this the render of this latent, or the generator's picture of it?
 
-It sees the latent, so it can tell a fine picture of somebody else from the right one, and serves twice: by its
-judgement, and by its layers, as features in which a picture is to match its own render (Salimans et al. 2016, here pair
-by pair). How much of it reaches the generator is bounded by :func:`led_by`, so the supervised differences stay
+It sees the latent, so it can tell a fine picture of somebody else from the right one. It judges a picture as a whole,
+and each of its patches of about 20 px (Isola et al. 2017), where hairs and skin are: of those a picture has thousands,
+so they are learned within a few hundred steps. And it serves by its layers, as features in which a picture is to match
+its own render (Salimans et al. 2016, here pair by pair). How much of it reaches the generator is bounded by :func:`led_by`, so the supervised differences stay
 in charge: they alone would blur, the adversary alone would drift.
 """
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from draggan_widget.models.stylegan2.network import LEAKY_SLOPE, unit_second_moment
 
+PATCHES = 64
+"""The size of the features by which patches are judged; of smaller pictures, the first features."""
 CHANNELS = {256: 16, 128: 32, 64: 64, 32: 96, 16: 128, 8: 160, 4: 160}
 
 
@@ -32,13 +35,18 @@ class Critic(nn.Module):
         self.inner = nn.ModuleList([nn.Conv2d(CHANNELS[a], CHANNELS[a], 3, padding=1) for a, _ in steps])
         self.outer = nn.ModuleList([nn.Conv2d(CHANNELS[a], CHANNELS[b], 3, padding=1) for a, b in steps])
         self.past = nn.ModuleList([nn.Conv2d(CHANNELS[a], CHANNELS[b], 1, bias=False) for a, b in steps])
+        self.judged = max(0, sizes.index(PATCHES) - 1) if size > PATCHES else 0
+        self.patch = nn.Conv2d(CHANNELS[steps[self.judged][1]], 1, 1)
         last = CHANNELS[sizes[-1]]
         self.code = nn.Linear(last * 16, last)
         self.verdict = nn.Linear(last, 1)
         self.latent = nn.Linear(z_dim, last, bias=False)
 
-    def forward(self, pictures: Tensor, latents: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Verdicts (N,), above 0 for a render, and features of each size, of pictures (N, 3, size, size) in [-1, 1]."""
+    def forward(self, pictures: Tensor, latents: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Verdicts (N,) and of patches (N, P), above 0 for a render, and features of each size.
+
+        :param pictures: (N, 3, size, size) in [-1, 1].
+        """
         x = F.leaky_relu(self.first(pictures), LEAKY_SLOPE)
         features = []
         for inner, outer, past in zip(self.inner, self.outer, self.past, strict=True):
@@ -48,29 +56,33 @@ class Critic(nn.Module):
             features.append(x)
         code = F.leaky_relu(self.code(x.flatten(1)), LEAKY_SLOPE)
         told = self.latent(unit_second_moment(latents)) / self.latent.in_features**0.5
-        return (self.verdict(code)[:, 0] + (code * told).sum(1)).float(), features
+        patches = self.patch(features[self.judged]).flatten(1).float()
+        return (self.verdict(code)[:, 0] + (code * told).sum(1)).float(), patches, features
 
 
 def critic_loss(critic: Critic, true: Tensor, made: Tensor, latents: Tensor) -> Tensor:
     """What the critic learns by: the logistic loss of both kinds of pictures (Goodfellow et al. 2014)."""
-    verdicts, _ = critic(torch.cat([true, made]), torch.cat([latents, latents]))
-    real, fake = verdicts.chunk(2)
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
+    *verdicts, _ = critic(torch.cat([true, made]), torch.cat([latents, latents]))
+    halves = [each.chunk(2) for each in verdicts]
+    return sum((F.softplus(-real).mean() + F.softplus(fake).mean() for real, fake in halves), torch.zeros(())) / 2
 
 
 def gradient_penalty(critic: Critic, true: Tensor, latents: Tensor) -> Tensor:
     """The mean squared slope of verdicts on renders (R1, Mescheder et al. 2018), to be weighed by γ / 2."""
     true = true.detach().requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(true, latents)[0].sum(), true, create_graph=True)
+    whole, patches, _ = critic(true, latents)
+    # Slopes of patches lie beside each other: so divided, each counts as if it were alone, and their mean is taken.
+    judged = whole.sum() + patches.sum() / patches.shape[1] ** 0.5
+    (slope,) = torch.autograd.grad(judged, true, create_graph=True)
     return slope.square().sum((1, 2, 3)).mean()
 
 
 def generator_loss(critic: Critic, true: Tensor, made: Tensor, latents: Tensor, matching: float) -> Tensor:
     """What the critic asks of the generator: a good verdict, and ``matching`` times the features of the same render."""
     with torch.no_grad():
-        _, wanted = critic(true, latents)
-    verdicts, features = critic(made, latents)
-    loss = F.softplus(-verdicts).mean()
+        *_, wanted = critic(true, latents)
+    whole, patches, features = critic(made, latents)
+    loss = F.softplus(-whole).mean() + F.softplus(-patches).mean()
     for ours, theirs in zip(features, wanted, strict=True):
         # Over the spread of the render's features, so that every size counts alike; misses by a pixel are forgiven.
         ours, theirs = (F.avg_pool2d(side.float(), 2) for side in (ours, theirs))

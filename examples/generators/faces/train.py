@@ -48,7 +48,7 @@ SCHEDULE = ((0.12, 32, 32), (0.32, 64, 24), (0.58, 128, 16), (1.0, 256, 12))
 """Until which fraction of the time: picture size, batch size."""
 CONTINUED = ((0.15, 128, 16), (1.0, 256, 12))
 """The same where training goes on from other weights, that know coarse pictures already."""
-FINISH_FROM = 0.7
+FINISH_FROM = 0.55
 """From which fraction of the time on there is an adversary, in the second edition."""
 FINISH_RATE, CRITIC_RATE = 1.5e-3, 1.5e-3
 """Learning rates of the generator (which fades on) and the critic from then on."""
@@ -62,7 +62,10 @@ LEARNING_RATE = 8e-3
 OFFSET = 4.0
 """Added to every number of ``w``, whose spread is about 1."""
 MAPPING_FACTOR = 0.1
-"""The mapping has been taught before and is only refined: small batches of pictures would unsettle it."""
+"""The mapping has been taught before and is only refined: small batches of pictures would unsettle it.
+
+Where training goes on from other weights it stays as it is, so latents and their attributes mean what they meant.
+"""
 DECAY_FROM = 0.6
 HELD_OUT = 64
 """The first so many pairs of part 0 are never trained on; they tell how good new faces are."""
@@ -364,6 +367,8 @@ class Trainer:
             if self.critic is not None:
                 self.critic.load_state_dict(state["critic"])
                 self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        if self.schedule == CONTINUED:
+            self.optimiser.param_groups[1]["factor"] = 0.0
 
     @property
     def fraction(self) -> float:
