@@ -30,7 +30,7 @@ from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.sealed import packing
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
-from draggan_widget.models import Generator, check_seed, fingerprint
+from draggan_widget.models import Generator, builtin_edition, builtin_names, check_seed, fingerprint
 from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
@@ -194,18 +194,45 @@ class DragFile:
 
         :raises DragFileError: if it was made with a generator of other weights, or does not fit together.
         """
-        values, model = self._values, Model.of(model)
+        model = Model.of(model)
         model = model.untuned or model
-        generator = model.generator
-        if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(generator):
-            raise DragFileError(
-                f"{self.name} was made with another generator ({shown(self.source)}); "
-                "load it with that one: Editor.load(path, model=…)"
-            )
+        if not self.is_of(model.generator):
+            raise DragFileError(self._of_another())
         if self._newer():
             raise DragFileError(f"{self.name} has what only a newer version can do; update draggan_widget")
         with _telling(self.name):
             return self._document(model)
+
+    @property
+    def builtin(self) -> str | None:
+        """The built-in name of the weights that the edit was made with; None where these are no built-in ones.
+
+        It is ``faces-1`` for edits of the first edition, that call it ``faces``.
+        """
+        named = self.source is not None and self.source.partition("-")[0] in builtin_names()
+        return builtin_edition(self.source, self._fingerprint) if self.source is not None and named else None
+
+    def is_of(self, generator: Generator) -> bool:
+        """Return whether the edit was made with these very weights."""
+        return self._fingerprint == fingerprint(generator)
+
+    @property
+    def _fingerprint(self) -> object:
+        return self._values[MADE_WITH[self._values["format"]][0]]["fingerprint"]
+
+    def _of_another(self) -> str:
+        """Say of which model the edit is, and what to do."""
+        if (name := self.builtin) is not None:
+            return f"{self.name} was made with the built-in {name}; load it with that one: Editor.load(path)"
+        if self.source in builtin_names():
+            return (
+                f"{self.name} was made with another edition of {self.source} than this version has "
+                f"({', '.join(builtin_names())}); open it with the version of draggan_widget that saved it"
+            )
+        return (
+            f"{self.name} was made with another generator ({shown(self.source)}); "
+            "load it with that one: Editor.load(path, model=…)"
+        )
 
     def _newer(self) -> bool:
         """Return whether it has what this version knows by its place alone: a finish, or other changes of the model

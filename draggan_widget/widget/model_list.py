@@ -70,13 +70,18 @@ def read_model(
 def model_of_file(file: DragFile, given: str | Generator | None, device: str | None) -> Model:
     """Return the model of a saved edit: the one that is ``given``, or that the file names.
 
+    Of a built-in name it is the edition that the edit was made with, which may be an older one.
+
     :raises FileNotFoundError: if there is no such model. :raises ValueError: for a file that names none.
     """
     source = file.source if given is None else given
     if source is None:
         raise ValueError(f"{file.name} was made with a generator given as an object; give it as model=…")
     try:
-        return Model(source) if isinstance(source, Generator) else Model.load(source, device)
+        model = Model(source) if isinstance(source, Generator) else Model.load(source, device)
+        if given is None and not file.is_of(model.generator) and (edition := file.builtin) is not None:
+            return Model.load(edition, device)
+        return model
     except FileNotFoundError as error:
         said = f"{error}. {file.name} was made with it; where it is elsewhere now, give model=…"
         raise FileNotFoundError(said) from error

@@ -12,10 +12,13 @@ import safetensors.torch
 import torch
 from random_stylegan2 import small_stylegan2
 
+from draggan_widget import Editor
 from draggan_widget.config import DragConfig
 from draggan_widget.editing import DragFile, DragFileError, Session, dragfile, load_drag, save_drag
 from draggan_widget.editing.compact_files import Stored
 from draggan_widget.engines import Bound, Engine, Step, engine_names, register, unregister
+from draggan_widget.models import save_generator
+from draggan_widget.models.checkpoints import load
 from draggan_widget.settings import Settings
 
 
@@ -54,6 +57,39 @@ def test_another_generator_is_refused_by_its_weights_and_named(document, generat
     with pytest.raises(DragFileError, match=r"made with another generator \(mine\)"):
         load_drag(tmp_path / "a.drag", small_stylegan2(seed=1))
     assert torch.equal(load_drag(tmp_path / "a.drag", small_stylegan2(seed=0)).drag.ws, document.drag.ws)
+
+
+@pytest.fixture
+def editions(tmp_path, monkeypatch):
+    """Built-in names: the present edition of "heads", and its first one."""
+    folder = tmp_path / "builtin"
+    folder.mkdir()
+    for seed, name in ((1, "heads"), (0, "heads-1")):
+        save_generator(folder / f"{name}.safetensors", small_stylegan2(seed=seed))
+    monkeypatch.setattr(load, "BUILTIN", folder)
+
+
+@pytest.mark.usefixtures("editions")
+def test_an_edit_of_an_older_edition_is_opened_with_that(document, generator, tmp_path):
+    save_drag(tmp_path / "a.drag", document, generator, "heads")
+    with pytest.raises(DragFileError, match=r"made with the built-in heads-1; load it with that one"):
+        load_drag(tmp_path / "a.drag", small_stylegan2(seed=1))
+    editor = Editor.load(tmp_path / "a.drag")
+    try:
+        np.testing.assert_array_equal(editor.latent, document.drag.ws.numpy())
+        editor.save(tmp_path / "b.drag")
+    finally:
+        editor.close()
+    assert DragFile.read(tmp_path / "b.drag").source == "heads-1"
+
+
+@pytest.mark.usefixtures("editions")
+def test_an_edit_of_an_edition_that_is_not_here_says_so(document, generator, tmp_path):
+    other = small_stylegan2(seed=2)
+    save_drag(tmp_path / "a.drag", document, other, "heads")
+    assert DragFile.read(tmp_path / "a.drag").builtin is None
+    with pytest.raises(DragFileError, match=r"another edition of heads than this version has \(heads, heads-1\)"):
+        Editor.load(tmp_path / "a.drag")
 
 
 def test_damaged_and_foreign_files_are_named(document, generator, tmp_path):

@@ -6,6 +6,7 @@ from draggan_widget.models.checkpoints.values import Name, Record, Unreadable, d
 from draggan_widget.models.checkpoints.load import (  # isort: skip -- the readers it names need what is above
     CheckpointError,
     best_device,
+    builtin_edition,
     builtin_names,
     find_checkpoint,
     load_generator,
@@ -24,6 +25,7 @@ __all__ = [
     "Unreadable",
     "best_device",
     "build",
+    "builtin_edition",
     "builtin_names",
     "describe",
     "find_checkpoint",

@@ -19,6 +19,7 @@ from draggan_widget.models.checkpoints.files import read_file, safetensors_metad
 from draggan_widget.models.checkpoints.holdings import name_networks
 from draggan_widget.models.checkpoints.translation import Translation
 from draggan_widget.models.checkpoints.values import Unreadable, describe
+from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.guard import guarded
 from draggan_widget.models.stylegan2 import StyleGAN2
 from draggan_widget.models.stylegan3 import StyleGAN3
@@ -59,6 +60,15 @@ class CheckpointError(ValueError):
 def builtin_names() -> list[str]:
     """Return the names of the generators that come with the package."""
     return sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
+
+
+def builtin_edition(source: str, wanted: object) -> str | None:
+    """Return the built-in name of the edition of built-in ``source`` whose weights have the fingerprint ``wanted``.
+
+    Older editions of ``faces`` are there as ``faces-1`` and so on. None where this version has no such edition.
+    """
+    names = [name for name in builtin_names() if name.partition("-")[0] == source.partition("-")[0]]
+    return next((name for name in names if fingerprint(load_generator(name, "cpu")) == wanted), None)
 
 
 @guarded
