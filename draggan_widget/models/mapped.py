@@ -79,7 +79,7 @@ class Mapped:
         state = tuple(_state(weight) for _, weight in made_of)
         if name in self._found and self._found[name][0] == state:
             return self._found[name][1]
-        file = f"{name}-{FORMAT}-{type(model).__name__}-{fingerprint_of(made_of)[:32]}.npy" if on_disk else None
+        file = file_name(model, name, made_of) if on_disk else None
         made = None if file is None else stored(file, model.w_dim)
         if made is None:
             made = compute()
@@ -91,6 +91,11 @@ class Mapped:
             self._found.pop(next(iter(self._found)), None)
         self._found[name] = state, made
         return made
+
+
+def file_name(model: Generator, name: str, made_of: list[tuple[str, Tensor]]) -> str:
+    """Return the name of the file of an array that is computed of these weights."""
+    return f"{name}-{FORMAT}-{type(model).__name__}-{fingerprint_of(made_of)[:32]}.npy"
 
 
 def all_weights(model: Generator) -> list[tuple[str, Tensor]]:
@@ -153,11 +158,16 @@ def _read(path: Path, columns: int) -> Tensor | None:
 
 def store(name: str, array: Tensor) -> None:
     """Keep an array (n, columns) of float64 in a file of the cache, from which ``stored`` takes it."""
-    made = io.BytesIO()
-    np.save(made, array.numpy())
-    data = made.getvalue()
+    data = packed(array.numpy())
     # Without a folder to write to it is computed again next time.
     with contextlib.suppress(OSError, RuntimeError):
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / name, hashlib.sha256(data).digest() + data)
+        write_whole(folder / name, data)
+
+
+def packed(array: np.ndarray) -> bytes:
+    """Return the file of an array (n, columns): a hash of what follows, and that in NumPy's format."""
+    made = io.BytesIO()
+    np.save(made, array)
+    return hashlib.sha256(made.getvalue()).digest() + made.getvalue()

@@ -14,11 +14,13 @@ from pathlib import Path
 from unittest.mock import MagicMock
 
 import dataset
+import evaluate
 import make
 import measure
 import numpy as np
 import pulls
 import pytest
+import remake
 import torch
 import train
 from critic import Critic, critic_loss, generator_loss, gradient_penalty, led_by
@@ -462,3 +464,67 @@ def test_pictures_without_a_face_lower_the_rate_of_faces_found():
     faces = Faces(pictures, finder)
     assert faces.rate == 0.5
     assert faces.typical_difference() == pytest.approx(np.sqrt(128))
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    """Two parts of a product, the second of which cannot be made until its folder is there; what was made is told."""
+    made = []
+
+    def second(folder):
+        if not (folder / "ready").exists():
+            raise FileNotFoundError("not ready")
+        made.append("second")
+
+    monkeypatch.setattr(remake, "MADE_FOR", tmp_path / "made_for.json")
+    monkeypatch.setattr(remake, "present", lambda: "new")
+    first = remake.Part("first", "a picture", (), lambda folder: made.append("first"))
+    monkeypatch.setattr(remake, "PARTS", (first, remake.Part("second", "figures", (), second)))
+    (tmp_path / "made_for.json").write_text('{"first": "old"}')
+    return made
+
+
+def test_what_was_made_for_other_weights_is_made_again_and_goes_on_after_a_fault(parts, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["remake.py", "--out", str(tmp_path)])
+    assert remake.main() == 1
+    assert "second failed: not ready; mend that" in capsys.readouterr().err
+    assert json.loads((tmp_path / "made_for.json").read_text()) == {"first": "new"}
+    (tmp_path / "ready").touch()
+    assert remake.main() == 0
+    assert parts == ["first", "second"]
+    monkeypatch.setattr(sys, "argv", ["remake.py", "--list"])
+    assert remake.main() == 0
+    assert capsys.readouterr().out.count("as it should be") == 2
+
+
+def test_parts_say_what_they_need_before_any_is_made(tmp_path):
+    needy = remake.Part("card", "figures", ("no_such_package",), lambda folder: None)
+    package, basis = remake.missing_things([needy], tmp_path)
+    assert "the package no_such_package is not installed" in package
+    assert "run make.py" in basis
+
+
+def test_what_comes_with_the_package_is_made_for_its_weights():
+    owners = {part.name: part.own() for part in remake.PARTS if part.own is not None and part.name != "attributes"}
+    assert owners == dict.fromkeys(("arrays", "encoder", "metric"), remake.present())
+
+
+def test_figures_are_put_into_their_place_in_a_card(tmp_path):
+    card = tmp_path / "card.md"
+    card.write_text("a\n<!-- drags -->\nold\n<!-- /drags -->\nb\n")
+    rows = {"natural": {"good": 0.913, "median_error": 1.234, "pulls": 3.0}, "draggan": {"good": 1.0}}
+    evaluate.put_in(card, "drags", evaluate.table(rows))
+    lines = card.read_text().splitlines()
+    assert lines[0] == "a"
+    assert "| natural | 91 % | 1.23 |" in lines
+    assert "| draggan | 100 % | – |" in lines
+    assert lines[-1] == "b"
+    with pytest.raises(ValueError, match="has no place for figures between <!-- variety -->"):
+        evaluate.put_in(card, "variety", "x")
+
+
+def test_the_card_has_a_place_for_each_figure():
+    card = (remake.PACKAGE / "models/builtin/faces.md").read_text(encoding="utf-8")
+    for place in ("size", "variety", "drags"):
+        assert f"<!-- {place} -->\n" in card
+        assert f"\n<!-- /{place} -->" in card

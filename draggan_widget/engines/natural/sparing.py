@@ -68,10 +68,15 @@ def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
     """
     model = model.mapped.untuned(model)
     block = reading_block(model, finest)
-    name = f"rest{PLACES}-{block}" + ("" if label is None else f"-{label}")
+    name = rest_name(block, label)
     rows = rows_of(model, block) or model.num_ws
     found = model.mapped.get(model, name, lambda: _measured(model, label, block, rows), weights=all_weights)
     return found.view(2 * PLACES**2, rows, model.w_dim)
+
+
+def rest_name(block: int, label: int | None = None) -> str:
+    """Return the name of the array that ``rest_of`` gives, of a block and class."""
+    return f"rest{PLACES}-{block}" + ("" if label is None else f"-{label}")
 
 
 @guarded

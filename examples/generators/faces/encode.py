@@ -1,6 +1,7 @@
 """Train the encoder of a generator: a small network that guesses the latent of a picture.
 
     python examples/generators/faces/encode.py [MODEL] --out DIR [--renders DIR] [--samples 12000] [--minutes 30]
+                                            [--begin FILE]
 
 MODEL is a built-in name or a checkpoint (default: faces). The encoder learns from samples of the generator, whose
 latents are known. ``--renders`` names a folder of ``make.py``: its renders are learned from too, for they look more
@@ -228,6 +229,7 @@ def main() -> int:
     parser.add_argument("--renders", type=Path, metavar="DIR", help="a folder of make.py, learned from too")
     parser.add_argument("--samples", type=int, default=12_000, help="how many to draw (default: 12000)")
     parser.add_argument("--minutes", type=float, default=30, help="time to train, not counting the samples")
+    parser.add_argument("--begin", type=Path, metavar="FILE", help="an encoder of other weights to go on from")
     parser.add_argument("--threads", type=int, default=1, help="of torch (default: 1)")
     options = parser.parse_args()
     if options.samples < 2 * PART or options.minutes <= 0 or options.threads < 1:
@@ -251,6 +253,13 @@ def main() -> int:
         sources.append((renders, parts))
 
     encoder = Encoder(shape, about["model"])
+    if options.begin is not None:
+        try:
+            encoder.load_state_dict(Encoder.load(options.begin).state_dict())
+        except (OSError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            print(f"cannot go on from {options.begin} ({reason}): leave --begin out", file=sys.stderr)
+            return 1
     principal_axes(model, encoder)
     learned, held = [], {}
     for source, parts in sources:

@@ -1,6 +1,7 @@
 """Measure a face generator: faces found, variety, how well landmarks can be dragged, time. Show samples and edits.
 
     python examples/generators/faces/evaluate.py faces                       # a built-in name or a file
+    python examples/generators/faces/evaluate.py faces --card CARD           # put the figures into a card
     python examples/generators/faces/evaluate.py FILE --search ablation.json   # which drag settings are best
     python examples/generators/faces/evaluate.py faces --show docs             # faces.jpg and edits.jpg in that folder
 
@@ -26,10 +27,13 @@ from show import edit_strip, sample_sheet
 from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
+from draggan_widget.files import write_whole
 from draggan_widget.inversion import Landmarks
 from draggan_widget.models import Generator, find_checkpoint
 
 FIRST_SAMPLE = 1000
+SLOW = 24
+"""Pulls that the authors' formulas are given, which take long."""
 CAP = 60
 """Steps after which a run of the authors' formulas, which has no cap of its own, is ended."""
 
@@ -73,51 +77,88 @@ def renders(basis_file: Path, count: int, edition: int) -> Iterator[np.ndarray]:
         yield halve(renderer(scene_from_latent(latent, basis, edition)))
 
 
+SHARES = ("found", "good", "within", "same_face", "face_found", "arrived")
+"""Figures that are shown in percent."""
+LEFT_OUT = ("pulls", "outside", "changed")
+
+
 def table(rows: dict[str, dict[str, float]]) -> str:
     """Markdown: a line for each row, a column for each figure."""
-    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    columns = list(dict.fromkeys(name for row in rows.values() for name in row if name not in LEFT_OUT))
     lines = [
-        "| |" + "|".join(f" {name.replace('_', ' ')} " for name in columns) + "|",
+        "| |" + "|".join(f" {name.removeprefix('error_').replace('_', ' ')} " for name in columns) + "|",
         "|---" * (len(columns) + 1) + "|",
     ]
-    lines += [
-        f"| {title} |" + "|".join(f" {row[name]:.3g} " if name in row else " – " for name in columns) + "|"
-        for title, row in rows.items()
-    ]
+
+    def cell(row: dict[str, float], name: str) -> str:
+        if name not in row:
+            return " – "
+        return f" {row[name]:.0%} ".replace("%", " %") if name in SHARES else f" {row[name]:.3g} "
+
+    lines += [f"| {title} |" + "|".join(cell(row, name) for name in columns) + "|" for title, row in rows.items()]
     return "\n".join(lines)
 
 
-def report(name: str, basis_file: Path, looked_at: int, pulled: int) -> None:
-    """Print all figures as they come, in tables."""
+def put_in(card: Path, name: str, text: str) -> None:
+    """Replace what stands in a card between ``<!-- name -->`` and ``<!-- /name -->``.
+
+    :raises ValueError: if the card has no such place.
+    """
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    before, there, rest = card.read_text(encoding="utf-8").partition(begin)
+    _, ends, after = rest.partition(end)
+    if not (there and ends):
+        raise ValueError(f"{card} has no place for figures between {begin.strip()} and {end.strip()}")
+    write_whole(card, f"{before}{begin}{text}{end}{after}".encode())
+
+
+def report(name: str, basis_file: Path, looked_at: int, pulled: int, card: Path | None = None) -> None:
+    """Print all figures as they come, in tables; put them into a ``card`` too."""
     generator, find = load_generator(name, device="cpu"), Landmarks()
-    picture, step = milliseconds(generator)
+
+    def tell(place: str, text: str) -> None:
+        print(text + "\n", flush=True)
+        if card is not None:
+            put_in(card, place, text)
+
     edition = edition_of(name)
-    print(f"{name} is of edition {edition}, and so are the renders it is compared with")
+    print(f"{name} is of edition {edition}, and so are the renders it is compared with\n")
+    picture, step = milliseconds(generator)
     weights = sum(weight.numel() for weight in generator.parameters())
-    print(f"{picture:.0f} ms a picture, {step:.0f} ms a step, {weights / 1e6:.2f} million parameters\n", flush=True)
+    tell(
+        "size",
+        f"{weights / 1e6:.2f} million parameters, stored as float16: "
+        f"{find_checkpoint(name).stat().st_size / 1e6:.1f} MB. {picture:.0f} ms a picture and {step:.0f} ms a step of "
+        f"`draggan` by {torch.get_num_threads()} threads of the processor that measured it.",
+    )
     seen = {
         "renders": Faces(renders(basis_file, looked_at, edition), find),
         "truncation 1.0": Faces(samples(generator, looked_at, 1.0), find),
         "truncation 0.7": Faces(samples(generator, looked_at, 0.7), find),
     }
-    variety = {title: {"found": faces.rate, **faces.spreads()} for title, faces in seen.items()}
-    print(table(variety) + "\n", flush=True)
+    tell("variety", table({title: {"found": faces.rate, **faces.spreads()} for title, faces in seen.items()}))
     typical = seen["truncation 0.7"].typical_difference()
     own = generator.drag_config
+    few = min(SLOW, pulled)
+    rates = DragConfig.official(
+        block=own.block, edit_layers=own.edit_layers, learning_rate=own.learning_rate, max_steps=CAP
+    )
     settings = {
-        "default": own,
-        "official": DragConfig.official(max_steps=CAP, stall_steps=None),
-        "official, rates as default": DragConfig.official(
-            block=own.block, edit_layers=own.edit_layers, learning_rate=own.learning_rate, max_steps=CAP
-        ),
+        "natural": (None, pulled),
+        "draggan": (own, pulled),
+        f"natural, the first {few}": (None, few),
+        f"draggan, the first {few}": (own, few),
+        f"official, the first {few}": (DragConfig.official(max_steps=CAP, stall_steps=None), few),
+        f"official, rates as draggan, the first {few}": (rates, few),
     }
     team = Team(name, os.cpu_count() or 1)
-    drags = {}
-    for title, config in settings.items():
-        drags[title] = summary(team(config, pulled), typical)
+    drags: dict[str, dict[str, float]] = {}
+    for title, (config, count) in settings.items():
+        drags[title] = summary(team(config, count), typical)
         print(f"{title}: {drags[title]}", flush=True)
     team.close()
-    print(f"pulls of {DISTANCE:.0%}; errors in hundredths of the picture's width\n\n{table(drags)}", flush=True)
+    print(f"pulls of {DISTANCE:.0%}; errors in hundredths of the picture's width\n", flush=True)
+    tell("drags", table(drags))
 
 
 def search(name: str, kept_in: Path, count: int) -> None:
@@ -170,6 +211,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=200, help="pictures in which faces are looked for")
     parser.add_argument("--pulls", type=int, help="how many landmarks are pulled (100; in a search 24 a setting)")
     parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz", help="of the renders")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="put the figures into this card too")
     parser.add_argument("--search", type=Path, metavar="FILE", help="compare drag settings instead, kept in FILE")
     parser.add_argument("--show", type=Path, metavar="DIR", help="only write faces.jpg and edits.jpg to DIR")
     options = parser.parse_args()
@@ -182,7 +224,7 @@ def main() -> None:
         search(options.generator, options.search, options.pulls or 24)
     else:
         torch.set_num_threads(os.cpu_count() or 1)
-        report(options.generator, options.basis, options.samples, options.pulls or 100)
+        report(options.generator, options.basis, options.samples, options.pulls or 100, options.card)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,13 @@ def picture_of(generator: Generator, ws: torch.Tensor) -> np.ndarray:
         return np.asarray(to_image(generator.synthesize(ws)))
 
 
-def pull_one(generator: Generator, find: Landmarks, pull: Pull, config: DragConfig, masked: bool) -> Pulled | None:
-    """Pulls as told, with everything held but a disc around the landmark if ``masked``; None without a face."""
+def pull_one(
+    generator: Generator, find: Landmarks, pull: Pull, config: DragConfig | None, masked: bool
+) -> Pulled | None:
+    """Pulls as told, with everything held but a disc around the landmark if ``masked``; None without a face.
+
+    :param config: of the engine ``draggan``; None pulls by ``natural``.
+    """
     height, width = generator.resolution
     ws = generator.mapping(seed=pull.seed, truncation=TRUNCATION)
     before = picture_of(generator, ws)
@@ -137,7 +142,7 @@ class Team:
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(generator,))
 
-    def __call__(self, config: DragConfig, count: int, masked: bool = False) -> list[Pulled | None]:
+    def __call__(self, config: DragConfig | None, count: int, masked: bool = False) -> list[Pulled | None]:
         """``count`` pulls with ``config``."""
         return list(self._pool.map(_pull, pulls(count), [config] * count, [masked] * count))
 
@@ -155,5 +160,5 @@ def _begin(generator: str) -> None:
     _mine = load_generator(generator, device="cpu"), Landmarks()
 
 
-def _pull(pull: Pull, config: DragConfig, masked: bool) -> Pulled | None:
+def _pull(pull: Pull, config: DragConfig | None, masked: bool) -> Pulled | None:
     return pull_one(*_mine, pull, config, masked)

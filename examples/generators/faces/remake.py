@@ -1,0 +1,263 @@
+"""Make again what was made for the weights of the built-in faces, after these have become others.
+
+    python examples/generators/faces/remake.py --out DIR [--only encoder metric] [--list]
+
+DIR is a folder of ``make.py``, whose renders are learned from. Whatever depends on the weights names the fingerprint of
+those it was made for: the encoder, the metric of trackers, the attributes and the arrays that come with the package say
+it themselves, and are refused for other weights; of pictures and figures, ``made_for.json`` says it. What is made for
+the present weights is left alone, so stopped at any point the same command goes on. All takes about two hours on two
+cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+PACKAGE = ROOT / "draggan_widget"
+NAME = "faces"
+MADE_FOR = HERE / "made_for.json"
+ENCODER = PACKAGE / f"inversion/encoders/{NAME}.safetensors"
+METRIC = PACKAGE / f"engines/trackers/{NAME}_metric.safetensors"
+ATTRIBUTES = PACKAGE / f"models/builtin/{NAME}_attributes.json"
+ARRAYS = PACKAGE / "models/builtin/computed"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that depends on the weights."""
+
+    name: str
+    what: str
+    needs: tuple[str, ...]
+    """Packages without which it cannot be made."""
+    make: Callable[[Path], None]
+    """Makes it, working in a folder."""
+    own: Callable[[], str | None] | None = None
+    """The fingerprint that it names itself; of a part without, ``made_for.json`` says it."""
+
+    def made_for(self) -> str | None:
+        """The fingerprint of the weights that it was made for."""
+        if self.own is not None:
+            return self.own()
+        return json.loads(MADE_FOR.read_text()).get(self.name) if MADE_FOR.exists() else None
+
+
+def present() -> str:
+    """The fingerprint of the weights that are in the package now."""
+    from draggan_widget.models import fingerprint, load_generator
+
+    return fingerprint(load_generator(NAME, device="cpu"))
+
+
+def run(script: Path | str, *arguments: object) -> None:
+    """Run a script of the project. :raises subprocess.CalledProcessError: if it fails."""
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, str(script), *(str(each) for each in arguments)]
+    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths})
+
+
+def put(made: Path, there: Path) -> None:
+    """Copy a file to its place, whole or not at all."""
+    partial = there.with_suffix(".partial")
+    shutil.copyfile(made, partial)
+    partial.replace(there)
+
+
+def array_file() -> Path:
+    """Where the array of how the rest of a face moves lies, for the present weights."""
+    from draggan_widget.engines.natural.sparing import reading_block, rest_name
+    from draggan_widget.models import load_generator
+    from draggan_widget.models.mapped import all_weights, file_name
+
+    model = load_generator(NAME, device="cpu")
+    return ARRAYS / file_name(model, rest_name(reading_block(model, model.blocks[-1])), all_weights(model))
+
+
+def make_arrays(_: Path) -> None:
+    """Compute how the rest of a face moves, and leave out what other weights had."""
+    from draggan_widget.engines.natural.sparing import rest_of
+    from draggan_widget.files import write_whole
+    from draggan_widget.models import load_generator
+    from draggan_widget.models.mapped import packed
+
+    model, file = load_generator(NAME, device="cpu"), array_file()
+    found = rest_of(model, None, model.blocks[-1]).reshape(-1, model.w_dim)
+    for other in ARRAYS.glob("*.npy"):
+        if other.name.partition("-")[0] == file.name.partition("-")[0]:
+            other.unlink()
+    write_whole(file, packed(found.numpy().astype("f4")))
+
+
+def make_encoder(folder: Path) -> None:
+    """Train the encoder, from the one that there is, whose latents mean the same."""
+    out = folder / f"encoder-{present()[:8]}"
+    begin = ["--begin", ENCODER] if ENCODER.exists() else []
+    run(HERE / "encode.py", NAME, "--out", out, "--renders", folder, "--threads", os.cpu_count() or 1, *begin)
+    put(out / "encoder.safetensors", ENCODER)
+
+
+def make_metric(folder: Path) -> None:
+    """Train the metric of trackers on pairs of heads whose motion is known."""
+    pairs, made = folder / "pairs.npz", folder / f"metric-{present()[:8]}.safetensors"
+    if not pairs.exists():
+        run(HERE / "correspond.py", "--out", pairs, "--basis", folder / "basis.npz")
+    run(HERE / "metric.py", "--pairs", pairs, "--out", made)
+    put(made, METRIC)
+
+
+def make_attributes(folder: Path) -> None:
+    """Measure in pictures what attributes do."""
+    run(HERE / "attributes.py", NAME, "--out", folder / "attributes", "--basis", folder / "basis.npz", "--write")
+
+
+def make_distances(folder: Path) -> None:
+    """Measure how far pictures are from renders."""
+    rows = ROOT / "docs/data/faces_distances.csv"
+    run(HERE / "measure.py", NAME, "--basis", folder / "basis.npz", "--csv", rows)
+
+
+def make_card(folder: Path) -> None:
+    """Measure the figures of the card."""
+    card = PACKAGE / f"models/builtin/{NAME}.md"
+    run(HERE / "evaluate.py", NAME, "--basis", folder / "basis.npz", "--card", card)
+
+
+def make_sheets(_: Path) -> None:
+    """Draw the sheet of samples and the strip of edits."""
+    run(HERE / "evaluate.py", NAME, "--show", ROOT / "docs")
+
+
+def make_photos(folder: Path) -> None:
+    """Invert the portrait and pull it."""
+    out = folder / f"portrait-{present()[:8]}"
+    run(ROOT / "tests/portrait_pulls.py", "--out", out)
+    put(out / "photos.jpg", ROOT / "docs/photos.jpg")
+
+
+def make_masks(_: Path) -> None:
+    """Pull under masks."""
+    docs = ROOT / "docs"
+    run(ROOT / "tests/masked_pulls.py", docs / "data/masked_pulls.csv", "--sheet", docs / "masks.jpg")
+
+
+def make_film(_: Path) -> None:
+    """Record the pull of the README in a browser."""
+    run(ROOT / "tests/e2e/record_pull.py", ROOT / "docs/pull.gif")
+
+
+def header_of(path: Path) -> dict[str, str]:
+    """The header of a safetensors file; empty if there is no file."""
+    from safetensors import safe_open
+
+    if not path.exists():
+        return {}
+    with safe_open(path, "np") as file:
+        return file.metadata() or {}
+
+
+def of_arrays() -> str | None:
+    """The present weights if the package has their array, which has their fingerprint for a name."""
+    return present() if array_file().exists() else None
+
+
+def of_encoder() -> str | None:
+    """The weights that the encoder guesses latents of."""
+    said = header_of(ENCODER).get("draggan_widget encoder")
+    return json.loads(said)["base"] if said is not None else None
+
+
+def of_metric() -> str | None:
+    """The weights whose features the metric compares."""
+    return header_of(METRIC).get("fingerprint")
+
+
+def of_attributes() -> str | None:
+    """The weights that attributes were measured on."""
+    return json.loads(ATTRIBUTES.read_text(encoding="utf-8")).get("measured", {}).get("fingerprint")
+
+
+TO_DRAW = ("moderngl", "anny")
+PARTS = (
+    Part(
+        "arrays", "how the rest of a face moves", (), make_arrays, lambda: present() if array_file().exists() else None
+    ),
+    Part("encoder", "the encoder of photographs", (), make_encoder, of_encoder),
+    Part("metric", "the metric of trackers", TO_DRAW, make_metric, of_metric),
+    Part("attributes", "what attributes do in pictures", TO_DRAW, make_attributes, of_attributes),
+    Part("distances", "docs/data/faces_distances.csv", TO_DRAW, make_distances),
+    Part("card", "the figures of the card", (*TO_DRAW, "dlib"), make_card),
+    Part("sheets", "docs/faces.jpg and docs/edits.jpg", ("dlib",), make_sheets),
+    Part("photos", "docs/photos.jpg", ("dlib",), make_photos),
+    Part("masks", "docs/masks.jpg and its rows", ("dlib",), make_masks),
+    Part("film", "docs/pull.gif", ("playwright",), make_film),
+)
+
+
+def stale(parts: tuple[Part, ...] = PARTS) -> list[Part]:
+    """The parts that were made for other weights than those in the package, or were never made."""
+    now = present()
+    return [part for part in parts if part.made_for() != now]
+
+
+def missing_things(parts: list[Part], folder: Path) -> list[str]:
+    """What would make the work fail, in words, each with its remedy."""
+    problems = [
+        f'{part.name}: the package {name} is not installed: pip install -e ".[test,faces]"'
+        for part in parts
+        for name in part.needs
+        if importlib.util.find_spec(name) is None
+    ]
+    drawn = {"encoder", "metric", "attributes", "distances", "card"} & {part.name for part in parts}
+    if drawn and not (folder / "basis.npz").exists():
+        problems.append(f"{', '.join(sorted(drawn))}: {folder} holds no basis.npz: run make.py --out {folder} first")
+    return problems
+
+
+def main() -> int:
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=HERE / "out", metavar="DIR", help="a folder of make.py")
+    parser.add_argument("--only", nargs="+", choices=[part.name for part in PARTS], help="these parts alone")
+    parser.add_argument("--list", action="store_true", help="say what is made for which weights, and make nothing")
+    options = parser.parse_args()
+    chosen = tuple(part for part in PARTS if options.only is None or part.name in options.only)
+    old = stale(chosen)
+    if options.list:
+        for part in chosen:
+            print(f"{part.name:12}{'to be made' if part in old else 'as it should be':16}{part.what}")
+        return 0
+    folder = options.out.absolute()
+    if problems := missing_things(old, folder):
+        print("Cannot start:\n- " + "\n- ".join(problems), file=sys.stderr)
+        return 1
+    now = present()
+    for number, part in enumerate(old, start=1):
+        print(f"{number} of {len(old)}: {part.name}, {part.what}", flush=True)
+        try:
+            part.make(folder)
+        except (subprocess.CalledProcessError, OSError) as error:
+            print(f"{part.name} failed: {error}; mend that, and the same command goes on", file=sys.stderr)
+            return 1
+        if part.own is None:
+            said = json.loads(MADE_FOR.read_text()) if MADE_FOR.exists() else {}
+            MADE_FOR.write_text(json.dumps({**said, part.name: now}, indent=1, sort_keys=True) + "\n")
+        elif part.own() != now:
+            print(f"{part.name} was made, and is not for the present weights ({now[:8]})", file=sys.stderr)
+            return 1
+    print("all is made for the present weights")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
