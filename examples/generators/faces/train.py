@@ -48,11 +48,11 @@ SCHEDULE = ((0.12, 32, 32), (0.32, 64, 24), (0.58, 128, 16), (1.0, 256, 12))
 """Until which fraction of the time: picture size, batch size."""
 CONTINUED = ((0.15, 128, 16), (1.0, 256, 12))
 """The same where training goes on from other weights, that know coarse pictures already."""
-FINISH_FROM = 0.55
+FINISH_FROM = 0.35
 """From which fraction of the time on there is an adversary, in the second edition."""
 FINISH_RATE, CRITIC_RATE = 1.5e-3, 1.5e-3
 """Learning rates of the generator (which fades on) and the critic from then on."""
-ADVERSARIAL_SHARE, MATCHING = 0.6, 2.0
+ADVERSARIAL_SHARE, MATCHING = 0.8, 1.0
 """How long the adversary's gradient may be beside the supervised one, and how much features count beside verdicts."""
 PENALTY, PENALTY_EVERY = 2.0, 8
 """The γ of R1, and every how many steps it is taken."""
