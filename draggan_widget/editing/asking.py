@@ -62,6 +62,20 @@ def held_in(document: Document) -> tuple[str, ...]:
     return ()
 
 
+def amounts_in(document: Document) -> dict[int, dict[str, float]]:
+    """Return after which step attributes were changed, in their order: step → name → σ, all of that step together."""
+    found: dict[int, dict[str, float]] = {}
+    done = 0
+    for op in document.script:
+        if op[0] == "steps":
+            done += op[1]
+        elif op[0] == "change":
+            there = found.setdefault(done, {})
+            for name, amount in op[1]:
+                there[name] = there.get(name, 0.0) + float(amount)
+    return found
+
+
 def _recorded(document: Document) -> Document:
     if not document.records:
         return document

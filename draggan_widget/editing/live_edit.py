@@ -113,6 +113,7 @@ class LiveEdit:
     def let_go(self) -> None:
         """Take it that the pointer that was down is no longer there."""
         self._gesture = self._pulling = False
+        self._slide = None
         self._end_if_over()
         self._tell_free()
 
@@ -381,6 +382,7 @@ class LiveEdit:
             speed=self.runner.speed,
             resting=self.runner.resting,
             held=self._gesture,
+            sliding=self._slide is not None,
             undo=self.undo.undo_name,
             redo=self.undo.redo_name,
             edit=self._edit,
