@@ -221,6 +221,7 @@ class _Compared:
         self._session, self._engine, self._number = session, engine, number
         self.pulled: Pulled | None = None
         self._status, self._why, self._far = "waits", "", 0.0
+        self._pictured: Pulled | None = None
         self._picture = b""
         self._told_at = self._shown_at = float("-inf")
         self._future: Future[Pulled] | None = None
@@ -249,7 +250,9 @@ class _Compared:
         self._told_at = now
         buffers = []
         if pulled is not None and (again or now - self._shown_at >= SHOW_EVERY):
-            self._picture, self._shown_at = jpeg(self._session.picture(pulled.document), SIDE), now
+            if self._pictured is not pulled:
+                self._picture = jpeg(self._session.picture(pulled.document), SIDE)
+            self._pictured, self._shown_at = pulled, now
             buffers = [self._picture]
         told = {
             "round": self._number,

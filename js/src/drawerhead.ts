@@ -1,6 +1,6 @@
 /** The head of the drawer: its name, and the way back to the model's own settings, all at once. */
 
-import { isOff, make, on, setOff } from "./dom.ts";
+import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Toolbar, wide } from "./toolbar.ts";
 import type { ViewState } from "./viewstate.ts";
 
@@ -9,12 +9,15 @@ export class DrawerHead {
   readonly #reset = wide("Reset all settings", "All settings back to the model's own", "reset");
 
   constructor(reset: () => void, toolbar: Toolbar) {
-    const compare = toolbar.add(wide("Compare engines", "The same pull by several engines, side by side", "compare"));
+    const compare = wide("Engines", "A line on each engine, and the same pull by several, side by side", "compare");
+    put(compare, "aria-label", "Compare engines");
+    toolbar.add(compare);
     this.element = make(
       "div",
       { class: "dg-drawer-head", hidden: true },
       make("strong", {}, "All settings"),
-      make("span", "dg-group", compare, this.#reset),
+      compare,
+      this.#reset,
     );
     on(this.#reset, "click", () => isOff(this.#reset) || reset());
   }

@@ -65,7 +65,7 @@ export class More {
       this.element.replaceChildren(...panels.beside);
       this.over.replaceChildren(panels.over);
     } catch (error) {
-      console.warn("draggan_widget:", error);
+      console.warn("draggan_widget:", String(error).slice(0, 200)); // which may name all of the code
       if (view.drawer !== "settings") view.drawer = null;
       const [x = 0, y = 0, size = 0, angle = 0] = this.#placing?.message.squares[0] ?? [];
       // Nobody can place the square: the likeliest is taken, or the photograph would wait for ever.

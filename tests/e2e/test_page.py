@@ -19,6 +19,7 @@ from draggan_widget.settings import Limits
 pytestmark = pytest.mark.browser
 
 BUNDLE = Path(draggan_widget.__file__).parent / "widget" / "static" / "index.js"
+MORE = BUNDLE.with_name("more.js")
 KERNEL = Path(__file__).parent / "fake_kernel.js"
 STEPS = 21
 
@@ -33,6 +34,7 @@ def picture(step):
 FIELDS = [setting.schema(Limits(14, (1, 2, 3, 4, 5, 6))) for setting in SETTINGS.values()]
 HTML = f"""<!doctype html><meta charset="utf-8"><body>
 <script>window.pictures = {[picture(step) for step in range(STEPS)]}; window.fields = {json.dumps(FIELDS)};</script>
+<script src="more_text.js"></script>
 <script type="module" src="fake_kernel.js"></script>"""
 
 
@@ -45,6 +47,7 @@ def tab(browser):
     served = {
         "/": ("text/html", HTML),
         "/index.js": ("text/javascript", BUNDLE.read_text()),
+        "/more_text.js": ("text/javascript", f"window.more = {json.dumps(MORE.read_text())};"),
         "/fake_kernel.js": ("text/javascript", KERNEL.read_text()),
     }
 

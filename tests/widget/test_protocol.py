@@ -234,7 +234,10 @@ def test_a_mask_survives_the_way_to_the_page_and_back():
         ({"type": "course", "since": -2}, "since is -2"),
         ({"type": "thumbnails", "steps": list(range(201))}, "201 thumbnails are too many"),
         ({"type": "export", "kind": "bmp", "handles": False}, "no export 'bmp'; there are png, gif"),
-        ({"type": "change", "id": 1, "values": {"smile": "much"}, "pulling": True}, "value of 'smile' must be a number"),
+        (
+            {"type": "change", "id": 1, "values": {"smile": "much"}, "pulling": True},
+            "value of 'smile' must be",
+        ),
         ({"type": "change", "id": 1, "values": {}, "pulling": True}, "values must be names with numbers"),
         ({"type": "change", "id": 1, "values": {"smile": float("inf")}, "pulling": True}, "must be a number"),
         ({"type": "say", "id": 1, "text": "a" * 1001}, "at most 1000 characters"),

@@ -43,8 +43,8 @@ export class Amount {
       "div",
       "dg-amount",
       make("label", { for: id, title: label }, label),
-      this.#value,
       this.#back,
+      this.#value,
       this.#lock,
       make("div", "dg-ends", make("span", { title: less }, less), this.#slider, make("span", { title: more }, more)),
     );

@@ -2,6 +2,7 @@
 import type { PanelHost } from "../panels.ts";
 import { isOff, make, on, put, putStyle, say, setOff, wide } from "../shared.ts";
 import type { ViewState } from "../viewstate.ts";
+import { Fold } from "./fold.ts";
 import { outcome } from "./outcome.ts";
 import { closing, draw } from "./teaching.ts";
 import type { Told } from "./told.ts";
@@ -29,6 +30,7 @@ export class Engines {
   readonly element: HTMLElement;
   readonly #host: PanelHost;
   readonly #list = make("div", { role: "group", named: "Engines to compare" });
+  readonly #fold = new Fold("Which engines", this.#list, true);
   readonly #compare = wide("Compare", "The pull by each engine that is chosen", "play");
   readonly #cancel = wide("Cancel all", "End the comparison; what has come stays");
   readonly #said = make("p", { class: "dg-said", role: "status" });
@@ -44,17 +46,12 @@ export class Engines {
     this.element = make(
       "section",
       { role: "group", named: "Compare engines", hidden: true },
-      make(
-        "div",
-        "dg-panel-head",
-        make("strong", {}, "Engines"),
-        make("span", "dg-group", this.#compare, this.#cancel),
-        close,
-      ),
+      make("div", "dg-panel-head", make("strong", {}, "Engines"), this.#compare, this.#cancel, close),
       make("p", {}, HOW),
       this.#said,
-      this.#box,
+      this.#fold.head,
       this.#list,
+      this.#box,
     );
     on(this.#compare, "click", () => isOff(this.#compare) || this.#begin());
     on(this.#cancel, "click", () => isOff(this.#cancel) || this.#end());
@@ -78,8 +75,9 @@ export class Engines {
       setOff(use, present || refused || !live);
     }
     const points = view.points.shown().length > 0;
-    const chosen = this.#rows.some(({ box }) => box.checked);
-    setOff(this.#compare, !live || !points || !chosen);
+    const chosen = this.#rows.filter(({ box }) => box.checked).length;
+    setOff(this.#compare, !live || !points || chosen === 0);
+    this.#fold.about(this.#rows.length > 0 ? `${chosen} of ${this.#rows.length}` : "");
     if (!points) this.#tell(NO_POINTS);
     else if (this.#said.textContent === NO_POINTS) this.#tell("");
     this.#progress(view);
@@ -105,6 +103,7 @@ export class Engines {
     this.#tiles = new Map(engines.map((name) => [name, this.#tile(name)]));
     this.#box.replaceChildren(...[...this.#tiles.values()].map(({ element }) => element));
     this.#tell("");
+    this.#fold.set(false); // what it is about is what comes of them
     this.show(this.#host.view);
   }
 

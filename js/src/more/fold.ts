@@ -28,6 +28,11 @@ export class Fold {
     put(this.#button, "aria-expanded", String(open));
   }
 
+  set(open: boolean): void {
+    this.#open = open;
+    this.show();
+  }
+
   about(words: string): void {
     say(this.#about, words);
   }
