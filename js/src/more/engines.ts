@@ -45,7 +45,7 @@ export class Engines {
     const close = closing("Compare engines", host);
     this.element = make(
       "section",
-      { role: "group", named: "Compare engines", hidden: true },
+      { role: "group", named: "Engines", hidden: true },
       make("div", "dg-panel-head", make("strong", {}, "Engines"), this.#compare, this.#cancel, close),
       make("p", {}, HOW),
       this.#said,

@@ -98,9 +98,9 @@ export async function draw(canvas: HTMLCanvasElement, data: ArrayBufferView | un
   picture.close();
 }
 
-/** The button that closes a panel. */
+/** The button that closes a panel; `name` is what opens it. */
 export function closing(name: "Attributes" | "Compare engines", host: PanelHost): HTMLButtonElement {
-  const close = button(`Close ${name}`, "close", "Close");
+  const close = button(name === "Attributes" ? "Close attributes" : "Close engines", "close", "Close");
   on(close, "click", () => host.press(name));
   return close;
 }
