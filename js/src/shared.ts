@@ -4,7 +4,6 @@
  */
 export { isOff, make, on, put, putStyle, say, setOff } from "./dom.ts";
 export { clamp } from "./geometry.ts";
-export { icon } from "./icons.ts";
 export { flag, integer, list, number, object, oneOf, orNull, text, when } from "./parse.ts";
 export { Pending } from "./pending.ts";
 export { blobOf } from "./save.ts";

@@ -1,5 +1,5 @@
 /** One attribute: its slider, what the picture has of it, the way back, and its lock. */
-import { button, clamp, isOff, make, on, put, putStyle, say, setOff } from "../shared.ts";
+import { button, clamp, isOff, make, on, put, say, setOff } from "../shared.ts";
 import { signed, told } from "./finding.ts";
 import { lock } from "./icons.ts";
 import type { Attribute } from "./told.ts";
@@ -21,7 +21,7 @@ export class Amount {
   readonly element: HTMLElement;
   readonly attribute: Attribute;
   readonly #slider: HTMLInputElement;
-  readonly #value = make("output", "dg-value");
+  readonly #value = make("span", { class: "dg-value", "aria-hidden": "true" });
   readonly #back: HTMLButtonElement;
   readonly #lock: HTMLButtonElement;
   readonly #host: AmountHost;
@@ -74,7 +74,6 @@ export class Amount {
   #say(value: number): void {
     say(this.#value, signed(value));
     put(this.#slider, "aria-valuetext", told(value, this.attribute));
-    putStyle(this.element, "--dg-at", String(value));
   }
 
   #listen(name: string): void {
@@ -92,7 +91,7 @@ export class Amount {
     });
     // By a pointer this is the end; by keys it comes with each of them, and the end is that none comes any more.
     on(slider, "change", () => this.#pointing && this.#end());
-    on(slider, "blur", () => this.#end());
+    for (const lost of ["blur", "pointercancel"]) on(slider, lost, () => this.#end());
   }
 
   #end(): void {

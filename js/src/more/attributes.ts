@@ -12,6 +12,8 @@ import { closing, Teaching } from "./teaching.ts";
 import type { Told } from "./told.ts";
 
 const READING = "Reading the attributes…";
+/** Milliseconds between two looks at the values while a run is on. */
+const SELDOM = 500;
 const NONE_FOUND = "No attribute is called that.";
 
 export class Attributes {
@@ -47,6 +49,7 @@ export class Attributes {
   #own = "";
   #said_by = 0;
   readonly #asked = new Pending<StateMessage | null>(2000);
+  #askedAt = 0;
   #state: StateMessage | null = null;
   #model = "";
 
@@ -89,14 +92,16 @@ export class Attributes {
     this.element.hidden = !open;
     const { state, live } = view;
     if (!open || !live || !state) return;
-    const model = [state.generator, state.width, state.photo, state.classes].join();
+    const model = [state.generator, state.model, state.width, state.photo, state.classes].join();
     if (opened || model !== this.#model) {
       this.#model = model;
       this.#state = state;
       this.#host.send({ type: "attributes" });
     } else if (state !== this.#state && !this.#slides.waits() && !this.#asked.waits()) {
-      // Of a run that goes on, as often as answers come.
+      // Of a run not of each step: reading them takes time from it.
+      if (state.status === "running" && Date.now() - this.#askedAt < SELDOM) return;
       this.#state = state;
+      this.#askedAt = Date.now();
       this.#asked.expect(state);
       this.#host.send({ type: "values" });
     }
@@ -105,6 +110,7 @@ export class Attributes {
   attributes({ attributes, groups, sets, why }: Told["attributes"]): void {
     const host = {
       move: (name: string, value: number) => {
+        if (!this.#slides.held) this.#tell("", false); // it was said of something else
         this.#own = name;
         this.#slides.move({ [name]: value });
       },
@@ -114,6 +120,7 @@ export class Attributes {
     const same = JSON.stringify(attributes);
     if (this.#list.dataset.made !== same) {
       this.#list.dataset.made = same;
+      const open = new Map(this.#groups.map(({ label, fold }) => [label, fold.open]));
       this.#amounts = attributes.map((each) => new Amount(each, host));
       this.#locks = [];
       this.#groups = groups.map(({ name, label }, at) => {
@@ -124,7 +131,11 @@ export class Attributes {
           { class: "dg-amounts", role: "group", named: label },
           ...amounts.map((each) => each.element),
         );
-        return { fold: new Fold(label, body, at === 0, this.#lock(name, label, members)), label, amounts };
+        return {
+          fold: new Fold(label, body, open.get(label) ?? at === 0, this.#lock(name, label, members)),
+          label,
+          amounts,
+        };
       });
       this.#list.replaceChildren(...this.#groups.flatMap(({ fold }) => [fold.head, fold.body]));
       this.#holds.replaceChildren(

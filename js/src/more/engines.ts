@@ -158,7 +158,6 @@ export class Engines {
     const id = `dg-${Math.random().toString(36).slice(2)}`;
     const refused = refusal !== "";
     const box = make("input", { type: "checkbox", id, named: `Compare ${name}`, disabled: refused });
-    // What is in use, and the first that is another, are what somebody most likely means.
     box.checked = !refused;
     const use = make("button", {
       type: "button",

@@ -8,6 +8,10 @@ export class Fold {
   readonly #about = make("small");
   #open: boolean;
 
+  get open(): boolean {
+    return this.#open;
+  }
+
   /** `beside`: what stands beside the words that open it. */
   constructor(words: string, body: HTMLElement, open = false, ...beside: HTMLElement[]) {
     this.body = body;
