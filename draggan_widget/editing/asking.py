@@ -34,12 +34,13 @@ Asking = Callable[[Document], Asked]
 """Makes a change of a document, in the thread that owns its model."""
 
 
-def with_change(document: Document, asked: Asked) -> Document:
+def with_change(document: Document, asked: Asked, *, follow: bool = True) -> Document:
     """Return the edit with a change of its latent. The newest record is the one of now, so the timeline shows it.
 
+    :param follow: whether handles follow their content; see ``State.with_wish``.
     :raises ValueError: for a change of another model's latents, or one that is not finite.
     """
-    drag = document.drag.with_wish(asked.change)
+    drag = document.drag.with_wish(asked.change, follow=follow)
     op = ("change", tuple(asked.amounts.items()), np.array(asked.change, dtype=np.float32))
     return _recorded(document.changed(op, drag=drag))
 

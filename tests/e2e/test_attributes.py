@@ -63,11 +63,11 @@ def test_a_slider_answers_while_it_is_held_and_is_one_step_of_undo(notebook, edi
     assert after.tobytes() != before.tobytes()
     notebook.wait_for_output(UNDO, "1")
     expect(editor.root.locator(".dg-timeline")).to_contain_text("principal-1 -")
-    expect(drawer.get_by_label("Reset Component 1")).to_be_visible()
+    expect(drawer.get_by_label("Reset Component 1", exact=True)).to_be_visible()
     editor.click("Undo")
     assert editor.wait_for_other_picture(after).size == before.size
     notebook.wait_for_output(AMOUNTS, "{}")
-    expect(drawer.get_by_label("Reset Component 1")).to_be_hidden()
+    expect(drawer.get_by_label("Reset Component 1", exact=True)).to_be_hidden()
 
 
 def test_arrow_keys_slide_and_keys_in_a_row_are_one_step_of_undo(notebook, editor, drawer):

@@ -216,3 +216,16 @@ def test_a_slider_that_was_held_when_its_view_went_is_let_go(session, directions
     session.change(asking(directions, principal_1=0.5)).result(20)
     assert not session.newest().sliding
     assert value(directions, session) == pytest.approx(before + 1.0, abs=1e-3)
+
+
+def test_handles_follow_their_content_when_the_slider_is_let_go(session, directions):
+    session.put_point(1, handle=(20, 20), target=(30, 20))
+    at_once = session.change(asking(directions, principal_1=2.0))
+    at_once.result(20)
+    followed = session.now().drag.handles
+    session.undo().result(20)
+    session.change(asking(directions, principal_1=2.0), sliding=True).result(20)
+    assert session.now().drag.handles.tolist() == [[20, 20]]
+    session.change(asking(directions, principal_1=2.0)).result(20)
+    assert np.array_equal(session.now().drag.handles, followed)
+    assert followed.tolist() != [[20, 20]]
