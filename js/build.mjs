@@ -1,4 +1,5 @@
-// Bundles the front end into the one file that the Python package ships: no imports left, style and icons inside.
+// Bundles the front end into the two files that the Python package ships: no imports left, style and icons inside. The
+// first is the widget; the second is what is opened seldom, which the first one imports when it is first opened.
 import { readFile, writeFile } from "node:fs/promises";
 import { build, transform } from "esbuild";
 
@@ -56,21 +57,62 @@ const license = (await readFile(new URL("node_modules/lucide-static/LICENSE", im
 );
 
 const folder = new URL("../draggan_widget/widget/static/", import.meta.url);
-await writeFile(new URL("LICENSES.txt", folder), `index.js contains icons of Lucide.\n\n${license.trim()}\n`);
+await writeFile(
+  new URL("LICENSES.txt", folder),
+  `index.js and more.js contain icons of Lucide.\n\n${license.trim()}\n`,
+);
 
-await build({
+/**
+ * The second bundle has nothing of the first: what it shares with it is a parameter, `dg`. Types may come from anywhere,
+ * for nothing is left of them.
+ */
+const given = {
+  name: "given",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\.\.\// }, ({ path }) => {
+      if (path === "../shared.ts") return { path, namespace: "given" };
+      return { errors: [{ text: `${path} is of the first bundle; give it along in shared.ts` }] };
+    });
+    onLoad({ filter: /.*/, namespace: "given" }, async () => {
+      const shared = await readFile(new URL("src/shared.ts", import.meta.url), "utf8");
+      const names = [...shared.matchAll(/^export \{([^}]*)\}/gm)].flatMap(([, list]) => list.trim().split(/,\s*/));
+      return { contents: `export const { ${names.join(", ")} } = dg;` };
+    });
+  },
+};
+
+const shared = {
   absWorkingDir: import.meta.dirname,
-  entryPoints: ["src/index.ts"],
-  outfile: "../draggan_widget/widget/static/index.js",
   bundle: true,
-  format: "esm",
   target: "es2022",
   charset: "utf8",
   minify: true,
   mangleProps: new RegExp(`^(${OWN.trim().split(/\s+/).join("|")})$`),
   define: { "Number.NEGATIVE_INFINITY": "NEVER", "Number.POSITIVE_INFINITY": "Infinity" },
+  logLevel: "info",
+};
+const BANNER = "/*! Built from js/. Icons: Lucide, see LICENSES.txt. */";
+
+const { mangleCache } = await build({
+  ...shared,
+  entryPoints: ["src/index.ts"],
+  outfile: "../draggan_widget/widget/static/index.js",
+  format: "esm",
   inject: ["src/never.ts"],
   plugins: [icons, style],
-  banner: { js: "/*! Built from js/. Icons: Lucide, see LICENSES.txt. */" },
-  logLevel: "info",
+  mangleCache: {},
+  banner: { js: BANNER },
+});
+
+await build({
+  ...shared,
+  entryPoints: ["src/more/index.ts"],
+  outfile: "../draggan_widget/widget/static/more.js",
+  format: "iife",
+  globalName: "more",
+  plugins: [given, icons, style],
+  // Properties of what both know are called the same in both.
+  mangleCache,
+  banner: { js: `${BANNER}\nexport default (dg)=>{` },
+  footer: { js: "return more.default}" },
 });

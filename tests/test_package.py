@@ -40,13 +40,14 @@ def test_the_wheel_holds_bundle_weights_cards_notebooks_and_type_marker(wheel):
     expected = {
         "draggan_widget/py.typed",
         "draggan_widget/widget/static/index.js",
+        "draggan_widget/widget/static/more.js",
         "draggan_widget/models/builtin/faces.safetensors",
         "draggan_widget/models/builtin/faces.md",
         "draggan_widget/models/builtin/faces_attributes.json",
         *(f"draggan_widget/examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")),
     }
     assert expected <= names
-    for name in ("widget/static/index.js", "models/builtin/faces.safetensors"):
+    for name in ("widget/static/index.js", "widget/static/more.js", "models/builtin/faces.safetensors"):
         assert wheel.read(f"draggan_widget/{name}") == (PACKAGE / name).read_bytes()
     assert not [name for name in names if not name.startswith("draggan_widget")]
 
@@ -95,12 +96,31 @@ def test_the_notebook_of_your_own_model_takes_a_path_and_says_what_it_did(tmp_pa
     assert sorted(file.name for file in tmp_path.iterdir()) == ["mine-half.safetensors", "mine.safetensors"]
 
 
-def test_the_bundle_is_small_and_fetches_nothing():
-    bundle = (PACKAGE / "widget" / "static" / "index.js").read_text()
-    assert len(bundle.encode()) < 120_000
+@pytest.mark.parametrize(("name", "most"), [("index.js", 120_000), ("more.js", 40_000)])
+def test_the_bundles_are_small_and_fetch_nothing(name, most):
+    bundle = (PACKAGE / "widget" / "static" / name).read_text()
+    assert len(bundle.encode()) < most
+    # The first imports the second, which the kernel has sent, by an address that it makes of its text.
+    own = re.findall(r"import\((\w+|`data:text/javascript,\$\{encodeURIComponent\([^`]*\)\}`)\)", bundle)
+    assert len(own) == len(re.findall(r"import\s*\(", bundle)) == (2 if name == "index.js" else 0)
+    assert [
+        each for each in own if not each.startswith("`data:") and f"{each}=URL.createObjectURL(" not in bundle
+    ] == []
     assert not re.search(
-        r"""import\s*\(|fetch\s*\(|XMLHttpRequest|@import|url\(\s*["']?https?:|["']https?://(?!www\.w3\.org)""", bundle
+        r"""fetch\s*\(|XMLHttpRequest|@import|url\(\s*["']?https?:|["']https?://(?!www\.w3\.org)""", bundle
     )
+
+
+def test_the_second_bundle_has_nothing_of_the_first_but_its_parameter():
+    first, second = ((PACKAGE / "widget" / "static" / name).read_text() for name in ("index.js", "more.js"))
+    assert "export default (dg)=>{" in second
+    given = re.search(r"\{([^{}]*)\}=dg;", second)[1]
+    names = [each.split(":")[0].strip() for each in given.split(",")]
+    shared = (ROOT / "js" / "src" / "shared.ts").read_text()
+    assert sorted(names) == sorted(
+        name.strip() for line in re.findall(r"export \{(.*?)\}", shared, re.DOTALL) for name in line.split(",")
+    )
+    assert all(f"{name}:()=>" in first for name in names)
 
 
 def test_both_readme_commands_are_one_line_and_use_the_one_constraints_file():

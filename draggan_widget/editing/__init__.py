@@ -1,7 +1,8 @@
 """One edit over time: the session and its worker thread, history, undo and redo, `.drag` files."""
 
-from draggan_widget.editing.asking import Asked, Asking, held_in
+from draggan_widget.editing.asking import Asked, Asking, amounts_in, held_in
 from draggan_widget.editing.code import code_of, is_code
+from draggan_widget.editing.comparison import Pulled, pull_of, pulled_by
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import (
     DragFile,
@@ -18,7 +19,17 @@ from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Tex
 from draggan_widget.editing.films import film, gif
 from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
-from draggan_widget.editing.jobs import LOADING, PHOTO, GivenUpError, Progress, Running, Work, finish, in_thread
+from draggan_widget.editing.jobs import (
+    COMPARING,
+    LOADING,
+    PHOTO,
+    GivenUpError,
+    Progress,
+    Running,
+    Work,
+    finish,
+    in_thread,
+)
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
 from draggan_widget.editing.points import check_points
@@ -34,6 +45,7 @@ from draggan_widget.editing.settings import (
 )
 
 __all__ = [
+    "COMPARING",
     "FILES",
     "KINDS",
     "LOADING",
@@ -55,12 +67,14 @@ __all__ = [
     "OnProgress",
     "Placing",
     "Progress",
+    "Pulled",
     "Record",
     "Running",
     "Session",
     "Snapshot",
     "Texture",
     "Work",
+    "amounts_in",
     "at_step",
     "can_write_mp4",
     "check_drag_path",
@@ -83,6 +97,8 @@ __all__ = [
     "load_drag",
     "png",
     "provenance_of",
+    "pull_of",
+    "pulled_by",
     "read_mask",
     "save_drag",
     "save_mask",

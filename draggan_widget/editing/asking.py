@@ -34,12 +34,13 @@ Asking = Callable[[Document], Asked]
 """Makes a change of a document, in the thread that owns its model."""
 
 
-def with_change(document: Document, asked: Asked) -> Document:
+def with_change(document: Document, asked: Asked, *, follow: bool = True) -> Document:
     """Return the edit with a change of its latent. The newest record is the one of now, so the timeline shows it.
 
+    :param follow: whether handles follow their content; see ``State.with_wish``.
     :raises ValueError: for a change of another model's latents, or one that is not finite.
     """
-    drag = document.drag.with_wish(asked.change)
+    drag = document.drag.with_wish(asked.change, follow=follow)
     op = ("change", tuple(asked.amounts.items()), np.array(asked.change, dtype=np.float32))
     return _recorded(document.changed(op, drag=drag))
 
@@ -60,6 +61,20 @@ def held_in(document: Document) -> tuple[str, ...]:
             names: tuple[str, ...] = op[1]
             return names
     return ()
+
+
+def amounts_in(document: Document) -> dict[int, dict[str, float]]:
+    """Return after which step attributes were changed, in their order: step → name → σ, all of that step together."""
+    found: dict[int, dict[str, float]] = {}
+    done = 0
+    for op in document.script:
+        if op[0] == "steps":
+            done += op[1]
+        elif op[0] == "change":
+            there = found.setdefault(done, {})
+            for name, amount in op[1]:
+                there[name] = there.get(name, 0.0) + float(amount)
+    return found
 
 
 def _recorded(document: Document) -> Document:

@@ -71,6 +71,8 @@ class Snapshot:
     """Largest number of steps a second; None for no limit."""
     resting: bool = False
     """Whether a run has reached its targets and waits for the pointer that holds one of them to move on."""
+    sliding: bool = False
+    """Whether a slider of an attribute is held, so that pictures come and go."""
     held: bool = False
     """Whether a pointer holds a point, so that somebody is about to pull or does."""
     trouble: str = ""

@@ -28,6 +28,8 @@ LOADING = "load"
 """What a job makes, and the name of its lane, that reads a model to take the place of the present one."""
 PHOTO = "opening"
 """What a job makes that fits a photograph, in the lane of the former: one of them at a time takes the edit's place."""
+COMPARING = "compare"
+"""What a job makes that does the pull with another engine, and the name of the lane of these."""
 TELL_EVERY = 0.2
 """Seconds between two reports of how far work is."""
 
@@ -52,7 +54,7 @@ class Running:
 
     id: int
     what: str
-    """What it makes: ``LOADING``, ``PHOTO``, or the kind of a file."""
+    """What it makes: ``LOADING``, ``PHOTO``, ``COMPARING``, or the kind of a file."""
     name: str
     """Of what, for people."""
     share: float | None

@@ -113,6 +113,7 @@ class LiveEdit:
     def let_go(self) -> None:
         """Take it that the pointer that was down is no longer there."""
         self._gesture = self._pulling = False
+        self._slide = None
         self._end_if_over()
         self._tell_free()
 
@@ -244,17 +245,17 @@ class LiveEdit:
         """Change attributes; return sentences about what could not be had. :raises ValueError: if nothing can.
 
         :param sliding: whether a slider is still held: all that is asked till it is let go counts from where the edit
-            was when it was taken hold of, and is one step of undo.
+            was when it was taken hold of, and is one step of undo. Handles follow their content when it is let go.
         """
         if self._slide is not None and self._slide.drag.step == self.now.drag.step:
             asked = asking(self._slide)
-            self.now = with_change(self._slide, asked)
+            self.now = with_change(self._slide, asked, follow=not sliding)
         else:
             shown = self.now if self._look is None else self._look
             asked = asking(shown)
             self._begin_edit(asked.done)
             self._slide = self.now
-            self.now = with_change(self.now, asked)
+            self.now = with_change(self.now, asked, follow=not sliding)
         if not sliding:
             self._slide = None
         self.audience.message = " ".join(asked.notes)
@@ -381,6 +382,7 @@ class LiveEdit:
             speed=self.runner.speed,
             resting=self.runner.resting,
             held=self._gesture,
+            sliding=self._slide is not None,
             undo=self.undo.undo_name,
             redo=self.undo.redo_name,
             edit=self._edit,

@@ -26,10 +26,11 @@ from draggan_widget.editing import beginnings
 from draggan_widget.editing.asking import Asking
 from draggan_widget.editing.changes import Move
 from draggan_widget.editing.commands import Commands
+from draggan_widget.editing.comparison import Pulled, pulled_by
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
 from draggan_widget.editing.fitting import Fitting, Placing
-from draggan_widget.editing.jobs import Jobs, Progress, Work, finish
+from draggan_widget.editing.jobs import COMPARING, Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.pictures import Glimpse, Layers, Studio
@@ -206,13 +207,14 @@ class Session:
         """Return what ``work`` returns, done with as many threads as steps are. To be called in the worker thread."""
         return self._live.runner.beside(work)
 
-    def run_job(self, job: Work[T], *, lane: str | None = None, what: str = "") -> Future[T]:
+    def run_job(self, job: Work[T], *, lane: str | None = None, what: str = "", name: str = "") -> Future[T]:
         """Have long work done in the worker's thread, in slices between which the edit goes on; see ``jobs``.
 
         :param lane: jobs of one lane are done one after another; None: a lane of its own. :param what: it makes, with
-            which snapshots tell of it while it goes. The future may be cancelled, whereupon it ends at once.
+            which snapshots tell of it while it goes. :param name: of what, for people. The future may be cancelled,
+            whereupon it ends at once.
         """
-        return self._commands.work(job, lane=lane, what=what) if what else self._jobs.add(job, lane=lane)
+        return self._commands.work(job, lane=lane, what=what, name=name) if what else self._jobs.add(job, lane=lane)
 
     def cancel(self, number: int) -> None:
         """Cancel the long work of that id, as snapshots have it; what is over already is ignored."""
@@ -282,6 +284,29 @@ class Session:
     def branch(self, to: int) -> Future[None]:
         """Go on from the moment after that step, 0 or more; what came after it stays reachable by undo."""
         return self._commands.submit(lambda: self._live.branch(to))
+
+    def pull_by(
+        self, begun: Document, engine: str, tell: Callable[[Pulled], Any] = lambda pulled: None
+    ) -> Future[Pulled]:
+        """Do a pull with an engine beside the edit, which it leaves as it is; one after another. See ``comparison``.
+
+        :param begun: the edit at the beginning of the pull. :param tell: called in the worker's thread after a step.
+        """
+        job = pulled_by(begun, engine, self._live.runner.beside, tell)
+        return self.run_job(job, lane=COMPARING, what=COMPARING, name=engine)
+
+    def take(self, pulled: Pulled) -> Future[None]:
+        """Go on from what an engine has come to in a comparison, with that engine; undo leads back.
+
+        :raises ValueError: by the future, if another model has come meanwhile.
+        """
+
+        def taken(now: Document) -> tuple[Document, str]:
+            if not pulled.document.model.goes_on_as(now.model):
+                raise ValueError("that comparison is of another model's picture; compare again")
+            return pulled.document, f"pull by {pulled.engine}"
+
+        return self._replace(taken, f"Going on from the pull by {pulled.engine}; Undo leads back.")
 
     # --- beginnings --------------------------------------------------------------------------------------------------
 
@@ -416,6 +441,10 @@ class Session:
             return self._commands.submit(lambda: self._live.change(asking))
         slide = lambda newest: self._live.change(newest, sliding=True)  # noqa: E731
         return self._commands.submit(slide, kind=("slide",), value=asking)  # of those that wait the newest counts
+
+    def hold_as(self, asking: Callable[[Document], tuple[tuple[str, ...], np.ndarray | None]]) -> Future[None]:
+        """Hold what ``asking`` makes of the edit in the worker's thread: names, and ``Edit.held`` of these."""
+        return self._commands.submit(lambda: self._live.hold(*asking(self._live.now)))
 
     def hold(self, names: Sequence[str], held: np.ndarray | None) -> Future[None]:
         """Hold attributes, and no others, from the next step on. :param held: ``Edit.held``; None for none."""

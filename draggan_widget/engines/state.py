@@ -188,10 +188,11 @@ class State:
         return self._changed(self.edit.with_mask(check_mask(mask, self.model.resolution)))
 
     @guarded
-    def with_wish(self, change: Any) -> State:
+    def with_wish(self, change: Any, *, follow: bool = True) -> State:
         """Return the state with a change of the latent beside what points do; handles follow their content.
 
         :param change: of the shape of the latent, such as ``Directions(model).change({"smile": 1})``.
+        :param follow: whether handles do; it takes as long as a picture, and is left to the end of a slider's way.
         :raises ValueError: for another shape, or numbers that are not finite. :raises TypeError: for no numbers.
         """
         edit = self.edit
@@ -199,7 +200,7 @@ class State:
         latent = self.model.space.check(edit.latent + wished)
         before = 0.0 if edit.wish is None else torch.from_numpy(edit.wish).to(latent)
         whole = (before + wished).cpu().numpy()
-        points = followed(self.model, edit.latent, latent, edit.points, self.bound.place)
+        points = followed(self.model, edit.latent, latent, edit.points, self.bound.place) if follow else edit.points
         return self._changed(dataclasses.replace(edit, latent=latent, wish=whole, points=points))
 
     @guarded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from draggan_widget.directions import Direction, DirectionError, Directions, Lis
 from draggan_widget.editing import Asked, Asking, Document, Session, held_in
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from draggan_widget.models import Generator
@@ -73,6 +75,47 @@ class Attributes:
             return _asked(directions, *directions.within(document.drag.ws, amounts))
 
         return asking
+
+    def saying(self, text: str) -> Asking:
+        """Return what ``Session.change`` takes to do what a text asks for; its notes name what was not understood."""
+
+        def asking(document: Document) -> Asked:
+            directions = self._of(document.model.generator)
+            understood = directions.understand(text)
+            asked = _asked(directions, *directions.within(document.drag.ws, dict(understood.changes)))
+            return dataclasses.replace(asked, notes=(*understood.notes(), *asked.notes))
+
+        return asking
+
+    def locking(self, name: str, on: bool) -> Callable[[Document], tuple[tuple[str, ...], np.ndarray | None]]:
+        """Return what ``Session.hold_as`` takes to hold an attribute, a group or a set as well, or no longer.
+
+        Of a group that is held, one that is let go leaves the others.
+        """
+
+        def asking(document: Document) -> tuple[tuple[str, ...], np.ndarray | None]:
+            directions, held = self._of(document.model.generator), held_in(document)
+            if on:
+                names = tuple(dict.fromkeys((*held, name)))
+            else:
+                gone = set(directions.resolve([name]))
+                parts = {each: directions.resolve([each]) for each in held}
+                names = tuple(
+                    dict.fromkeys(
+                        kept
+                        for each, members in parts.items()
+                        for kept in (
+                            [member for member in members if member not in gone] if gone & {*members} else [each]
+                        )
+                    )
+                )
+            return names, directions.held(names)
+
+        return asking
+
+    def here(self, model: Generator) -> Directions:
+        """Return the directions of a model; only for the worker's thread, which owns it."""
+        return self._of(model)
 
     def reaching(self, values: Mapping[str, float]) -> Asking:
         """Return what ``Session.change`` takes to bring attributes to values, in σ above the model's mean."""

@@ -123,7 +123,12 @@ class Editor(EditTraits):
         self.attributes = Attributes(self._session, weakly(self._carry_out))
         self._views = Views(self, self._session, self._model_list)
         self._inbox = Inbox(
-            self._session, self._views, self._model_list, weakly(self._says_provenance, True), weakly(self._left)
+            self._session,
+            self._views,
+            self._model_list,
+            weakly(self._says_provenance, True),
+            weakly(self._left),
+            self.attributes,
         )
         super().__init__(**layout)
         # ipykernel 7.4 answers on the shell a comm last sent from, which would queue Stop behind a blocking cell.

@@ -9,8 +9,10 @@ from typing import Any
 
 from draggan_widget.editing import LOADING, PHOTO, Model, Session
 from draggan_widget.widget import exports, protocol
+from draggan_widget.widget.attributes import Attributes
 from draggan_widget.widget.hosts import answers
 from draggan_widget.widget.model_list import ModelList
+from draggan_widget.widget.panels import Panels
 from draggan_widget.widget.uploads import Uploads
 from draggan_widget.widget.views import Views
 
@@ -24,7 +26,8 @@ class Inbox:
     """Takes the messages of pages. Nothing is computed here.
 
     :param model_list: models that a page may choose from; None for none. :param provenance: whether saved
-        files say that they were made by a machine. :param on_left: called when no view is left.
+        files say that they were made by a machine. :param on_left: called when no view is left. :param attributes: of
+        the pictures.
     """
 
     def __init__(
@@ -34,12 +37,14 @@ class Inbox:
         model_list: ModelList | None,
         provenance: Callable[[], bool],
         on_left: Callable[[], None],
+        attributes: Attributes,
     ) -> None:
         self._session, self._views, self._model_list = session, views, model_list
         self._provenance, self._on_left = provenance, on_left
         self._exports: list[Future[bytes]] = []
         self.uploads = Uploads(session, views)
         """Photographs that come from pages."""
+        self.panels = Panels(session, views.tell, attributes)
 
     def receive(self, _widget: Any, content: Any, buffers: list[Any]) -> None:
         """Check a message and leave it to the worker; say what is wrong with one that cannot be taken."""
@@ -110,6 +115,8 @@ class Inbox:
                 self._load(name)
             case protocol.Mask(mask):
                 session.set_mask(mask)
+            case _:
+                self.panels.take(message)
 
     def _put_point(self, point: protocol.Point) -> None:
         self._session.put_point(point.id, handle=point.handle, target=point.target, pulling=point.pulling)

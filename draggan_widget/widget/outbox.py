@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 Send = Callable[[dict[str, Any], list[bytes]], None]
-NEWEST_ONLY = ("state", "frame", "mask", "classes", "models", "before", "schema", "part", "placing")
+NEWEST_ONLY = ("state", "frame", "mask", "classes", "models", "before", "schema", "part", "placing", "more")
 """Kinds of messages of which an older one is worth nothing."""
 MOST_KEPT = 100
 """Messages of other kinds for a view that does not ask; the oldest go."""

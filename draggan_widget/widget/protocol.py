@@ -18,6 +18,7 @@ from draggan_widget.editing import (
     KINDS,
     NO_FEEDBACK,
     PHOTO,
+    Document,
     Feedback,
     Kind,
     Model,
@@ -25,6 +26,7 @@ from draggan_widget.editing import (
     Record,
     Running,
     Snapshot,
+    amounts_in,
     can_write_mp4,
     check_truncation,
     default_settings,
@@ -37,12 +39,17 @@ from draggan_widget.inversion import Square
 from draggan_widget.models import check_seed
 from draggan_widget.settings import check_whole
 from draggan_widget.texts import one_line, printable
+from draggan_widget.widget.panel_protocol import Panel, read_panel
 
 MOST_THUMBNAILS = 200
 MOST_PHOTO = 100_000_000
 """Bytes of a photograph that a page opens."""
 MOST_PART = 1 << 20
 """Bytes of one part of it: hosts refuse messages of more than some 10 MB."""
+MOST_AMOUNTS, MOST_AMOUNTS_NAMED = 40, 6
+"""Steps after which attributes were changed that a page is told of, and attributes that are named of each."""
+HARDLY = 0.005
+"""σ up to which an amount counts as none."""
 STAGES = ("", "pivot", "tuning")
 """Of a photograph, which can be ended; "": all of it."""
 
@@ -230,7 +237,7 @@ class Mask:
 Photograph = Part | Place | Enough
 Change = Photograph | Point | Remove | Command | NewImage | Truncation | Label | Load | Mask | Settings | Branch
 Question = Models | Schema | Look | Course | Thumbnails | Export | Cancel
-FromPage = Sign | Ack | Change | Question
+FromPage = Sign | Ack | Change | Question | Panel
 
 
 def read(message: Any, buffers: Sequence[Any], resolution: tuple[int, int]) -> FromPage:
@@ -312,6 +319,8 @@ def _read(message: Mapping[str, Any], buffers: Sequence[Any], resolution: tuple[
         case "mask":
             return Mask(_mask(message, buffers, resolution))
         case other:
+            if (panel := read_panel(message)) is not None:
+                return panel
             raise ProtocolError(f"unknown message type {other!r}; page and kernel may be of different versions")
 
 
@@ -371,7 +380,21 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "defaults": default_settings(model.generator, document.drag.config),
         "length": snapshot.length,
         "shown": snapshot.shown,
+        "amounts": _amounts(document),
     }
+
+
+def _amounts(document: Document) -> list[list[Any]]:
+    """Return after which step attributes were changed, and by how much in words: [[step, words], …], the newest."""
+    told = []
+    for step, amounts in list(amounts_in(document).items())[-MOST_AMOUNTS:]:
+        parts = [
+            f"{name.replace('_', ' ')} {amount:+.2g} σ" for name, amount in amounts.items() if abs(amount) > HARDLY
+        ]
+        few = [*parts[:MOST_AMOUNTS_NAMED], *(["…"] if len(parts) > MOST_AMOUNTS_NAMED else [])]
+        if few:
+            told.append([step, printable(", ".join(few))])
+    return told
 
 
 def _job(job: Running) -> dict[str, Any]:

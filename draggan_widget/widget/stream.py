@@ -284,9 +284,14 @@ def _address(snapshot: Snapshot) -> list[tuple[int, int]]:
 
 
 def _lossless(snapshot: Snapshot) -> bool:
-    # A timeline is scrubbed: what is looked at on the way must come fast.
+    # A timeline is scrubbed, and an attribute slid: what is looked at on the way must come fast.
     # What a photograph is like while it is tuned is looked at for a moment.
-    return snapshot.settled and snapshot.look is None and all(job.what != PHOTO for job in snapshot.jobs)
+    return (
+        snapshot.settled
+        and not snapshot.sliding
+        and snapshot.look is None
+        and all(job.what != PHOTO for job in snapshot.jobs)
+    )
 
 
 def encode(image: Image.Image, *, lossless: bool) -> tuple[str, bytes]:

@@ -10,7 +10,7 @@ import type { ButtonName } from "./toolbar.ts";
 import type { ToolContext } from "./tools/context.ts";
 import { panning } from "./tools/panning.ts";
 import { TOOLS } from "./tools/tools.ts";
-import type { Card, ViewState } from "./viewstate.ts";
+import type { Card, Drawer, ViewState } from "./viewstate.ts";
 import { FIT, STEP } from "./zoom.ts";
 import { Zooming } from "./zooming.ts";
 
@@ -71,7 +71,9 @@ export class Controller implements PointerHost {
     "Before and after": () => this.#set({ split: this.#view.split === null ? 0.5 : null }),
     "Save image": () => this.#host.save(),
     Results: () => this.#toggle("results"),
-    "All settings": () => this.#set({ drawer: !this.#view.drawer }),
+    "All settings": () => this.#drawer("settings"),
+    Attributes: () => this.#drawer("attributes"),
+    "Compare engines": () => this.#drawer("engines"),
     "Full screen": () => this.#host.full(),
     Help: () => this.#toggle("help"),
     "Remove all": () => this.remove(this.#view.points.shown().map(({ id }) => id)),
@@ -266,6 +268,10 @@ export class Controller implements PointerHost {
   ): void {
     Object.assign(this.#view, change);
     this.#host.keepFocus(() => this.#host.update());
+  }
+
+  #drawer(drawer: Drawer): void {
+    this.#set({ drawer: this.#view.drawer === drawer ? null : drawer });
   }
 
   #toggle(card: Card): void {

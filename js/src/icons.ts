@@ -28,6 +28,7 @@ import plus from "lucide-static/icons/plus.svg";
 import redo from "lucide-static/icons/redo-2.svg";
 import reset from "lucide-static/icons/rotate-ccw.svg";
 import settings from "lucide-static/icons/sliders-horizontal.svg";
+import attributes from "lucide-static/icons/smile.svg";
 import stop from "lucide-static/icons/square.svg";
 import rectangle from "lucide-static/icons/square-dashed.svg";
 import step from "lucide-static/icons/step-forward.svg";
@@ -38,6 +39,7 @@ import suggest from "lucide-static/icons/wand-sparkles.svg";
 import close from "lucide-static/icons/x.svg";
 
 const SHAPES = {
+  attributes,
   branch,
   code,
   compare,

@@ -5,8 +5,8 @@ import type { Exports } from "./exports.ts";
 import type { FrameQueue } from "./frames.ts";
 import type { Looker } from "./looking.ts";
 import type { Masking } from "./masking.ts";
+import type { More } from "./more.ts";
 import type { PhotoOpener } from "./photo.ts";
-import type { Placer } from "./placer.ts";
 import type { PointerInput } from "./pointer.ts";
 import type { KernelMessage } from "./protocol.ts";
 import type { Settings } from "./settings.ts";
@@ -25,7 +25,7 @@ export interface InboxParts {
   readonly timeline: Timeline;
   readonly exports: Exports;
   readonly photo: PhotoOpener;
-  readonly placer: Placer;
+  readonly more: More;
   /** A line for a moment. */
   aside(text: string, milliseconds: number): void;
   update(): void;
@@ -51,7 +51,7 @@ export class Inbox {
       timeline,
       exports,
       photo,
-      placer,
+      more,
       aside,
       update,
     } = this.#parts;
@@ -98,7 +98,14 @@ export class Inbox {
         photo.receive(message.view, message.at);
         break;
       case "placing":
-        if (data) void placer.receive(message, data).then(update);
+        view.placeable = true;
+        if (data) void more.place(message, data).then(update);
+        break;
+      case "more":
+        if (data) void more.receive(data);
+        break;
+      case "panel":
+        more.hear(message, buffers);
         break;
       case "export":
         exports.receive(message, data);

@@ -18,23 +18,23 @@ import {
 } from "./protocol.ts";
 
 /** The value where it is of its kind, undefined where it is not: nothing that came over the wire is undefined. */
-type Reader<T> = (value: unknown) => T | undefined;
-type Fields<T> = { readonly [Name in keyof T]: Reader<T[Name]> };
+export type Reader<T> = (value: unknown) => T | undefined;
+export type Fields<T> = { readonly [Name in keyof T]: Reader<T[Name]> };
 
-const when =
+export const when =
   <T>(test: (value: unknown) => boolean): Reader<T> =>
   (value) =>
     test(value) ? (value as T) : undefined;
-const text = when<string>((value) => typeof value === "string");
-const flag = when<boolean>((value) => typeof value === "boolean");
-const number = when<number>(Number.isFinite);
-const integer = when<number>(Number.isInteger);
-const oneOf = <T extends string>(known: readonly T[]) => when<T>((value) => known.includes(value as T));
-const orNull =
+export const text = when<string>((value) => typeof value === "string");
+export const flag = when<boolean>((value) => typeof value === "boolean");
+export const number = when<number>(Number.isFinite);
+export const integer = when<number>(Number.isInteger);
+export const oneOf = <T extends string>(known: readonly T[]) => when<T>((value) => known.includes(value as T));
+export const orNull =
   <T>(read: Reader<T>): Reader<T | null> =>
   (value) =>
     value === null ? null : read(value);
-const list =
+export const list =
   <T>(read: Reader<T>): Reader<readonly T[]> =>
   (value) => {
     const all = Array.isArray(value) ? value.map(read) : [undefined];
@@ -47,7 +47,7 @@ const xy: Reader<Xy> = (value) => {
 };
 
 /** Only the fields that are known; throws where one of them is malformed. */
-const object =
+export const object =
   <T extends object>(fields: Fields<T>): Reader<T> =>
   (value) => {
     if (typeof value !== "object" || value === null) return undefined;
@@ -94,7 +94,7 @@ const POINT: Fields<PointState> = {
 };
 const JOB: Fields<Job> = {
   id: integer,
-  what: oneOf([...KINDS, "load", "opening", "preparing"]),
+  what: oneOf([...KINDS, "load", "opening", "compare", "preparing"]),
   name: text,
   progress: orNull(number),
   note: text,
@@ -135,6 +135,12 @@ const MESSAGES: {
     defaults: settings,
     length: integer,
     shown: orNull(integer),
+    amounts: list((value) => {
+      const [step, words, ...more] = list((each) => number(each) ?? text(each))(value) ?? [];
+      return typeof step === "number" && typeof words === "string" && more.length === 0
+        ? ([step, words] as const)
+        : undefined;
+    }),
   },
   frame: { seq: integer, step: integer, ...PICTURE, ack: flag },
   mask: SIZE,
@@ -152,6 +158,8 @@ const MESSAGES: {
   before: { edit: integer, ...PICTURE },
   schema: { fields: list(object(FIELD)) },
   part: { view: text, at: integer },
+  more: {},
+  panel: { panel: text, told: when((value) => typeof value === "object" && value !== null) },
   placing: {
     ...SIZE,
     shape: number,
@@ -180,7 +188,10 @@ function carries(message: KernelMessage, { length, 0: first }: readonly ArrayBuf
     case "frame":
     case "before":
     case "placing":
+    case "more":
       return length === 1;
+    case "panel":
+      return true;
     case "thumbnails":
       return length === message.steps.length;
     case "mask":

@@ -70,8 +70,11 @@ export interface SchemaMessage {
 /** Long work that goes on beside the edit, which nothing of it changes before it is done. */
 export interface Job {
   readonly id: number;
-  /** "load": another model, "opening": a photograph, called `name`; "preparing": what is done once before a pull. */
-  readonly what: Kind | "load" | "opening" | "preparing";
+  /**
+   * "load": another model, "opening": a photograph, "compare": the pull by an engine, called `name`; "preparing": what
+   * is done once before a pull.
+   */
+  readonly what: Kind | "load" | "opening" | "compare" | "preparing";
   readonly name: string;
   /** How much of it is done, 0 … 1; null while that is not known. */
   readonly progress: number | null;
@@ -125,6 +128,8 @@ export interface StateMessage {
   readonly length: number;
   /** The step that is looked at, whose handles `points` has; null for the newest. `step` is the newest all the same. */
   readonly shown: number | null;
+  /** After which steps attributes were changed, and by how much, in words. */
+  readonly amounts: readonly (readonly [step: number, words: string])[];
 }
 
 /** Frames of a run are JPEG, or WebP with alpha; a settled picture is PNG, exact to the bit. */
@@ -218,8 +223,18 @@ export interface PlacingMessage {
   readonly note: string;
 }
 
+/** What the kernel tells a panel of the second bundle, which knows what it is. */
+export interface PanelMessage {
+  readonly type: "panel";
+  readonly panel: string;
+  readonly told: object;
+}
+
 export type KernelMessage =
   | StateMessage
+  /** The code of the second bundle, in the one buffer. */
+  | { readonly type: "more" }
+  | PanelMessage
   | PlacingMessage
   /** A view's photograph has arrived up to that byte, and its next part is wanted; -1: it is not. */
   | { readonly type: "part"; readonly view: string; readonly at: number }
@@ -306,6 +321,25 @@ export type PageMessage =
   /** That stage of a photograph is good enough; "": all of it. */
   | { readonly type: "enough"; readonly stage: string }
   | { readonly type: "export"; readonly kind: Kind; readonly handles: boolean }
+  /** Asks for the second bundle; for what attributes there are, how much of each there is, what engines there are. */
+  | { readonly type: "more" | "attributes" | "values" | "engines" }
+  /** Brings attributes to values in σ; `pulling`: the slider is still held. Answered with the id. */
+  | {
+      readonly type: "change";
+      readonly id: number;
+      readonly values: Readonly<Record<string, number>>;
+      readonly pulling: boolean;
+    }
+  | { readonly type: "say"; readonly id: number; readonly text: string }
+  /** Holds an attribute, a group or a set, or holds it no longer. */
+  | { readonly type: "lock"; readonly name: string; readonly on: boolean }
+  /** The picture is one with more or less of something; or takes the mark of that number away. */
+  | { readonly type: "mark"; readonly side: "more" | "less" | null; readonly number: number | null }
+  | { readonly type: "teach"; readonly id: number; readonly name: string }
+  /** The same pull by these engines, beside the edit. */
+  | { readonly type: "compare"; readonly engines: readonly string[] }
+  /** Goes on from what that engine has come to. */
+  | { readonly type: "take"; readonly engine: string }
   | MaskMessage;
 
 /** A point message with coordinates of a hundredth of a pixel: finer is noise, and shorter is easier to read. */

@@ -21,6 +21,8 @@ const NO_CLIPBOARD = "The browser does not let this page use the clipboard.";
 export const CODE_NOT_COPIED = `${NO_CLIPBOARD} Select the code and copy it.`;
 export const saved = (name: string) => `${name} is saved.`;
 export const SETTINGS_RESET = "All settings are the model's own again.";
+export const NOT_OPENED =
+  "This page forbids the code that opens this. All of it is there from Python: editor.change, editor.say, editor.engine.";
 export const NOT_SAVED = "The browser could not make that file.";
 export const NOT_COPIED = `${NO_CLIPBOARD} Save it as a file instead.`;
 export const BAD_SEED = "A seed is a whole number from 0 to 4294967295.";
@@ -92,7 +94,8 @@ const MADE: Readonly<Record<Kind, string>> = {
 
 /** What goes on beside the edit, and how much of it is done. */
 export function working({ what, name, progress, note }: Job): string {
-  const doing = note || (name ? `Loading ${name}` : `Making ${MADE[what as Kind]}`);
+  const made = name ? `Loading ${name}` : `Making ${MADE[what as Kind]}`;
+  const doing = note || (what === "compare" ? `Pulling with ${name}` : made);
   return `${doing}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
 }
 

@@ -3,12 +3,13 @@
  * them, and a slider over both. Sliding shows the picture of that moment and changes nothing.
  */
 import { Course, clearPlace, nearestStep, stations } from "./course.ts";
-import { make, on, put } from "./dom.ts";
+import { make, on, put, say } from "./dom.ts";
 import type { CourseMessage, PageMessage, ThumbnailsMessage } from "./protocol.ts";
 import { blobOf } from "./save.ts";
 import { moment } from "./status.ts";
 import type { ViewState } from "./viewstate.ts";
 
+const EMPTY = "The course of the edit appears here.";
 const PLOT = 34;
 const STRIP = 38;
 /** Small pictures cost the kernel something: they are asked for when nothing has changed for so long. */
@@ -18,7 +19,7 @@ export class Timeline {
   readonly element: HTMLElement;
   readonly #canvas = make("canvas", { class: "dg-film", "aria-hidden": "true" });
   readonly #slider = make("input", { type: "range", min: 0, max: 0, step: 1, value: 0, named: "Timeline" });
-  readonly #empty = make("span", "dg-empty", "The course of the edit appears here.");
+  readonly #empty = make("span", "dg-empty");
   readonly #course = new Course();
   readonly #pictures = new Map<number, ImageBitmap>();
   readonly #send: (message: PageMessage) => void;
@@ -82,7 +83,11 @@ export class Timeline {
     if (this.#slider.max !== String(newest)) this.#slider.max = String(newest);
     if (this.#slider.value !== String(step)) this.#slider.value = String(step);
     this.#slider.disabled = newest === 0 || !view.live;
-    put(this.#slider, "aria-valuetext", moment(step, newest));
+    const told = state?.amounts ?? [];
+    const here = told.find(([at]) => at === step)?.[1];
+    put(this.#slider, "aria-valuetext", moment(step, newest) + (here ? `; ${here}` : ""));
+    put(this.#slider, "title", told.map(([at, words]) => `Step ${at}: ${words}`).join("\n"));
+    say(this.#empty, here ?? EMPTY);
     this.#empty.hidden = newest > 0;
     if (view.live) this.#askForCourse(newest, state?.status === "running" ? undefined : 0);
     this.#restart(state !== null && state.status !== "running" && newest > 0 && view.live);
@@ -133,7 +138,8 @@ export class Timeline {
     const view = this.#view;
     if (!context || width === 0 || !view) return;
     const { newest, looking, selected } = view;
-    const drawn = [width, newest, looking, selected?.id, this.#course.last, this.#pictures.size].join();
+    const amounts = (view.state?.amounts ?? []).map(([step]) => step);
+    const drawn = [width, newest, looking, selected?.id, this.#course.last, this.#pictures.size, amounts].join();
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     const ratio = window.devicePixelRatio || 1;
@@ -147,6 +153,12 @@ export class Timeline {
     const x = Math.min(width - 1, Math.max(1, (width * (view.looking ?? view.newest)) / view.newest));
     context.fillStyle = style.color;
     context.fillRect(x - 1, 0, 2, PLOT + STRIP);
+    // Where attributes were changed: a mark on the line between the two.
+    for (const step of amounts) {
+      context.beginPath();
+      context.arc(Math.min(width - 4, Math.max(4, (width * step) / newest)), PLOT - 1, 3.5, 0, 7);
+      context.fill();
+    }
   }
 
   #drawStrip(context: CanvasRenderingContext2D, width: number, ground: string): void {

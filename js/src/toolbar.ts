@@ -3,7 +3,7 @@
 import { isOff, make, on, put, setOff } from "./dom.ts";
 import { type Icon, icon } from "./icons.ts";
 import { Roving } from "./roving.ts";
-import { OPENS, type ViewState } from "./viewstate.ts";
+import { DRAWERS, OPENS, type ViewState } from "./viewstate.ts";
 import { NEAREST } from "./zoom.ts";
 
 export const CONTROL = /Mac|iP(hone|ad)/.test(globalThis.navigator?.platform ?? "") ? "⌘" : "Ctrl+";
@@ -56,6 +56,8 @@ type Elsewhere =
   | "Go on from here"
   | "Newest"
   | "Show and hide"
+  | "Attributes"
+  | "Compare engines"
   | "Load mask"
   | "Save mask"
   | "Pan"
@@ -152,10 +154,12 @@ export class Toolbar {
     }
     this.#pressed("Take away", brush.takeAway);
     this.#pressed("Before and after", view.split !== null);
-    this.#pressed("All settings", view.drawer);
     this.#pressed("Full screen", view.full);
     for (const [card, name] of Object.entries(OPENS)) this.#put(name, "aria-expanded", view.card === card);
-    this.#put("All settings", "aria-expanded", view.drawer);
+    for (const [drawer, name] of Object.entries(DRAWERS)) {
+      this.#pressed(name, view.drawer === drawer);
+      this.#put(name, "aria-expanded", view.drawer === drawer);
+    }
   }
 
   /** Start and Stop stand in one place, and the focus goes from the one to the other. */

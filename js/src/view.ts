@@ -30,9 +30,9 @@ import { Looker } from "./looking.ts";
 import { MaskFiles } from "./maskfile.ts";
 import { Masking } from "./masking.ts";
 import { MaskRow } from "./maskrow.ts";
+import { More } from "./more.ts";
 import { Painter } from "./painter.ts";
 import { PhotoOpener } from "./photo.ts";
-import { Placer } from "./placer.ts";
 import { PointerInput } from "./pointer.ts";
 import type { Job, PageMessage } from "./protocol.ts";
 import { Results } from "./results.ts";
@@ -74,7 +74,7 @@ export class View {
   readonly #results: Results;
   readonly #exports: Exports;
   readonly #photo: PhotoOpener;
-  readonly #placer: Placer;
+  readonly #more: More;
   readonly #controller: Controller;
   readonly #pointer: PointerInput;
   readonly #full: FullScreen;
@@ -202,7 +202,7 @@ export class View {
       send({ type: "reset_settings" });
       this.#drawer.believe();
       aside(SETTINGS_RESET, 4000);
-    });
+    }, this.#toolbar);
     this.#drawer = new Drawer(send);
     this.#exports = new Exports({
       ...common,
@@ -231,10 +231,10 @@ export class View {
     this.#stage.element.append(this.#buttons.element);
     const post = (message: PageMessage, data: readonly ArrayBufferView[]) => this.#connection.send(message, data);
     this.#photo = new PhotoOpener({ ...common, name: this.#connection.view, post }, this.#stage.element);
-    this.#placer = new Placer({ ...common, cancel });
+    this.#more = new More({ ...common, cancel }, this.#toolbar);
     this.#parts = [
       ...[this.#status, this.#settings, this.#maskRow, this.#feedback, this.#timeline, this.#zoom],
-      ...[this.#compare, this.#drawerHead, this.#showing, this.#placer],
+      ...[this.#compare, this.#drawerHead, this.#showing, this.#more],
     ];
     const cards = [this.#help.element, this.#results.element, this.#showing.element];
     this.element = make(
@@ -248,12 +248,13 @@ export class View {
         this.#stage.element,
         this.#compare.element,
         this.#zoom.element,
-        this.#placer.element,
+        this.#more.over,
         ...cards,
       ),
       this.#photo.input,
       this.#status.element,
-      make("div", "dg-swap", this.#feedback.element, this.#maskRow.element, this.#showing.button),
+      make("div", "dg-swap", this.#feedback.element, this.#maskRow.element, this.#showing.button, this.#more.button),
+      this.#more.element,
       this.#timeline.element,
       this.#settings.source,
       make("div", "dg-under", this.#settings.element, this.#banner.element),
@@ -278,7 +279,7 @@ export class View {
       timeline: this.#timeline,
       exports: this.#exports,
       photo: this.#photo,
-      placer: this.#placer,
+      more: this.#more,
     });
     this.#full = new FullScreen(
       this.element,
@@ -325,6 +326,7 @@ export class View {
         typed: (event) => {
           this.#settings.typed(event);
           this.#drawer.typed(event);
+          this.#more.typed(event);
           if (event.key === "Escape" && this.#cards.focused) this.#cards.open(null);
         },
         busy: () => this.#pointer.active,
@@ -387,7 +389,7 @@ export class View {
     for (const part of this.#parts) part.show(view);
     this.#feedback.element.hidden = !this.#maskRow.element.hidden;
     this.#banner.show(concern(view));
-    this.#drawer.show(view.drawer, state);
+    this.#drawer.show(view.drawer === "settings", state);
     this.#help.show(card === "help");
     this.#results.show(view, this.#drawn !== null);
     this.#toolbar.show(view, this.#masking.painted, this.#drawn !== null);

@@ -14,6 +14,14 @@ const PICTURE = ["width", "height", "seed", "truncation", "label", "generator", 
 export const OPENS = { help: "Help", results: "Results", showing: "Show and hide" } as const;
 export type Card = keyof typeof OPENS;
 
+/** What opens below, and the buttons that open it. */
+export const DRAWERS = {
+  settings: "All settings",
+  attributes: "Attributes",
+  engines: "Compare engines",
+} as const;
+export type Drawer = keyof typeof DRAWERS;
+
 export interface BrushSettings {
   /** The diameter in css pixels: it is as big as it looks, whatever the resolution and zoom. */
   readonly size: number;
@@ -58,7 +66,8 @@ export class ViewState {
   /** Left of this part of the stage, 0 … 1, it is the picture from before; null: nowhere. */
   split: number | null = null;
   card: Card | null = null;
-  drawer = false;
+  /** What is open under the points or the settings: one at a time. */
+  drawer: Drawer | null = null;
   /** The widget has the screen for itself. */
   full = false;
   /** The record that the person has just slid to, until the kernel shows it. */

@@ -43,6 +43,19 @@ const made: PageMessage[] = [
   { type: "photo", view, name: "me.jpg", size: 3000000, at: 1048576 },
   { type: "place", x: 320.5, y: 240, size: 200.25, angle: 0 },
   { type: "enough", stage: "tuning" },
+  { type: "more" },
+  { type: "attributes" },
+  { type: "values" },
+  { type: "engines" },
+  { type: "change", id: 1, values: { smile: 1.25 }, pulling: true },
+  { type: "change", id: 2, values: { smile: 1.3 }, pulling: false },
+  { type: "say", id: 3, text: "older, smiling a bit" },
+  { type: "lock", name: "identity", on: true },
+  { type: "mark", side: "more", number: null },
+  { type: "mark", side: null, number: 2 },
+  { type: "teach", id: 4, name: "heroic look" },
+  { type: "compare", engines: ["natural", "draggan"] },
+  { type: "take", engine: "draggan" },
   { type: "mask", width: 4, height: 3 },
   { type: "mask", width: 256, height: 256 },
 ];
@@ -63,6 +76,7 @@ describe("the golden messages", () => {
       new Set([
         ...["state", "frame", "mask", "classes", "models", "notice", "pong"],
         ...["course", "thumbnails", "before", "export", "schema", "part", "placing"],
+        ...["more", "panel"],
       ]),
     );
   });
@@ -115,6 +129,8 @@ describe("reading a message", () => {
     ["an export of an unknown kind", { type: "export", kind: "bmp", name: "a", mime: "b", text: "" }, []],
     ["a before without a picture", { type: "before", edit: 1, format: "png", width: 2, height: 2 }, []],
     ["a schema of no fields", { type: "schema", fields: [{ name: "a" }] }, []],
+    ["no code", { type: "more" }, []],
+    ["nothing that a panel is told", { type: "panel", panel: "values" }, []],
     ["a notice without words", { type: "notice" }, []],
   ])("throws at %s", (_, message, buffers) => {
     expect(() => parse(message, buffers)).toThrow(TypeError);

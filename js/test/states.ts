@@ -60,6 +60,7 @@ export function aState(changes: Partial<StateMessage> = {}): StateMessage {
     defaults: settings,
     length: 1,
     shown: null,
+    amounts: [],
     ...changes,
   };
 }

@@ -12,7 +12,7 @@ const state = {
   type: "state", status: "stopped", message: "", step: 20, seed: 9, truncation: 0.7, label: null, classes: 0, width: 64,
   height: 64, channels: 3, generator: "fake", model: null, jobs: [], photo: false, trouble: "", can_undo: true,
   can_redo: false, undo: "pull of point 1", redo: "", edit: 1, mp4: true, edited: true, rate: null, warning: "",
-  settings: { ...settings }, defaults: settings, length: 21, shown: null,
+  settings: { ...settings }, defaults: settings, length: 21, shown: null, amounts: [],
   points: [{ id: 1, handle: [20, 30], target: [40, 30], distance: 20, confidence: 0.9, texture: null }],
 };
 let seq = 0;
@@ -30,6 +30,7 @@ kernel.place = (squares) =>
   emit({ type: "placing", width: 640, height: 480, shape: 1, squares, note: "A note." }, [bytes(window.pictures[0])]);
 
 const answers = {
+  more: () => emit({ type: "more" }, [new TextEncoder().encode(window.more)]),
   photo: ({ view, size, at }) => emit({ type: "part", view, at: Math.min(size, at + (1 << 20)) }),
   ready: () => (emit(state), kernel.frame(20)),
   ping: () => emit({ type: "pong", sent: seq, withheld: false }),

@@ -19,6 +19,7 @@ from draggan_widget.settings import Limits
 pytestmark = pytest.mark.browser
 
 BUNDLE = Path(draggan_widget.__file__).parent / "widget" / "static" / "index.js"
+MORE = BUNDLE.with_name("more.js")
 KERNEL = Path(__file__).parent / "fake_kernel.js"
 STEPS = 21
 
@@ -33,7 +34,34 @@ def picture(step):
 FIELDS = [setting.schema(Limits(14, (1, 2, 3, 4, 5, 6))) for setting in SETTINGS.values()]
 HTML = f"""<!doctype html><meta charset="utf-8"><body>
 <script>window.pictures = {[picture(step) for step in range(STEPS)]}; window.fields = {json.dumps(FIELDS)};</script>
+<script src="more_text.js"></script>
 <script type="module" src="fake_kernel.js"></script>"""
+
+
+SERVED = {
+    "/": ("text/html", HTML),
+    "/index.js": ("text/javascript", BUNDLE.read_text()),
+    "/more_text.js": ("text/javascript", f"window.more = {json.dumps(MORE.read_text())};"),
+    "/fake_kernel.js": ("text/javascript", KERNEL.read_text()),
+}
+
+
+def serve(page, policy=""):
+    """Have the page and its kernel served. :param policy: what its content-security policy says of scripts."""
+    headers = {"content-security-policy": f"script-src 'self' 'unsafe-inline' 'unsafe-eval' {policy}"} if policy else {}
+
+    def answer(route):
+        kind, body = SERVED.get(route.request.url.removeprefix("http://localhost:9"), ("text/plain", ""))
+        route.fulfill(body=body, content_type=kind, headers=headers)
+
+    page.route("**/*", answer)
+
+
+def opened(page):
+    """The view, once it shows a picture."""
+    page.goto("http://localhost:9/")
+    page.wait_for_function("window.kernel && document.querySelector('canvas[data-layer=image]').dataset.step === '20'")
+    return Editor(page, page.locator(".draggan-widget"))
 
 
 @pytest.fixture(scope="module")
@@ -42,26 +70,28 @@ def tab(browser):
         viewport={"width": 640, "height": 1000}, permissions=["clipboard-read", "clipboard-write"]
     )
     page = context.new_page()
-    served = {
-        "/": ("text/html", HTML),
-        "/index.js": ("text/javascript", BUNDLE.read_text()),
-        "/fake_kernel.js": ("text/javascript", KERNEL.read_text()),
-    }
-
-    def answer(route):
-        kind, body = served.get(route.request.url.removeprefix("http://localhost:9"), ("text/plain", ""))
-        route.fulfill(body=body, content_type=kind)
-
-    page.route("**/*", answer)
+    serve(page)
     yield page
     context.close()
 
 
 @pytest.fixture
 def editor(tab):
-    tab.goto("http://localhost:9/")
-    tab.wait_for_function("window.kernel && document.querySelector('canvas[data-layer=image]').dataset.step === '20'")
-    return Editor(tab, tab.locator(".draggan-widget"))
+    return opened(tab)
+
+
+@pytest.fixture
+def strict(browser):
+    """A function that opens the page under a content-security policy."""
+    context = browser.new_context(viewport={"width": 640, "height": 1000})
+
+    def strict(policy):
+        page = context.new_page()
+        serve(page, policy)
+        return opened(page)
+
+    yield strict
+    context.close()
 
 
 def shown(editor):
@@ -619,3 +649,45 @@ def test_the_square_is_pulled_sized_and_used_and_of_several_faces_one_is_chosen(
     editor.page.evaluate("job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 0]]))", OPENING)
     editor.page.keyboard.press("Escape")
     assert sent(editor, "cancel") == [{"type": "cancel", "id": 6}]
+
+
+def test_a_panel_is_loaded_when_it_is_first_opened_and_only_then(editor):
+    assert sent(editor, "more") == []
+    editor.click("Attributes")
+    expect(editor.root.get_by_role("group", name="Attributes", exact=True)).to_be_visible()
+    editor.click("Attributes")
+    editor.click("All settings")
+    editor.click("Compare engines")
+    expect(editor.root.get_by_role("group", name="Engines", exact=True)).to_be_visible()
+    assert len(sent(editor, "more")) == 1
+    assert len(sent(editor, "attributes")) == 1
+
+
+def test_where_blobs_are_forbidden_the_panel_comes_by_a_data_address(strict):
+    editor = strict("data:")
+    editor.click("Attributes")
+    expect(editor.root.get_by_role("group", name="Attributes", exact=True)).to_be_visible()
+
+
+def test_where_the_page_forbids_the_panels_code_it_says_so_and_the_edit_goes_on(strict):
+    editor = strict("https://nowhere.invalid")
+    editor.click("Attributes")
+    expect(editor.root.locator(".dg-sentence")).to_contain_text("forbids the code that opens this")
+    expect(editor.button("Attributes")).to_have_attribute("aria-pressed", "false")
+    editor.page.evaluate("kernel.frame(7)")
+    editor.page.wait_for_function("document.querySelector('canvas[data-layer=image]').dataset.step === '7'")
+    # A photograph does not wait for a square that nobody can place: it gets the likeliest.
+    editor.page.evaluate("job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 5]]))", OPENING)
+    editor.page.wait_for_function("kernel.sent.some(({type}) => type === 'place')")
+    assert sent(editor, "place") == [{"type": "place", "x": 320, "y": 240, "size": 200, "angle": 5}]
+
+
+def test_where_attributes_were_changed_the_timeline_says_so(editor):
+    slider = editor.button("Timeline")
+    editor.page.evaluate("kernel.put({amounts: [[5, 'smile +1 σ'], [20, 'age -0.5 σ']]})")
+    expect(slider).to_have_attribute("aria-valuetext", "step 20, the newest; age -0.5 σ")
+    expect(slider).to_have_attribute("title", "Step 5: smile +1 σ\nStep 20: age -0.5 σ")
+    slider.fill("5")
+    expect(slider).to_have_attribute("aria-valuetext", "step 5 of 20; smile +1 σ")
+    slider.fill("6")
+    expect(slider).to_have_attribute("aria-valuetext", "step 6 of 20")

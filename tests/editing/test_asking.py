@@ -8,7 +8,7 @@ import torch
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget.directions import Directions
-from draggan_widget.editing import Asked, Session, code_of, held_in, load_drag, save_drag
+from draggan_widget.editing import Asked, Session, amounts_in, code_of, held_in, load_drag, save_drag
 from draggan_widget.editing.packing import packed, unpacked
 from draggan_widget.editing.script import until
 from draggan_widget.engines import Natural
@@ -192,3 +192,40 @@ def test_what_is_held_is_held_by_either_engine_and_through_a_change_of_engine(se
         session.step_once().result(20)
     assert value(directions, session) == pytest.approx(before, abs=1e-4)
     assert not torch.equal(session.now().drag.ws, session.now().drag.w0)
+
+
+def test_amounts_are_known_by_the_step_after_which_they_were_asked_for(session, directions):
+    session.put_point(1, handle=(20, 20), target=(30, 20))
+    session.change(asking(directions, principal_1=0.5)).result(20)
+    session.change(asking(directions, principal_1=0.25, principal_2=-1.0)).result(20)
+    session.step_once().result(60)
+    session.change(asking(directions, principal_2=2.0)).result(20)
+    assert amounts_in(session.now()) == {
+        0: {"principal-1": 0.75, "principal-2": -1.0},
+        1: {"principal-2": 2.0},
+    }
+    session.undo().result(20)
+    assert list(amounts_in(session.now())) == [0]
+
+
+def test_a_slider_that_was_held_when_its_view_went_is_let_go(session, directions):
+    before = value(directions, session)
+    session.change(asking(directions, principal_1=0.5), sliding=True).result(20)
+    assert session.newest().sliding
+    session.let_go().result(20)
+    session.change(asking(directions, principal_1=0.5)).result(20)
+    assert not session.newest().sliding
+    assert value(directions, session) == pytest.approx(before + 1.0, abs=1e-3)
+
+
+def test_handles_follow_their_content_when_the_slider_is_let_go(session, directions):
+    session.put_point(1, handle=(20, 20), target=(30, 20))
+    at_once = session.change(asking(directions, principal_1=2.0))
+    at_once.result(20)
+    followed = session.now().drag.handles
+    session.undo().result(20)
+    session.change(asking(directions, principal_1=2.0), sliding=True).result(20)
+    assert session.now().drag.handles.tolist() == [[20, 20]]
+    session.change(asking(directions, principal_1=2.0)).result(20)
+    assert np.array_equal(session.now().drag.handles, followed)
+    assert followed.tolist() != [[20, 20]]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import DragConfig
 from draggan_widget.editing import Feedback, Placing, Session, Texture
 from draggan_widget.inversion import Square
-from draggan_widget.widget import protocol
+from draggan_widget.widget import panel_protocol, protocol
+from draggan_widget.widget.attributes import Attributes
+from draggan_widget.widget.panels import Panels
 
 GOLDEN = json.loads((Path(__file__).parent.parent / "golden" / "messages.json").read_text())
 SIZE = (64, 64)
@@ -37,6 +40,15 @@ KINDS = {
     "photo": protocol.Part,
     "place": protocol.Place,
     "enough": protocol.Enough,
+    "more": panel_protocol.More,
+    **dict.fromkeys(("attributes", "values", "engines"), panel_protocol.Ask),
+    "change": panel_protocol.ChangeTo,
+    "say": panel_protocol.Say,
+    "lock": panel_protocol.Lock,
+    "mark": panel_protocol.Mark,
+    "teach": panel_protocol.Teach,
+    "compare": panel_protocol.Compare,
+    "take": panel_protocol.Take,
     "mask": protocol.Mask,
 }
 """What messages are read as; all others are commands."""
@@ -55,6 +67,8 @@ def test_every_golden_message_of_the_page_is_read(entry):
     fields = {field.name: getattr(read, field.name) for field in dataclasses.fields(read)}
     if isinstance(read, (protocol.Sign, protocol.Command)):
         assert fields.pop("kind" if isinstance(read, protocol.Sign) else "name") == message["type"]
+    if isinstance(read, panel_protocol.Ask):
+        assert fields.pop("what") == message["type"]
     if isinstance(read, protocol.Mask):
         assert fields.keys() == {"mask"}
         assert (read.mask is None) == (not entry["buffers"])
@@ -83,10 +97,12 @@ def test_the_golden_messages_cover_every_type_of_both_directions():
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
         *("models", "load", "settings", "schema", "look", "branch", "course", "thumbnails", "export"),
         *("cancel", "photo", "place", "enough"),
+        *("more", "attributes", "values", "engines", "change", "say", "lock", "mark", "teach", "compare", "take"),
     }
     assert kinds["to_page"] == {
         *("state", "frame", "mask", "classes", "models", "notice", "pong"),
         *("course", "thumbnails", "before", "export", "schema", "part", "placing"),
+        *("more", "panel"),
     }
 
 
@@ -135,6 +151,48 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
                 assert ours == theirs, "but for what depends on the model"
 
 
+def test_what_panels_are_told_has_the_fields_of_the_golden_messages():
+    told = []
+    session = Session(small_stylegan2(64), seed=3)
+    attributes = Attributes(session, lambda command: command.result())
+    panels = Panels(session, lambda message, buffers: told.append((message, buffers)), attributes)
+    begun = session.latest.document
+    for message in (
+        panel_protocol.More(),
+        panel_protocol.Ask("attributes"),
+        panel_protocol.Mark("more", None),
+        panel_protocol.Say(1, "more of nothing"),
+        panel_protocol.Ask("engines"),
+        panel_protocol.Compare(("natural",)),
+    ):
+        panels.take(message)
+    session.newest()
+    session.put_point(1, handle=(20, 20), target=(24, 20))
+    panels.take(panel_protocol.Compare(("natural", "nobody")))
+    ended = {"done", "failed"}
+    limit = time.monotonic() + 60
+    while len({m["told"]["status"] for m, _ in told if m.get("panel") == "compared"} & ended) < 2:
+        assert time.monotonic() < limit
+        session.newest()
+        time.sleep(0.01)
+    session.close()
+    assert begun.drag.step == 0
+    golden = [entry for entry in GOLDEN["to_page"] if entry["message"]["type"] in ("panel", "more")]
+    assert {entry["message"].get("panel") for entry in golden} == {message.get("panel") for message, _ in told}
+    for message, buffers in told:
+        json.dumps(message)
+        alike = [entry for entry in golden if entry["message"].get("panel") == message.get("panel")]
+        assert message.keys() == alike[0]["message"].keys()
+        if message["type"] == "more":
+            assert len(buffers) == 1
+            continue
+        assert all(entry["message"]["told"].keys() == message["told"].keys() for entry in alike)
+        for name in ("attributes", "groups", "sets", "engines"):
+            ours, theirs = (each["told"].get(name) for each in (message, alike[0]["message"]))
+            if ours and isinstance(ours[0], dict):
+                assert all(each.keys() == theirs[0].keys() for each in ours)
+
+
 def test_a_mask_survives_the_way_to_the_page_and_back():
     mask = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(SIZE)
     message, buffers = protocol.mask_message(mask, SIZE)
@@ -176,6 +234,19 @@ def test_a_mask_survives_the_way_to_the_page_and_back():
         ({"type": "course", "since": -2}, "since is -2"),
         ({"type": "thumbnails", "steps": list(range(201))}, "201 thumbnails are too many"),
         ({"type": "export", "kind": "bmp", "handles": False}, "no export 'bmp'; there are png, gif"),
+        (
+            {"type": "change", "id": 1, "values": {"smile": "much"}, "pulling": True},
+            "value of 'smile' must be",
+        ),
+        ({"type": "change", "id": 1, "values": {}, "pulling": True}, "values must be names with numbers"),
+        ({"type": "change", "id": 1, "values": {"smile": float("inf")}, "pulling": True}, "must be a number"),
+        ({"type": "say", "id": 1, "text": "a" * 1001}, "at most 1000 characters"),
+        ({"type": "lock", "name": 3, "on": True}, "name must be a text"),
+        ({"type": "mark", "side": "more", "number": 1}, "a mark is"),
+        ({"type": "mark", "side": None, "number": None}, "a mark is"),
+        ({"type": "teach", "id": -1, "name": "a"}, "id is -1"),
+        ({"type": "compare", "engines": []}, "at least one engine"),
+        ({"type": "take"}, "'take' needs the field 'engine'"),
         ({"type": "load"}, "'load' needs the field 'name'"),
         ({"type": "mask", "width": 32, "height": 64}, "32×64, not 64×64"),
         ({"type": "remove", "ids": [True]}, "id of a point"),

@@ -1,23 +1,12 @@
 /** Where in a photograph the model's picture lies: a square over it, to be pulled and sized, or one of several faces. */
-import { make, on, putStyle, say } from "./dom.ts";
-import { clamp } from "./geometry.ts";
-import type { Job, PageMessage, PlacingMessage, Square } from "./protocol.ts";
-import { blobOf } from "./save.ts";
-import { STAYS_HERE } from "./status.ts";
-import { wide } from "./toolbar.ts";
-import type { ViewState } from "./viewstate.ts";
-
-export interface PlacerHost {
-  readonly view: ViewState;
-  send(message: PageMessage): void;
-  /** Ends long work. */
-  cancel(job: Job): void;
-  update(): void;
-}
+import type { PanelHost } from "../panels.ts";
+import type { Job, PlacingMessage, Square } from "../protocol.ts";
+import { blobOf, clamp, make, on, putStyle, STAYS_HERE, say, wide } from "../shared.ts";
+import type { ViewState } from "../viewstate.ts";
 
 export class Placer {
   readonly element: HTMLElement;
-  readonly #host: PlacerHost;
+  readonly #host: PanelHost;
   readonly #words = make("p");
   readonly #picture = make("canvas");
   readonly #faces = make("div");
@@ -31,7 +20,7 @@ export class Placer {
   /** A square was used, which the kernel has not told of yet. */
   #used = false;
 
-  constructor(host: PlacerHost) {
+  constructor(host: PanelHost) {
     this.#host = host;
     const use = wide("Use this square");
     const cancel = wide("Cancel");
@@ -60,7 +49,6 @@ export class Placer {
   async receive(placing: PlacingMessage, data: ArrayBufferView): Promise<void> {
     const { width, height, squares, note } = placing;
     this.#placing = placing;
-    this.#host.view.placeable = true;
     this.#used = false;
     say(this.#words, `${note} ${STAYS_HERE}`);
     putStyle(this.#over, "--dg-shape", String(width / height));
