@@ -10,7 +10,18 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from draggan_widget.settings import Settings, blend, blocks, choice, help_text, number, rows, settings_in, whole
+from draggan_widget.settings import (
+    Settings,
+    blend,
+    blocks,
+    choice,
+    help_text,
+    number,
+    rows,
+    settings_in,
+    tracker,
+    whole,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +93,9 @@ class DragConfig(Settings):
     blend: str = blend("none")
     """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
     one in the features of a coarse block. ``"none"``: what the pull has changed."""
+    tracker: str = tracker()
+    """Who says where the handles are after a step: the method itself, ``"own"``, or another tracker, as
+    ``draggan_widget.engines.trackers.make`` names them; those that need files take what was brought."""
     tolerance: float | None = number(
         1.0,
         "Arrived within",

@@ -26,6 +26,7 @@ from draggan_widget.engines.registry import (
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps
 from draggan_widget.engines.stabledrag import StableDrag, StableDragEngine
 from draggan_widget.engines.state import State, begin_with
+from draggan_widget.engines.tracked import BoundTracked, search_of
 
 # The first one that can serve a model is its default.
 register(NaturalDrag())
@@ -38,6 +39,7 @@ __all__ = [
     "VERDICTS",
     "XY",
     "Bound",
+    "BoundTracked",
     "DivergedError",
     "DragConfig",
     "DragGAN",
@@ -73,6 +75,7 @@ __all__ = [
     "layers_of",
     "picture_of",
     "register",
+    "search_of",
     "to_image",
     "unregister",
     "with_blend",

@@ -304,7 +304,7 @@ def _prepare(bench: Bench, tasks: Iterable[Task]) -> None:
         if isinstance(experiment, Reconstruction):
             opencv()
         if way.tracker is not None:
-            way.tracker_in(bench.trackers)
+            way.tracker_in(bench.trackers, bench.generator)
 
 
 def _in_processes(workers: int, arguments: tuple[Any, ...], left: Mapping[int, Task], add: Add) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.base import Bound, Step, Verdict
+from draggan_widget.engines.base import Bound, Step, Verdict, checked_places
 from draggan_widget.engines.common.formulas import adam, held
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.running import Anchor, Course, Moments, progress
@@ -146,9 +146,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
 
     def found(self, memory: Memory[S], step: Step[Memory[S]], handles: np.ndarray) -> Step[Memory[S]]:
         """Return a step with its handles where another tracker found them, if they were looked for."""
-        places = np.asarray(handles, dtype=np.float64)
-        if places.shape != (len(step.edit.points), 2) or not np.isfinite(places).all():
-            raise ValueError(f"the tracker gave {places.tolist()}; it must give {len(step.edit.points)} finite (x, y)")
+        places = checked_places(handles, len(step.edit.points))
         if step.memory.turn:
             return step
         before = np.array([step.memory.seen[number] for number in step.edit.ids])
