@@ -19,7 +19,10 @@ from draggan_widget.settings import (
     number,
     rows,
     settings_in,
+    stay_near,
     tracker,
+    truncate,
+    typical,
     whole,
 )
 
@@ -90,6 +93,14 @@ class DragConfig(Settings):
         20.0, "Mask weight λ", "How strongly what is not painted is kept as it is.", most=10_000
     )
     """λ, the weight of keeping features outside the mask, 0 to 10,000."""
+    stay_near: float = stay_near()
+    """Weight of the mean of |w - w0| over what is optimised, 0 for none. It shortens drags."""
+    truncate: float = truncate()
+    """κ: after each step w becomes w̄ + (1 - κ)·(w - w̄) in what is optimised, so that n steps truncate by about
+    ψ = exp(-κ·n). 0 for none."""
+    typical: float | None = typical()
+    """τ: after each step a row of the latent whose mean square, whitened by the model's own latents, is above τ is
+    scaled back to it; where the edit began farther out, to what it was there. None: never."""
     blend: str = blend("none")
     """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
     one in the features of a coarse block. ``"none"``: what the pull has changed."""

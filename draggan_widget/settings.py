@@ -264,6 +264,41 @@ def blocks(default: int | tuple[int, ...] | None, label: str, help: str, *, adva
     return _field(default, "blocks", label, help, least=1, none="the model's own", advanced=advanced)
 
 
+def stay_near() -> Any:
+    """A field that several engines have: the weight of keeping the latent near where the edit began."""
+    return number(
+        0.0,
+        "Pull to the start",
+        "How strongly the latent is kept near where the edit began.",
+        most=10_000,
+        advanced=True,
+    )
+
+
+def truncate() -> Any:
+    """A field that several engines have: which part of its way from the mean a latent gives back in each step."""
+    return number(
+        0.0,
+        "Pull to the mean",
+        "Which part of its way from the model's mean the latent gives back in each step.",
+        most=0.1,
+        advanced=True,
+    )
+
+
+def typical() -> Any:
+    """A field that several engines have: how far from the mean rows of a latent may go."""
+    return number(
+        None,
+        "Kept typical",
+        "How far out a row of the latent may go, as a mean square in which the model's own are about 1.",
+        above=True,
+        most=1000,
+        none="as far as it goes",
+        advanced=True,
+    )
+
+
 def tracker() -> Any:
     """A field that several engines have: who says where the handles are after a step."""
     return _field(

@@ -363,7 +363,9 @@ def test_a_file_whose_tracker_is_not_here_says_so(planted, monkeypatch, tmp_path
     editor.save(path := tmp_path / "a.drag")
     editor.close()
     monkeypatch.setattr(bringing, "_brought", {})
-    with pytest.raises(ValueError, match="cannot go on here: its engine natural cannot serve this model: tracker is pips"):
+    with pytest.raises(
+        ValueError, match="cannot go on here: its engine natural cannot serve this model: tracker is pips"
+    ):
         Editor.load(path, model=planted)
 
 
