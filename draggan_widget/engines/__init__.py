@@ -7,6 +7,7 @@ adds one of your own, which then runs in the editor, its undo, timeline and file
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, check_blocks
+from draggan_widget.engines.common.regularising import mean_squares
 from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
@@ -73,6 +74,7 @@ __all__ = [
     "engine_names",
     "engine_of",
     "layers_of",
+    "mean_squares",
     "picture_of",
     "register",
     "search_of",

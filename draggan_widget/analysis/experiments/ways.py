@@ -15,6 +15,7 @@ from draggan_widget.engines import (
     DragGAN,
     DragRecord,
     DragResult,
+    NaturalDrag,
     State,
     begin_with,
     bind,
@@ -139,7 +140,7 @@ def standard_ways(generator: Generator) -> list[Way]:
 def engine_ways(generator: Generator, trackers: Sequence[str] = ()) -> list[Way]:
     """Return no edit, and every engine that can serve the model by its name, with its own settings for the model.
 
-    :param trackers: as ``trackers.make`` names them; ``draggan`` is taken with each of them too.
+    :param trackers: as ``trackers.make`` names them; ``draggan`` and ``natural`` are taken with each of them too.
     """
     ways = [Way(NO_EDIT, None)]
     for name in engine_names():
@@ -147,8 +148,14 @@ def engine_ways(generator: Generator, trackers: Sequence[str] = ()) -> list[Way]
             config = default_config(generator, name)
             bind(generator, config)
             ways.append(Way(name, config))
-    usual = default_config(generator, DragGAN.name)
-    return [*ways, *(Way(f"{DragGAN.name}, {tracker}", usual, tracker) for tracker in trackers)]
+    return [*ways, *tracker_ways(generator, trackers)[3:]]
+
+
+def tracker_ways(generator: Generator, trackers: Sequence[str]) -> list[Way]:
+    """Return no edit, ``draggan`` and ``natural`` by themselves, and each of them with each of ``trackers``."""
+    own = [Way(name, default_config(generator, name)) for name in (DragGAN.name, NaturalDrag.name)]
+    others = [Way(f"{way.name}, {tracker}", way.config, tracker) for way in own for tracker in trackers]
+    return [Way(NO_EDIT, None), *own, *others]
 
 
 def block_ways(generator: Generator) -> list[Way]:
