@@ -57,11 +57,11 @@ def test_parts_are_measured_go_on_where_they_were_and_keep_their_titles(planted,
         field.Part("other blocks, one point", Landmarks(1, 300, 25_000), ways[1:], 3),
     ]
     told = []
-    measured = (
-        lambda: field.measure(  # noqa: E731
-            planted, chosen, tmp_path / "rows.jsonl", detector=brightest, progress=lambda *news: told.append(news[:3])
-        )
-    )
+
+    def measured():
+        keep, tell = tmp_path / "rows.jsonl", lambda *news: told.append(news[:3])
+        return field.measure(planted, chosen, keep, detector=brightest, progress=tell)
+
     done = measured()
     assert told[-1] == ("one point", 6, 6), "rows of the second part are those of the first, and known"
     assert [row["experiment"] for row in done.rows] == ["one point"] * 6 + ["other blocks, one point"] * 3
