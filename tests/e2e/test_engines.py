@@ -33,10 +33,19 @@ def opened(lab):
     lab.close_pages()
 
 
+def shown(editor, label):
+    """A setting's field, among all settings or the more of them."""
+    editor.click("All settings")
+    found = editor.button(label)
+    if not found.is_visible():
+        editor.root.get_by_text("More settings").click()
+    expect(found).to_be_visible()
+    return found
+
+
 def choose(editor, label, value):
     """Choose from a list among all settings."""
-    editor.click("All settings")
-    chosen = editor.button(label)
+    chosen = shown(editor, label)
     chosen.focus()
     chosen.select_option(value)
     expect(chosen).to_have_value(value)
@@ -93,8 +102,7 @@ def test_an_engine_pulls_is_undone_done_again_saved_and_opened_and_goes_on(noteb
 @pytest.mark.timeout(900)
 def test_a_tracker_is_chosen_among_all_settings_and_one_that_cannot_be_had_is_refused(notebook):
     editor = notebook.editor()
-    editor.click("All settings")
-    options = editor.button("Tracking").locator("option").all_inner_texts()
+    options = shown(editor, "Tracking").locator("option").all_inner_texts()
     assert options[: len(TRACKERS)] == list(TRACKERS.values())
     assert "features of block 3" in options
     editor.click("All settings")
@@ -102,8 +110,7 @@ def test_a_tracker_is_chosen_among_all_settings_and_one_that_cannot_be_had_is_re
     notebook.wait_for_output("print(editor.tracker, editor.config.tracker)", "features:3 features:3")
     steps, _ = pulled(editor)
     assert steps >= 1
-    editor.click("All settings")
-    tracking = editor.button("Tracking")
+    tracking = shown(editor, "Tracking")
     tracking.select_option("metric")
     expect(editor.root.get_by_text("was trained on another model")).to_be_visible(timeout=30_000)
     expect(tracking).to_have_value("features:3", timeout=30_000)
