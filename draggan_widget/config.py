@@ -10,7 +10,21 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from draggan_widget.settings import Settings, blend, blocks, choice, help_text, number, rows, settings_in, whole
+from draggan_widget.settings import (
+    Settings,
+    blend,
+    blocks,
+    choice,
+    help_text,
+    number,
+    rows,
+    settings_in,
+    stay_near,
+    tracker,
+    truncate,
+    typical,
+    whole,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +93,20 @@ class DragConfig(Settings):
         20.0, "Mask weight λ", "How strongly what is not painted is kept as it is.", most=10_000
     )
     """λ, the weight of keeping features outside the mask, 0 to 10,000."""
+    stay_near: float = stay_near()
+    """Weight of the mean of |w - w0| over what is optimised, 0 for none. It shortens drags."""
+    truncate: float = truncate()
+    """κ: after each step w becomes w̄ + (1 - κ)·(w - w̄) in what is optimised, so that n steps truncate by about
+    ψ = exp(-κ·n). 0 for none."""
+    typical: float | None = typical()
+    """τ: after each step a row of the latent whose mean square, whitened by the model's own latents, is above τ is
+    scaled back to it; where the edit began farther out, to what it was there. None: never."""
     blend: str = blend("none")
     """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
     one in the features of a coarse block. ``"none"``: what the pull has changed."""
+    tracker: str = tracker()
+    """Who says where the handles are after a step: the method itself, ``"own"``, or another tracker, as
+    ``draggan_widget.engines.trackers.make`` names them; those that need files take what was brought."""
     tolerance: float | None = number(
         1.0,
         "Arrived within",

@@ -1,8 +1,8 @@
 """What a setting is: its name, its kind, its label and help for people, and the values that it may have.
 
 A setting is declared once, as a field of a frozen dataclass that inherits from ``Settings``, by ``number``, ``whole``,
-``choice``, ``rows`` or ``blocks``. From there come the checks, the traits of the editor, the fields of the page's
-drawer, and the help of the command line. Nothing here needs torch or numpy.
+``choice``, ``rows``, ``blocks`` or ``tracker``. From there come the checks, the traits of the editor, the fields of the
+page's drawer, and the help of the command line. Nothing here needs torch or numpy.
 """
 
 from __future__ import annotations
@@ -10,11 +10,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, TypeVar
 
-Kind = Literal["number", "whole", "choice", "rows", "blocks"]
+Kind = Literal["number", "whole", "choice", "rows", "blocks", "tracker"]
+OWN = "own"
+"""The tracker of an engine itself."""
+TRACKERS = {
+    OWN: "the engine's own",
+    "features": "nearest features",
+    "metric": "learned metric",
+    "flow": "optical flow",
+    "raft": "RAFT",
+    "pips": "PIPs",
+}
+"""Who may say where handles are, and what the page calls them; besides these, features of certain blocks."""
+OF_BLOCKS = re.compile(r"features:([1-9]\d?(?:\+[1-9]\d?)*)")
 LONGEST_SHOWN = 60
 """Characters of a refused value that an error shows."""
 
@@ -116,6 +129,8 @@ class Setting:
             return f"one of {', '.join(value for value, _ in self.choices)}"
         if self.kind == "blocks":
             return "a whole number of at least 1 or None"
+        if self.kind == "tracker":
+            return f"one of {', '.join(TRACKERS)}, or features of blocks such as features:4+5"
         kind = "a number" if self.kind == "number" else "a whole number"
         span = f"above {self.least:,g} and up to {self.most:,g}" if self.above else ""
         return f"{kind} {span or f'from {self.least:,g} to {self.most:,g}'}{', or None' if self.none else ''}"
@@ -133,6 +148,8 @@ class Setting:
             return str(value)
         if value is None and self.none:
             return None
+        if self.kind == "tracker":
+            return self._check_tracker(value, limits)
         if self.kind == "blocks":
             return self._check_blocks(value, limits)
         number = as_number(value) if self.kind == "number" else as_whole(value)
@@ -160,15 +177,27 @@ class Setting:
             raise SettingError(f"{self.name} is {told}; this generator has blocks {first} to {last}")
         return tuple(sorted(found)) if len(found) > 1 else found[0]
 
+    def _check_tracker(self, value: Any, limits: Limits | None) -> str:
+        found = OF_BLOCKS.fullmatch(value) if isinstance(value, str) else None
+        if found is None and (not isinstance(value, str) or value not in TRACKERS):
+            raise SettingError(f"{self.name} is {shown(value)}; it must be {self.wanted}")
+        if found is not None and limits is not None:
+            numbers = [int(block) for block in found.group(1).split("+")]
+            self._check_blocks(numbers if len(numbers) > 1 else numbers[0], limits)
+        return str(value)
+
     def schema(self, limits: Limits) -> dict[str, Any]:
         """Return all of it as JSON, with what a model of these ``limits`` has: the page draws its field from this."""
         most: float | None = limits.rows if self.kind == "rows" else self.most
         choices = [list(choice) for choice in self.choices]
         if self.kind == "blocks":
             choices = [[str(block), str(block)] for block in limits.blocks]
+        if self.kind == "tracker":
+            choices = [[value, text] for value, text in TRACKERS.items()]
+            choices += [[f"features:{block}", f"features of block {block}"] for block in limits.blocks]
         return {
             "name": self.name,
-            "kind": self.kind,
+            "kind": "choice" if self.kind == "tracker" else self.kind,
             "label": self.label,
             "help": self.help,
             "least": self.least,
@@ -233,6 +262,52 @@ def rows(default: int, label: str, help: str, *, most: int, advanced: bool = Fal
 def blocks(default: int | tuple[int, ...] | None, label: str, help: str, *, advanced: bool = False) -> Any:
     """Return a field for one or several synthesis blocks, or None for those that suit a model."""
     return _field(default, "blocks", label, help, least=1, none="the model's own", advanced=advanced)
+
+
+def stay_near() -> Any:
+    """A field that several engines have: the weight of keeping the latent near where the edit began."""
+    return number(
+        0.0,
+        "Pull to the start",
+        "How strongly the latent is kept near where the edit began.",
+        most=10_000,
+        advanced=True,
+    )
+
+
+def truncate() -> Any:
+    """A field that several engines have: which part of its way from the mean a latent gives back in each step."""
+    return number(
+        0.0,
+        "Pull to the mean",
+        "Which part of its way from the model's mean the latent gives back in each step.",
+        most=0.1,
+        advanced=True,
+    )
+
+
+def typical() -> Any:
+    """A field that several engines have: how far from the mean rows of a latent may go."""
+    return number(
+        None,
+        "Kept typical",
+        "How far out a row of the latent may go, as a mean square in which the model's own are about 1.",
+        above=True,
+        most=1000,
+        none="as far as it goes",
+        advanced=True,
+    )
+
+
+def tracker() -> Any:
+    """A field that several engines have: who says where the handles are after a step."""
+    return _field(
+        OWN,
+        "tracker",
+        "Tracking",
+        "Who says where the handles are after a step; RAFT and PIPs need weights that you bring.",
+        advanced=True,
+    )
 
 
 def _field(default: Any, kind: Kind, label: str, help: str, **more: Any) -> Any:

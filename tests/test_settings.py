@@ -127,7 +127,7 @@ def test_each_setting_of_a_drag_is_declared_with_label_help_and_bounds():
     for setting in SETTINGS.values():
         assert setting.label
         assert setting.help.endswith(".")
-        bounded = math.isfinite(setting.most) or setting.kind in ("choice", "blocks")
+        bounded = math.isfinite(setting.most) or setting.kind in ("choice", "blocks", "tracker")
         assert bounded, setting.name
 
 

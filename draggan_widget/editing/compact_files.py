@@ -22,6 +22,7 @@ from draggan_widget.engines import (
     Edit,
     EditPoint,
     State,
+    bind,
     check_mask,
     check_xy,
     engine_named,
@@ -171,7 +172,8 @@ class Stored:
         latent = anchor.latent if torch.equal(anchor.latent, state.latent) else state.latent
         state = dataclasses.replace(state, anchor=anchor, latent=latent)
         bound = self._bound("draggan", state.config.to_dict())
-        assert isinstance(bound, BoundDragGAN)
+        if not isinstance(bound, BoundDragGAN):
+            raise ValueError("its settings are of a later format")
         step = bound.adopt(bound.check(state), mask)
         return State(bound, step.edit, step.memory, step.loss), mask
 
@@ -182,7 +184,7 @@ class Stored:
         if key not in self._bounds:
             made = settings_of(name, settings)
             try:
-                self._bounds[key] = engine_named(name).bind(self._model, made)
+                self._bounds[key] = bind(self._model, made)
             except ValueError as error:
                 text = f"its engine {name} cannot serve this model: {error}"
                 raise EngineError(text) from error

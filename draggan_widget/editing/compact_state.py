@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from draggan_widget.engines import Edit, State, engine_of, layers_of, with_blend
+from draggan_widget.engines import Edit, State, bind, layers_of, with_blend
 from draggan_widget.models import Generator, Layer
 
 
@@ -38,7 +38,7 @@ class Kept:
         :param model: whose latent it is. :param blend: the setting of that name; None: as it was.
         """
         settings = with_blend(self.settings, blend)
-        bound, edit = engine_of(settings).bind(model, settings), self._edit(ws)
+        bound, edit = bind(model, settings), self._edit(ws)
         return State(bound, edit, bound.expand(edit, self.memory), self.loss)
 
     def layers(self, model: Generator, ws: np.ndarray, blend: str | None = None) -> tuple[Layer, ...]:

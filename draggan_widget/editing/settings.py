@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from draggan_widget.engines import DragConfig, engine_named, engine_names, engine_of
+from draggan_widget.engines import DragConfig, bind, engine_named, engine_names, engine_of
 from draggan_widget.models import Generator
 from draggan_widget.settings import Limits, Setting, SettingError, number, settings_in
 
@@ -82,7 +82,13 @@ def with_settings(
             raise SettingError(_unknown(name, known, engine.name))
         changes[name] = own[name] if value is None else known[name].check(value, limits_of(generator))
     speed = changes.pop("speed", speed)
-    return config.replace(**changes), speed
+    config = config.replace(**changes)
+    if "tracker" in changes:  # whether it can be had is no matter of the setting alone
+        try:
+            bind(generator, config)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
+    return config, speed
 
 
 def _unknown(name: str, known: Mapping[str, Setting], engine: str) -> str:

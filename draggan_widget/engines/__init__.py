@@ -7,6 +7,7 @@ adds one of your own, which then runs in the editor, its undo, timeline and file
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, check_blocks
+from draggan_widget.engines.common.regularising import mean_squares
 from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
@@ -26,6 +27,7 @@ from draggan_widget.engines.registry import (
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps
 from draggan_widget.engines.stabledrag import StableDrag, StableDragEngine
 from draggan_widget.engines.state import State, begin_with
+from draggan_widget.engines.tracked import BoundTracked, search_of
 
 # The first one that can serve a model is its default.
 register(NaturalDrag())
@@ -38,6 +40,7 @@ __all__ = [
     "VERDICTS",
     "XY",
     "Bound",
+    "BoundTracked",
     "DivergedError",
     "DragConfig",
     "DragGAN",
@@ -71,8 +74,10 @@ __all__ = [
     "engine_names",
     "engine_of",
     "layers_of",
+    "mean_squares",
     "picture_of",
     "register",
+    "search_of",
     "to_image",
     "unregister",
     "with_blend",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from draggan_widget.engines.edit import XY, Edit
@@ -92,6 +93,15 @@ class Bound(abc.ABC, Generic[M]):
         """
         return self.begin(after)
 
+    def advance_by(self, edit: Edit, memory: M, look: Callable[[Tensor], np.ndarray]) -> Step[M]:
+        """Return the next step, in which somebody else says where the handles are.
+
+        Only of engines whose ``takes_trackers`` says so. :param look: a latent → where the handles are in its picture,
+        (N, 2) pixels (x, y) in the order of the points. :raises ValueError: as ``advance`` and ``found``.
+        """
+        (step,) = self.advance(edit, memory)
+        return self.found(memory, step, look(step.edit.latent))
+
     def found(self, memory: M, step: Step[M], handles: np.ndarray) -> Step[M]:
         """Return a step from ``memory`` with its handles (N, 2) where another tracker found them.
 
@@ -147,7 +157,7 @@ class Engine(abc.ABC):
     needs: ClassVar[tuple[str, ...]] = ("space", "synthesize")
     """Names of what a model must have: parts of ``Model``, or what some models have besides."""
     takes_trackers: ClassVar[bool] = False
-    """Whether another tracker can say where its handles went; see ``Bound.found``."""
+    """Whether another tracker can say where its handles went, by its setting ``tracker``; see ``Bound.advance_by``."""
 
     def check_model(self, model: Any) -> None:
         """Check that a model has what the engine needs; ``bind`` does so first.
@@ -171,6 +181,14 @@ class Engine(abc.ABC):
     def defaults(self, model: Generator) -> Any:  # noqa: ARG002
         """Return the settings that suit a model best."""
         return self.Settings()
+
+
+def checked_places(found: Any, count: int) -> np.ndarray:
+    """Return where a tracker found handles, as (N, 2). :raises ValueError: for another number of them, or NaN."""
+    places = np.asarray(found, dtype=np.float64)
+    if places.shape != (count, 2) or not np.isfinite(places).all():
+        raise ValueError(f"the tracker gave {places.tolist()}; it must give {count} finite (x, y)")
+    return places
 
 
 def check_parts(model: Any, needs: Sequence[str], asker: str, remedy: str) -> None:

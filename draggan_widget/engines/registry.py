@@ -7,6 +7,8 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from draggan_widget.engines.tracked import with_tracker
+
 if TYPE_CHECKING:
     from draggan_widget.engines.base import Bound, Engine
 
@@ -46,7 +48,7 @@ def engine_named(name: Any) -> Engine:
 
 
 def bind(model: Any, settings: Any = None) -> Bound[Any]:
-    """Return the engine of these settings on a model.
+    """Return the engine of these settings on a model, with the tracker that they name.
 
     :param settings: None for ``default_config(model)``.
     :raises ValueError: in one sentence, if the engine cannot serve the model. :raises TypeError: if they are no
@@ -56,7 +58,7 @@ def bind(model: Any, settings: Any = None) -> Bound[Any]:
         return _default(model)
     engine = engine_of(settings)
     engine.check_model(model)
-    return engine.bind(model, settings)
+    return with_tracker(engine.bind(model, settings), engine.takes_trackers)
 
 
 def default_config(model: Any, engine: str | None = None) -> Any:
@@ -75,7 +77,7 @@ def _default(model: Any) -> Bound[Any]:
     for engine in _engines.values():
         try:
             engine.check_model(model)
-            bound = engine.bind(model, engine.defaults(model))
+            bound = with_tracker(engine.bind(model, engine.defaults(model)), engine.takes_trackers)
         except ValueError as error:
             refusal = refusal or error
         else:

@@ -15,6 +15,7 @@ from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
 from draggan_widget.engines.finish import layers_of, picture_of
 from draggan_widget.engines.projection import check_held, check_wish
 from draggan_widget.engines.registry import bind
+from draggan_widget.engines.tracked import without_tracker
 from draggan_widget.engines.wishing import followed
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
@@ -222,7 +223,8 @@ class State:
             return self
         bound = bind(self.model, settings)
         if type(settings) is type(self.config):
-            return dataclasses.replace(self, bound=bound, memory=bound.adapt(self.edit, self.edit, self.memory))
+            memory = bound.adapt(self.edit, self.edit, without_tracker(self.memory, bound))
+            return dataclasses.replace(self, bound=bound, memory=memory)
         edit = self.edit
         for point in edit.points:
             edit = edit.with_point(dataclasses.replace(point, handle=bound.place(point.handle)))

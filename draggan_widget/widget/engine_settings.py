@@ -83,7 +83,10 @@ class EngineSetting(Mirrored):
         """Return the value as it is kept, checked against the bounds that the engine in use gives."""
         if value is None or not obj._by_user(self.name):
             return value
-        checked = trait_error(obj._settings_there()[self.name].check, value)
+        setting = obj._settings_there()[self.name]
+        checked = trait_error(setting.check, value)
+        if setting.kind == "tracker":  # it may need what is not here, which the one who assigns is to hear at once
+            obj._check_settings({self.name: checked})
         return list(checked) if isinstance(checked, tuple) else checked
 
     def set(self, obj: Any, value: Any) -> None:
@@ -139,9 +142,12 @@ class WithSettings(anywidget.AnyWidget):
         return getattr(self, name) if name in SETTING_TRAITS else settings_told(self._session.latest)[name]
 
     def _set_settings(self, values: dict[str, Any]) -> None:
+        self._check_settings(values)
+        trait_error(self._carry_out, self._session.set_settings(values))
+
+    def _check_settings(self, values: dict[str, Any]) -> None:
         now = self._session.latest
         trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, values)
-        trait_error(self._carry_out, self._session.set_settings(values))
 
     def __getattr__(self, name: str) -> Any:
         """Return the setting of that name. Python asks for it where there is no such attribute."""

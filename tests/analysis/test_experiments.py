@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 import pytest
 import torch
+from followers import PIPS
 from planted import Planted
 
 from draggan_widget import DragConfig, cli, drag, load_generator
@@ -353,34 +354,6 @@ def test_paths_of_trackers_may_have_the_letters_of_drives(spec, given, monkeypat
     assert trackers.make(spec) == given
 
 
-def test_raft_without_torchvision_says_how_to_get_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    monkeypatch.setitem(sys.modules, "torchvision.models.optical_flow", None)
-    with pytest.raises(ModuleNotFoundError, match="pip install torchvision"):
-        trackers.make("raft:weights.pth")
-
-
-PIPS = """
-import torch
-from torch import nn
-
-class Pips(nn.Module):
-    '''Of the interface of the published one: follows the brightest place.'''
-    def __init__(self, S=8, stride=8):
-        super().__init__()
-        self.frames, self.gain = S, nn.Parameter(torch.zeros(1))
-    def forward(self, xys, rgbs, iters=3):
-        assert rgbs.shape[:3] == (1, self.frames, 3) and rgbs.shape[-1] % 8 == 0 and rgbs.max() > 1
-        light = (rgbs[0].mean(dim=1) / 255) ** 8
-        rows, columns = torch.arange(light.shape[1]).float(), torch.arange(light.shape[2]).float()
-        x = (light.sum(1) * columns).sum(1) / light.sum((1, 2))
-        y = (light.sum(2) * rows).sum(1) / light.sum((1, 2))
-        way = torch.stack([x, y], dim=1)
-        moved = xys[0][None] + self.gain * (way - way[:1])[:, None]
-        return [moved[None]] * iters, None, None, None
-"""
-
-
 def test_pips_come_from_a_checkout_and_its_checkpoint_and_track(planted, tmp_path, monkeypatch):
     for name in ("nets", "nets.pips"):
         monkeypatch.delitem(sys.modules, name, raising=False)
@@ -702,7 +675,7 @@ def test_the_command_compares_all_engines_and_goes_on_with_the_rows_there_are(tm
         (["--trackers", "flow"], "--trackers needs --engines"),
         (["--engines", "--trackers", "eyes"], "no tracker 'eyes'; there are features:BLOCK"),
         (["--engines", "--ways", "official"], "no way 'official'; there are no edit; natural; draggan; freedrag"),
-        (["--raft", "nowhere.pth"], "torchvision|nowhere.pth"),
+        (["--raft", "nowhere.pth"], "no weights of RAFT at .*nowhere.pth"),
         (["--pips", "nowhere", "x.pth"], "no nets/pips.py"),
     ],
 )

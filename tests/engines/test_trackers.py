@@ -154,51 +154,6 @@ def test_an_engine_with_a_tracker_drags_without_an_editor(planted):
     assert planted.centre(result.ws).numpy() == pytest.approx(start + np.array([6, 0]), abs=1.5)
 
 
-# --- RAFT ------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def raft():
-    """torchvision's networks, where it is installed and fits the torch that is here."""
-    try:
-        from torchvision.models import optical_flow
-    except (ImportError, RuntimeError) as error:
-        pytest.skip(f"needs torchvision: {error}")
-    return optical_flow
-
-
-@pytest.mark.parametrize("size", ["small", "large"])
-def test_raft_reads_a_file_of_either_size_and_follows_by_its_flow(raft, size, tmp_path):
-    torch.manual_seed(0)
-    network = getattr(raft, f"raft_{size}")(weights=None, progress=False).eval()
-    torch.save(network.state_dict(), path := tmp_path / "weights.pth")
-    model = Planted((128, 128))
-    tracker = make(f"raft:{path}")
-    first, second = model.mapping(seed=1), model.mapping(seed=1) + 0.5
-    places = np.array([[64.25, 60.0], [20.0, 100.5]])
-    tracker.begin(model, first, places)
-    found = tracker.track(model, second)
-    with torch.no_grad():
-        shown = [
-            (model.synthesize(latent) * 127.5 + 127.5).round().clamp(0, 255) / 127.5 - 1 for latent in (first, second)
-        ]
-        flow = network(*shown)[-1]
-    grid = (torch.from_numpy(places).float() + 0.5) * 2 / 128 - 1
-    there = torch.nn.functional.grid_sample(flow, grid[None, None], align_corners=False)[0, :, 0].T
-    np.testing.assert_allclose(found, places + there.numpy(), atol=1e-3)
-
-
-def test_a_file_of_another_network_is_no_raft(raft, tmp_path):
-    torch.save({"weight": torch.zeros(3)}, path := tmp_path / "weights.pth")
-    with pytest.raises(ValueError, match="does not hold weights of RAFT"):
-        make(f"raft:{path}")
-    path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(ValueError, match="does not hold weights of RAFT"):
-        make(f"raft:{path}")
-    with pytest.raises(FileNotFoundError, match="no weights of RAFT at"):
-        make(f"raft:{tmp_path / 'gone.pth'}")
-
-
 # --- the learned metric ----------------------------------------------------------------------------------------------
 
 

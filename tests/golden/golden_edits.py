@@ -43,7 +43,7 @@ EDITS = {
 """Kinds of files, each with its network."""
 
 
-LATER = {"on_stall": "stop", "blend": "none"}
+LATER = {"on_stall": "stop", "blend": "none", "tracker": "own", "stay_near": 0.0, "truncate": 0.0, "typical": None}
 """Settings that there were not when the files were written, and what they are for such a file."""
 
 

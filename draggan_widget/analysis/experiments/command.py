@@ -50,9 +50,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--engines", action="store_true", help="compare all engines, each as it comes, instead of readings of the paper"
     )
     parser.add_argument(
-        "--trackers", metavar="A,B", help='with these trackers too, such as "flow,features:5"; needs --engines'
+        "--trackers",
+        metavar="A,B",
+        help='draggan and natural with these trackers too, such as "flow,features:5"; needs --engines',
     )
-    parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too; needs torchvision")
+    parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too, by this file of weights")
     parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes of one thread each")
 

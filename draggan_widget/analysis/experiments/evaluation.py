@@ -46,7 +46,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "identity": ("distance of the faces", 2),
     "drag": ("landmark after a drag, px", 2),
     "distance": ("distance, px", 2),
-    "lost": ("lost", 0),
+    "lost": ("lost, %", 0),
     "to_go": ("to go, px", 2),
     "mse": ("MSE", 4),
     "lpips": ("LPIPS", 4),
@@ -58,6 +58,7 @@ COLUMNS: dict[str, tuple[str, int]] = {
     "frechet_inception": ("Fréchet of torchvision's Inception-v3", 2),
     "frechet_bands": ("Fréchet of bands", 3),
     "mahalanobis2": ("distance² of latents", 1),
+    "farthest": ("farthest row", 2),
     "arrived": ("arrived, %", 0),
     "steps": ("steps", 0),
     "seconds": ("s", 2),
@@ -66,7 +67,12 @@ COLUMNS: dict[str, tuple[str, int]] = {
 }
 """Figure → its heading and digits, in the order of the table's columns."""
 MARK = " ▲"
-"""Behind a distance that is surely larger than the least of its table."""
+"""Behind a figure that is surely larger than the least of its table."""
+MARKED = (
+    *("distance", "mse", "lpips", "ms_dssim", "lpips_away", "ms_dssim_away", "lpips_before", "ms_dssim_before"),
+    *("identity", "mahalanobis2", "farthest", "steps", "seconds"),
+)
+"""Figures of which less is better."""
 ARRIVED = ("arrived", "near")
 """Ends of runs that count as arrived, by the engine's own word."""
 LOOKS = ("inception", "bands")
@@ -112,7 +118,8 @@ class Evaluation:
     def to_markdown(self) -> str:
         """A table for each experiment; columns without a figure are left out.
 
-        ▲ marks a distance that exceeds the least one by more than twice the standard error of the paired differences.
+        ▲ marks a figure that exceeds the least one by more than twice the standard error of the paired differences.
+        What no edit has nothing of, such as change, is compared among the others.
         """
         parts = []
         for experiment, ways in self.summary().items():
@@ -123,7 +130,7 @@ class Evaluation:
                 [
                     way,
                     *(
-                        _figure(figures.get(name), COLUMNS[name][1]) + (MARK if (way, name) in farther else "")
+                        _figure(_shown(figures, name), COLUMNS[name][1]) + (MARK if (way, name) in farther else "")
                         for name in names
                     ),
                 ]
@@ -135,25 +142,12 @@ class Evaluation:
         return "\n\n".join(parts)
 
     def _farther(self, experiment: str) -> set[tuple[str, str]]:
-        """Ways whose distance is surely larger than the least, with the name of that figure.
+        """Ways with a figure that is surely larger than the least, and the name of that figure.
 
         It is if the mean of the differences sample by sample is more than twice its standard error.
         """
-        found: dict[str, dict[int, float]] = {}
-        for row in self.rows:
-            if row["experiment"] == experiment and "distance" in row:
-                found.setdefault(row["way"], {})[row["sample"]] = row["distance"]
-        if len(found) < 2:
-            return set()
-        best = min(found, key=lambda way: statistics.fmean(found[way].values()))
-        surely = set()
-        for way, mine in found.items():
-            apart = [mine[sample] - found[best][sample] for sample in mine if sample in found[best]]
-            if way != best and len(apart) > 1:
-                error = statistics.stdev(apart) / math.sqrt(len(apart))
-                if statistics.fmean(apart) > 2 * error:
-                    surely.add((way, "distance"))
-        return surely
+        rows = [row for row in self.rows if row["experiment"] == experiment and "error" not in row]
+        return {(way, name) for name in MARKED for way in _larger(rows, name)}
 
     def to_csv(self) -> str:
         """The rows without what pictures look like, a line each; ``from_csv`` is the way back."""
@@ -221,6 +215,7 @@ def evaluate(
     *,
     samples: int | Callable[[AnyExperiment], int] = 20,
     detector: Detector | None = None,
+    faces: bool = False,
     keep: str | os.PathLike[str] | None = None,
     workers: int = 0,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
@@ -231,6 +226,7 @@ def evaluate(
     :param samples: of each experiment and way, or a function that says how many of an experiment.
     :param detector: of landmarks; None: dlib's of faces, where an experiment needs one. It must be picklable with
         ``workers``.
+    :param faces: whether dlib's tells how alike faces are in experiments that could do without it.
     :param keep: a file of lines of JSON for the rows; what stands in it is not done again, but for rows with ``again``.
     :param workers: processes of one thread each; 0: this one, as it is. When one dies, what it did is tried once more
         on its own, and the others go on; where none can be started, this process does it all, with a warning.
@@ -255,7 +251,7 @@ def evaluate(
                 asked = {"generator": mark, **settings, "way": way.to_dict(), "sample": number}
                 tasks.append((json.loads(json.dumps(asked)), experiment, way, number))
     left = {k: task for k, task in enumerate(tasks) if "again" in (ledger.find(task[0]) or {"again": True})}
-    needs_faces = detector is None and any(_of_faces(experiment) for _, experiment, *_ in left.values())
+    needs_faces = detector is None and (faces or any(_of_faces(experiment) for _, experiment, *_ in left.values()))
     name = type(loaded).__name__ if isinstance(generator, Generator) else os.fspath(generator)
     facts = {"generator": name, "fingerprint": mark, "ways": [way.to_dict() for way in ways]}
 
@@ -304,7 +300,7 @@ def _prepare(bench: Bench, tasks: Iterable[Task]) -> None:
         if isinstance(experiment, Reconstruction):
             opencv()
         if way.tracker is not None:
-            way.tracker_in(bench.trackers)
+            way.tracker_in(bench.trackers, bench.generator)
 
 
 def _in_processes(workers: int, arguments: tuple[Any, ...], left: Mapping[int, Task], add: Add) -> None:
@@ -406,6 +402,36 @@ def _means(rows: Sequence[dict[str, Any]], unedited: Sequence[dict[str, Any]]) -
             after, first = (np.array(side) for side in zip(*pairs, strict=True))
             means[f"frechet_{name}"] = frechet(after, first)
     return means
+
+
+def _larger(rows: Sequence[dict[str, Any]], name: str) -> set[str]:
+    """Return the ways whose figure of that name is surely larger than the least one."""
+    found: dict[str, dict[int, float]] = {}
+    for row in rows:
+        if name in row:
+            found.setdefault(row["way"], {})[row["sample"]] = row[name]
+    means = {way: statistics.fmean(values.values()) for way, values in found.items()}
+    if not means.get(NO_EDIT, 1.0):
+        del means[NO_EDIT]
+    if len(means) < 2:
+        return set()
+    best = min(means, key=lambda way: means[way])
+    surely = set()
+    for way in means:
+        apart = [found[way][sample] - found[best][sample] for sample in found[way] if sample in found[best]]
+        if way != best and len(apart) > 1:
+            error = statistics.stdev(apart) / math.sqrt(len(apart))
+            if statistics.fmean(apart) > 2 * error:
+                surely.add(way)
+    return surely
+
+
+def _shown(figures: Mapping[str, float], name: str) -> float | None:
+    """Return a figure as tables have it: of pictures in which no face was found, the share."""
+    value = figures.get(name)
+    if name != "lost" or value is None:
+        return value
+    return 100 * value / figures["samples"] if figures["samples"] else None
 
 
 def _figure(value: float | None, digits: int) -> str:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from draggan_widget.analysis.experiments import distances
 from draggan_widget.analysis.experiments.ways import Way
-from draggan_widget.engines import to_image
+from draggan_widget.engines import mean_squares, to_image
 from draggan_widget.engines.draggan import distinctness, init
 from draggan_widget.engines.natural import mahalanobis
 from draggan_widget.engines.trackers import Tracker, dense_flow, sampled
@@ -175,6 +175,8 @@ class Reconstruction:
         name, distance = distances.picture_distance()
         return {
             **_course(result, seconds, bench),
+            **_latent_distance(generator, ws, result),
+            **bench.identity(wanted, after),
             "mse": distances.mse(after, wanted),
             name: distance(after, wanted),
             **_looks(after),
@@ -223,6 +225,8 @@ class RoundTrip:
         away = None if there is None else bench.picture(there.ws)
         return {
             **_course(back, seconds, bench),
+            **_latent_distance(generator, ws, back),
+            **bench.identity(before, after),
             "steps": 0 if there is None or back is None else there.steps + back.steps,
             "mse": distances.mse(after, before),
             name: distance(after, before),
@@ -264,12 +268,18 @@ def _looks(picture: Tensor) -> dict[str, list[float]]:
 
 
 def _latent_distance(generator: Generator, ws: Tensor, result: Any) -> dict[str, float]:
-    """The squared distance of the change in the metric of the model's latents; nothing where these do not differ."""
+    """The squared distance of the change in the metric of the model's latents, and how far out its farthest row is,
+    as a mean square in which the model's own are about 1; nothing where latents do not differ.
+    """
     try:
         covariance = generator.space.metric(generator.space.label_of(ws)).covariance
     except ValueError:
         return {}
-    return {"mahalanobis2": 0.0 if result is None else mahalanobis(covariance, result.ws - ws)}
+    after = ws if result is None else result.ws
+    return {
+        "mahalanobis2": 0.0 if result is None else mahalanobis(covariance, result.ws - ws),
+        "farthest": float(mean_squares(generator, after).max()),
+    }
 
 
 def _course(result: Any, seconds: float, bench: Bench) -> dict[str, Any]:

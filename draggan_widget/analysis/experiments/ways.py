@@ -11,18 +11,23 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines import (
+    BoundTracked,
     DragGAN,
     DragRecord,
     DragResult,
+    NaturalDrag,
+    State,
     begin_with,
     bind,
     default_config,
     drag,
     engine_names,
     engine_of,
+    search_of,
 )
 from draggan_widget.engines.trackers import Tracker, make
 from draggan_widget.models import Generator
+from draggan_widget.settings import OWN
 
 NO_EDIT = "no edit"
 
@@ -42,7 +47,7 @@ class Way:
             raise ValueError(f"{self.name} has a tracker, but no settings to drag with; give it a config")
         if self.config is not None and self.tracker is not None and not engine_of(self.config).takes_trackers:
             name = engine_of(self.config).name
-            raise ValueError(f"{self.name} has a tracker, but the engine {name} tracks by itself; give a DragConfig")
+            raise ValueError(f"{self.name} has a tracker, but the engine {name} tracks nothing; choose another engine")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the way as values that JSON can hold."""
@@ -51,7 +56,7 @@ class Way:
             "name": self.name,
             # Not for draggan, so that what was done before there were other engines is not done again.
             **({} if engine in (None, DragGAN.name) else {"engine": engine}),
-            "config": None if self.config is None else self.config.to_dict(),
+            "config": None if self.config is None else _told(self.config),
             "tracker": self.tracker,
         }
 
@@ -69,19 +74,18 @@ class Way:
             config = config.replace(max_steps=most if config.max_steps is None else min(most, config.max_steps))
         if self.tracker is None:
             return drag(generator, ws, handles, targets, config=config)
-        return drag_tracked(generator, ws, handles, targets, config, self.tracker_in(trackers))
+        return drag_tracked(generator, ws, handles, targets, config, self.tracker_in(trackers, generator))
 
-    def tracker_in(self, made: dict[str, Tracker]) -> Tracker:
-        """Return who tracks: one of those ``made`` before, or a new one, which is added to them.
+    def tracker_in(self, made: dict[str, Tracker], model: Generator) -> Tracker:
+        """Return who tracks on a model: one of those ``made`` before, or a new one, which is added to them.
 
         :raises ValueError: where the method itself does, or for an unknown name. :raises ModuleNotFoundError: where
             what it needs is not installed. :raises FileNotFoundError: where its files are not there.
         """
         if self.tracker is None or self.config is None:
             raise ValueError(f"{self.name} is tracked by the method itself")
-        config = self.config if isinstance(self.config, DragConfig) else None
-        settings = "the model's" if config is None else f"{config.method} in {config.block}, {config.tracking_radius:g}"
-        key = f"{self.tracker} by {settings}"
+        config = search_of(model, self.config)
+        key = f"{self.tracker} by {config.method} in {config.block}, {config.tracking_radius:g}"
         if key not in made:
             made[key] = make(self.tracker, config)
         return made[key]
@@ -90,20 +94,25 @@ class Way:
 def drag_tracked(
     generator: Generator, ws: Tensor, handles: Any, targets: Any, config: Any, tracker: Tracker
 ) -> DragResult:
-    """Return a drag like that of ``engines.drag``, in which ``tracker`` says where the handles went.
+    """Return a drag like that of ``engines.drag``, in which a copy of ``tracker`` says where the handles went.
 
     :param config: settings of an engine that takes trackers.
     """
     points = [(number, *pair) for number, pair in enumerate(zip(handles, targets, strict=True), start=1)]
     state = begin_with(generator, ws, points, None, config)
-    tracker.begin(generator, state.ws, state.handles)
+    bound = BoundTracked(state.bound, "another", tracker)
+    state = State(bound, state.edit, bound.begin(state.edit))
     history = [DragRecord.of(state)]
     while (reason := state.verdict) is None:
-        (step,) = state.bound.advance(state.edit, state.memory)
-        step = state.bound.found(state.memory, step, tracker.track(generator, step.edit.latent))
-        state = dataclasses.replace(state, edit=step.edit, memory=step.memory, loss=step.loss, report=step.report)
+        (state,) = state.advance()
         history.append(DragRecord.of(state))
     return DragResult(generator, state, reason, tuple(history))
+
+
+def _told(config: Any) -> dict[str, Any]:
+    """Return settings for the ledger; who tracks is left out where it is the engine itself, as it always was."""
+    values: dict[str, Any] = config.to_dict()
+    return {name: value for name, value in values.items() if (name, value) != ("tracker", OWN)}
 
 
 def standard_ways(generator: Generator) -> list[Way]:
@@ -131,7 +140,7 @@ def standard_ways(generator: Generator) -> list[Way]:
 def engine_ways(generator: Generator, trackers: Sequence[str] = ()) -> list[Way]:
     """Return no edit, and every engine that can serve the model by its name, with its own settings for the model.
 
-    :param trackers: as ``trackers.make`` names them; ``draggan`` is taken with each of them too.
+    :param trackers: as ``trackers.make`` names them; ``draggan`` and ``natural`` are taken with each of them too.
     """
     ways = [Way(NO_EDIT, None)]
     for name in engine_names():
@@ -139,8 +148,14 @@ def engine_ways(generator: Generator, trackers: Sequence[str] = ()) -> list[Way]
             config = default_config(generator, name)
             bind(generator, config)
             ways.append(Way(name, config))
-    usual = default_config(generator, DragGAN.name)
-    return [*ways, *(Way(f"{DragGAN.name}, {tracker}", usual, tracker) for tracker in trackers)]
+    return [*ways, *tracker_ways(generator, trackers)[3:]]
+
+
+def tracker_ways(generator: Generator, trackers: Sequence[str]) -> list[Way]:
+    """Return no edit, ``draggan`` and ``natural`` by themselves, and each of them with each of ``trackers``."""
+    own = [Way(name, default_config(generator, name)) for name in (DragGAN.name, NaturalDrag.name)]
+    others = [Way(f"{way.name}, {tracker}", way.config, tracker) for way in own for tracker in trackers]
+    return [Way(NO_EDIT, None), *own, *others]
 
 
 def block_ways(generator: Generator) -> list[Way]:

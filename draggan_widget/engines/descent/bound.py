@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.base import Bound, Step, Verdict
+from draggan_widget.engines.base import Bound, Step, Verdict, checked_places
 from draggan_widget.engines.common.formulas import adam, held
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
+from draggan_widget.engines.common.regularising import check_regularised, held_back, near_the_start
 from draggan_widget.engines.common.running import Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError, Kept, channel_count
 from draggan_widget.engines.common.staying import MaskTensors, kept
@@ -53,8 +54,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         self.blocks = blocks_of(model, settings)
         self.rows = min(settings.edit_layers, model.num_ws)
         self.rate = rate_of(model, settings)
-        if settings.truncate:
-            model.space.check_metric()
+        check_regularised(model, settings)
         self._reach = reach + MARGIN
         # All finer maps follow from that of the last block with an edited row of its own, and stay where it does.
         self._held_block = min(max(self.blocks), model.block_of_row(self.rows - 1))
@@ -146,9 +146,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
 
     def found(self, memory: Memory[S], step: Step[Memory[S]], handles: np.ndarray) -> Step[Memory[S]]:
         """Return a step with its handles where another tracker found them, if they were looked for."""
-        places = np.asarray(handles, dtype=np.float64)
-        if places.shape != (len(step.edit.points), 2) or not np.isfinite(places).all():
-            raise ValueError(f"the tracker gave {places.tolist()}; it must give {len(step.edit.points)} finite (x, y)")
+        places = checked_places(handles, len(step.edit.points))
         if step.memory.turn:
             return step
         before = np.array([step.memory.seen[number] for number in step.edit.ids])
@@ -173,11 +171,10 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         motion, memory = self.pull(edit, memory, read)
         staying = self._staying(edit, leaf, keep, ahead)
         total = motion if staying is None else motion + self.settings.mask_weight * staying
-        if self.settings.stay_near:
-            away = (leaf - edit.origin)[:, : self.rows].abs().mean()
-            total = total + self.settings.stay_near * away
+        near = near_the_start(leaf, edit.origin, self.rows, self.settings)
+        total = total if near is None else total + near
         gradient = torch.autograd.grad(total, leaf)[0] if total.requires_grad else torch.zeros_like(leaf)
-        moved, moments = self._stepped(edit.latent, gradient, memory.moments)
+        moved, moments = self._stepped(edit, gradient, memory.moments)
         loss = {"motion": float(motion.detach()), "mask": 0.0 if staying is None else float(staying.detach())}
         if not np.isfinite(list(loss.values())).all() or not bool(torch.isfinite(moved).all()):
             raise DivergedError(
@@ -217,18 +214,11 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         with torch.no_grad():
             return self._reader(latent.detach().clone(), None)(middles)
 
-    def _stepped(self, latent: Tensor, gradient: Tensor, before: Moments) -> tuple[Tensor, Moments]:
-        count, rows = before.count + 1, self.rows
+    def _stepped(self, edit: Edit, gradient: Tensor, before: Moments) -> tuple[Tensor, Moments]:
+        latent, count, rows = edit.latent, before.count + 1, self.rows
         moved, first, second = adam(latent[:, :rows], gradient[:, :rows], before.first, before.second, count, self.rate)
-        if self.settings.truncate:
-            mean = self._mean(latent)
-            moved = mean + (1 - self.settings.truncate) * (moved - mean)
-        return torch.cat([moved, latent[:, rows:]], dim=1), Moments(first, second, count)
-
-    def _mean(self, latent: Tensor) -> Tensor:
-        """Return the mean of the model's latents (w_dim,), of the class of this one."""
-        space = self.model.space
-        return space.metric(space.label_of(latent)).mean.to(latent)
+        moved = torch.cat([moved, latent[:, rows:]], dim=1)
+        return held_back(self.model, moved, edit.origin, rows, self.settings), Moments(first, second, count)
 
     def _staying(self, edit: Edit, leaf: Tensor, keep: Kept | None, ahead: Mapping[int, Tensor]) -> Tensor | None:
         """Return the mean change of the cells outside the mask since it was set; None where there is none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from draggan_widget.settings import Settings, blend, blocks, number, rows, whole
+from draggan_widget.settings import Settings, blend, blocks, number, rows, stay_near, truncate, typical, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,23 +35,14 @@ class DescentSettings(Settings):
     carries none, as the papers have it for StyleGAN2."""
     mask_weight: float = number(10.0, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
     """λ, of the mean change of the features of those cells that lie outside the mask."""
-    stay_near: float = number(
-        0.0,
-        "Pull to the start",
-        "How strongly the latent is kept near where the edit began.",
-        most=10_000,
-        advanced=True,
-    )
+    stay_near: float = stay_near()
     """Weight of the mean of |w - w0| over the edited rows, 0 for none. It shortens drags."""
-    truncate: float = number(
-        0.0,
-        "Pull to the mean",
-        "Which part of its way from the model's mean the latent gives back in each step.",
-        most=0.1,
-        advanced=True,
-    )
+    truncate: float = truncate()
     """κ: after each step w becomes w̄ + (1 - κ)·(w - w̄) in the edited rows, so that n steps truncate by about
     ψ = exp(-κ·n). 0 for none; 1e-3 to 1e-2 keeps long pulls among pictures that the model knows, and shortens them."""
+    typical: float | None = typical()
+    """τ: after each step a row of the latent whose mean square, whitened by the model's own latents, is above τ is
+    scaled back to it; where the edit began farther out, to what it was there. None: never."""
     blend: str = blend("none")
     """What shows outside the mask: ``"features"``, the picture as it was when the mask was set; ``"none"``, as
     pulled."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.common.regularising import check_regularised
 from draggan_widget.engines.common.running import Anchor, Course
 from draggan_widget.engines.common.sampling import channel_count
 from draggan_widget.engines.common.staying import MaskTensors
@@ -283,6 +284,7 @@ class DragGAN(Engine):
         """
         self.check_model(model)
         blocks_of(model, settings)
+        check_regularised(model, settings)
         return BoundDragGAN(model, settings)
 
     def values(self, model: Generator, settings: DragConfig) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from draggan_widget.engines.common.formulas import held, step_rows
 from draggan_widget.engines.common.geometry import surroundings
+from draggan_widget.engines.common.regularising import held_back, near_the_start
 from draggan_widget.engines.common.running import MARKED, Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.draggan.edits import make_points, mask_tensor
@@ -176,10 +177,13 @@ def _supervise(
         now = generator.sample_features(latent, block, torch.from_numpy(kept.positions), ahead)
         keeping = held(now, state.anchor.kept(generator, block, mask, kept), torch.from_numpy(kept.weights).to(now))
     terms = [motion, None if keeping is None else config.mask_weight * keeping]
+    rows = edited_rows(config, latent.shape[1])
+    terms.append(near_the_start(latent, state.w0, rows, config))
     total = sum((term for term in terms if term is not None), start=latent.new_zeros(()))
     loss = {"motion": _value(motion), "mask": _value(keeping)}
     gradient = torch.autograd.grad(total, latent)[0] if total.requires_grad else torch.zeros_like(latent)
     moved, moments = _step_rows(latent.detach(), gradient, state.moments, config, rate_of(state))
+    moved = held_back(generator, moved, state.w0, rows, config)
     if allowed is not None:
         moved = latent.detach() + allowed(moved - latent.detach())
     if not np.isfinite(list(loss.values())).all() or not bool(torch.isfinite(moved).all()):

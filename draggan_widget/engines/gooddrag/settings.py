@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from draggan_widget.engines.descent import DescentSettings
-from draggan_widget.settings import choice, number, whole
+from draggan_widget.settings import choice, number, tracker, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +45,8 @@ class GoodDrag(DescentSettings):
         24.0, "Search radius", "How far around itself a handle is looked for, in pixels of a picture of 512.", most=128
     )
     """r2, half the side of the square in which a handle is looked for."""
+    tracker: str = tracker()
+    """Who says where the handles are: the method itself, ``"own"``, or another tracker; see ``DragConfig``."""
     stall_steps: int | None = whole(
         5,
         "Patience",

@@ -9,14 +9,14 @@ and a step that brings them no nearer is not taken: the latent is always the bes
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.base import Bound, Engine, Step, Verdict
+from draggan_widget.engines.base import Bound, Engine, Step, Verdict, checked_places
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.sampling import DivergedError, Reader
 from draggan_widget.engines.draggan.engine import texture_of
@@ -85,6 +85,7 @@ class BoundNatural(Bound[Memory]):
         self._spot = spot(round(SPOT * self._reading.cell))
         if self._reading.is_coarse:
             self._reading = dataclasses.replace(self._reading, followed=(self._track, self._spot))
+        self._look: Callable[[Tensor], np.ndarray] | None = None
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
         self._rest: tuple[tuple[Any, ...], Rest] | None = None
         self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray, float | None]] | None = None
@@ -171,6 +172,15 @@ class BoundNatural(Bound[Memory]):
         self._check_spots(edit)
         with torch.inference_mode(mode=False):
             return [self._advance(edit, memory)]
+
+    def advance_by(self, edit: Edit, memory: Memory, look: Callable[[Tensor], np.ndarray]) -> Step[Memory]:
+        """Return the next step, judged by where ``look`` finds the handles; see ``Bound.advance_by``."""
+        self._look = look
+        try:
+            (step,) = self.advance(edit, memory)
+        finally:
+            self._look = None
+        return step
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
@@ -413,6 +423,8 @@ class BoundNatural(Bound[Memory]):
 
     def _follow(self, edit: Edit, memory: Memory, leaf: Tensor, expected: np.ndarray, ways: np.ndarray) -> np.ndarray:
         """Return where the handles are (N, 2) with ``leaf``. :raises DivergedError: if it is not finite."""
+        if self._look is not None:
+            return self._frame.clamp(checked_places(self._look(leaf), len(edit.points)))
         read, ids = self._reader(leaf, self._ahead(expected)), edit.ids
         try:
             return find_spots(
@@ -481,6 +493,7 @@ class NaturalDrag(Engine):
     name = "natural"
     help = "The least change, measured as the model's own pictures differ, that takes the points there: a few steps"
     Settings = Natural
+    takes_trackers = True
     needs = (*Engine.needs, "sample_features", "maps", "map_size", "blocks", "default_block", "num_ws", "w_dim")
 
     def check_model(self, model: Any) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from draggan_widget.settings import Settings, blend, blocks, number, rows, whole
+from draggan_widget.settings import Settings, blend, blocks, number, rows, tracker, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,9 @@ class Natural(Settings):
         most=128,
     )
     """r2, half the side of the square in which a handle is looked for."""
+    tracker: str = tracker()
+    """Who says where the handles are after a step: the method itself, ``"own"``, or another tracker, as
+    ``draggan_widget.engines.trackers.make`` names them; those that need files take what was brought."""
     damping: float = number(
         1e-2, "Damping", "How soft targets are that pull against each other.", above=True, most=10, advanced=True
     )

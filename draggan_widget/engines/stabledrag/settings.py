@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from draggan_widget.engines.descent import DescentSettings
-from draggan_widget.settings import number
+from draggan_widget.settings import number, tracker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,3 +37,5 @@ class StableDrag(DescentSettings):
         12.0, "Search radius", "How far around itself a handle is looked for, in pixels of a picture of 512.", most=128
     )
     """r2, half the side of the square in which a handle is looked for."""
+    tracker: str = tracker()
+    """Who says where the handles are: the method itself, ``"own"``, or another tracker; see ``DragConfig``."""

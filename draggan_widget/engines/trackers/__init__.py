@@ -1,6 +1,7 @@
 """Trackers: where the handles of a drag are now. ``make`` makes one by name."""
 
-from draggan_widget.engines.trackers.base import Features, Flow, Tracker, dense_flow, make, opencv, sampled
+from draggan_widget.engines.trackers.base import Features, Flow, Sight, Tracker, dense_flow, make, opencv, sampled
+from draggan_widget.engines.trackers.bringing import bring
 from draggan_widget.engines.trackers.learned import Pips, Raft, load
 from draggan_widget.engines.trackers.metric import LearnedMetric
 
@@ -10,7 +11,9 @@ __all__ = [
     "LearnedMetric",
     "Pips",
     "Raft",
+    "Sight",
     "Tracker",
+    "bring",
     "dense_flow",
     "load",
     "make",

@@ -24,12 +24,19 @@ if TYPE_CHECKING:
     from draggan_widget.models import Model
 
 
+Sight = tuple["Tensor", np.ndarray]
+"""A latent, and where handles (N, 2) are in its picture."""
+
+
 class Tracker(Protocol):
     """Says where the handles of a drag went.
 
     A shallow copy goes on by itself, and leaves the one that it was copied from as it is. So an engine whose memory
     holds a tracker takes its next step with ``copy.copy(tracker)``, and undo finds the one of before.
     """
+
+    def check(self, model: Model) -> None:
+        """Check that the tracker can serve a model. :raises ValueError: in a sentence, if it cannot."""
 
     def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
         """Take note of the content at ``handles`` (N, 2), picture pixels (x, y), in the picture of ``latent``.
@@ -43,6 +50,15 @@ class Tracker(Protocol):
         It may lie outside the picture.
         """
 
+    def seen(self) -> tuple[Sight, ...]:
+        """Return what it goes on from, oldest first: latents, and where the handles were in their pictures."""
+
+    def resume(self, model: Model, seen: Sequence[Sight]) -> None:
+        """Become the tracker again that had ``seen`` this.
+
+        :raises ValueError: for what no such tracker has seen, or as ``begin``.
+        """
+
 
 class Features:
     """The nearest features, as a drag by DragGAN looks for them: by its method and within its radius.
@@ -54,24 +70,39 @@ class Features:
     def __init__(self, *blocks: int, config: DragConfig | None = None) -> None:
         self.blocks, self.config = blocks, config
         self._references: list[Tensor] = []
-        self._handles: np.ndarray = np.zeros((0, 2))
+        self._seen: tuple[Sight, ...] = ()
 
-    def begin(self, model: Any, latent: Tensor, handles: np.ndarray) -> None:
+    def check(self, model: Any) -> None:
         """See ``Tracker``."""
         check_parts(model, ("sample_features", "blocks"), "the tracker", "track by flow")
         check_blocks(model, self.blocks, f"the tracker reads block {'+'.join(map(str, self.blocks))}")
-        self._handles = places(handles)
-        self._references = list(self._read(model, latent, self._handles))
+
+    def begin(self, model: Any, latent: Tensor, handles: np.ndarray) -> None:
+        """See ``Tracker``."""
+        self.check(model)
+        first = places(handles)
+        self._references = list(self._read(model, latent, first))
+        self._seen = ((latent.detach(), first),)
 
     def track(self, model: Any, latent: Tensor) -> np.ndarray:
         """See ``Tracker``. The search begins where the handles were before."""
         config = self._settings(model)
         frame = frame_of(config, model.resolution)
         found = method_of(config).track(
-            lambda xy: self._read(model, latent, xy), self._handles, self._references, frame
+            lambda xy: self._read(model, latent, xy), self._seen[-1][1], self._references, frame
         )
-        self._handles = found
+        self._seen = self._seen[0], (latent.detach(), found)
         return np.array(found)
+
+    def seen(self) -> tuple[Sight, ...]:
+        """See ``Tracker``: where content was taken, and where it was found last."""
+        return self._seen
+
+    def resume(self, model: Any, seen: Sequence[Sight]) -> None:
+        """See ``Tracker``."""
+        check_seen(seen, 2)
+        self.begin(model, *seen[0])
+        self._seen = tuple(seen)
 
     def _settings(self, model: Any) -> DragConfig:
         return self.config or getattr(model, "drag_config", None) or DragConfig()
@@ -83,26 +114,54 @@ class Features:
         return read
 
 
-class Flow:
-    """Optical flow from the first picture to the present one, by OpenCV's dense inverse search.
+class FromFirst:
+    """What trackers share that look for the flow from the first picture to the present one.
 
     Flow between neighbouring pictures was tried too: what each misses by adds up, and the handles drift.
     """
 
     def __init__(self) -> None:
-        cv2 = opencv()
-        self._search: Any = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         self._first = np.zeros((0, 0), np.uint8)
-        self._handles = np.zeros((0, 2))
+        self._seen: tuple[Sight, ...] = ()
+
+    def flow(self, first: np.ndarray, now: np.ndarray) -> np.ndarray:
+        """Return where each pixel of a picture went, (H, W, 2) pixels (x, y); pictures are (H, W, …) uint8."""
+        raise NotImplementedError
+
+    def check(self, model: Model) -> None:
+        """See ``Tracker``."""
 
     def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
         """See ``Tracker``."""
-        self._first, self._handles = grey(picture(model, latent)), places(handles)
+        self.check(model)
+        first = places(handles)
+        self._first, self._seen = picture(model, latent), ((latent.detach(), first),)
 
     def track(self, model: Model, latent: Tensor) -> np.ndarray:
         """See ``Tracker``."""
-        flow = self._search.calc(self._first, grey(picture(model, latent)), None)
-        return np.asarray(self._handles + sampled(flow, self._handles))
+        ((_, handles),) = self._seen
+        return np.asarray(handles + sampled(self.flow(self._first, picture(model, latent)), handles))
+
+    def seen(self) -> tuple[Sight, ...]:
+        """See ``Tracker``: where content was taken."""
+        return self._seen
+
+    def resume(self, model: Model, seen: Sequence[Sight]) -> None:
+        """See ``Tracker``."""
+        check_seen(seen, 1)
+        self.begin(model, *seen[0])
+
+
+class Flow(FromFirst):
+    """Optical flow from the first picture to the present one, by OpenCV's dense inverse search."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        opencv()
+
+    def flow(self, first: np.ndarray, now: np.ndarray) -> np.ndarray:
+        """See ``FromFirst``."""
+        return dense_flow(first, now)
 
 
 def opencv() -> Any:
@@ -125,6 +184,12 @@ def picture(model: Model, latent: Tensor) -> np.ndarray:
     """The picture of a latent, (H, W) or (H, W, 3 or 4) uint8."""
     with torch.no_grad():
         return np.asarray(to_image(model.synthesize(latent)))
+
+
+def check_seen(seen: Sequence[Sight], most: int) -> None:
+    """Check what a tracker is to go on from. :raises ValueError: for none of it, or more than ``most``."""
+    if not 0 < len(seen) <= most:
+        raise ValueError(f"the tracker is said to have seen {len(seen)} pictures; it goes on from 1 to {most}")
 
 
 def places(handles: Sequence[Any] | np.ndarray) -> np.ndarray:
@@ -155,30 +220,33 @@ def sampled(field: np.ndarray, xy: np.ndarray) -> np.ndarray:
 
 
 def make(spec: str, config: DragConfig | None = None) -> Tracker:
-    """Return the tracker of a name: ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``metric`` or
-    ``metric:WEIGHTS``, ``flow``, ``raft:WEIGHTS``, ``pips:CHECKOUT:WEIGHTS``, or ``draggan``, which tracks as a drag by
-    DragGAN does. Paths may begin with the letter
-    of a drive.
+    """Return the tracker of a name: ``features``, ``features:BLOCK`` or ``features:BLOCK+BLOCK``, ``metric`` or
+    ``metric:WEIGHTS``, ``flow``, ``raft`` or ``raft:WEIGHTS``, ``pips`` or ``pips:CHECKOUT:WEIGHTS``. ``draggan`` is
+    another name of ``features``: it tracks as a drag by DragGAN does. Paths may begin with the letter of a drive.
 
-    :param config: whose method and radius ``features`` and ``draggan`` search by; None for the settings that the model
+    :param config: whose method and radius ``features`` and ``metric`` search by; None for the settings that the model
         carries.
     :raises ValueError: for another name. :raises ModuleNotFoundError: where what it needs is not installed.
-    :raises FileNotFoundError: where its files are not there.
+    :raises FileNotFoundError: where its files are not there; of ``raft`` and ``pips`` alone, where nobody said
+        where they are.
     """
+    from draggan_widget.engines.trackers.bringing import brought
     from draggan_widget.engines.trackers.learned import Pips, Raft
     from draggan_widget.engines.trackers.metric import LearnedMetric
 
     makers: dict[str, Callable[..., Tracker]] = {
         r"features:(\d+(?:\+\d+)*)": lambda blocks: Features(*map(int, blocks.split("+")), config=config),
-        r"draggan": lambda: Features(config=config),
+        r"draggan|features": lambda: Features(config=config),
         r"metric(?::(.+))?": lambda weights: LearnedMetric(weights, config),
         r"flow": Flow,
+        r"raft": lambda: Raft(*brought("raft")),
         r"raft:(.+)": Raft,
+        r"pips": lambda: Pips(*brought("pips")),
         r"pips:([A-Za-z]:[\\/][^:]*|[^:]+):(.+)": Pips,
     }
     for pattern, maker in makers.items():
         if named := re.fullmatch(pattern, spec):
             return maker(*named.groups())
     raise ValueError(
-        f"no tracker {spec!r}; there are features:BLOCK, metric, flow, raft:WEIGHTS, pips:CHECKOUT:WEIGHTS and draggan"
+        f"no tracker {spec!r}; there are features, features:BLOCK, metric, flow, raft:WEIGHTS and pips:CHECKOUT:WEIGHTS"
     )

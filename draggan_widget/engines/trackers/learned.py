@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.engines.trackers.base import picture, places, sampled
+from draggan_widget.engines.trackers.base import FromFirst, Sight, check_seen, picture, places
+from draggan_widget.engines.trackers.raft import LEAST, RaftNetwork
 
 if TYPE_CHECKING:
     from draggan_widget.models import Model
@@ -26,42 +28,32 @@ FRAMES = 8
 """Pictures that PIPs was made to look at together."""
 
 
-class Raft:
-    """Flow from the first picture to the present one by RAFT (Teed and Deng 2020), as torchvision has it.
+class Raft(FromFirst):
+    """Flow from the first picture to the present one by RAFT (Teed and Deng 2020); see ``trackers.raft``.
 
-    :param weights: a file of the state dict of ``raft_large`` or ``raft_small``, such as
+    :param weights: a file of the state dict of torchvision's ``raft_large`` or ``raft_small``, such as
         ``raft_large_C_T_SKHT_V2-ff5fadd5.pth`` or ``raft_small_C_T_V2-01064c6d.pth``.
-    :raises ModuleNotFoundError: without torchvision. :raises FileNotFoundError: without that file.
-    :raises ValueError: if it holds something else.
+    :raises FileNotFoundError: without that file. :raises ValueError: if it holds something else.
     """
 
-    def __init__(self, weights: str) -> None:
-        try:
-            from torchvision.models.optical_flow import raft_large, raft_small
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("RAFT needs torchvision: pip install torchvision") from error
-        except RuntimeError as error:  # of a torchvision that was built for another torch
-            raise ModuleNotFoundError(
-                f"RAFT needs a torchvision that fits torch {torch.__version__}; the one here does not load: {error}"
-            ) from error
-        state = read_weights(weights, "RAFT")
-        first = state.get("feature_encoder.convnormrelu.0.weight")
-        small = first is not None and len(first) < LARGE
-        self._network: Any = (raft_small if small else raft_large)(weights=None, progress=False)
-        fill(self._network, state, weights, "RAFT")
-        self._first = torch.empty(0)
-        self._handles = np.zeros((0, 2))
+    def __init__(self, weights: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self._network = _raft(*_file(weights, "RAFT"))
 
-    def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
+    def check(self, model: Model) -> None:
         """See ``Tracker``."""
-        self._first, self._handles = _input(picture(model, latent)), places(handles)
+        height, width = model.resolution
+        if min(height, width) < LEAST:
+            raise ValueError(
+                f"RAFT needs pictures of at least {LEAST} pixels each way, and these have {height}×{width}; track by "
+                "features or flow"
+            )
 
-    def track(self, model: Model, latent: Tensor) -> np.ndarray:
-        """See ``Tracker``."""
-        now = _input(picture(model, latent))
+    def flow(self, first: np.ndarray, now: np.ndarray) -> np.ndarray:
+        """See ``FromFirst``."""
         with torch.no_grad():
-            flow = self._network(self._first / 127.5 - 1, now / 127.5 - 1)[-1]  # (1, 2, H, W), the last refinement
-        return np.asarray(self._handles + sampled(flow[0].permute(1, 2, 0).numpy(), self._handles))
+            found = self._network(*(_input(image) / 127.5 - 1 for image in (first, now)))
+        return np.asarray(found[0].permute(1, 2, 0).numpy())
 
 
 class Pips:
@@ -76,33 +68,66 @@ class Pips:
         folder = Path(checkout).expanduser().resolve()
         if not (folder / "nets" / "pips.py").is_file():
             raise FileNotFoundError(f"no nets/pips.py in {folder}; give a checkout of github.com/aharley/pips")
+        path, _ = _file(weights, "PIPs")
         sys.path.insert(0, str(folder))
         try:
             module = importlib.import_module("nets.pips")
         finally:
             sys.path.remove(str(folder))
         self._network: Any = module.Pips(S=FRAMES, stride=4)
-        load(self._network, weights, "PIPs")
-        self._seen: list[tuple[Tensor, np.ndarray]] = []
-        """The last pictures, and where the handles were in each."""
+        load(self._network, path, "PIPs")
+        self._seen: tuple[Sight, ...] = ()
+        self._pictures: tuple[np.ndarray, ...] = ()
+        """The last pictures, one for each that was seen."""
+
+    def check(self, model: Model) -> None:
+        """See ``Tracker``."""
 
     def begin(self, model: Model, latent: Tensor, handles: np.ndarray) -> None:
         """See ``Tracker``."""
-        self._seen = [(_input(picture(model, latent)), places(handles))]
+        self._seen, self._pictures = ((latent.detach(), places(handles)),), (picture(model, latent),)
 
     def track(self, model: Model, latent: Tensor) -> np.ndarray:
         """See ``Tracker``. While there are fewer pictures than it looks at, the newest is repeated."""
-        now = _input(picture(model, latent))
-        self._seen = self._seen[-(FRAMES - 1) :]
-        pictures = [seen for seen, _ in self._seen]
+        now = picture(model, latent)
+        seen, pictures = self._seen[-(FRAMES - 1) :], self._pictures[-(FRAMES - 1) :]
         place = len(pictures)
-        film = torch.cat([*pictures, *[now] * (FRAMES - place)])[None]  # (1, FRAMES, 3, H, W)
-        start = torch.from_numpy(self._seen[0][1]).float()[None]  # (1, N, 2)
+        shown = (*pictures, *[now] * (FRAMES - place))
+        film = torch.cat([_input(each) for each in shown])[None]  # (1, FRAMES, 3, H, W)
+        start = torch.from_numpy(seen[0][1]).float()[None]  # (1, N, 2)
         with torch.no_grad():
             ways = self._network(start, film, iters=6)[0][-1]  # (1, FRAMES, N, 2), the last refinement
         handles = np.asarray(ways[0, place].double().numpy())
-        self._seen.append((now, handles))
-        return handles
+        self._seen, self._pictures = (*seen, (latent.detach(), handles)), (*pictures, now)
+        return np.array(handles)
+
+    def seen(self) -> tuple[Sight, ...]:
+        """See ``Tracker``: the last pictures."""
+        return self._seen
+
+    def resume(self, model: Model, seen: Sequence[Sight]) -> None:
+        """See ``Tracker``."""
+        check_seen(seen, FRAMES)
+        self._seen = tuple((latent.detach(), places(handles)) for latent, handles in seen)
+        self._pictures = tuple(picture(model, latent) for latent, _ in seen)
+
+
+@functools.lru_cache(maxsize=2)
+def _raft(path: str, _changed: int) -> RaftNetwork:
+    """Return the network of a file, the same one until that file changes."""
+    state = read_weights(path, "RAFT")
+    first = state.get("feature_encoder.convnormrelu.0.weight")
+    network = RaftNetwork(small=isinstance(first, Tensor) and len(first) < LARGE)
+    fill(network, state, path, "RAFT")
+    return network
+
+
+def _file(weights: str | os.PathLike[str], name: str) -> tuple[str, int]:
+    """Return the path of a file of weights, and when it was changed. :raises FileNotFoundError: if it is not there."""
+    path = Path(weights).expanduser().absolute()
+    if not path.is_file():
+        raise FileNotFoundError(f"no weights of {name} at {path}")
+    return str(path), path.stat().st_mtime_ns
 
 
 def load(network: Any, weights: str | os.PathLike[str], name: str) -> None:
@@ -115,14 +140,12 @@ def load(network: Any, weights: str | os.PathLike[str], name: str) -> None:
 
 def read_weights(weights: str | os.PathLike[str], name: str) -> Mapping[str, Any]:
     """Return the state dict in a file. :raises FileNotFoundError: as ``load``. :raises ValueError: likewise."""
-    path = Path(weights).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"no weights of {name} at {path}")
+    path, _ = _file(weights, name)
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
         return dict(found.get("model_state_dict", found))
     except Exception as error:  # torch.load raises all kinds
-        said = str(error).partition("\n")[0]
+        said = str(error).partition("\n")[0] or "it is cut short or empty"
         raise ValueError(f"{path} does not hold weights of {name}: {said}") from error
 
 

@@ -7,6 +7,7 @@ the built-in faces comes with the package. A file is of one model's weights, and
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,17 +64,32 @@ class LearnedMetric(Features):
         super().__init__(*blocks, config=config)
         self._path = path
 
-    def begin(self, model: Any, latent: Tensor, handles: np.ndarray) -> None:
-        """See ``Tracker``. :raises ValueError: for a model that it was not trained on."""
+    def check(self, model: Any) -> None:
+        """See ``Tracker``. A tuned copy of the model that it was trained on will do.
+
+        :raises ValueError: for a model that it was not trained on.
+        """
         check_parts(model, ("sample_features", "blocks"), "the tracker", "track by flow")
-        if fingerprint(model) != self._model:
+        if _fingerprint(model) != self._model:
             raise ValueError(
                 f"the metric in {self._path.name} was trained on another model; track by features, or train one for it"
             )
-        super().begin(model, latent, handles)
+        super().check(model)
 
     def _read(self, model: Any, latent: Tensor, xy: np.ndarray) -> Tensor:
         return projected(super()._read(model, latent, xy), self._layer)
+
+
+_known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+"""Fingerprints of models, each taken once: engines ask whenever settings change."""
+
+
+def _fingerprint(model: Any) -> str:
+    """Return the fingerprint of a model, or of the one that it is a tuned copy of."""
+    model = model.mapped.untuned(model) if hasattr(model, "mapped") else model
+    if model not in _known:
+        _known[model] = fingerprint(model)
+    return _known[model]
 
 
 def projected(features: Tensor, layer: Tensor) -> Tensor:
