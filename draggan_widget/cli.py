@@ -118,6 +118,11 @@ def make_parser() -> argparse.ArgumentParser:
     experiments.add_options(evaluate)
     evaluate.set_defaults(run=experiments.run_evaluate)
 
+    from draggan_widget.analysis.training import command as training
+
+    train = commands.add_parser("train", help="train a network for a model: what answers pulls in one pass")
+    training.add_options(train)
+
     return parser
 
 
