@@ -17,7 +17,7 @@ from torch import Tensor
 from draggan_widget.analysis.training.pulls import SEED, Source
 from draggan_widget.engines import Edit, EditPoint
 from draggan_widget.engines.natural import mahalanobis
-from draggan_widget.engines.predicted import About, BoundPredicted, Predicted, Predictor, Shape
+from draggan_widget.engines.predicted import About, BoundPredicted, Predicted, Predictor, Shape, missed
 from draggan_widget.files import write_whole
 from draggan_widget.models import fingerprint, guarded
 from draggan_widget.texts import one_line, shown_path
@@ -48,7 +48,7 @@ class Look:
     step: int
     seconds: float
     loss: float
-    """The mean square error of coordinates since the last look."""
+    """The mean square error of coordinates since the last look, in proportion to the length of a piece."""
     explained: float
     """Part of the changes of held-out pulls that is told, at most 1; 0 for a network that says nothing."""
     gain: float
@@ -59,10 +59,11 @@ class Look:
     """That a jump takes, tracking included, median."""
 
 
-def untrained(model: Generator, source: Source, method: str, name: str, most: int, seed: int = SEED) -> Predictor:
+def untrained(model: Generator, source: Source, method: str, name: str, most: int, **size: int) -> Predictor:
     """Return a predictor that has learned nothing, in the units of a model and of what it is to learn from.
 
-    :param name: of the model, for people. :param most: points it is to be asked for at once.
+    :param name: of the model, for people. :param most: points it is to be asked for at once. :param size: what of
+        ``Shape`` is to be otherwise.
     """
     blocks = blocks_of(model)
     features = source.features()
@@ -81,9 +82,9 @@ def untrained(model: Generator, source: Source, method: str, name: str, most: in
         most,
         source.zooms,
     )
-    shape = Shape(features.shape[1], count, len(source.groups))
+    shape = Shape(features.shape[1], count, len(source.groups), **size)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(SEED)
         predictor = Predictor(about, shape)
     predictor.mean.copy_(metric.mean)
     predictor.axes.copy_((directions * variances.clamp(min=0).sqrt()).T[:count])
@@ -128,7 +129,7 @@ class Training:
 
     @guarded
     def take(self, until: int) -> float:
-        """Train up to a step, or until the time is over; return the mean loss. The same steps whatever came before."""
+        """Train up to a step, or until the time is over; return the mean loss. A step always sees the same pulls."""
         self.predictor.train()
         total, began, first = 0.0, time.monotonic(), self.step
         while self.step < until and not self.over:
@@ -171,10 +172,10 @@ class Training:
         with torch.no_grad():
             for _ in range(HELD_BATCHES):
                 batch = self.source.batch(self.predictor, random, BATCH, held=True)
-                pieces = min(batch.wanted.shape[1], self.predictor.network.pieces)
-                told = self.predictor.network.ways(batch.start, batch.points, pieces)
-                error += float((told - batch.wanted[:, :pieces]).square().mean())
-                whole += float(batch.wanted[:, :pieces].square().mean())
+                wanted = batch.wanted
+                told = self.predictor.network.ways(batch.start, batch.points, wanted.shape[1])
+                error += float(missed(told, wanted, batch.points))
+                whole += float(missed(torch.zeros_like(wanted), wanted, batch.points))
         trials = tried(self)
         gain, distance2, took = (float(np.median([trial[name] for trial in trials])) for name in FIGURES)
         return Look(self.step, self.seconds, loss, 1 - error / max(whole, 1e-12), gain, distance2, took)

@@ -1,7 +1,7 @@
 """One-shot methods: a trained network answers a pull in one pass."""
 
 from draggan_widget.engines.predicted.engine import BoundPredicted, PredictedEngine
-from draggan_widget.engines.predicted.network import MOST_PIECES, Points, Shape
+from draggan_widget.engines.predicted.network import MOST_PIECES, Points, Shape, missed
 from draggan_widget.engines.predicted.predictor import (
     GROWTH,
     UNIT,
@@ -29,5 +29,6 @@ __all__ = [
     "Shape",
     "forget",
     "give",
+    "missed",
     "predictor_for",
 ]

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 MOST_PIECES = 4
 """Pieces of a way that are emitted in one go."""
+SHORTEST = 0.1
+"""Units of length below which errors do not count more."""
 MOTION = 4
 """Numbers of a motion: right, down, growth (log of a factor), and whether the growth is asked for (0 or 1)."""
 
@@ -99,6 +101,14 @@ class Network(nn.Module, abc.ABC):
         """
 
 
+def missed(told: Tensor, wanted: Tensor, points: Points) -> Tensor:
+    """Return the mean square error of coordinates (N, n, groups, k), in proportion to the length of a piece.
+
+    Else the longest pulls, which no network can tell well, would be all that counts.
+    """
+    return ((told - wanted) / points.length.clamp(min=SHORTEST)[:, None, None, None]).square().mean()
+
+
 class UserControllableLT(Network):
     """One query a group of rows; the change is in proportion to the length of the way."""
 
@@ -118,7 +128,7 @@ class UserControllableLT(Network):
 
     def losses(self, start: Tensor, points: Points, wanted: Tensor) -> dict[str, Tensor]:
         """See ``Network.losses``."""
-        return {"change": (self.ways(start, points, 1) - wanted[:, :1]).square().mean()}
+        return {"change": missed(self.ways(start, points, 1), wanted[:, -1:], points)}
 
 
 class AutoDragGAN(Network):
@@ -154,7 +164,7 @@ class AutoDragGAN(Network):
         told = self._regular(start[:, None], natural[:, None], gone + steps)
         noise = torch.randn_like(start) * torch.rand(len(start), 1, 1, device=start.device)
         cleaned = (self.regulariser(start + noise) - start).square().mean()
-        return {"change": (told - wanted).square().mean(), "natural": 0.02 * cleaned}
+        return {"change": missed(told, wanted, points), "natural": 0.02 * cleaned}
 
     def _steps(self, start: Tensor, gone: Tensor, tokens: Tensor, length: Tensor) -> Tensor:
         """Return the steps on from each of the latents so far, (N, n, groups, k), of changes ``gone`` of that shape."""
