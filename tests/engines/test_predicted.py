@@ -13,7 +13,7 @@ from predictors import Roaming
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import drag
-from draggan_widget.engines import Edit, EditPoint, Natural, Predicted, State, bind, begin_with
+from draggan_widget.engines import Edit, EditPoint, Natural, Predicted, State, begin_with, bind
 from draggan_widget.engines.predicted import METHODS, MOST_PIECES, BoundPredicted, Predictor, Shape, give, predictor_for
 from draggan_widget.engines.predicted.predictor import About
 
@@ -143,7 +143,9 @@ def test_another_engine_goes_on_from_a_jump_as_its_first_step(method):
     jumped = state.jump(Predicted(method))
     assert (jumped.step, jumped.config) == (1, Natural())
     assert jumped.distances[0] < 0.8 * state.distances[0]
-    jumps = drag(predictors.planted(), predictors.bump(), [(32, 32)], [(40, 36)], None, Natural(), None, Predicted(method))
+    jumps = drag(
+        predictors.planted(), predictors.bump(), [(32, 32)], [(40, 36)], None, Natural(), None, Predicted(method)
+    )
     assert jumps.reason in ("arrived", "near")
     assert np.allclose(jumps.history[1].handles, jumped.handles)
 
@@ -202,7 +204,9 @@ def test_missing_truncated_and_other_weights_are_told_in_one_sentence(tmp_path, 
         predictor_for(model, "usercontrollable", [tmp_path])
     another = Roaming()
     another.scale.data *= 1.5
-    with pytest.raises(ValueError, match=r"planted\.safetensors is for other weights, another edition of the model say"):
+    with pytest.raises(
+        ValueError, match=r"planted\.safetensors is for other weights, another edition of the model say"
+    ):
         predictor_for(another, "autodraggan", [tmp_path])
     monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path / "cache"))
     with pytest.raises(ValueError, match="^there is no predictor of Auto DragGAN for this model"):

@@ -136,7 +136,9 @@ def _source(options: argparse.Namespace, model: Generator, name: str, renders: b
         _render(RECIPE / name / "motion.py", folder, heads)
     parts = sorted(folder.glob("motion-*.npz"))
     if len(parts) < HELD_OUT + 1:
-        raise ValueError(f"{shown(folder)} holds {len(parts)} parts of motion.py, and at least {HELD_OUT + 1} are needed")
+        raise ValueError(
+            f"{shown(folder)} holds {len(parts)} parts of motion.py, and at least {HELD_OUT + 1} are needed"
+        )
     return Motion(model, parts, options.out, blocks_of(model))
 
 

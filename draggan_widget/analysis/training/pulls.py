@@ -368,4 +368,3 @@ def save(file: Path, array: np.ndarray | dict[str, np.ndarray]) -> None:
     else:
         np.save(stream, array)
     write_whole(file, stream.getvalue())
-

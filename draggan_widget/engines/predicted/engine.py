@@ -85,9 +85,7 @@ class BoundPredicted(Bound[Memory]):
         if after.latent is not before.latent:
             return self.begin(after)
         same = {
-            point.id
-            for point in after.points
-            if point.id in before.ids and _on_the_same(before.point(point.id), point)
+            point.id for point in after.points if point.id in before.ids and _on_the_same(before.point(point.id), point)
         }
         return Memory({number: each for number, each in memory.references.items() if number in same}, after.step)
 
@@ -150,7 +148,9 @@ class BoundPredicted(Bound[Memory]):
         still = self.settings.zoom is not None and was <= self.settings.tolerance
         if gain < self.settings.nearer and not (still and float(lengths(left).max()) <= self.settings.tolerance):
             stayed = dataclasses.replace(memory, over=True)
-            return Step(dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": was}, {**report, "dropped": True})
+            return Step(
+                dataclasses.replace(edit, step=edit.step + 1), stayed, {"left": was}, {**report, "dropped": True}
+            )
         points = tuple(
             dataclasses.replace(point, handle=(float(x), float(y)))
             for point, (x, y) in zip(edit.points, found, strict=True)

@@ -112,9 +112,7 @@ class Predictor(nn.Module):
         longest = float(motions.norm(dim=-1).max()) / self.unit
         return min(self.network.pieces, max(1, math.ceil(longest - 1e-6)))
 
-    def points(
-        self, features: Tensor, places: Tensor, motions: Tensor, growth: Tensor | None, pieces: int
-    ) -> Points:
+    def points(self, features: Tensor, places: Tensor, motions: Tensor, growth: Tensor | None, pieces: int) -> Points:
         """Return what is asked in the units of the network.
 
         :param features: (N, T, C) as the model has them. :param places: (N, T, 2) picture pixels (x, y).
@@ -138,7 +136,12 @@ class Predictor(nn.Module):
 
     @guarded
     def jump(
-        self, latent: Tensor, features: Tensor, places: np.ndarray, motions: np.ndarray, growth: np.ndarray | None = None
+        self,
+        latent: Tensor,
+        features: Tensor,
+        places: np.ndarray,
+        motions: np.ndarray,
+        growth: np.ndarray | None = None,
     ) -> Tensor:
         """Return the changes (n, num_ws, w_dim) of a latent along the way, the last is that of the whole.
 
@@ -150,9 +153,7 @@ class Predictor(nn.Module):
             asked, where = (torch.from_numpy(np.asarray(each, dtype=np.float32))[None] for each in (motions, places))
             pieces = self.pieces(asked)
             grown = None if growth is None else torch.from_numpy(growth.astype(np.float32))[None].to(self.mean.device)
-            points = self.points(
-                features[None].to(self.mean), where.to(self.mean), asked.to(self.mean), grown, pieces
-            )
+            points = self.points(features[None].to(self.mean), where.to(self.mean), asked.to(self.mean), grown, pieces)
             ways = self.network.ways(self.coordinates(latent.to(self.mean)), points, pieces)
             return self.change(ways[0]).to(latent)
 
@@ -163,7 +164,9 @@ class Predictor(nn.Module):
             raise ValueError(f"this predictor was trained for other weights ({about.model}); {_train(about.method)}")
         unlike = self._unlike(model)
         if unlike:
-            raise ValueError(f"this predictor of {about.model} does not fit the model: {unlike}; {_train(about.method)}")
+            raise ValueError(
+                f"this predictor of {about.model} does not fit the model: {unlike}; {_train(about.method)}"
+            )
 
     def _unlike(self, model: Generator) -> str:
         about = self.about
@@ -210,7 +213,9 @@ class Predictor(nn.Module):
                 raise ValueError("it holds NaN or infinite numbers")
         except Exception as error:
             reason = one_line(error, 120)
-            raise ValueError(f"{shown_path(path)} is no predictor that can be used ({reason}); train it again") from error
+            raise ValueError(
+                f"{shown_path(path)} is no predictor that can be used ({reason}); train it again"
+            ) from error
         made.eval().requires_grad_(False)
         return made
 

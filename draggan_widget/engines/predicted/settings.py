@@ -32,7 +32,10 @@ class Predicted(Settings):
     """log of the factor by which the content at the points grows in a jump; None where nothing is asked of its size.
     Only networks that were trained on the motion of a renderer know of it."""
     nearer: float = number(
-        0.2, "Least gain", "A jump that does not bring the handles nearer by such a part of their way is dropped.", most=1
+        0.2,
+        "Least gain",
+        "A jump that does not bring the handles nearer by such a part of their way is dropped.",
+        most=1,
     )
     """The mean distance of handles from targets must fall by such a part, or a jump is dropped and the run ends."""
     max_steps: int | None = whole(

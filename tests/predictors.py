@@ -9,7 +9,8 @@ import torch
 from planted import REACH, Planted
 
 from draggan_widget.analysis.training import pulls, trainer
-from draggan_widget.engines.predicted import Predicted
+from draggan_widget.engines.predicted import About, Predictor, Shape
+from draggan_widget.models import fingerprint
 
 SIDE = 64
 SMALL = {"width": 32, "heads": 2, "layers": 1, "hidden": 48}
@@ -81,11 +82,16 @@ def trained(method="autodraggan"):
     return predictor.requires_grad_(False)
 
 
-def settings(method="autodraggan", **changes):
-    """Settings of a predictor."""
-    return Predicted(method=method, **changes)
-
-
 def bump(x=0.0, y=0.0):
     """The latent (1, 4, 2) of a bump so far from the middle, in pixels."""
     return torch.tensor([x / REACH, y / REACH]).expand(1, 4, 2).contiguous()
+
+
+def speechless(model, method="autodraggan"):
+    """A predictor of any model that says nothing."""
+    blocks = trainer.blocks_of(model)
+    channels = model.sample_features(model.mapping(seed=0), blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
+    about = About(
+        method, fingerprint(model), "m", tuple(model.resolution), model.w_dim, (model.num_ws,), blocks, 12, False
+    )
+    return Predictor(about, Shape(channels, 4, 1, **SMALL))
