@@ -1,4 +1,4 @@
-"""A trained network answers a pull in one pass; what is no use is dropped, what does not fit is refused in a sentence."""
+"""A trained network answers a pull in one pass; what is of no use is dropped, and what does not fit refused."""
 
 from __future__ import annotations
 

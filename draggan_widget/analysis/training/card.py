@@ -32,10 +32,10 @@ def write_samples(training: Training, file: Path) -> None:
             rows[row].append(_marked(picture, handle, pull.target))
     sheet = Image.new("RGB", (WIDTH * SHOWN, sum(row[0].height for row in rows)), "white")
     top = 0
-    for row in rows:
-        for column, picture in enumerate(row):
-            sheet.paste(picture, (column * WIDTH, top))
-        top += row[0].height
+    for line in rows:
+        for column, shown in enumerate(line):
+            sheet.paste(shown, (column * WIDTH, top))
+        top += line[0].height
     stream = io.BytesIO()
     sheet.save(stream, "PNG")
     write_whole(file, stream.getvalue())
@@ -64,8 +64,8 @@ def write_card(training: Training, first: Look, last: Look, weights: Path, file:
     lines = [
         f"# Predictor of {about.model}: {METHODS[about.method]}",
         "",
-        f"Answers pulls of up to {about.points} points ({asked}) in one pass: coarse, for a first jump. For the weights",
-        f"with the fingerprint `{about.base}` and no others.",
+        f"Answers pulls of up to {about.points} points ({asked}) in one pass: coarse, for a first jump. For the",
+        f"weights with the fingerprint `{about.base}` and no others.",
         "",
         "| | |",
         "|---|---|",
@@ -78,7 +78,7 @@ def write_card(training: Training, first: Look, last: Look, weights: Path, file:
         "",
         f"Held-out pulls of one point by 5 % of the picture's height; medians of {len(tried(training))}:",
         "",
-        "| | at the beginning | now |",
+        "| | when this command began | now |",
         "|---|---:|---:|",
         f"| of the changes told | {first.explained:.1%} | {last.explained:.1%} |",
         f"| of the way taken away by one jump, by the tracked handles | {first.gain:.1%} | {last.gain:.1%} |",

@@ -21,7 +21,7 @@ DESCRIPTION = (
     "Train a network that answers pulls on a model in one pass, as the engine predicted and as a first jump of others. "
     "For a built-in model it learns from the motion of the renderer that made its pictures (a checkout with the extra "
     "faces, or --motion), for any other from its own drag runs. Stopped at any point, the same command goes on. DIR "
-    "then holds METHOD.safetensors, which is renewed at each checkpoint, METHOD.png with samples, and METHOD.md, a card."
+    "then holds METHOD.safetensors, renewed at each checkpoint, METHOD.png with samples, and METHOD.md, a card."
 )
 METHODS = ("autodraggan", "usercontrollable")
 RECIPE = Path(__file__).parents[3] / "examples" / "generators"
@@ -77,7 +77,7 @@ def _export(folder: Path, methods: Sequence[str], out: Path) -> int:
     if len(methods) > 1:
         return _refuse(f"--export writes one predictor; give --method {' or '.join(METHODS)}")
     predictor = exported(folder / f"{methods[0]}.pt", out)
-    print(f"{shown(out)}: {methods[0]} of {predictor.about.model}, {out.stat().st_size / 1e6:.2f} MB")
+    _say(f"{shown(out)}: {methods[0]} of {predictor.about.model}, {out.stat().st_size / 1e6:.2f} MB")
     return 0
 
 
@@ -97,14 +97,14 @@ def _train(options: argparse.Namespace, methods: Sequence[str]) -> int:
     source = _source(options, model, name, renders)
     count = options.samples or (HEADS if renders else RUNS)
     for done, total in source.gather(count):
-        print(f"data: part {done} of {total}", flush=True)
+        _say(f"data: part {done} of {total}")
     for method in methods:
         _one(options, model, source, method, name)
         if options.install:
             made = cache_folder() / "predictors" / f"{name}_{method}.safetensors"
             made.parent.mkdir(parents=True, exist_ok=True)
             write_whole(made, (folder / f"{method}.safetensors").read_bytes())
-            print(f"installed: {shown(made)}")
+            _say(f"installed: {shown(made)}")
     return 0
 
 
@@ -165,18 +165,22 @@ def _one(options: argparse.Namespace, model: Generator, source: Source, method: 
     training = Training(predictor, source, options.minutes, folder / f"{method}.pt")
     first = training.look()
     weights = folder / f"{method}.safetensors"
-    print(f"{method}: {sum(each.numel() for each in predictor.parameters()) / 1e6:.2f} M weights", flush=True)
+    _say(f"{method}: {sum(each.numel() for each in predictor.parameters()) / 1e6:.2f} M weights")
     for look in training.run():
         predictor.save(weights)
         write_samples(training, folder / f"{method}.png")
         left = max(0.0, options.minutes - look.seconds / 60)
-        print(
-            f"{method}: step {look.step}, loss {look.loss:.5f}, held-out changes told {look.explained:.0%}, a jump takes "
-            f"away {look.gain:.0%} at distance² {look.distance2:.1f}, time left {left:.1f} min",
-            flush=True,
+        _say(
+            f"{method}: step {look.step}, loss {look.loss:.5f}, held-out changes told {look.explained:.0%}, a jump "
+            f"takes away {look.gain:.0%} at distance² {look.distance2:.1f}, time left {left:.1f} min"
         )
         write_card(training, first, look, weights, folder / f"{method}.md")
-    print(f"done: {shown(weights)}, {shown(folder / f'{method}.md')}", flush=True)
+    _say(f"done: {shown(weights)}, {shown(folder / f'{method}.md')}")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _refuse(text: str, status: int = 1) -> int:

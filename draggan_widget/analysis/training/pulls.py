@@ -2,17 +2,18 @@
 
 The way of the data, from files to a batch. Positions and motions are pixels (x, y) of the model's own pictures.
 
-1. *The motion of a renderer* (built-in models; ``examples/generators/faces/motion.py`` writes it). A part is a file of B
-   heads: ``z`` (B, z_dim) float32 of unit mean square; ``points`` (B, P, 2) float32, where P points of each head are in
-   the picture; ``motions`` (B, P, 3, z_dim) float16, by how many pixels (x, y), and by how much of the logarithm of its
-   size, a point changes for each unit of z. Points of the background have motions of 0.
-   *Own drag runs* (any other model). A part is a file of R runs, one after another: ``latents`` (S, num_ws, w_dim)
-   float32 of all S states, ``handles`` (S, K, 2) float32, NaN beyond the points of a run, and ``run`` (S,).
+1. *The motion of a renderer* (built-in models; ``examples/generators/faces/motion.py`` writes it). A part is a file of
+   B heads: ``z`` (B, z_dim) float32 of unit mean square; ``points`` (B, P, 2) float32, where P points of each head are
+   in the picture; ``motions`` (B, P, 3, z_dim) float16, by how many pixels (x, y), and by how much of the logarithm of
+   its size, a point changes for each unit of z. Points of the background have motions of 0.
+   *Own drag runs* (any other model). A part is a file of runs; of run i, which went through S states with K points,
+   ``i.latents`` (S, num_ws, w_dim) and ``i.handles`` (S, K, 2), float32.
 2. Of each head, or state, the features (P, C) float16 at its points are read of the model once and kept beside.
-3. A batch is N pulls of T points each. Of heads: a head, T of its points, ways d (T, 2) for them; then the change of z is
-   the most likely one that takes the points there, ``δ = Jᵀ(JJᵀ + σ²)⁻¹d``, z being normal, and the latents along the way
-   are those of ``z + δ·i/n``. So a network that learns it in the mean answers as the least natural change does. Of runs:
-   two states of a run, in their order; the way is that of the handles, and latents along it are on the straight line.
+3. A batch is N pulls of T points each. Of heads: a head, T of its points, ways d (T, 2) for them; then the change of z
+   is the most likely one that takes the points there, ``δ = Jᵀ(JJᵀ + σ²)⁻¹d``, z being normal, and the latents along
+   the way are those of ``z + δ·i/n``. So a network that learns it in the mean answers as the least natural change
+   does. Of runs: two states of a run, in their order; the way is that of the handles, and latents along it are on the
+   straight line between those two.
 4. Latents become coordinates (N, n, groups, k) along the model's principal axes; see ``Predictor``.
 """
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import hashlib
 import io
 import math
 from collections.abc import Iterator, Sequence
@@ -113,7 +115,7 @@ def counted(random: np.random.Generator, most: int) -> int:
     """Return of how many points a pull is, ``most`` at most."""
     shares = np.array([share for share, *_ in COUNTS])
     _, least, highest = COUNTS[int(random.choice(len(COUNTS), p=shares / shares.sum()))]
-    return int(min(most, random.integers(least, highest + 1)))
+    return min(most, int(random.integers(least, highest + 1)))
 
 
 class Motion(Source):
@@ -146,7 +148,8 @@ class Motion(Source):
         z, points, motions = read["z"], read["points"], read["motions"]
         if z.shape[1:] != (self.model.z_dim,) or motions.shape != (*points.shape[:2], 3, z.shape[1]):
             raise ValueError(f"{part} is of heads with {z.shape[1]} numbers; this model has {self.model.z_dim}")
-        kept = self._folder / f"features-{part.stem}.npy"
+        digest = hashlib.sha256(points.numpy().tobytes() + z.numpy().tobytes()).hexdigest()[:12]
+        kept = self._folder / f"features-{digest}.npy"
         if not kept.exists():
             with torch.no_grad():
                 found = [
@@ -168,13 +171,14 @@ class Motion(Source):
         count = counted(random, min(places, predictor.about.points))
         drawn = [self._one(heads, random, count) for _ in range(size)]
         z, xy, jacobian, features = (torch.stack(each) for each in zip(*drawn, strict=True))
-        moves, grows = self._ways(predictor, random, jacobian)
+        moves, grows = self._ways(random, jacobian)
         changes = likely(jacobian, moves, grows, SPREAD * self.model.resolution[0] / 256, predictor.unit)
         pieces = predictor.pieces(moves)
         along = torch.arange(pieces + 1)[None, :, None] / pieces
         with torch.no_grad():
             latents = self.model.mapping((z[:, None] + along * changes[:, None]).flatten(0, 1))
-        told = predictor.coordinates(latents).unflatten(0, (size, pieces + 1))
+        told = predictor.coordinates(latents)
+        told = told.view(size, pieces + 1, *told.shape[1:])
         points = predictor.points(features, xy, moves, grows, pieces)
         return Batch(told[:, 0], points, told[:, 1:] - told[:, :1])
 
@@ -185,9 +189,7 @@ class Motion(Source):
         rows = [head[name][number][chosen] for name in ("points", "motions", "features")]
         return head["z"][number], rows[0], rows[1].float(), rows[2].float()
 
-    def _ways(
-        self, predictor: Predictor, random: np.random.Generator, jacobian: Tensor
-    ) -> tuple[Tensor, Tensor | None]:
+    def _ways(self, random: np.random.Generator, jacobian: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return how far points are pulled (N, T, 2), and how much they grow (N, T) or None.
 
         Few points are pulled each its own way, or as heads move; many as heads move, for they hang together. Some stay.
@@ -235,10 +237,12 @@ def likely(jacobian: Tensor, moves: Tensor, grows: Tensor | None, spread: float,
     if rows.shape[1] <= rows.shape[2]:
         gram = rows @ rows.transpose(1, 2)
         gram.diagonal(dim1=1, dim2=2).add_(spread**2)
-        return torch.einsum("nkd,nk->nd", rows, torch.linalg.solve(gram, wanted)).float()
+        solved: Tensor = torch.linalg.solve(gram, wanted)
+        return torch.einsum("nkd,nk->nd", rows, solved).float()
     gram = rows.transpose(1, 2) @ rows
     gram.diagonal(dim1=1, dim2=2).add_(spread**2)
-    return torch.linalg.solve(gram, torch.einsum("nkd,nk->nd", rows, wanted)).float()
+    change: Tensor = torch.linalg.solve(gram, torch.einsum("nkd,nk->nd", rows, wanted))
+    return change.float()
 
 
 class Runs(Source):

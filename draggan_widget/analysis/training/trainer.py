@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -206,7 +206,7 @@ def tried(training: Training, count: int = TRIALS) -> list[dict[str, Any]]:
     """
     predictor, source = training.predictor, training.source
     model = source.model
-    bound = BoundPredicted(model, Predicted(method=predictor.about.method, nearer=0.0), predictor)
+    bound = BoundPredicted(model, Predicted(method=cast("Any", predictor.about.method), nearer=0.0), predictor)
     covariance = model.space.metric().covariance
     random, found = np.random.default_rng([SEED, 13]), []
     for _ in range(count):

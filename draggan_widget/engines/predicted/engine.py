@@ -195,7 +195,8 @@ class BoundPredicted(Bound[Memory]):
         places = self._grid.reshape(-1, 2)
         columns, rows = places.astype(int).T
         outside = places[edit.mask[rows, columns] < 0.5]
-        return outside[np.linspace(0, len(outside) - 1, min(room, len(outside))).round().astype(int)]
+        chosen = np.linspace(0, len(outside) - 1, min(room, len(outside))).round().astype(int)
+        return np.asarray(outside[chosen])
 
     def _no_longer(self, to_go: np.ndarray) -> np.ndarray:
         """Return the ways (N, 2), no longer than the network goes in one go: all shortened alike."""

@@ -1,6 +1,6 @@
 """A predictor: a trained network with all that it needs to be used on one model, and its file.
 
-It is for the very weights of one model, known by their fingerprint. ``draggan-widget train predictor MODEL`` trains one.
+It is for the very weights of one model, known by their fingerprint. ``draggan-widget train predictor MODEL`` makes it.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class Predictor(nn.Module):
 
     def coordinates(self, latents: Tensor) -> Tensor:
         """Return coordinates (N, groups, k) of latents (N, num_ws, w_dim): those of the mean row of each group."""
-        groups = torch.stack([rows.mean(dim=1) for rows in latents.split(self.about.groups, dim=1)], dim=1)
+        groups = torch.stack([rows.mean(dim=1) for rows in torch.split(latents, self.about.groups, dim=1)], dim=1)
         axes = self.axes.double()
         back = (axes / axes.square().sum(dim=1, keepdim=True).clamp(min=1e-30)).T
         return ((groups.double() - self.mean) @ back).float()
@@ -303,7 +303,7 @@ def _told(file: Path) -> tuple[About, Shape]:
 
 
 def _checked(values: dict[str, Any], kind: Any) -> Any:
-    """Return a value of ``kind`` of JSON. :raises ValueError: for fields of other types. :raises TypeError: likewise."""
+    """Return a value of ``kind`` of JSON. :raises ValueError: for a field of another type. :raises TypeError: as well."""
     for field in dataclasses.fields(kind):
         value = values.get(field.name)
         if str(field.type).startswith("tuple"):

@@ -19,8 +19,8 @@ class Predicted(Settings):
     method: Literal["autodraggan", "usercontrollable"] = choice(
         AUTO, "Method", "Which network answers: each needs weights of its own for the model.", METHODS
     )
-    """Which network answers: ``"autodraggan"`` after Cai et al. (ACM MM 2024), ``"usercontrollable"`` after Endo (Pacific
-    Graphics 2022)."""
+    """Which network answers: ``"autodraggan"`` after Cai et al. (ACM MM 2024), ``"usercontrollable"`` after Endo
+    (Pacific Graphics 2022)."""
     zoom: float | None = number(
         None,
         "Zoom",
