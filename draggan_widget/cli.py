@@ -120,8 +120,11 @@ def make_parser() -> argparse.ArgumentParser:
 
     from draggan_widget.analysis.training import command as training
 
-    train = commands.add_parser("train", help="train a network for a model: what answers pulls in one pass")
+    train = commands.add_parser(
+        "train", help="train a network for a model: what answers pulls in one pass", description=training.DESCRIPTION
+    )
     training.add_options(train)
+    train.set_defaults(run=training.run_train)
 
     return parser
 

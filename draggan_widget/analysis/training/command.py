@@ -33,27 +33,23 @@ FORMAT = 1
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    kinds = parser.add_subparsers(dest="kind", required=True)
-    predictor = kinds.add_parser(
-        "predictor", help="what answers pulls in one pass", description=DESCRIPTION, allow_abbrev=False
-    )
-    predictor.add_argument("model", help="a built-in name or a checkpoint")
-    predictor.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for all that is made")
-    predictor.add_argument("--method", choices=(*METHODS, "both"), default="both", help="which network (default: both)")
-    predictor.add_argument("--minutes", type=float, default=8, help="to train each, not counting the data (default: 8)")
-    predictor.add_argument(
+    parser.add_argument("what", choices=("predictor",), help="what answers pulls in one pass")
+    parser.add_argument("model", help="a built-in name or a checkpoint")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for all that is made")
+    parser.add_argument("--method", choices=(*METHODS, "both"), default="both", help="which network (default: both)")
+    parser.add_argument("--minutes", type=float, default=8, help="to train each, not counting the data (default: 8)")
+    parser.add_argument(
         "--samples", type=int, metavar="N", help=f"heads of the renderer (default: {HEADS}), or runs ({RUNS})"
     )
-    predictor.add_argument("--points", type=int, default=72, metavar="N", help="it is to know at most (default: 72)")
-    where = predictor.add_mutually_exclusive_group()
+    parser.add_argument("--points", type=int, default=72, metavar="N", help="it is to know at most (default: 72)")
+    where = parser.add_mutually_exclusive_group()
     where.add_argument("--motion", type=Path, metavar="DIR", help="a folder of motion.py, instead of running it")
     where.add_argument("--drags", action="store_true", help="learn from own drag runs, of a built-in model too")
-    predictor.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")
-    predictor.add_argument(
+    parser.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")
+    parser.add_argument(
         "--export", type=Path, metavar="FILE", help="only write what the checkpoint of --method has come to"
     )
-    predictor.add_argument("--install", action="store_true", help="put the result where engines look for it")
-    predictor.set_defaults(run=run_train)
+    parser.add_argument("--install", action="store_true", help="put the result where engines look for it")
 
 
 def run_train(options: argparse.Namespace) -> int:

@@ -303,7 +303,7 @@ def _told(file: Path) -> tuple[About, Shape]:
 
 
 def _checked(values: dict[str, Any], kind: Any) -> Any:
-    """Return a value of ``kind`` of JSON. :raises ValueError: for a field of another type. :raises TypeError: as well."""
+    """Return a value of ``kind`` of what JSON had. :raises ValueError: for other types. :raises TypeError: likewise."""
     for field in dataclasses.fields(kind):
         value = values.get(field.name)
         if str(field.type).startswith("tuple"):
