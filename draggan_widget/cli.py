@@ -118,6 +118,14 @@ def make_parser() -> argparse.ArgumentParser:
     experiments.add_options(evaluate)
     evaluate.set_defaults(run=experiments.run_evaluate)
 
+    from draggan_widget.analysis.training import command as training
+
+    train = commands.add_parser(
+        "train", help="train a network for a model: what answers pulls in one pass", description=training.DESCRIPTION
+    )
+    training.add_options(train)
+    train.set_defaults(run=training.run_train)
+
     return parser
 
 

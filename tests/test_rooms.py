@@ -35,7 +35,8 @@ FLOORS = [
 ALIASES = {"generators": "models", "dragging": "engines"}
 """Old names of rooms, kept for people; the house itself uses none of them."""
 COMMANDS = {
-    *(f"{HOUSE}.analysis.{name}" for name in ("benchmarks.command", "bulk_command", "experiments.command")),
+    *(f"{HOUSE}.analysis.{name}.command" for name in ("benchmarks", "experiments", "training")),
+    f"{HOUSE}.analysis.bulk_command",
     f"{HOUSE}.inversion.command",
 }
 """Modules that declare what a command takes: the command line imports them without what they work with."""

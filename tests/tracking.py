@@ -22,10 +22,10 @@ import torch
 
 from draggan_widget import load_generator
 from draggan_widget.engines import engine_named
+from draggan_widget.engines.common.following import find_spots, read_spots
 from draggan_widget.engines.draggan import default
 from draggan_widget.engines.draggan.methods import blocks_of
 from draggan_widget.engines.natural.engine import BoundNatural
-from draggan_widget.engines.natural.following import find_spots, read_spots
 
 HEADS = Path(__file__).parent / "data" / "heads" / "heads.json"
 LOST = 8.0

@@ -8,28 +8,31 @@ from typing import Any
 
 from torch import Tensor
 
+from draggan_widget.editing.changes import first_of
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.engines import State, begin_with, bind, default_config, engine_of
 from draggan_widget.models import Generator
 
 
-def first_document(model: Model, config: Any, seed: int, truncation: float, label: int | None = None) -> Document:
+def first_document(
+    model: Model, config: Any, seed: int, truncation: float, label: int | None = None, first: Any = None
+) -> Document:
     """Return an edit of the picture of a seed before anything was done.
 
     :param config: settings of any engine; None for ``default_config`` of the model. :param label: class of the picture;
-        None for the first one, where there are classes.
+        None for the first one, where there are classes. :param first: settings of who makes the first jump, or None.
     :raises ValueError: if there is no such class, or if the engine cannot serve the model.
     """
     label = check_label(label, model.classes)
     ws = model.generator.space.draw(seed=seed, label=label, truncation=truncation)
     drag = State.begin(model.generator, ws, config)
-    return Document(model, drag, None, seed, truncation, (("config", drag.config),), label=label)
+    return Document(model, drag, None, seed, truncation, (("config", drag.config),), label=label, first=first)
 
 
 def new_image(document: Document, seed: int, truncation: float) -> Document:
     """Return the beginning of an edit of the picture of ``seed``, of the same model, class and settings."""
-    return first_document(document.model, document.config, seed, truncation, document.label)
+    return first_document(document.model, document.config, seed, truncation, document.label, document.first)
 
 
 def retruncated(document: Document, truncation: float) -> Document:
@@ -44,13 +47,14 @@ def relabelled(document: Document, label: int) -> Document:
     """
     checked = check_label(label, document.model.classes)
     seed = _seed_of(document, "class")
-    return first_document(document.model, document.config, seed, document.truncation, checked)
+    return first_document(document.model, document.config, seed, document.truncation, checked, document.first)
 
 
 def with_latent(document: Document, ws: Tensor) -> Document:
     """Return the beginning of an edit of the picture of ``ws`` (1, num_ws, w_dim), of the same model and settings."""
     drag = begin_with(document.model.generator, ws, [], None, document.config)
-    return Document(document.model, drag, None, None, document.truncation, (("config", document.config),))
+    script = (("config", document.config),)
+    return Document(document.model, drag, None, None, document.truncation, script, first=document.first)
 
 
 def with_model(document: Document, model: Model) -> Document:
@@ -61,12 +65,13 @@ def with_model(document: Document, model: Model) -> Document:
 
     :raises ValueError: if its latents cannot be worked with.
     """
-    config = _config_for(document, model.generator)
+    config, first = _config_for(document, model.generator), _first_for(document, model.generator)
     label = document.label if document.label is not None and document.label < model.classes else None
     if model.photo is not None:
         drag = begin_with(model.generator, model.photo.latent, [], None, config)
-        return Document(model, drag, None, None, document.truncation, (("config", drag.config),), label=label)
-    return first_document(model, config, document.seed or 0, document.truncation, label)
+        script = (("config", drag.config),)
+        return Document(model, drag, None, None, document.truncation, script, label=label, first=first)
+    return first_document(model, config, document.seed or 0, document.truncation, label, first)
 
 
 def tuned_further(document: Document, model: Model) -> Document:
@@ -123,3 +128,10 @@ def _config_for(document: Document, generator: Generator) -> Any:
         with contextlib.suppress(ValueError):
             return bind(generator, asked).settings
     return default_config(generator)
+
+
+def _first_for(document: Document, generator: Generator) -> Any:
+    """Return who makes the first jump on another model: the same, if it can serve that one, else nobody."""
+    with contextlib.suppress(ValueError):
+        return first_of(generator, document.first)
+    return None

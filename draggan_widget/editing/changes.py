@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,9 @@ import numpy as np
 from draggan_widget.editing.automask import suggest_mask
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, appended
-from draggan_widget.engines import XY, State
+from draggan_widget.editing.script import Op
+from draggan_widget.engines import XY, State, bind, check_jump, engine_named
+from draggan_widget.models import Generator
 
 FLOOD = 64
 """Waiting commands from which on also moves are taken together that are gestures of their own."""
@@ -108,10 +110,39 @@ def with_config(document: Document, config: Any) -> Document:
     return document if drag is document.drag else document.changed(("config", config), drag=drag)
 
 
+def first_of(model: Generator, value: Any) -> Any:
+    """Return the settings of who makes the first jump. :param value: its engine's name, or settings of it, or None.
+
+    :raises ValueError: if the engine makes no jumps, there is none of the name, or it cannot serve the model.
+    :raises TypeError: for something else.
+    """
+    if value is None:
+        return None
+    settings = check_jump(engine_named(value).defaults(model) if isinstance(value, str) else value)
+    bind(model, settings)
+    return settings
+
+
+def with_jump(document: Document, seconds: Callable[[], float]) -> Document:
+    """Return the edit after a jump of the engine that makes the first step; the very same where it is dropped.
+
+    :param seconds: asked afterwards, that it took. :raises ValueError: as ``State.jump``.
+    :raises DivergedError: likewise.
+    """
+    state = document.drag.jump(document.first)
+    if state is document.drag:
+        return document
+    return _recorded(document, ("jump", document.first), [state], seconds())
+
+
 def with_steps(document: Document, states: Sequence[State], seconds: float) -> Document:
     """Return the edit after the steps that led through ``states``, which took ``seconds`` together."""
+    return _recorded(document, ("steps", len(states)), states, seconds)
+
+
+def _recorded(document: Document, op: Op, states: Sequence[State], seconds: float) -> Document:
     mask, before = document.mask, document.seconds
     records = document.records or (Record.of(document.drag, 0.0, mask),)
     for number, state in enumerate(states, start=1):
         records = appended(records, Record.of(state, before + seconds * number / len(states), mask))
-    return document.changed(("steps", len(states)), drag=states[-1], records=records)
+    return document.changed(op, drag=states[-1], records=records)

@@ -142,7 +142,7 @@ class _Program:
     # --- the edit --------------------------------------------------------------------------------------------------
 
     def _edit(self, script: Script) -> None:
-        first = next((place for place, op in enumerate(script) if op[0] == "steps"), len(script))
+        first = next((place for place, op in enumerate(script) if op[0] in ("steps", "jump")), len(script))
         start = _Start.of(script[:first])
         if start is None:  # the order matters already
             first, start = 1, _Start(script[0][1], None, {})
@@ -218,6 +218,8 @@ class _Program:
                     self._add(f"state = state.with_wish({self._change(dict(amounts), change)})")
                 case ("hold", names, held):
                     self._add(f"state = state.with_held({self._held(names, held)})")
+                case ("jump", settings):
+                    self._add(f"state = state.jump({self._settings(settings)})")
                 case ("steps", count):
                     self._add(f"state = state.steps({count})")
         self._end("state")

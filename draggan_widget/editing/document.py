@@ -31,6 +31,8 @@ class Document:
     records: tuple[Record, ...] = ()
     label: int | None = None
     """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
+    first: Any = None
+    """Settings of an engine that makes the first step of each run, a jump; None for no jump."""
 
     @property
     def config(self) -> Any:

@@ -20,7 +20,7 @@ import numpy as np
 from torch import Tensor
 
 from draggan_widget.editing import container, history
-from draggan_widget.editing.compact_files import EngineError, Storage, Stored
+from draggan_widget.editing.compact_files import EngineError, Storage, Stored, settings_of
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, finish, in_thread
@@ -28,7 +28,7 @@ from draggan_widget.editing.model import Model, check_label
 from draggan_widget.editing.packed_photo import PackedPhoto
 from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.sealed import packing
-from draggan_widget.engines import State
+from draggan_widget.engines import State, check_jump, engine_of
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
 from draggan_widget.models import Generator, builtin_edition, builtin_names, check_seed, fingerprint
 from draggan_widget.settings import SettingError
@@ -53,6 +53,8 @@ MADE_WITH = {
     OLD_FORMAT: ("generator", {"source", "fingerprint"}),
 }
 """Where a format says which model an edit was made with, and in which fields."""
+FIRST = "first"
+"""A field that only files have whose edit has a first jump."""
 ORIGIN = {"seed", "truncation", "label"}
 LARGEST_TRUNCATION = 2.0
 PHOTO = {"name", "square", "report", "arrays"}
@@ -131,6 +133,8 @@ def _parts(
         "script_masks": [storage.put(mask) for mask in masks],
         "finish": [],
     }
+    if document.first is not None:
+        values[FIRST] = [engine_of(document.first).name, document.first.to_dict()]
     return storage.tensors, values
 
 
@@ -173,7 +177,7 @@ class DragFile:
                 version = values["format"]
                 known = type(version) is int and version in FIELDS
                 made, fields = MADE_WITH.get(version if known else FORMAT, MADE_WITH[FORMAT])
-                if known and (set(values) != FIELDS[version] or set(values[made]) != fields):
+                if known and (set(values) - {FIRST} != FIELDS[version] or set(values[made]) != fields):
                     raise ValueError("it has other fields than an edit")
                 source = values[made]["source"] if known else None
                 if not (source is None or isinstance(source, str)):
@@ -273,7 +277,15 @@ class DragFile:
         steps = [record.step for record in records]
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
-        return Document(model, drag, mask, seed, truncation, script, records, label)
+        first = None if old or FIRST not in values else _first(values[FIRST])
+        return Document(model, drag, mask, seed, truncation, script, records, label, first)
+
+
+def _first(value: Any) -> Any:
+    match value:
+        case [str(name), dict(fields)]:
+            return check_jump(settings_of(name, fields))
+    raise ValueError(f"who makes the first jump is {reprlib.repr(value)}")
 
 
 def _record(read: Callable[[dict[str, Any]], tuple[State, np.ndarray | None]], entry: Mapping[str, Any]) -> Record:

@@ -20,10 +20,12 @@ from draggan_widget.editing.runner import LOOK_EVERY, Runner
 from draggan_widget.editing.sealed import Sealed
 from draggan_widget.editing.settings import with_settings
 from draggan_widget.editing.undo import Entry, UndoStack
-from draggan_widget.engines import DragRecord, DragResult, engine_of
+from draggan_widget.engines import DivergedError, DragRecord, DragResult, engine_of
 from draggan_widget.settings import check_whole
 
 log = logging.getLogger(__name__)
+FAR = 0.03
+"""Of the picture's height: a way that is shorter needs no first jump."""
 Saved = tuple[Document, Document | None, UndoStack]
 
 
@@ -54,6 +56,7 @@ class LiveEdit:
         self._look: Document | None = None
         self._edit = 0
         self._pulling = self._gesture = False
+        self._jump_due = False
         self._slide: Document | None = None
         self._attended, self._jobs = attended, jobs
         self._free: Future[None] | None = None
@@ -85,6 +88,7 @@ class LiveEdit:
         if not self._gesture:
             self._remember("run")
         self.now = self.now.changed(drag=self.now.drag.begin_run())
+        self._jump_due = self.now.first is not None
         self._go(by_view=by_view)
         self._end_if_over()
 
@@ -133,12 +137,28 @@ class LiveEdit:
             elif (early := run.early) > 0:
                 return early
             else:
-                self.now = run.go_on(self.now)
+                self._go_on()
                 if not self._end_if_over():
                     self.audience.publish()
         except BaseException as error:  # whatever it is must reach the person, not end the thread
             self.fail(error, "The step failed and the edit is as it was before")
         return 0.0 if run.on else None
+
+    def _go_on(self) -> None:
+        """Take the next step: a jump, where one is due and there is some way to go; else one of the engine.
+
+        A jump that cannot be made is said, and the engine goes on without it.
+        """
+        due, self._jump_due = self._jump_due, False
+        far = sentences.furthest(self.now) >= FAR * self.now.model.generator.resolution[0]
+        before = self.now
+        if due and far and self.now.first is not None:
+            try:
+                self.now = self.runner.go_on(self.now, jump=True)
+            except (DivergedError, ValueError) as error:
+                self.audience.message = sentences.failed("No first jump", error)
+        if self.now is before:
+            self.now = self.runner.go_on(self.now)
 
     def _rest(self) -> float:
         """While the pointer is down, a run that has arrived waits for it to move on."""
@@ -189,7 +209,8 @@ class LiveEdit:
         document = held.opened(self.now.model) if isinstance(held, Sealed) else held
         if document.model.opening is not None and document.model.goes_on_as(self.now.model):
             document = tuned_further(document, self.now.model)
-        self._go_to(changes.with_config(document, timeline.config_in(document, self.now)))
+        first = timeline.first_in(document, self.now)
+        self._go_to(changes.with_config(document, timeline.config_in(document, self.now)).changed(first=first))
         gone = self._seal()
         self.audience.set_status(timeline.status_of(document, self.now), f"{said}: {entry.done}.{gone}")
 
@@ -207,6 +228,8 @@ class LiveEdit:
         self._look = None
         self._gesture = self._pulling = move.pulling
         self.now = changes.with_point(self.now, number, handle, target)
+        # While the pointer is down the predictor answers its moves, where they have left the handle behind.
+        self._jump_due |= move.pulling and self.runner.on and self.now.first is not None
         self._say_ready()
 
     def remove_points(self, numbers: Iterable[int]) -> None:
@@ -271,6 +294,13 @@ class LiveEdit:
     def set_config(self, config: Any) -> None:
         """Take other settings, of this engine or another. :raises ValueError: if it cannot serve the model."""
         self._take_config(config)
+        self.audience.publish()
+
+    def set_first(self, first: Any) -> None:
+        """Take settings of who makes the first jump of runs, or None. :raises ValueError: if it cannot, or cannot serve
+        the model.
+        """
+        self.now = self.now.changed(first=changes.first_of(self.now.model.generator, first))
         self.audience.publish()
 
     def set_settings(self, values: Mapping[str, Any]) -> None:
@@ -423,7 +453,7 @@ class LiveEdit:
         """Go on from a document of the past, with the settings that hold now."""
         self._look = None
         if shown is not None and shown is not self.now:
-            self._go_to(timeline.taken_up(shown, self.now.config))
+            self._go_to(timeline.taken_up(shown, self.now.config).changed(first=self.now.first))
 
     def _take_config(self, config: Any) -> None:
         if engine_of(config) is not engine_of(self.now.config):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from draggan_widget.editing.changes import with_steps
+from draggan_widget.editing.changes import with_jump, with_steps
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.thread_tuner import Threads
 
@@ -99,11 +99,14 @@ class Runner:
         """Seconds until the run is resting unless there is another step, likewise."""
         return 0.0 if self._run is None else min(self._run.rests_at - time.perf_counter(), LOOK_EVERY)
 
-    def go_on(self, document: Document) -> Document:
-        """Return the document after the next step of the run, or steps where the device likes several at once."""
+    def go_on(self, document: Document, *, jump: bool = False) -> Document:
+        """Return the document after the next step of the run, or steps where the device likes several at once.
+
+        :param jump: whether it is the jump of ``document.first``; one that is dropped leaves the very same document.
+        """
         self.resting = False
         began = time.perf_counter()
-        document = self.step(document, None if self._speed is None else 1)
+        document = self.jump(document) if jump else self.step(document, None if self._speed is None else 1)
         ended = time.perf_counter()
         if self._run is not None:
             self._run.ends.append((ended, document.drag.step))
@@ -119,6 +122,11 @@ class Runner:
         began = time.perf_counter()
         states = self._threads(lambda: document.drag.advance(at_most))
         return with_steps(document, states, time.perf_counter() - began)
+
+    def jump(self, document: Document) -> Document:
+        """Return the document after the jump of ``document.first``. Raises as ``with_jump``."""
+        began = time.perf_counter()
+        return self.beside(lambda: with_jump(document, lambda: time.perf_counter() - began))
 
     def beside(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, done with as many threads as steps are."""

@@ -3,7 +3,8 @@
 A script is a tuple of ops, each a tuple that begins with its name:
 
 ``("config", settings of an engine)``, ``("mask", array (H, W) or None)``, ``("add", id, handle, target)``,
-``("handle", id, xy)``, ``("target", id, xy)``, ``("remove", id)``, ``("steps", n)``, ``("change", ((name, amount), …),
+``("handle", id, xy)``, ``("target", id, xy)``, ``("remove", id)``, ``("steps", n)``, ``("jump", settings of an
+engine)``, which is a step too, ``("change", ((name, amount), …),
 array (num_ws, w_dim))`` and ``("hold", names, array (n, numbers of a latent) or None)``. What no step has seen is not
 kept: of a hundred moves of a target between two steps the last.
 """
@@ -20,7 +21,7 @@ import numpy as np
 from draggan_widget.config import DragConfig
 from draggan_widget.editing.compact_files import settings_of
 from draggan_widget.editing.packing import packed, unpacked
-from draggan_widget.engines import XY, check_xy, engine_of
+from draggan_widget.engines import XY, check_jump, check_xy, engine_of
 from draggan_widget.engines.draggan import LARGEST_WHOLE
 
 ASKING = ("change", "hold")
@@ -84,6 +85,11 @@ def until(script: Script, steps: int) -> Script:
             done += taken
             if taken < op[1]:
                 break
+        elif op[0] == "jump":
+            if done == steps:
+                break
+            kept.append(op)
+            done += 1
         elif done < steps or not done or op[0] in ASKING:
             kept.append(op)
         else:
@@ -96,8 +102,8 @@ def to_json(script: Script) -> tuple[list[Any], list[np.ndarray]]:
     masks: list[np.ndarray] = []
     values: list[Any] = []
     for op in script:
-        if op[0] == "config":
-            values.append(["config", engine_of(op[1]).name, op[1].to_dict()])
+        if op[0] in ("config", "jump"):
+            values.append([op[0], engine_of(op[1]).name, op[1].to_dict()])
         elif op[0] == "mask" and op[1] is not None:
             values.append(["mask", len(masks)])
             masks.append(op[1])
@@ -137,6 +143,8 @@ def _op(value: Any, masks: Sequence[np.ndarray | None], resolution: tuple[int, i
             return "config", DragConfig.from_dict(fields)
         case ["config", str(name), dict(fields)]:
             return "config", settings_of(name, fields)
+        case ["jump", str(name), dict(fields)]:
+            return "jump", check_jump(settings_of(name, fields))
         case ["mask", None]:
             return "mask", None
         case ["mask", int(number)] if _whole(number, 0, len(masks) - 1):

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from draggan_widget.editing import beginnings
 from draggan_widget.editing.asking import Asking
-from draggan_widget.editing.changes import Move
+from draggan_widget.editing.changes import Move, first_of
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.comparison import Pulled, pulled_by
 from draggan_widget.editing.document import Document, Snapshot
@@ -56,7 +56,8 @@ class Session:
         uses it.
     :param seed: of the first picture. :param truncation: of the first picture. :param label: its class; None for the
         first one, where there are classes. :param config: settings of any engine; None for
-        ``default_config`` of the model.
+        ``default_config`` of the model. :param first: who makes the first jump of runs: an engine's name, settings of
+        it, or None.
     :param speed: largest number of steps a second; None for no limit.
     :param on_change: called in the worker thread with every new snapshot.
     :param on_notice: called in the worker thread with a sentence when a command could not be carried out.
@@ -71,13 +72,15 @@ class Session:
         truncation: float = 0.7,
         label: int | None = None,
         config: Any = None,
+        first: Any = None,
         speed: float | None = None,
         on_change: Callable[[Snapshot], None] = lambda snapshot: None,
         on_notice: Callable[[str], None] = lambda text: None,
         attended: Callable[[], bool] = lambda: True,
     ) -> None:
         model = Model.of(model)
-        document = beginnings.first_document(model, config, seed, truncation, label)
+        first = first_of(model.generator, first)
+        document = beginnings.first_document(model, config, seed, truncation, label, first)
         self._worker = Worker(self._work, "draggan")
         self._jobs = Jobs(self._wake)
         self._live = LiveEdit(
@@ -464,6 +467,10 @@ class Session:
     def set_config(self, config: Any) -> Future[None]:
         """Take other settings, of this engine or another, from the next step on."""
         return self._commands.submit(lambda: self._live.set_config(config))
+
+    def set_first(self, first: Any) -> Future[None]:
+        """Take who makes the first jump of runs: an engine's name, settings of it, or None for nobody."""
+        return self._commands.submit(lambda: self._live.set_first(first))
 
     def set_settings(self, values: Mapping[str, Any]) -> Future[None]:
         """Take some settings by name, from the next step on; None is the generator's own. See ``settings``."""

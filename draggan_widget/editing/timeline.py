@@ -37,6 +37,11 @@ def config_in(document: Document, now: Document) -> Any:
     return now.config if same else document.config
 
 
+def first_in(document: Document, now: Document) -> Any:
+    """Return who makes the first jump when undo and redo lead from ``now`` to ``document``: as now, on one model."""
+    return now.first if document.model is now.model else document.first
+
+
 def status_of(document: Document, now: Document) -> str:
     """Return the status of ``document`` when it is gone back to as ``now``: how its run had ended, if it had."""
     if not document.drag.step:

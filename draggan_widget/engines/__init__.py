@@ -15,18 +15,20 @@ from draggan_widget.engines.finish import blend_of, layers_of, picture_of, to_im
 from draggan_widget.engines.freedrag import FreeDrag, FreeDragEngine
 from draggan_widget.engines.gooddrag import GoodDrag, GoodDragEngine
 from draggan_widget.engines.natural import Natural, NaturalDrag
+from draggan_widget.engines.predicted import Predicted, PredictedEngine
 from draggan_widget.engines.registry import (
     bind,
     default_config,
     engine_named,
     engine_names,
     engine_of,
+    jumping_engines,
     register,
     unregister,
 )
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps
 from draggan_widget.engines.stabledrag import StableDrag, StableDragEngine
-from draggan_widget.engines.state import State, begin_with
+from draggan_widget.engines.state import State, begin_with, check_jump
 from draggan_widget.engines.tracked import BoundTracked, search_of
 
 # The first one that can serve a model is its default.
@@ -35,6 +37,7 @@ register(DragGAN())
 register(FreeDragEngine())
 register(StableDragEngine())
 register(GoodDragEngine())
+register(PredictedEngine())
 
 __all__ = [
     "VERDICTS",
@@ -55,6 +58,8 @@ __all__ = [
     "GoodDragEngine",
     "Natural",
     "NaturalDrag",
+    "Predicted",
+    "PredictedEngine",
     "StableDrag",
     "StableDragEngine",
     "State",
@@ -64,6 +69,7 @@ __all__ = [
     "bind",
     "blend_of",
     "check_blocks",
+    "check_jump",
     "check_mask",
     "check_ws",
     "check_xy",
@@ -73,6 +79,7 @@ __all__ = [
     "engine_named",
     "engine_names",
     "engine_of",
+    "jumping_engines",
     "layers_of",
     "mean_squares",
     "picture_of",

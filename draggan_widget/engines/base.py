@@ -158,6 +158,8 @@ class Engine(abc.ABC):
     """Names of what a model must have: parts of ``Model``, or what some models have besides."""
     takes_trackers: ClassVar[bool] = False
     """Whether another tracker can say where its handles went, by its setting ``tracker``; see ``Bound.advance_by``."""
+    jumps: ClassVar[bool] = False
+    """Whether a step of it is a jump, which other engines can go on from: it is dropped if it brings little."""
 
     def check_model(self, model: Any) -> None:
         """Check that a model has what the engine needs; ``bind`` does so first.

@@ -39,6 +39,11 @@ def engine_names() -> tuple[str, ...]:
     return tuple(_engines)
 
 
+def jumping_engines() -> tuple[str, ...]:
+    """Return the names of engines that can make the first jump for others."""
+    return tuple(name for name, engine in _engines.items() if engine.jumps)
+
+
 def engine_named(name: Any) -> Engine:
     """Return the engine of that name. :raises ValueError: if there is none, naming those there are."""
     engine = _engines.get(name) if isinstance(name, str) else None

@@ -94,6 +94,7 @@ def drag(
     mask: Any = None,
     config: Any = None,
     callback: Callable[[State], str | None] | None = None,
+    first: Any = None,
 ) -> DragResult:
     """Pull the content at ``handles`` to ``targets``.
 
@@ -104,11 +105,13 @@ def drag(
         ``natural``, or of the first engine that can serve the model. With neither ``max_steps`` nor ``stall_steps``, as
         in ``DragConfig.official()``, the drag goes on until it arrives.
     :param callback: called with every state, the start included; a string it returns ends the drag, as its reason.
+    :param first: settings of an engine that jumps, such as ``Predicted()``, which makes the first step; a jump that
+        brings too little is dropped. None: no jump.
     :raises ValueError: for no points, positions outside the picture, or anything else that cannot be worked with.
     :raises DivergedError: if the optimisation leaves the finite numbers.
     """
     history = []
-    for state in _states(_begin(generator, ws, handles, targets, mask, config)):
+    for state in _states(_begin(generator, ws, handles, targets, mask, config), first):
         history.append(DragRecord.of(state))
         asked = callback(state) if callback is not None else None
         if isinstance(asked, str):
@@ -123,12 +126,13 @@ def drag_steps(
     targets: Sequence[Any] | np.ndarray,
     mask: Any = None,
     config: Any = None,
+    first: Any = None,
 ) -> Iterator[State]:
     """The states of a drag one after the other, from the start to the one at which it is over.
 
     Takes and raises what ``drag`` does; what it is given is checked at once, not with the first state.
     """
-    return _states(_begin(generator, ws, handles, targets, mask, config))
+    return _states(_begin(generator, ws, handles, targets, mask, config), first)
 
 
 def _begin(generator: Generator, ws: Any, handles: Any, targets: Any, mask: Any, config: Any) -> State:
@@ -138,8 +142,10 @@ def _begin(generator: Generator, ws: Any, handles: Any, targets: Any, mask: Any,
     return begin_with(generator, ws, points, mask, config)
 
 
-def _states(state: State) -> Iterator[State]:
+def _states(state: State, first: Any) -> Iterator[State]:
     yield state
+    if first is not None and state.verdict is None and (jumped := state.jump(first)) is not state:
+        yield (state := jumped)
     while state.verdict is None:
         for state in state.advance(None):  # noqa: B020 - the last of them is the next to begin from
             yield state

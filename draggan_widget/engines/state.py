@@ -14,7 +14,7 @@ from draggan_widget.engines.base import Bound, Verdict
 from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
 from draggan_widget.engines.finish import layers_of, picture_of
 from draggan_widget.engines.projection import check_held, check_wish
-from draggan_widget.engines.registry import bind
+from draggan_widget.engines.registry import bind, engine_of, jumping_engines
 from draggan_widget.engines.tracked import without_tracker
 from draggan_widget.engines.wishing import followed
 from draggan_widget.models import guarded
@@ -250,6 +250,27 @@ class State:
         steps = self.bound.advance(self.edit, self.memory, at_most)
         return [State(self.bound, step.edit, step.memory, step.loss, step.report) for step in steps]
 
+    @guarded
+    def jump(self, settings: Any) -> State:
+        """Return the state after a jump of another engine, from where this one goes on: one step, whose ``report`` says
+        how much nearer it came. The very same state where the jump is dropped because it brings too little.
+
+        :param settings: of an engine that jumps, such as ``Predicted()``.
+        :raises ValueError: without points, if the engine does not jump, or cannot serve the model or so many points.
+        :raises TypeError: if they are no engine's. :raises DivergedError: if it is not finite.
+        """
+        check_jump(settings)
+        if not self.edit.points:
+            raise ValueError("there are no points to drag; add a handle and its target first")
+        bound = bind(self.model, settings)
+        (step,) = bound.advance(self.edit, bound.begin(self.edit))
+        if step.edit.latent is self.edit.latent:
+            return self
+        edit = step.edit
+        for point in edit.points:
+            edit = edit.with_point(dataclasses.replace(point, handle=self.bound.place(point.handle)))
+        return dataclasses.replace(self._changed(edit), loss=step.loss, report=step.report)
+
     def steps(self, count: int) -> State:
         """Return the state after so many steps, whether or not the handles have arrived."""
         state = self
@@ -274,6 +295,18 @@ class State:
     @guarded
     def _changed(self, edit: Edit) -> State:
         return dataclasses.replace(self, edit=edit, memory=self.bound.adapt(self.edit, edit, self.memory))
+
+
+def check_jump(settings: Any) -> Any:
+    """Return settings of an engine that jumps.
+
+    :raises ValueError: if the engine does not. :raises TypeError: if they are no engine's.
+    """
+    engine = engine_of(settings)
+    if not engine.jumps:
+        known = ", ".join(jumping_engines())
+        raise ValueError(f"the engine {engine.name} makes no jumps; choose one of {known}")
+    return settings
 
 
 @guarded

@@ -69,6 +69,7 @@ class Editor(EditTraits):
     :param models: a folder; the page then offers its checkpoints and the built-in generators for choice.
     :param config: settings of an engine, which choose it; None for ``natural``, or the first engine that can serve the
         model.
+    :param first: who makes the first step of a run, a jump: ``"predicted"``, or settings of an engine that jumps.
     :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture, and the
         model is tuned for it; the constructor does not wait for that.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
@@ -95,6 +96,7 @@ class Editor(EditTraits):
         label: int | None = None,
         models: str | os.PathLike[str] | None = None,
         config: Any = None,
+        first: Any = None,
         points: list[dict[str, Any]] | None = None,
         mask: Any = None,
         device: str | None = None,
@@ -114,6 +116,7 @@ class Editor(EditTraits):
             truncation=truncation,
             label=label,
             config=config,
+            first=first,
             speed=speed,
             on_change=weakly(self._publish),
             on_notice=weakly(self._notify),

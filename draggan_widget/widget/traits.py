@@ -85,6 +85,7 @@ class EditTraits(WithSettings):
     classes = traitlets.Int(0, read_only=True, help="how many classes the model has; 0 for none")
     model = traitlets.Unicode("", read_only=True, help="name of the model; load_model takes another")
     engine = Mirrored(engine_names()[0], lambda name: engine_named(name).name, "name of the method that pulls")
+    first = Mirrored(None, help="name of the engine that makes the first step of a run, a jump; None: no jump")
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
     still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)
@@ -178,6 +179,15 @@ class EditTraits(WithSettings):
             # Carried out here, so that the next line of a cell finds the settings of the other engine.
             trait_error(self._carry_out, self._session.set_settings({"engine": name}))
         return name
+
+    @traitlets.validate("first")
+    def _take_first(self, proposal: Any) -> str | None:
+        value = proposal["value"]
+        if not self._by_user("first"):
+            taken: str | None = value
+            return taken
+        trait_error(self._carry_out, self._session.set_first(value))
+        return value if value is None or isinstance(value, str) else engine_of(value).name
 
     @traitlets.observe(*SETTING_TRAITS)
     def _take_setting(self, change: Any) -> None:
@@ -352,6 +362,7 @@ def _told(snapshot: Snapshot) -> dict[str, Any]:
         "status": snapshot.status,
         **settings_told(snapshot),
         "engine": engine_of(document.drag.config).name,
+        "first": None if document.first is None else engine_of(document.first).name,
     }
 
 

@@ -9,6 +9,7 @@ import sys
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
+import predictors
 import pytest
 import torch
 from followers import PIPS
@@ -26,8 +27,9 @@ from draggan_widget.analysis.experiments.experiments import (
 )
 from draggan_widget.analysis.experiments.ways import Way, block_ways, drag_tracked, engine_ways, standard_ways
 from draggan_widget.analysis.ledger import Ledger
-from draggan_widget.engines import Natural, default_config, engine_names
+from draggan_widget.engines import Natural, Predicted, default_config, engine_named, engine_names
 from draggan_widget.engines.draggan import init, step, with_handles
+from draggan_widget.engines.predicted import give
 from draggan_widget.engines.trackers import base as trackers
 from draggan_widget.engines.trackers import learned
 
@@ -611,7 +613,8 @@ def test_only_runs_that_say_so_have_arrived():
 
 def test_every_engine_is_a_way_and_those_that_look_for_handles_take_trackers(planted):
     ways = engine_ways(planted, ["flow"])
-    assert [way.name for way in ways] == ["no edit", *engine_names(), "draggan, flow"]
+    pulling = [name for name in engine_names() if not engine_named(name).jumps]
+    assert [way.name for way in ways] == ["no edit", *pulling, "draggan, flow"]
     ws = planted.mapping(seed=1)
     start = planted.centre(ws).numpy()
     for name in ("draggan", "stabledrag", "gooddrag"):
@@ -623,6 +626,23 @@ def test_every_engine_is_a_way_and_those_that_look_for_handles_take_trackers(pla
     for name in ("natural", "freedrag"):
         with pytest.raises(ValueError, match=f"has a tracker, but the engine {name} tracks by itself"):
             Way("mine", default_config(planted, name), "flow")
+
+
+def test_predictors_are_ways_alone_and_as_a_first_jump_where_there_are_some_for_the_model():
+    model = predictors.planted()
+    give(model, predictors.trained("autodraggan"))
+    ways = {way.name: way for way in engine_ways(model) if "Auto DragGAN" in way.name}
+    after = "natural after Auto DragGAN"
+    assert list(ways) == ["predicted: Auto DragGAN", after, "draggan after Auto DragGAN"]
+    start, end = np.array([32.0, 32]), np.array([41.0, 36])
+    jumped = ways["predicted: Auto DragGAN"].drag(model, predictors.bump(), [start], [end], 60, {})
+    assert jumped.distances[0] < 5
+    result = ways[after].drag(model, predictors.bump(), [start], [end], 60, {})
+    assert result.reason == "arrived"
+    assert ways[after].to_dict()["first"] == ["predicted", Predicted().to_dict()]
+    assert "first" not in Way("mine", default_config(model)).to_dict()
+    with pytest.raises(ValueError, match="mine has a first jump; give it a config, and no tracker"):
+        Way("mine", None, first=Predicted())
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from draggan_widget.engines.common.following import find_spots, read_spots, spot
 from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.common.sampling import DivergedError
-from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 
 FRAME = Frame(64, 64, 2, 6)
 WAYS = np.array([4.0, 4.0])

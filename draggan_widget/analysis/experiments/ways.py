@@ -16,15 +16,18 @@ from draggan_widget.engines import (
     DragRecord,
     DragResult,
     NaturalDrag,
+    Predicted,
     State,
     begin_with,
     bind,
     default_config,
     drag,
+    engine_named,
     engine_names,
     engine_of,
     search_of,
 )
+from draggan_widget.engines.predicted import METHODS
 from draggan_widget.engines.trackers import Tracker, make
 from draggan_widget.models import Generator
 from draggan_widget.settings import OWN
@@ -41,10 +44,14 @@ class Way:
     """Settings of an engine, which choose it; None: nothing is done, for comparison."""
     tracker: str | None = None
     """Who tracks, as ``trackers.make`` names it; None: the method itself."""
+    first: Any = None
+    """Settings of an engine that makes the first step, a jump; None: no jump."""
 
     def __post_init__(self) -> None:
         if self.config is None and self.tracker is not None:
             raise ValueError(f"{self.name} has a tracker, but no settings to drag with; give it a config")
+        if self.first is not None and (self.config is None or self.tracker is not None):
+            raise ValueError(f"{self.name} has a first jump; give it a config, and no tracker")
         if self.config is not None and self.tracker is not None and not engine_of(self.config).takes_trackers:
             name = engine_of(self.config).name
             raise ValueError(f"{self.name} has a tracker, but the engine {name} tracks nothing; choose another engine")
@@ -58,6 +65,7 @@ class Way:
             **({} if engine in (None, DragGAN.name) else {"engine": engine}),
             "config": None if self.config is None else _told(self.config),
             "tracker": self.tracker,
+            **({} if self.first is None else {"first": [engine_of(self.first).name, self.first.to_dict()]}),
         }
 
     def drag(
@@ -70,10 +78,10 @@ class Way:
         if self.config is None:
             return None
         config = self.config
-        if hasattr(config, "max_steps"):
+        if hasattr(config, "max_steps") and not engine_of(config).jumps:
             config = config.replace(max_steps=most if config.max_steps is None else min(most, config.max_steps))
         if self.tracker is None:
-            return drag(generator, ws, handles, targets, config=config)
+            return drag(generator, ws, handles, targets, config=config, first=self.first)
         return drag_tracked(generator, ws, handles, targets, config, self.tracker_in(trackers, generator))
 
     def tracker_in(self, made: dict[str, Tracker], model: Generator) -> Tracker:
@@ -140,14 +148,25 @@ def standard_ways(generator: Generator) -> list[Way]:
 def engine_ways(generator: Generator, trackers: Sequence[str] = ()) -> list[Way]:
     """Return no edit, and every engine that can serve the model by its name, with its own settings for the model.
 
+    Of predictors each one that there is for the model, alone and as the first jump of ``natural`` and of ``draggan``.
+
     :param trackers: as ``trackers.make`` names them; ``draggan`` and ``natural`` are taken with each of them too.
     """
     ways = [Way(NO_EDIT, None)]
     for name in engine_names():
+        if engine_named(name).jumps:
+            continue
         with contextlib.suppress(ValueError):  # it cannot serve the model
             config = default_config(generator, name)
             bind(generator, config)
             ways.append(Way(name, config))
+    pulling = [way for way in ways if way.name in (NaturalDrag.name, DragGAN.name)]
+    for method, label in METHODS.items():
+        with contextlib.suppress(ValueError):  # there is none for the model
+            first = Predicted(method=method)  # type: ignore[arg-type]
+            bind(generator, first)
+            ways.append(Way(f"predicted: {label}", first))
+            ways += [Way(f"{way.name} after {label}", way.config, first=first) for way in pulling]
     return [*ways, *tracker_ways(generator, trackers)[3:]]
 
 

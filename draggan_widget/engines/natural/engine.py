@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.base import Bound, Engine, Step, Verdict, checked_places
+from draggan_widget.engines.common.following import find_spots, read_spots, spot
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.sampling import DivergedError, Reader
 from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit
-from draggan_widget.engines.natural.following import find_spots, read_spots, spot
 from draggan_widget.engines.natural.memory import Memory
 from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Reading
