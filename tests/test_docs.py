@@ -16,7 +16,7 @@ import tracking_table
 
 from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis.experiments.evaluation import Evaluation
-from draggan_widget.engines import FreeDrag, GoodDrag, Natural, StableDrag, unregister
+from draggan_widget.engines import DragDiffusion, FreeDrag, GoodDrag, Natural, StableDrag, unregister
 from draggan_widget.settings import settings_in
 
 ROOT = Path(__file__).parent.parent
@@ -156,7 +156,7 @@ def settings_table(config):
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("config", [Natural, DragConfig, FreeDrag, StableDrag, GoodDrag])
+@pytest.mark.parametrize("config", [Natural, DragConfig, FreeDrag, StableDrag, GoodDrag, DragDiffusion])
 def test_the_table_of_settings_is_that_of_the_code(config):
     table = settings_table(config)
     assert table in text_of(ROOT / "docs" / "engines.md"), f"docs/engines.md needs this table:\n{table}"

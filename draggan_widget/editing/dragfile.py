@@ -30,7 +30,8 @@ from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.sealed import packing
 from draggan_widget.engines import State
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
-from draggan_widget.models import Generator, check_seed, fingerprint
+from draggan_widget.models import Diffusion, Generator, check_seed, fingerprint
+from draggan_widget.models.diffusion import KEPT, bare, kept_of, with_kept
 from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
@@ -116,11 +117,14 @@ def _parts(
     model, changes = document.model, None
     if model.photo is not None and model.untuned is not None:
         changes, generator, source = _photo(model, storage), model.untuned.generator, model.untuned.source
+    elif isinstance(generator, Diffusion):
+        sampling, identity = kept_of(generator)
+        changes = {"sampling": sampling, "identity": {name: storage.put(each) for name, each in identity.items()}}
     values = {
         "format": FORMAT,
         "model": {
             "source": source,
-            "fingerprint": fingerprint(generator),
+            "fingerprint": fingerprint(_untuned(generator)),
             "resolution": list(generator.resolution),
             "changes": changes,
         },
@@ -132,6 +136,11 @@ def _parts(
         "finish": [],
     }
     return storage.tensors, values
+
+
+def _untuned(generator: Generator) -> Generator:
+    """Return a generator without the identity that it may have learnt, which files keep by itself."""
+    return bare(generator) if isinstance(generator, Diffusion) else generator
 
 
 def _photo(model: Model, storage: Storage) -> dict[str, Any]:
@@ -197,7 +206,7 @@ class DragFile:
         values, model = self._values, Model.of(model)
         model = model.untuned or model
         generator = model.generator
-        if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(generator):
+        if values[MADE_WITH[values["format"]][0]]["fingerprint"] != fingerprint(_untuned(generator)):
             raise DragFileError(
                 f"{self.name} was made with another generator ({shown(self.source)}); "
                 "load it with that one: Editor.load(path, model=…)"
@@ -214,7 +223,8 @@ class DragFile:
         if self._values["format"] == OLD_FORMAT:
             return False
         finish, changes = self._values["finish"], self._values["model"]["changes"]
-        return (isinstance(finish, list) and bool(finish)) or (isinstance(changes, dict) and set(changes) != PHOTO)
+        known = not isinstance(changes, dict) or set(changes) in (PHOTO, KEPT)
+        return (isinstance(finish, list) and bool(finish)) or not known
 
     def _document(self, model: Model) -> Document:
         values = self._values
@@ -222,7 +232,13 @@ class DragFile:
         changes = None if old else values["model"]["changes"]
         if not old and (values["finish"] != [] or not (changes is None or isinstance(changes, dict))):
             raise ValueError("its finish is no list, or the changes of its model no dict")
-        if changes is not None:
+        if changes is not None and set(changes) == KEPT:
+            if not isinstance(model.generator, Diffusion):
+                raise ValueError("what its model samples so is no diffusion model")
+            identity = {str(name): self._tensors[str(number)] for name, number in changes["identity"].items()}
+            made = with_kept(model.generator, changes["sampling"], identity)
+            model = model if made is model.generator else dataclasses.replace(model, generator=made)
+        elif changes is not None:
             arrays = {str(name): self._tensors[str(number)] for name, number in changes["arrays"].items()}
             model = PackedPhoto.of_parts(changes, arrays).open(model)
         generator = model.generator

@@ -8,6 +8,7 @@ adds one of your own, which then runs in the editor, its undo, timeline and file
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, check_blocks
 from draggan_widget.engines.common.sampling import DivergedError
+from draggan_widget.engines.dragdiffusion import DragDiffusion, DragDiffusionEngine
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
 from draggan_widget.engines.finish import blend_of, layers_of, picture_of, to_image, with_blend
@@ -33,6 +34,7 @@ register(DragGAN())
 register(FreeDragEngine())
 register(StableDragEngine())
 register(GoodDragEngine())
+register(DragDiffusionEngine())
 
 __all__ = [
     "VERDICTS",
@@ -40,6 +42,8 @@ __all__ = [
     "Bound",
     "DivergedError",
     "DragConfig",
+    "DragDiffusion",
+    "DragDiffusionEngine",
     "DragGAN",
     "DragRecord",
     "DragResult",

@@ -11,6 +11,7 @@ from draggan_widget.models.checkpoints import (
     save_generator,
 )
 from draggan_widget.models.compositing import Compositor, Layer
+from draggan_widget.models.diffusion import Diffusion, load_diffusion
 from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
@@ -25,6 +26,7 @@ from draggan_widget.models.tuned import TunedCopy, difference
 __all__ = [
     "CheckpointError",
     "Compositor",
+    "Diffusion",
     "Generator",
     "Layer",
     "Metric",
@@ -45,6 +47,7 @@ __all__ = [
     "fingerprint",
     "for_glances",
     "guarded",
+    "load_diffusion",
     "load_generator",
     "mapping_fingerprint",
     "one_thread",
