@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import distribution, requires
+from importlib.metadata import PackageNotFoundError, distribution, requires
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -49,7 +49,7 @@ def run_doctor(options: argparse.Namespace) -> int:
     """Print all findings. Return 1 if something is wrong."""
     here = probe.probe()
     findings = []
-    for check in (check_kernel, check_servers, check_torch, check_writing, check_step):
+    for check in (check_kernel, check_servers, check_torch, check_diffusion, check_writing, check_step):
         for finding in _safely(check, here):
             findings.append(finding)
             if not options.json:
@@ -181,6 +181,24 @@ def check_torch(here: dict[str, Any]) -> Findings:
         yield Finding("ok", "torch", said)
 
 
+def check_diffusion(here: dict[str, Any]) -> Findings:
+    """Check the packages that diffusion models need, where somebody has begun to install them."""
+    needed = least_versions("diffusion")
+    found = {name: version_of(name) for name in needed}
+    install = f"{here['python']} -m pip install -U 'draggan_widget[diffusion]'"
+    if not any(found.values()):
+        yield Finding("ok", "diffusion models", f"not wanted here; they need the extra diffusion ({', '.join(needed)})")
+        return
+    for name, least in needed.items():
+        version = found[name]
+        if version is None:
+            yield Finding("note", "diffusion models", f"{name} is missing, so not all of them works", install)
+        elif _numbers(version) < _numbers(least):
+            yield Finding("note", "diffusion models", f"{name} {version} is older than {least}", install)
+        else:
+            yield Finding("ok", "diffusion models", f"{name} {version}")
+
+
 def check_writing(here: dict[str, Any]) -> Findings:
     """Check the folders for notebooks, edits and the connections of kernels."""
     places = {"working folder": Path.cwd(), "temporary folder": Path(tempfile.gettempdir())}
@@ -269,9 +287,18 @@ def ask(python: str) -> dict[str, Any] | None:
     return found
 
 
-def least_versions() -> dict[str, str]:
-    """Return the oldest version of each package that this one says it needs."""
-    found = (re.match(r"([\w.-]+)\s*>=\s*([\d.]+)\s*$", each) for each in requires("draggan_widget") or ())
+def version_of(name: str) -> str | None:
+    """Return the version of a package that is installed here; None for one that is not."""
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return None
+
+
+def least_versions(extra: str | None = None) -> dict[str, str]:
+    """Return the oldest version of each package that this one says it needs, or that an extra of it does."""
+    end = "" if extra is None else rf"""\s*;\s*extra\s*==\s*['"]{extra}['"]"""
+    found = (re.match(rf"([\w.-]+)\s*>=\s*([\d.]+){end}\s*$", each) for each in requires("draggan_widget") or ())
     return {match[1].replace("-", "_"): match[2] for match in found if match}
 
 

@@ -207,3 +207,24 @@ def test_the_probe_runs_in_any_python_alone():
     assert "draggan_widget" in found["versions"]
     source = Path(probe.__file__).read_text()
     assert "from draggan_widget" not in source
+
+
+def diffusion(monkeypatch, here, versions):
+    monkeypatch.setattr(doctor, "version_of", versions.get)
+    return [(finding.level, finding.said) for finding in doctor.check_diffusion(here)]
+
+
+def test_what_diffusion_models_need_is_looked_at_where_somebody_has_begun_to_install_it(monkeypatch, here):
+    whole = {"diffusers": "0.42.1", "peft": "0.21.2", "transformers": "5.24.0"}
+    assert diffusion(monkeypatch, here, whole) == [
+        ("ok", "diffusers 0.42.1"),
+        ("ok", "peft 0.21.2"),
+        ("ok", "transformers 5.24.0"),
+    ]
+    assert diffusion(monkeypatch, here, {}) == [
+        ("ok", "not wanted here; they need the extra diffusion (diffusers, peft, transformers)")
+    ]
+    assert diffusion(monkeypatch, here, {**whole, "peft": None, "diffusers": "0.20.0"})[:2] == [
+        ("note", "diffusers 0.20.0 is older than 0.34"),
+        ("note", "peft is missing, so not all of them works"),
+    ]

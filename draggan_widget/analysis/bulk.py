@@ -217,8 +217,9 @@ def _config(job: Job, generator: Generator) -> Any:
     if not asked:
         return own
     name, known = engine_of(own).name, own.to_dict()
+    family = engine_of(own).family
     for setting in asked:
-        others = [other for other in engine_names() if setting in default_config(generator, other).to_dict()]
+        others = [other for other in engine_names(family) if setting in default_config(generator, other).to_dict()]
         if setting not in known and others:
             verb = "has" if len(others) == 1 else "have"
             told = f"the engine {name} has no setting {setting!r}; {', '.join(others)} {verb} it"

@@ -30,7 +30,8 @@ from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.sealed import packing
 from draggan_widget.engines import State, check_jump, engine_of
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
-from draggan_widget.models import Generator, builtin_edition, builtin_names, check_seed, fingerprint
+from draggan_widget.models import Diffusion, Generator, builtin_edition, builtin_names, check_seed, fingerprint
+from draggan_widget.models.diffusion import KEPT, bare, kept_of, with_kept
 from draggan_widget.settings import SettingError
 
 HEADER = "draggan_edit"
@@ -118,11 +119,14 @@ def _parts(
     model, changes = document.model, None
     if model.photo is not None and model.untuned is not None:
         changes, generator, source = _photo(model, storage), model.untuned.generator, model.untuned.source
+    elif isinstance(generator, Diffusion):
+        sampling, identity = kept_of(generator)
+        changes = {"sampling": sampling, "identity": {name: storage.put(each) for name, each in identity.items()}}
     values = {
         "format": FORMAT,
         "model": {
             "source": source,
-            "fingerprint": fingerprint(generator),
+            "fingerprint": fingerprint(_untuned(generator)),
             "resolution": list(generator.resolution),
             "changes": changes,
         },
@@ -136,6 +140,11 @@ def _parts(
     if document.first is not None:
         values[FIRST] = [engine_of(document.first).name, document.first.to_dict()]
     return storage.tensors, values
+
+
+def _untuned(generator: Generator) -> Generator:
+    """Return a generator without the identity that it may have learnt, which files keep by itself."""
+    return bare(generator) if isinstance(generator, Diffusion) else generator
 
 
 def _photo(model: Model, storage: Storage) -> dict[str, Any]:
@@ -218,7 +227,7 @@ class DragFile:
 
     def is_of(self, generator: Generator) -> bool:
         """Return whether the edit was made with these very weights."""
-        return self._fingerprint == fingerprint(generator)
+        return self._fingerprint == fingerprint(_untuned(generator))
 
     @property
     def _fingerprint(self) -> object:
@@ -245,7 +254,8 @@ class DragFile:
         if self._values["format"] == OLD_FORMAT:
             return False
         finish, changes = self._values["finish"], self._values["model"]["changes"]
-        return (isinstance(finish, list) and bool(finish)) or (isinstance(changes, dict) and set(changes) != PHOTO)
+        known = not isinstance(changes, dict) or set(changes) in (PHOTO, KEPT)
+        return (isinstance(finish, list) and bool(finish)) or not known
 
     def _document(self, model: Model) -> Document:
         values = self._values
@@ -253,7 +263,13 @@ class DragFile:
         changes = None if old else values["model"]["changes"]
         if not old and (values["finish"] != [] or not (changes is None or isinstance(changes, dict))):
             raise ValueError("its finish is no list, or the changes of its model no dict")
-        if changes is not None:
+        if changes is not None and set(changes) == KEPT:
+            if not isinstance(model.generator, Diffusion):
+                raise ValueError("what its model samples so is no diffusion model")
+            identity = {str(name): self._tensors[str(number)] for name, number in changes["identity"].items()}
+            made = with_kept(model.generator, changes["sampling"], identity)
+            model = model if made is model.generator else dataclasses.replace(model, generator=made)
+        elif changes is not None:
             arrays = {str(name): self._tensors[str(number)] for name, number in changes["arrays"].items()}
             model = PackedPhoto.of_parts(changes, arrays).open(model)
         generator = model.generator

@@ -91,7 +91,7 @@ class Session:
             jobs=self._jobs.running,
         )
         self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
-        self._studio = Studio()
+        self._studio = Studio(lambda: self._worker.waiting > 0)
         self._stops = self._looks = 0
         self._preparation: tuple[Generator, Future[None]] | None = None
         """What must be done before the model can be pulled for the first time, while it is done beside the edit."""

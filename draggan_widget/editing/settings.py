@@ -33,7 +33,7 @@ def settings_for(config: Any) -> dict[str, Setting]:
     """Return the settings of the engine that ``config`` is of, by name: the engine, where there are several, comes
     first.
     """
-    names = engine_names()
+    names = engine_names(engine_of(config).family)
     texts = tuple((name, name) for name in names)
     told = "; ".join(f"{name}: {engine_named(name).help}" for name in names) + "."
     choice = {"engine": Setting("engine", "choice", "Engine", told, choices=texts)} if len(names) > 1 else {}
@@ -43,7 +43,7 @@ def settings_for(config: Any) -> dict[str, Setting]:
 def settings_of(generator: Generator, config: Any, speed: float | None = None) -> dict[str, Any]:
     """Return the settings as they hold on a generator, by name, as values that JSON can hold."""
     engine = engine_of(config)
-    choice = {"engine": engine.name} if len(engine_names()) > 1 else {}
+    choice = {"engine": engine.name} if len(engine_names(engine.family)) > 1 else {}
     return {**choice, **engine.values(generator, config), "speed": speed}
 
 
@@ -54,7 +54,7 @@ def default_settings(generator: Generator, config: Any) -> dict[str, Any]:
 
 def limits_of(generator: Generator) -> Limits:
     """Return how many rows, and which blocks, settings may name for a generator."""
-    return Limits(generator.num_ws, tuple(generator.blocks))
+    return Limits(getattr(generator, "num_ws", 1), tuple(generator.blocks))
 
 
 def with_settings(
@@ -92,7 +92,8 @@ def with_settings(
 
 
 def _unknown(name: str, known: Mapping[str, Setting], engine: str) -> str:
-    owners = [other for other in engine_names() if name in settings_in(engine_named(other).Settings)]
+    family = engine_named(engine).family
+    owners = [other for other in engine_names(family) if name in settings_in(engine_named(other).Settings)]
     if owners:
         verb = "has" if len(owners) == 1 else "have"
         return f"the engine {engine} has no setting {name!r}; {', '.join(owners)} {verb} it"

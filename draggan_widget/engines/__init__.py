@@ -9,6 +9,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import VERDICTS, Bound, Engine, Step, Verdict, check_blocks
 from draggan_widget.engines.common.regularising import mean_squares
 from draggan_widget.engines.common.sampling import DivergedError
+from draggan_widget.engines.dragdiffusion import DragDiffusion, DragDiffusionEngine
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
 from draggan_widget.engines.finish import blend_of, layers_of, picture_of, to_image, with_blend
@@ -38,6 +39,7 @@ register(FreeDragEngine())
 register(StableDragEngine())
 register(GoodDragEngine())
 register(PredictedEngine())
+register(DragDiffusionEngine())
 
 __all__ = [
     "VERDICTS",
@@ -46,6 +48,8 @@ __all__ = [
     "BoundTracked",
     "DivergedError",
     "DragConfig",
+    "DragDiffusion",
+    "DragDiffusionEngine",
     "DragGAN",
     "DragRecord",
     "DragResult",

@@ -154,6 +154,8 @@ class Engine(abc.ABC):
     """A line about it for people."""
     Settings: ClassVar[type]
     """A frozen dataclass that inherits from ``draggan_widget.settings.Settings``; no two engines share one."""
+    family: ClassVar[str] = "gan"
+    """Engines of one family pull on the same models, so people are offered each of them in the place of another."""
     needs: ClassVar[tuple[str, ...]] = ("space", "synthesize")
     """Names of what a model must have: parts of ``Model``, or what some models have besides."""
     takes_trackers: ClassVar[bool] = False

@@ -34,9 +34,12 @@ def unregister(name: str) -> None:
     del _engines[engine_named(name).name]
 
 
-def engine_names() -> tuple[str, ...]:
-    """Return the names of all engines, in the order in which they were added: the first is the default."""
-    return tuple(_engines)
+def engine_names(family: str | None = None) -> tuple[str, ...]:
+    """Return the names of all engines, in the order in which they were added: the first is the default.
+
+    :param family: those of it alone, which can take each other's place; None for all.
+    """
+    return tuple(name for name, engine in _engines.items() if family in (None, engine.family))
 
 
 def jumping_engines() -> tuple[str, ...]:
@@ -77,9 +80,10 @@ def default_config(model: Any, engine: str | None = None) -> Any:
 
 
 def _default(model: Any) -> Bound[Any]:
-    """Return the first engine that can serve a model, with its own settings."""
+    """Return the first engine that can serve a model, with its own settings; the one first that it was made for."""
     refusal: ValueError | None = None
-    for engine in _engines.values():
+    made_for = getattr(model, "made_for", None)
+    for engine in sorted(_engines.values(), key=lambda each: each.name != made_for):
         try:
             engine.check_model(model)
             bound = with_tracker(engine.bind(model, engine.defaults(model)), engine.takes_trackers)

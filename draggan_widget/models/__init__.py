@@ -12,6 +12,7 @@ from draggan_widget.models.checkpoints import (
     save_generator,
 )
 from draggan_widget.models.compositing import Compositor, Layer
+from draggan_widget.models.diffusion import Diffusion, load_diffusion
 from draggan_widget.models.fingerprints import fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
@@ -26,6 +27,7 @@ from draggan_widget.models.tuned import TunedCopy, difference
 __all__ = [
     "CheckpointError",
     "Compositor",
+    "Diffusion",
     "Generator",
     "Layer",
     "Metric",
@@ -47,6 +49,7 @@ __all__ = [
     "fingerprint",
     "for_glances",
     "guarded",
+    "load_diffusion",
     "load_generator",
     "mapping_fingerprint",
     "one_thread",

@@ -19,9 +19,9 @@ T = TypeVar("T")
 ALL = "*"
 
 
-def owners_of(name: str) -> list[str]:
-    """Return the names of the engines that have a setting of that name."""
-    return [engine for engine in engine_names() if name in settings_in(engine_named(engine).Settings)]
+def owners_of(name: str, family: str | None = None) -> list[str]:
+    """Return the names of the engines, those of a family or all, that have a setting of that name."""
+    return [engine for engine in engine_names(family) if name in settings_in(engine_named(engine).Settings)]
 
 
 def is_setting(editor: type, name: str, config: Any) -> bool:
@@ -33,7 +33,7 @@ def is_setting(editor: type, name: str, config: Any) -> bool:
 
 def lacking(engine: str, name: str) -> str:
     """Return a sentence about a setting that the engine in use lacks; it names the engines that have it."""
-    others = owners_of(name)
+    others = owners_of(name, engine_named(engine).family)
     if not others:
         return f"the engine {engine} has no setting {name!r}, and no other engine has"
     verb = "has" if len(others) == 1 else "have"

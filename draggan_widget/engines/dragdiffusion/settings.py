@@ -1,0 +1,66 @@
+"""The settings of DragDiffusion."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from draggan_widget.settings import Settings, blocks, number, whole
+
+
+@dataclasses.dataclass(frozen=True)
+class DragDiffusion(Settings):
+    """How DragDiffusion pulls (Shi et al., CVPR 2024); the numbers are the paper's.
+
+    Lengths count places of a grid of half the picture's side, on which the paper puts its features: a place is two
+    pixels. How far up its way the picture is pulled is not here but in the model's ``Sampling``.
+    """
+
+    block: int | None = blocks(
+        None, "Feature block", "Whose features are followed: 1 is the middle of the UNet, then its way up."
+    )
+    """Block of the UNet whose features are read. None: the model's own; of Stable Diffusion the third of its way up."""
+    supervision_radius: int = whole(
+        1, "Pull radius", "Half the side of the square that is pulled, in places of two pixels.", most=64
+    )
+    """r1."""
+    tracking_radius: int = whole(
+        3, "Search radius", "How far around itself a handle is looked for, in places of two pixels.", least=1, most=64
+    )
+    """r2."""
+    learning_rate: float = number(
+        0.01,
+        "Learning rate",
+        "How far a step goes. Larger is quicker; too large, and the picture breaks.",
+        above=True,
+        most=10,
+    )
+    """Step size of Adam, on the noisy picture."""
+    mask_weight: float = number(0.1, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
+    """λ, of the sum of what the next noisy picture changes outside the mask."""
+    tolerance: float = number(
+        2.0,
+        "Arrived within",
+        "A handle has arrived when it is nearer to its target, in places of two pixels.",
+        most=1000,
+        advanced=True,
+    )
+    """A point that is nearer is no longer pulled."""
+    max_steps: int | None = whole(
+        80, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none="no cap"
+    )
+    """Adam steps after which a run is capped. None: no cap."""
+    stall_steps: int | None = whole(
+        20,
+        "Patience",
+        "A run ends when no handle has come nearer for so many steps.",
+        least=1,
+        most=100_000,
+        none="endless",
+        advanced=True,
+    )
+    """A run is stalled when no handle has come nearer for so many steps; this is ours. None: never."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.block, tuple):
+            raise ValueError(f"block is {self.block}; this engine reads one block")

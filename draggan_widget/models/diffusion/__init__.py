@@ -1,0 +1,43 @@
+"""Diffusion models, on Hugging Face diffusers (the extra ``diffusion``), which only reading and tuning one imports."""
+
+from draggan_widget.models.diffusion.identity import (
+    Identity,
+    Lesson,
+    bare,
+    identity_of,
+    learning,
+    with_identity,
+)
+from draggan_widget.models.diffusion.inverting import Climb, inverted, inverting
+from draggan_widget.models.diffusion.keeping import KEPT, kept_of, with_kept
+from draggan_widget.models.diffusion.loading import is_diffusion_folder, load_diffusion, save_diffusion
+from draggan_widget.models.diffusion.network import Diffusion
+from draggan_widget.models.diffusion.sampling import Sampling
+from draggan_widget.models.diffusion.schedule import Schedule
+from draggan_widget.models.diffusion.space import NoisySpace
+from draggan_widget.models.diffusion.text import ClipText, Text, Vocabulary
+
+__all__ = [
+    "KEPT",
+    "Climb",
+    "ClipText",
+    "Diffusion",
+    "Identity",
+    "Lesson",
+    "NoisySpace",
+    "Sampling",
+    "Schedule",
+    "Text",
+    "Vocabulary",
+    "bare",
+    "identity_of",
+    "inverted",
+    "inverting",
+    "is_diffusion_folder",
+    "kept_of",
+    "learning",
+    "load_diffusion",
+    "save_diffusion",
+    "with_identity",
+    "with_kept",
+]
