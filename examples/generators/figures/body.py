@@ -93,12 +93,16 @@ class BodyBasis:
         with np.load(path) as arrays:
             return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
-    def deformed(self, phenotype: np.ndarray, shapes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """How far vertices (V, 3) and joints (B + P, 3) are from rest; of features (27,) and amounts (S,)."""
-        values = np.concatenate([phenotype, shapes]).astype("f4")
-        flat = np.concatenate([self.phenotype, self.shapes]).reshape(len(values), -1)
-        flat_joints = np.concatenate([self.joints_phenotype, self.joints_shapes]).reshape(len(values), -1)
-        return (values @ flat).reshape(-1, 3), (values @ flat_joints).reshape(-1, 3)
+    def height(self, phenotype: np.ndarray, shapes: np.ndarray) -> float:
+        """How tall a body is, from the soles to the top of the head, of features (27,) and amounts (S,)."""
+        names = list(BONES)
+        ankle, neck = names.index("foot.L"), names.index("neck")
+        moved = phenotype @ self.joints_phenotype[:, :, 2] + shapes @ self.joints_shapes[:, :, 2]
+        return float(np.ptp(self.rest[:, 2]) + moved[neck] - moved[ankle])
+
+
+def _unit(line: np.ndarray) -> np.ndarray:
+    return line / np.linalg.norm(line)
 
 
 def _turn(axis: np.ndarray, angle: float) -> np.ndarray:
@@ -114,9 +118,17 @@ def _curled(vertices: np.ndarray, heads: np.ndarray, labels: list[str], weights:
     moved = vertices.astype(float).copy()
     for side, sign in (("L", 1.0), ("R", -1.0)):
         across = at[f"finger2-1.{side}"] - at[f"finger5-1.{side}"]
-        across /= np.linalg.norm(across)
+        across = _unit(across)
+        straight = _unit(at[f"finger3-3.{side}"] - at[f"finger3-1.{side}"])
         for finger in range(2, 6):
             transform = np.eye(4)
+            # Fingers are spread at rest: together first, then bent.
+            way = _unit(at[f"finger{finger}-3.{side}"] - at[f"finger{finger}-1.{side}"])
+            apart = np.cross(way, straight)
+            if (size := np.linalg.norm(apart)) > 1e-6:
+                transform[:3, :3] = _turn(apart / size, 0.75 * np.arcsin(min(size, 1.0)))
+                pivot = at[f"finger{finger}-1.{side}"]
+                transform[:3, 3] = pivot - transform[:3, :3] @ pivot
             share = 1.0 + 0.12 * (finger - 2)
             for joint in range(1, 4):
                 label = f"finger{finger}-{joint}.{side}"

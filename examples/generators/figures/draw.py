@@ -15,6 +15,7 @@ from body import BONES, TIPS, BodyBasis
 from garments import SHOES, TOP, TROUSERS, Places, Skirt, Wardrobe, gathering, normals_of
 from hair import Hair, HairPainter, smoothstep
 from person import WAIST, Person
+from scipy.ndimage import gaussian_filter
 from shaders import PAINT_SIZE
 
 SHAPE = (256, 128)
@@ -88,6 +89,13 @@ class _Surface:
         self._mesh.render()
 
 
+def _noise(size: int = 128) -> np.ndarray:
+    """Three smooth noises that tile: ``(size, size, 3)``, about 0..1."""
+    rng = np.random.default_rng(6)
+    planes = [gaussian_filter(rng.normal(size=(size, size)), width, mode="wrap") for width in (9.0, 5.5, 13.0)]
+    return np.stack([0.5 + 0.2 * plane / plane.std() for plane in planes], -1).astype("f4")
+
+
 def _ears(rest: np.ndarray) -> np.ndarray:
     """Where ears are, 0..1 a vertex: what stands off to the sides of the head."""
     beside = smoothstep(1.22, 1.34, np.abs(rest[:, 0]))
@@ -151,6 +159,8 @@ class Renderer:
         self._floor = self._floor_mesh()
         self._paint = context.texture((PAINT_SIZE, PAINT_SIZE), 4, dtype="u4")
         self._paint.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        clouds = _noise()
+        self._clouds = context.texture(clouds.shape[1::-1], 3, clouds.tobytes(), dtype="f4")
         frame = context.framebuffer([self._paint])
         frame.use()
         program = context.program(vertex_shader=looks.FLAT_VERTEX, fragment_shader=looks.PAINT_FRAGMENT)
@@ -337,6 +347,7 @@ class Renderer:
             "shadow_map": 0,
             "sky_map": 1,
             "paint": 4,
+            "clouds": 5,
             "eye": tuple(eye),
             "lowest": self.floor,
             "floor_edge": float(floor_edge[1] / floor_edge[3]),
@@ -350,6 +361,7 @@ class Renderer:
         for unit, frame in enumerate(self._maps):
             frame.color_attachments[0].use(unit)
         self._paint.use(4)
+        self._clouds.use(5)
         self._target.use()
         self._target.clear(0, 0, 0, 1, depth=1.0)
         context = self.context

@@ -100,6 +100,63 @@ class Shell:
         return self.rest + (values @ self.blend).reshape(-1, 3) + stand_off[:, None] * self.normals
 
 
+class Shoes:
+    """Shoes and boots: by rows upwards, the hull of each foot at a height, so that toes do not show.
+
+    They have what a :class:`Shell` has; they take shape and pose from the skin near them.
+    """
+
+    ROWS, COLUMNS = 20, 36
+
+    def __init__(self, basis: BodyBasis) -> None:
+        lowest = float(basis.rest[:, 2].min())
+        rise = np.linspace(0, 1, self.ROWS)
+        heights = lowest + 0.02 + 6.3 * (0.35 * rise + 0.65 * rise**2.2)
+        turn = np.linspace(-np.pi, np.pi, self.COLUMNS)
+        ways = np.stack([np.sin(turn), -np.cos(turn)], 1)
+        names, places = list(BONES), Places.of(basis)
+        corner = np.arange(self.ROWS * self.COLUMNS).reshape(self.ROWS, self.COLUMNS)
+        a, b, c, d = corner[:-1, :-1], corner[:-1, 1:], corner[1:, :-1], corner[1:, 1:]
+        faces = np.stack([a, b, c, c, b, d], -1).reshape(-1, 3)
+        points, binds, triangles = [], [], []
+        for number, side in enumerate("LR"):
+            carried = basis.weights[:, [names.index(f"{name}.{side}") for name in ("foot", "shin")]].sum(1)
+            mine = np.flatnonzero((carried > 0.5) & (places.height < lowest + 7.2))
+            own = basis.rest[mine]
+            grid = np.empty((self.ROWS, self.COLUMNS, 3))
+            for row, height in enumerate(heights):
+                near = own[np.abs(own[:, 2] - max(height, lowest + 0.25)) < 0.32]
+                reach = near[:, :2] @ ways.T * 7.0
+                shares = np.exp(reach - reach.max(0))
+                grid[row, :, :2] = (shares / shares.sum(0)).T @ near[:, :2]
+                grid[row, :, 2] = height
+            grid[1:-1] = 0.25 * grid[:-2] + 0.5 * grid[1:-1] + 0.25 * grid[2:]
+            grid[0, :, :2] = 0.985 * grid[0, :, :2] + 0.015 * grid[0, :, :2].mean(0)
+            flat = grid.reshape(-1, 3)
+            apart = np.square(flat[:, None] - own[None]).sum(-1)
+            shares = np.exp(-(apart - apart.min(1, keepdims=True)) / 0.12)
+            shares[shares < 1e-2] = 0
+            bind = np.zeros((len(flat), len(basis.rest)), "f4")
+            bind[:, mine] = shares / shares.sum(1, keepdims=True)
+            points.append(flat)
+            binds.append(sparse.csr_matrix(bind))
+            triangles.append(faces + number * len(flat))
+        self.rest = np.concatenate(points).astype("f4")
+        self.triangles = np.concatenate(triangles).astype("i4")
+        bind = sparse.vstack(binds).tocsr()
+        moves = np.concatenate([basis.phenotype, basis.shapes])
+        self.blend = np.stack([bind @ move for move in moves]).reshape(len(moves), -1)
+        self.weights = bind @ basis.weights
+        self.height = self.rest[:, 2]
+        self.along = np.full(len(self.rest), -0.4, "f4")
+        self.arm = np.zeros(len(self.rest), "f4")
+        self.gather = gathering(self.triangles, len(self.rest))
+        ways = np.concatenate([ways, np.zeros((len(ways), 1))], 1)
+        self.normals = np.tile(ways, (2 * self.ROWS, 1)).astype("f4")
+
+    shape = Shell.shape
+
+
 class Wardrobe:
     """The shells of a body, and how far each stands off."""
 
@@ -118,10 +175,10 @@ class Wardrobe:
         masks = {
             TOP: clothed & inside & (sleeves | (trunk & (places.height > CROTCH - 0.4))),
             TROUSERS: (places.arm < 0.3) & (feet < 0.85) & (places.height < WAIST + 0.8) & (places.height > ANKLE - 0.7),
-            SHOES: (feet > 0.02) | ((places.arm < 0.3) & (places.height < -21.3)),
         }
-        rounds = {TOP: 9, TROUSERS: 8, SHOES: 7}
-        self.shells = {name: Shell(basis, mask, rounds[name]) for name, mask in masks.items()}
+        rounds = {TOP: 13, TROUSERS: 9}
+        self.shells: dict[str, Shell | Shoes] = {name: Shell(basis, mask, rounds[name]) for name, mask in masks.items()}
+        self.shells[SHOES] = Shoes(basis)
         self.lowest = float(basis.rest[:, 2].min())
 
     def stand_off(self, name: str, person: Person) -> np.ndarray:
@@ -134,11 +191,11 @@ class Wardrobe:
             return (trunk + (sleeve - trunk) * on_arm).astype("f4")
         if name == TROUSERS:
             down = smoothstep(WAIST, HIP, shell.height)
-            leg = 0.09 + widths["trousers"] * (0.35 + 0.65 * smoothstep(HIP, KNEE, shell.height))
+            leg = 0.17 + widths["trousers"] * (0.35 + 0.65 * smoothstep(HIP, KNEE, shell.height))
             flare = widths["trouser_flare"] * smoothstep(KNEE, ANKLE, shell.height)
-            return (0.07 + (leg - 0.07) * down + flare).astype("f4")
-        sole = smoothstep(self.lowest + 0.55, self.lowest, shell.height)
-        return (0.13 + 0.10 * sole + 0.06 * smoothstep(ANKLE - 0.3, -22.5, shell.height)).astype("f4")
+            return (0.10 + (leg - 0.10) * down + flare).astype("f4")
+        sole = smoothstep(self.lowest + 0.55, self.lowest + 0.2, shell.height)
+        return (0.10 + 0.06 * sole + 0.10 * smoothstep(ANKLE - 0.3, -22.5, shell.height)).astype("f4")
 
 
 class Skirt:

@@ -115,8 +115,8 @@ void main() {
   if (kind == SKIN) {
     float neck = below_neck(r), covered = 0.0;
     // What is well under cloth is left out, so that it cannot come through.
-    if (arm > 0.3 ? along < sleeve - 0.12 && along < 0.9 : neck > 0.35 && r.z > top_hem + 0.3) discard;
-    if (arm < 0.3 && r.z < -9.2 && (r.z > trousers + 0.45 || r.z < shoe_height - 0.35)) discard;
+    if (arm > 0.3 ? along < sleeve - 0.035 && along < 0.9 : neck > 0.35 && r.z > top_hem + 0.3) discard;
+    if (arm < 0.3 && r.z < -9.2 && (r.z > trousers + 0.16 || r.z < shoe_height - 0.35)) discard;
     face(r, c, shine);
     float hairy = scalp(r);
     c = mix(c, hair * 0.62, hairy);
@@ -231,7 +231,7 @@ uniform vec3 back_wall, back_other, back_sky, back_leaves, back_floor, light_col
 uniform float outdoors, back_contrast, floor_edge, light_softness;
 uniform vec2 back_shape;
 uniform vec3 light_direction;
-float wave(vec2 p, vec2 way, float turn) { return sin(dot(p, way) + turn); }
+uniform sampler2D clouds;  // three smooth noises, 0..1
 // Out of focus: a wall with a door or window and a lamp's light, or sky, trees and hedges; a floor in front of it.
 void main() {
   vec2 p = vec2(at.x, at.y * 2.0);  // units of half the width
@@ -246,15 +246,17 @@ void main() {
   vec2 far = p - vec2(back_shape.y, 0.6);
   wall += vec3(0.10, 0.09, 0.07) * back_contrast * exp(-dot(far, far) / 0.9);
   wall *= 1.0 - 0.22 * (1.0 - smoothstep(0.0, 0.10, above));
-  float tree = 0.42 + 0.20 * wave(p, vec2(2.3, 0.4), back_shape.x * 2.0) + 0.12 * wave(p, vec2(5.1, -0.7), back_shape.y * 3.0);
-  float leafy = 1.0 - smoothstep(-0.20, 0.22, at.y - tree + 0.25);
-  vec3 leaves = back_leaves * (0.95 + 0.22 * back_contrast * (wave(p, vec2(6.0, 3.0), 1.0) * wave(p, vec2(-3.0, 7.0), back_shape.x)) + 0.10 * wave(p, vec2(11.0, 5.0), 2.0));
+  vec3 bushes = texture(clouds, 0.10 * p + 0.11 * back_shape).xyz, twigs = texture(clouds, 0.33 * p.yx + 0.2).xyz;
+  float tree = -0.05 + 1.6 * (bushes.x - 0.4) + 0.25 * twigs.y;
+  float leafy = 1.0 - smoothstep(-0.16, 0.16, at.y - tree);
+  vec3 leaves = back_leaves * (0.45 + back_contrast * (1.1 * (bushes.y - 0.5) + 0.6 * (twigs.x - 0.5)) + 0.95 * bushes.z);
   leaves *= 0.75 + 0.5 * smoothstep(-0.6, 0.5, at.y);
   vec3 open_air = mix(back_sky * (1.0 - 0.10 * at.y), leaves, leafy);
   vec3 c = mix(wall, open_air, outdoors);
   float depth = clamp(-above / max(floor_edge + 1.0, 0.05), 0.0, 1.0);
   vec3 ground = back_floor * (0.86 + 0.24 * depth) * (1.0 + 0.05 * (1.0 - outdoors) * sin(2.2 / (0.12 + depth)) * depth);
-  ground *= 1.0 + 0.06 * outdoors * wave(p, vec2(9.0, 21.0), 0.0) * wave(p, vec2(-7.0, 13.0), 1.0);
+  vec2 q = vec2(p.x / (0.45 + depth), 2.2 / (0.35 + depth));
+  ground *= 1.0 + 0.30 * outdoors * (texture(clouds, 0.16 * q + back_shape * 0.1).x - 0.5);
   float blur = mix(0.012, 0.05, outdoors);
   c = mix(ground, c, smoothstep(-blur, blur, above));
   c *= mix(light_colour, vec3(1.0), 0.55) * (1.0 - 0.05 * dot(at, at));

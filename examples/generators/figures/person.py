@@ -96,6 +96,13 @@ def _squeezed(value: float, low: float, high: float) -> float:
     return float(middle + half * np.tanh((value - middle) / half))
 
 
+def _cloth(light: float, blue: float, red: float) -> np.ndarray:
+    """A colour as :func:`_colour`, less strong where it is weak: most cloth is nearly grey, some is not."""
+    strength = np.hypot(blue, red)
+    share = strength / (strength + 0.06)
+    return _colour(_squeezed(light, 0.02, 0.95), share * blue, share * red)
+
+
 def _pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
     at = dict(zip(BONES, basis.joints.astype(float)))
     turns = {name: np.eye(3) for name in BONES}
@@ -115,7 +122,7 @@ def _pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
         own = {name: z[f"{name}_{word}"] for name in
                ("arm_raise", "arm_front", "arm_roll", "elbow", "wrist", "leg_out", "leg_front", "knee", "foot_turn")}
         # The arm: how far from hanging down, and how far to the front; then its roll, which turns the elbow's hinge.
-        raised = 0.17 + 0.045 * own["arm_raise"] + 0.80 * _soft_ramp(own["arm_raise"], -0.1, 1.0)
+        raised = 0.13 + 0.04 * own["arm_raise"] + 0.85 * _soft_ramp(own["arm_raise"], 0.2, 1.0)
         front = 0.10 + 0.33 * own["arm_front"]
         way = np.array([np.sin(raised) * np.cos(front) * sign, -np.sin(raised) * np.sin(front), -np.cos(raised)])
         way[1] -= 0.10 * own["arm_front"] * np.cos(raised / 2) ** 2
@@ -124,15 +131,15 @@ def _pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
         rest /= np.linalg.norm(rest)
         lifted = 0.28 * _soft_ramp(raised, 0.9, 1.0)
         turns[f"collar.{side}"] = about("y", -sign * lifted)
-        outward = -0.45 + 0.42 * own["arm_roll"] + 1.55 * float(ndtr(2.6 * (raised - 0.95)))
+        outward = -0.28 + 0.42 * own["arm_roll"] + 1.55 * float(ndtr(2.6 * (raised - 0.95)))
         turns[f"upper_arm.{side}"] = about("y", sign * lifted) @ about_line(way, -sign * outward) @ from_to(rest, way)
         # The hinge of the elbow bends the forearm of a hanging arm to the front.
         hinge = np.cross(rest, [0.0, -1.0, 0.0])
         hinge /= np.linalg.norm(hinge)
-        bent = 0.16 + 0.05 * own["elbow"] + 0.72 * _soft_ramp(own["elbow"], -0.2, 1.0)
+        bent = 0.14 + 0.05 * own["elbow"] + 0.80 * _soft_ramp(own["elbow"], 0.1, 1.0)
         turns[f"forearm.{side}"] = about_line(hinge, bent)
-        turns[f"hand.{side}"] = about_line(hinge, 0.22 * own["wrist"])
-        out = 0.055 + 0.04 * own["leg_out"] + 0.13 * _soft_ramp(own["leg_out"], 0.0, 1.0)
+        turns[f"hand.{side}"] = about_line(hinge, 0.10 + 0.15 * own["wrist"])
+        out = -0.02 + 0.03 * own["leg_out"] + 0.12 * _soft_ramp(own["leg_out"], 0.3, 1.0)
         ahead = 0.10 * own["leg_front"] + 0.12 * _soft_ramp(own["leg_front"], 0.4, 1.0)
         knee = 0.06 + 0.03 * own["knee"] + 0.30 * _soft_ramp(own["knee"], 0.3, 1.0)
         ahead = ahead + 0.55 * knee
@@ -164,22 +171,27 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
         "african": african,
         "asian": asian,
     }
-    amounts = {"waist_width": 0.55, "hip_width": 0.42, "shoulder_width": 0.35, "bust": 0.32, "leg_length": 0.40,
-               "belly": 0.16, "limb_width": 0.32, "head_size": 0.20, "face_length": 0.35, "jaw_width": 0.4}  # fmt: skip
+    amounts = {"waist_width": 0.55, "hip_width": 0.42, "shoulder_width": 0.35, "bust": 0.32, "leg_length": 0.28,
+               "belly": 0.16, "limb_width": 0.32, "head_size": 0.10, "face_length": 0.35, "jaw_width": 0.4}  # fmt: skip
     shapes = np.array([amounts[name] * z[name] for name in SHAPES])
+    phenotype = body_features(kinds)
+    height = basis.height(phenotype, shapes)
 
     # Clothes. A skirt of nobody's ends under the top; with a skirt, what is under it is short.
-    skirted = float(ndtr(4.2 * (z["skirt"] * 0.75 + 0.75 * (female - male) - 0.72)))
-    reach = _soft_ramp(0.75 * z["skirt"] + 0.75 * (female - male), 0.45, 1.0)
-    skirt_end = -11.6 - skirted * (4.6 + 6.4 * _squeezed(reach, -0.2, 1.55))
+    skirted = float(ndtr(5.5 * (z["skirt"] * 0.70 + 1.0 * (female - male) - 0.80)))
+    reach = _soft_ramp(0.75 * z["skirt"] + 0.8 * (female - male), 0.5, 1.0)
+    top_hem = _squeezed(-11.5 - 0.95 * z["top_hem"], -13.4, -9.9)
+    hidden = top_hem + 0.7
+    skirt_end = hidden + skirted * (-16.3 - 6.0 * _squeezed(reach, -0.1, 1.5) - hidden)
     trouser_end = _squeezed(-23.0 - 3.8 * (z["trousers"] + 0.55), -26.6, -16.4)
-    trouser_end = trouser_end + skirted * (-15.4 - trouser_end)
-    sleeve = _squeezed(0.58 + 0.42 * z["sleeve"] + 0.12 * (male - female), 0.03, 1.04)
+    shortened = float(ndtr(4.2 * (z["skirt"] * 0.70 + 1.0 * (female - male) - 0.58)))
+    trouser_end = trouser_end + shortened * (-15.2 - trouser_end)
+    sleeve = _squeezed(0.60 + 0.40 * z["sleeve"] + 0.08 * (male - female), 0.15, 1.04)
     lengths = {
         "sleeve": sleeve,
         "trousers": trouser_end,
         "skirt": skirt_end,
-        "top_hem": _squeezed(-11.5 - 0.95 * z["top_hem"], -13.4, -9.9),
+        "top_hem": top_hem,
         "shoe_height": _squeezed(-26.0 + 1.2 * _soft_ramp(z["shoe_height"], 0.2, 1.0), -26.4, -21.8),
     }
     widths = {
@@ -190,10 +202,10 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
         "skirt_flare": float(0.10 + 0.95 * np.exp(0.5 * z["skirt_flare"])),
     }
     jacket = _soft_ramp(z["jacket"], 0.45, 1.0)
-    top = _colour(0.47 + 0.22 * z["top_light"], 0.085 * z["top_blue"], 0.085 * z["top_red"])
+    top = _cloth(0.45 + 0.24 * z["top_light"], 0.085 * z["top_blue"], 0.085 * z["top_red"])
     inner = _colour(0.66 + 0.20 * z["inner_light"], 0.03 * z["top_blue"], -0.03 * z["top_red"])
-    trouser = _colour(0.33 + 0.16 * z["trouser_light"], 0.030 + 0.055 * z["trouser_blue"], 0.045 * z["trouser_red"])
-    skirt = _colour(0.42 + 0.20 * z["skirt_light"], 0.08 * z["skirt_blue"], 0.08 * z["skirt_red"])
+    trouser = _cloth(0.31 + 0.17 * z["trouser_light"], 0.016 + 0.050 * z["trouser_blue"], 0.036 * z["trouser_red"])
+    skirt = _cloth(0.40 + 0.22 * z["skirt_light"], 0.075 * z["skirt_blue"], 0.075 * z["skirt_red"])
     dress = float(ndtr(2.5 * z["dress"] - 0.4))
     skirt = skirt + (top - skirt) * dress
     shoe = _colour(0.26 + 0.20 * z["shoe_light"], -0.012 - 0.02 * z["shoe_red"], 0.012 + 0.05 * z["shoe_red"])
@@ -208,11 +220,12 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
     ) * (0.4 + 0.7 * skin.mean())
     length = float(ndtr(1.15 * z["hair_length"] + 0.85 * (female - male)))
     return Person(
-        phenotype=body_features(kinds),
+        phenotype=phenotype,
         shapes=shapes,
         turns=_pose(z, basis),
         shift=(0.45 * z["shift_x"], 0.40 * z["shift_y"]),
-        zoom=float(np.exp(0.045 * z["zoom"])),
+        # Small people are shown larger and tall ones smaller, half the way.
+        zoom=float(np.exp(0.04 * z["zoom"]) * np.sqrt(29.4 / height)),
         camera_height=13.5 + 2.2 * z["camera_height"],
         lengths=lengths,
         widths=widths,
@@ -260,7 +273,7 @@ def _light(z: dict[str, float], u: dict[str, float]) -> dict[str, float | tuple[
         "light_softness": soft,
         "light_top": 0.0,
         "shadow_radius": 0.012 + 0.03 * soft,
-        "light_colour": tuple((1.02 + 0.25 * (1 - soft)) * np.array([1.0 + 0.08 * warm, 0.97, 0.93 - 0.09 * warm])),
+        "light_colour": tuple((1.10 + 0.25 * (1 - soft)) * np.array([1.0 + 0.08 * warm, 0.97, 0.93 - 0.09 * warm])),
         "sky_colour": tuple(ambient * np.array([0.36 - 0.02 * warm, 0.37, 0.39 + 0.03 * warm])),
         "ground_colour": tuple(ambient * np.array([0.24, 0.215, 0.195])),
         "fill_colour": tuple(ambient * np.array([0.17, 0.175, 0.185])),
@@ -271,11 +284,11 @@ def _light(z: dict[str, float], u: dict[str, float]) -> dict[str, float | tuple[
 
 def _behind(z: dict[str, float], u: dict[str, float]) -> dict[str, float | tuple[float, ...]]:
     outdoors = float(ndtr(2.2 * z["outdoors"] - 0.5))
-    wall = _colour(0.60 + 0.15 * z["back_light"], 0.028 * z["back_blue"], 0.024 * z["back_red"])
+    wall = _colour(_squeezed(0.60 + 0.17 * z["back_light"], 0.2, 0.88), 0.018 * z["back_blue"], 0.015 * z["back_red"])
     other = _colour(0.42 + 0.16 * z["back_other"], 0.03 * z["back_red"], 0.03 * z["back_other"])
     sky = _colour(0.76 + 0.08 * z["back_light"], 0.05 + 0.03 * z["back_blue"], -0.015)
     leaves = _colour(0.40 + 0.08 * z["back_other"], -0.075 + 0.02 * z["back_blue"], -0.03 + 0.02 * z["back_red"])
-    floor = _colour(0.47 + 0.14 * z["floor_light"], -0.02 - 0.02 * z["floor_red"], 0.02 + 0.022 * z["floor_red"])
+    floor = _colour(_squeezed(0.47 + 0.14 * z["floor_light"], 0.1, 0.82), -0.02 - 0.02 * z["floor_red"], 0.02 + 0.022 * z["floor_red"])
     ground = _colour(0.50 + 0.12 * z["floor_light"], -0.03 - 0.03 * z["floor_red"], -0.01 + 0.02 * z["floor_red"])
     return {
         "back_wall": tuple(wall),
