@@ -25,8 +25,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dataset import DatasetMaker, finished_parts, part_file, part_latents
+from dataset import FACES
 from measure import edition_of
+from pairs import DatasetMaker, finished_parts, part_file, part_latents
 from scene import LATENT
 from torch import Tensor, nn
 
@@ -94,9 +95,11 @@ def train(folder: Path, minutes: float) -> tuple[Measurer, np.ndarray]:
     """The network, trained on all parts but the last, and R² ``(80,)`` on that; goes on from what is in ``folder``."""
     *parts, last = finished_parts(folder / "pictures")
     pictures = np.concatenate([halved(np.load(part_file(folder / "pictures", part))) for part in parts])
-    wanted = torch.from_numpy(read_attributes(np.concatenate([part_latents(part) for part in parts])).astype("f4"))
+    wanted = torch.from_numpy(
+        read_attributes(np.concatenate([part_latents(FACES, part) for part in parts])).astype("f4")
+    )
     unseen = halved(np.load(part_file(folder / "pictures", last)))
-    truth = read_attributes(part_latents(last))
+    truth = read_attributes(part_latents(FACES, last))
     network, kept = Measurer(), folder / "measurer.pt"
     steps = 0
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.02)
@@ -246,7 +249,7 @@ def main() -> int:
         parser.error("--out is needed, a folder for renders and the network")
     options.out.mkdir(parents=True, exist_ok=True)
     maker = DatasetMaker(
-        options.out / "pictures", options.basis, options.pictures, options.processes, edition_of(options.source)
+        FACES, options.out / "pictures", options.basis, options.pictures, options.processes, edition_of(options.source)
     )
     maker.start()
     while not maker.complete:

@@ -21,7 +21,7 @@ from shaders import PAINT_SIZE
 SHAPE = (256, 128)
 """Height and width of the pictures."""
 POINTS = (
-    "head", "neck", "pelvis",
+    "head", "nose", "neck", "pelvis",
     *(f"{name}_{side}" for side in ("left", "right") for name in (
         "shoulder", "elbow", "wrist", "hand", "hip", "knee", "ankle", "toe", "sleeve_end", "trouser_end", "waist")),
     "top_hem", "skirt_hem",
@@ -64,9 +64,7 @@ class _Surface:
     def __init__(self, context: moderngl.Context, kind: int, triangles: np.ndarray, rest: np.ndarray,
                  place: np.ndarray) -> None:  # fmt: skip
         self.context = context
-        self.program = context.program(
-            vertex_shader=looks.SURFACE_VERTEX, fragment_shader=looks.surface_fragment(kind)
-        )
+        self.program = context.program(vertex_shader=looks.SURFACE_VERTEX, fragment_shader=looks.surface_fragment(kind))
         self.triangles = triangles
         self._moving = context.buffer(reserve=len(rest) * 24, dynamic=True)
         fixed = context.buffer(np.concatenate([rest, place], 1).astype("f4").tobytes())
@@ -98,8 +96,8 @@ def _noise(size: int = 128) -> np.ndarray:
 
 def _ears(rest: np.ndarray) -> np.ndarray:
     """Where ears are, 0..1 a vertex: what stands off to the sides of the head."""
-    beside = smoothstep(1.22, 1.34, np.abs(rest[:, 0]))
-    return beside * np.exp(-(((rest[:, 1] - 1.45) / 0.65) ** 4) - (((rest[:, 2] + 0.15) / 0.75) ** 4))
+    aside = smoothstep(1.22, 1.34, np.abs(rest[:, 0]))
+    return aside * np.exp(-(((rest[:, 1] - 1.45) / 0.65) ** 4) - (((rest[:, 2] + 0.15) / 0.75) ** 4))
 
 
 class Renderer:
@@ -117,12 +115,13 @@ class Renderer:
         shells = self.wardrobe.shells
         self.skirt = Skirt(shells[TROUSERS])
         self._gather = gathering(basis.skin, len(basis.rest))
+        self._eyes = np.unique(basis.eyes)
+        tip = np.abs(basis.rest[:, 0]) + np.abs(basis.rest[:, 2] + 0.66) < 0.12
+        self._nose = np.flatnonzero(tip & (basis.rest[:, 1] < basis.rest[tip, 1].min() + 0.15))
         self._blend = np.concatenate([basis.phenotype, basis.shapes]).reshape(
             len(basis.phenotype) + len(basis.shapes), -1
         )
-        self._blend_joints = np.concatenate([basis.joints_phenotype, basis.joints_shapes]).reshape(
-            len(self._blend), -1
-        )
+        self._blend_joints = np.concatenate([basis.joints_phenotype, basis.joints_shapes]).reshape(len(self._blend), -1)
         around = np.broadcast_to(self.skirt._turn, (Skirt.ROWS, Skirt.COLUMNS))
         height = np.broadcast_to(self.skirt.heights[:, None], around.shape)
         skirt_rest = np.stack([around, 0 * around, height], -1).reshape(-1, 3)
@@ -240,7 +239,7 @@ class Renderer:
         own = [*range(len(names)), *(names.index(carrier) for carrier, _ in TIPS.values())]
         turned = np.einsum("bij,bj->bi", bones[own][:, :, :3], joints) + bones[own][:, :, 3]
         known = dict(zip((*names, *TIPS), turned))
-        known["eyes"] = skin[np.unique(basis.eyes)].mean(0)
+        known |= {"head": skin[self._eyes].mean(0), "nose": skin[self._nose].mean(0)}
         return known | self._ends(person, posed, skirt)
 
     def _ends(self, person: Person, posed: dict[str, np.ndarray], skirt: np.ndarray) -> dict[str, np.ndarray]:
@@ -281,21 +280,16 @@ class Renderer:
         in the picture and nothing is before it but the limb it is in; the end of trousers or sleeves only where skin
         or a shoe shows beyond, the hem of a skirt only where it is not under the top.
         """
-        camera, _ = self.camera(person)
         with self.context:
-            known = self._place(person)
-            depth = self._draw_depth(camera, 0)
+            return self._points(person, self._place(person))
+
+    def _points(self, person: Person, known: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        camera, _ = self.camera(person)
+        depth = self._draw_depth(camera, 0)
         where = []
         for name in POINTS:
             stem, _, side = name.partition("_")
-            if name == "head":
-                where.append(known["eyes"])
-            elif name in ("neck", "pelvis") or name not in known and stem not in _JOINTS:
-                where.append(known[name])
-            elif name in known:
-                where.append(known[name])
-            else:
-                where.append(known[f"{_JOINTS[stem]}.{side[0].upper()}"])
+            where.append(known[f"{_JOINTS[stem]}.{side[0].upper()}" if stem in _JOINTS else name])
         clip = np.concatenate([np.array(where), np.ones((len(POINTS), 1))], 1) @ camera.T
         flat = clip[:, :2] / clip[:, 3:]
         column, row = (np.clip((flat.T + 1) / 2, 0, 0.999) * _MAP).astype(int)
@@ -303,7 +297,7 @@ class Renderer:
         lengths = person.lengths
         for name, shown in (
             ("sleeve_end", lengths["sleeve"] < 1.0),
-            ("trouser_end", lengths["trousers"] - 0.3 > lengths["skirt"] or lengths["skirt"] > -13.0),
+            ("trouser_end", lengths["trousers"] < lengths["skirt"] - 0.3),
             ("skirt_hem", lengths["skirt"] < lengths["top_hem"] - 0.5),
         ):
             for index, point in enumerate(POINTS):
@@ -327,13 +321,23 @@ class Renderer:
     def __call__(self, person: Person) -> np.ndarray:
         """The picture of a person: ``(256, 128, 3)`` uint8."""
         with self.context:
-            picture = self._draw(person)
+            self._place(person)
+            return self._averaged(self._draw(person))
+
+    def with_points(self, person: Person) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The picture, and what :meth:`points` says."""
+        with self.context:
+            known = self._place(person)
+            picture = self._averaged(self._draw(person))
+            return picture, *self._points(person, known)
+
+    def _averaged(self, picture: np.ndarray) -> np.ndarray:
         high, wide = SHAPE
         mean = picture.reshape(high, self.scale, wide, self.scale, 3).astype(np.uint16).sum((1, 3))
         return ((mean + self.scale**2 // 2) // self.scale**2).astype(np.uint8)
 
     def _draw(self, person: Person) -> np.ndarray:
-        self._place(person)
+        """The picture of what was placed, at full size."""
         camera, eye = self.camera(person)
         light = self._parallel(np.array(person.uniforms["light_direction"]))
         sky = self._parallel(np.array([0.0, -0.5, 0.86]))

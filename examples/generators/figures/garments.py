@@ -174,7 +174,10 @@ class Wardrobe:
         inside = basis.rest[:, 2] < -2.35 + 0.55 * (basis.rest[:, 1] > 1.6)
         masks = {
             TOP: clothed & inside & (sleeves | (trunk & (places.height > CROTCH - 0.4))),
-            TROUSERS: (places.arm < 0.3) & (feet < 0.85) & (places.height < WAIST + 0.8) & (places.height > ANKLE - 0.7),
+            TROUSERS: (places.arm < 0.3)
+            & (feet < 0.85)
+            & (places.height < WAIST + 0.8)
+            & (places.height > ANKLE - 0.7),
         }
         rounds = {TOP: 13, TROUSERS: 9}
         self.shells: dict[str, Shell | Shoes] = {name: Shell(basis, mask, rounds[name]) for name, mask in masks.items()}

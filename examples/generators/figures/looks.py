@@ -72,7 +72,8 @@ float below_neck(vec3 r) {
 }
 // Soft folds: slopes in x and z, by sums of waves that cross at places where cloth is pulled.
 vec2 creases(vec3 r, float s) {
-  float a = sin(1.9 * r.x + 1.3 * r.z * s + 1.2 * sin(0.9 * r.z)), b = sin(2.7 * r.z - 1.6 * abs(r.x) + 1.7 * sin(1.1 * r.x));
+  float a = sin(1.9 * r.x + 1.3 * r.z * s + 1.2 * sin(0.9 * r.z)), b = sin(2.7 * r.z - 1.6 * abs(r.x) + 1.7
+    * sin(1.1 * r.x));
   float c = sin(3.9 * r.z + 2.3 * r.x * s + 0.6 * sin(2.0 * r.x)), d = sin(5.1 * r.x - 2.4 * r.z);
   return vec2(0.5 * a + 0.3 * d, 0.5 * b + 0.35 * c);
 }
@@ -137,32 +138,38 @@ void main() {
     if (kind == TOP) {
       float soft_a = 0.75 * fwidth(along) + 0.004, neck = below_neck(r), soft_n = 0.75 * fwidth(neck) + 0.02;
       float on_arm = smoothstep(0.25, 0.5, arm);
-      alpha = smoothstep(-soft_n, soft_n, neck) * smoothstep(top_hem - soft_z, top_hem + soft_z, mix(r.z, 0.0, on_arm));
+      alpha = smoothstep(-soft_n, soft_n, neck) * smoothstep(top_hem - soft_z, top_hem + soft_z, mix(r.z, 0.0,
+        on_arm));
       alpha *= mix(1.0, 1.0 - smoothstep(sleeve - soft_a, sleeve + soft_a, along), smoothstep(0.05, 0.3, arm));
       c = top_colour;
       float waves = cos(stripe_width * mix(r.z, along * 7.5, on_arm));
       c *= 1.0 + stripes * smoothstep(-0.35, 0.35, waves) - 0.4 * stripes;
       // An open jacket: its inner layer is seen in front, its edges have a dark line.
-      float ax = abs(r.x), wide = jacket * (0.35 + 0.75 * smoothstep(-8.5, -4.0, r.z) + 0.25 * fade(-12.5, -9.0, r.z));
+      float ax = abs(r.x), wide = jacket * (0.35 + 0.75 * smoothstep(-8.5, -4.0, r.z) + 0.25 * fade(-12.5,
+        -9.0, r.z));
       float front = fade(0.8, 1.4, r.y) * (1.0 - on_arm), set_in = smoothstep(0.02, 0.15, jacket) * front;
       float opened = fade(wide - 0.10, wide + 0.10, ax) * set_in;
       c *= 1.0 - 0.35 * exp(-sq((ax - wide - 0.14) / 0.12)) * set_in;
       c *= 1.0 - 0.18 * exp(-sq((ax - wide - 0.75 * smoothstep(-9.5, -3.0, r.z)) / 0.10)) * set_in;
       c = mix(c, inner_colour * (1.0 - 0.25 * smoothstep(wide - 0.35, wide, ax)), opened);
-      float cuff = smoothstep(sleeve - 0.05, sleeve - 0.03, along) * on_arm + fade(top_hem + 0.22, top_hem + 0.32, mix(r.z, 0.0, on_arm));
+      float cuff = smoothstep(sleeve - 0.05, sleeve - 0.03, along) * on_arm + fade(top_hem + 0.22, top_hem
+        + 0.32, mix(r.z, 0.0, on_arm));
       c *= 1.0 - 0.14 * clamp(cuff, 0.0, 1.0) - 0.16 * fade(0.12, 0.30, neck);
       // Armpits and elbows pull.
-      slope *= 0.55 + 0.8 * exp(-sq((along - 0.52) / 0.14)) * on_arm + 0.5 * exp(-sq((r.z + 8.6) / 1.3)) * (1.0 - on_arm);
+      slope *= 0.55 + 0.8 * exp(-sq((along - 0.52) / 0.14)) * on_arm + 0.5 * exp(-sq((r.z + 8.6) / 1.3))
+        * (1.0 - on_arm);
       slope.x += 0.5 * sin(26.0 * along) * on_arm * (0.35 + exp(-sq((along - 0.52) / 0.15)));
     } else if (kind == TROUSERS) {
       alpha = smoothstep(trousers - soft_z, trousers + soft_z, r.z);
       c = trouser_colour;
       float ax = abs(r.x);
       c *= 1.0 - 0.10 * exp(-sq((r.z + 0.0 - trousers - 0.18) / 0.10));
-      c *= 1.0 - 0.22 * exp(-sq((ax - 2.9) / 0.12)) * exp(-sq((r.y - 1.6) / 1.0)) - 0.20 * exp(-sq(ax / 0.10)) * smoothstep(-14.2, -13.0, r.z) * fade(1.0, 1.6, r.y);
+      c *= 1.0 - 0.22 * exp(-sq((ax - 2.9) / 0.12)) * exp(-sq((r.y - 1.6) / 1.0)) - 0.20
+        * exp(-sq(ax / 0.10)) * smoothstep(-14.2, -13.0, r.z) * fade(1.0, 1.6, r.y);
       float band = smoothstep(-10.35, -10.2, r.z);
       c = mix(c, mix(c * 0.8, shoe_colour * 0.7, belt), band);
-      slope *= 0.55 + 0.9 * exp(-sq((r.z + 19.0) / 1.4)) + 0.8 * exp(-sq((r.z + 13.9) / 0.8)) + 0.8 * exp(-sq((r.z - trousers - 0.5) / 0.7));
+      slope *= 0.55 + 0.9 * exp(-sq((r.z + 19.0) / 1.4)) + 0.8 * exp(-sq((r.z + 13.9) / 0.8)) + 0.8
+        * exp(-sq((r.z - trousers - 0.5) / 0.7));
     } else if (kind == SHOES) {
       float top = shoe_height + 0.35 * smoothstep(1.2, 0.0, r.y) * fade(-25.6, -24.4, shoe_height);
       alpha = 1.0 - smoothstep(top - soft_z, top + soft_z, r.z);
@@ -238,23 +245,29 @@ void main() {
   float above = at.y - floor_edge;
   vec3 wall = back_wall * (1.0 + 0.16 * back_contrast * (at.x * sign(light_direction.x + 1e-3) * 0.6 + 0.5 * at.y));
   float x = p.x - back_shape.x;
-  float door = smoothstep(-0.12, 0.12, x + 0.42) * (1.0 - smoothstep(-0.12, 0.12, x - 0.42)) * (1.0 - smoothstep(0.9, 1.1, p.y - 0.15));
+  float door = smoothstep(-0.12, 0.12, x + 0.42) * (1.0 - smoothstep(-0.12, 0.12, x - 0.42))
+    * (1.0 - smoothstep(0.9, 1.1, p.y - 0.15));
   wall = mix(wall, back_other, 0.75 * door * clamp(1.1 * back_contrast, 0.0, 1.0));
-  float pane = smoothstep(-0.1, 0.1, x + 1.5) * (1.0 - smoothstep(-0.1, 0.1, x + 0.85)) * smoothstep(-0.1, 0.15, p.y - 0.1) * (1.0 - smoothstep(-0.1, 0.15, p.y - 1.35));
-  float pane_b = smoothstep(-0.1, 0.1, x - 0.85) * (1.0 - smoothstep(-0.1, 0.1, x - 1.5)) * smoothstep(-0.1, 0.15, p.y - 0.1) * (1.0 - smoothstep(-0.1, 0.15, p.y - 1.35));
-  wall = mix(wall, mix(back_sky, vec3(0.95, 0.95, 0.92), 0.5), 0.7 * (pane + pane_b) * clamp(back_contrast, 0.0, 1.0));
+  float pane = smoothstep(-0.1, 0.1, x + 1.5) * (1.0 - smoothstep(-0.1, 0.1, x + 0.85)) * smoothstep(-0.1,
+    0.15, p.y - 0.1) * (1.0 - smoothstep(-0.1, 0.15, p.y - 1.35));
+  float pane_b = smoothstep(-0.1, 0.1, x - 0.85) * (1.0 - smoothstep(-0.1, 0.1, x - 1.5)) * smoothstep(-0.1,
+    0.15, p.y - 0.1) * (1.0 - smoothstep(-0.1, 0.15, p.y - 1.35));
+  wall = mix(wall, mix(back_sky, vec3(0.95, 0.95, 0.92), 0.5), 0.7 * (pane + pane_b) * clamp(back_contrast,
+    0.0, 1.0));
   vec2 far = p - vec2(back_shape.y, 0.6);
   wall += vec3(0.10, 0.09, 0.07) * back_contrast * exp(-dot(far, far) / 0.9);
   wall *= 1.0 - 0.22 * (1.0 - smoothstep(0.0, 0.10, above));
   vec3 bushes = texture(clouds, 0.10 * p + 0.11 * back_shape).xyz, twigs = texture(clouds, 0.33 * p.yx + 0.2).xyz;
   float tree = -0.05 + 1.6 * (bushes.x - 0.4) + 0.25 * twigs.y;
   float leafy = 1.0 - smoothstep(-0.16, 0.16, at.y - tree);
-  vec3 leaves = back_leaves * (0.45 + back_contrast * (1.1 * (bushes.y - 0.5) + 0.6 * (twigs.x - 0.5)) + 0.95 * bushes.z);
+  vec3 leaves = back_leaves * (0.45 + back_contrast * (1.1 * (bushes.y - 0.5) + 0.6 * (twigs.x - 0.5)) + 0.95
+    * bushes.z);
   leaves *= 0.75 + 0.5 * smoothstep(-0.6, 0.5, at.y);
   vec3 open_air = mix(back_sky * (1.0 - 0.10 * at.y), leaves, leafy);
   vec3 c = mix(wall, open_air, outdoors);
   float depth = clamp(-above / max(floor_edge + 1.0, 0.05), 0.0, 1.0);
-  vec3 ground = back_floor * (0.86 + 0.24 * depth) * (1.0 + 0.05 * (1.0 - outdoors) * sin(2.2 / (0.12 + depth)) * depth);
+  vec3 ground = back_floor * (0.86 + 0.24 * depth) * (1.0 + 0.05 * (1.0 - outdoors) * sin(2.2 / (0.12
+    + depth)) * depth);
   vec2 q = vec2(p.x / (0.45 + depth), 2.2 / (0.35 + depth));
   ground *= 1.0 + 0.30 * outdoors * (texture(clouds, 0.16 * q + back_shape * 0.1).x - 0.5);
   float blur = mix(0.012, 0.05, outdoors);

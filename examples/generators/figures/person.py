@@ -1,4 +1,4 @@
-"""104 named normal numbers -> one person as a scene: body, pose, hair, clothes, light and what is behind.
+"""107 named normal numbers -> one person as a scene: body, pose, hair, clothes, light and what is behind.
 
 Every number has a name and acts smoothly and alone as far as possible, so that a generator can learn the map from
 numbers to picture, and so that what it learned can be dragged about. Lengths of clothes are places on the body, along
@@ -40,8 +40,6 @@ FURTHEST = 2.6
 """σ beyond which nothing changes."""
 WAIST, HIP, CROTCH, KNEE, ANKLE = -8.9, -12.3, -14.0, -18.9, -26.0
 """Heights of the average body at rest, in eye distances; between its eyes is 0."""
-TABLE: tuple[str, ...] = ("sleeve", "trousers", "skirt", "top_hem", "shoe_height")
-"""Lengths of clothes, as :attr:`Person.lengths` has them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Person:
 
 
 def normalised(latents: np.ndarray) -> np.ndarray:
-    """What the renderer makes of latents ``(..., 104)``: at unit mean square, and within its range."""
+    """What the renderer makes of latents ``(..., 107)``: at unit mean square, and within its range."""
     latents = np.asarray(latents, float)
     size = np.sqrt(np.square(latents).mean(-1, keepdims=True) + 1e-8)
     return np.clip(latents / size, -FURTHEST, FURTHEST)
@@ -119,8 +117,20 @@ def _pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
             about("y", share * 0.09 * z["head_tilt"])
         )  # fmt: skip
     for side, word, sign in (("L", "left", 1.0), ("R", "right", -1.0)):
-        own = {name: z[f"{name}_{word}"] for name in
-               ("arm_raise", "arm_front", "arm_roll", "elbow", "wrist", "leg_out", "leg_front", "knee", "foot_turn")}
+        own = {
+            name: z[f"{name}_{word}"]
+            for name in (
+                "arm_raise",
+                "arm_front",
+                "arm_roll",
+                "elbow",
+                "wrist",
+                "leg_out",
+                "leg_front",
+                "knee",
+                "foot_turn",
+            )
+        }
         # The arm: how far from hanging down, and how far to the front; then its roll, which turns the elbow's hinge.
         raised = 0.13 + 0.04 * own["arm_raise"] + 0.85 * _soft_ramp(own["arm_raise"], 0.2, 1.0)
         front = 0.10 + 0.33 * own["arm_front"]
@@ -144,18 +154,18 @@ def _pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
         knee = 0.06 + 0.03 * own["knee"] + 0.30 * _soft_ramp(own["knee"], 0.3, 1.0)
         ahead = ahead + 0.55 * knee
         toes = 0.20 + 0.16 * own["foot_turn"]
-        turns[f"thigh.{side}"] = about("y", -sway) @ about("z", sign * 0.6 * toes) @ about("x", -ahead) @ about(
-            "y", -sign * out
+        turns[f"thigh.{side}"] = (
+            about("y", -sway) @ about("z", sign * 0.6 * toes) @ about("x", -ahead) @ about("y", -sign * out)
         )
         turns[f"shin.{side}"] = about("x", knee)
-        turns[f"foot.{side}"] = about("z", sign * 0.4 * toes) @ about("y", sign * 0.7 * out) @ about(
-            "x", 0.85 * (ahead - knee)
+        turns[f"foot.{side}"] = (
+            about("z", sign * 0.4 * toes) @ about("y", sign * 0.7 * out) @ about("x", 0.85 * (ahead - knee))
         )
     return turns
 
 
 def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
-    """The person of one latent ``(104,)``, which is brought to unit mean square first, as a StyleGAN2 mapping sees it."""
+    """The person of one latent ``(107,)``, brought to unit mean square first, as a StyleGAN2 mapping sees it."""
     z = dict(zip(LATENT, normalised(latent).tolist()))
     u = {name: float(ndtr(value)) for name, value in z.items()}
     female = 1 - float(ndtr(2.2 * z["sex"]))
@@ -257,7 +267,7 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
             "belt": float(ndtr(2.0 * z["belt"] - 0.6)),
             "folds": float(0.55 + 0.9 * u["folds"]),
             **_light(z, u),
-            **_behind(z, u),
+            **_behind(z),
         },
     )
 
@@ -282,13 +292,17 @@ def _light(z: dict[str, float], u: dict[str, float]) -> dict[str, float | tuple[
     }
 
 
-def _behind(z: dict[str, float], u: dict[str, float]) -> dict[str, float | tuple[float, ...]]:
+def _behind(z: dict[str, float]) -> dict[str, float | tuple[float, ...]]:
     outdoors = float(ndtr(2.2 * z["outdoors"] - 0.5))
     wall = _colour(_squeezed(0.60 + 0.17 * z["back_light"], 0.2, 0.88), 0.018 * z["back_blue"], 0.015 * z["back_red"])
     other = _colour(0.42 + 0.16 * z["back_other"], 0.03 * z["back_red"], 0.03 * z["back_other"])
     sky = _colour(0.76 + 0.08 * z["back_light"], 0.05 + 0.03 * z["back_blue"], -0.015)
     leaves = _colour(0.40 + 0.08 * z["back_other"], -0.075 + 0.02 * z["back_blue"], -0.03 + 0.02 * z["back_red"])
-    floor = _colour(_squeezed(0.47 + 0.14 * z["floor_light"], 0.1, 0.82), -0.02 - 0.02 * z["floor_red"], 0.02 + 0.022 * z["floor_red"])
+    floor = _colour(
+        _squeezed(0.47 + 0.14 * z["floor_light"], 0.1, 0.82),
+        -0.02 - 0.02 * z["floor_red"],
+        0.02 + 0.022 * z["floor_red"],
+    )
     ground = _colour(0.50 + 0.12 * z["floor_light"], -0.03 - 0.03 * z["floor_red"], -0.01 + 0.02 * z["floor_red"])
     return {
         "back_wall": tuple(wall),
