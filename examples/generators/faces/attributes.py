@@ -28,6 +28,7 @@ import torch.nn.functional as F
 from dataset import FACES
 from measure import edition_of
 from pairs import DatasetMaker, finished_parts, part_file, part_latents
+from reading import as_input, roughened
 from scene import LATENT
 from torch import Tensor, nn
 
@@ -75,20 +76,6 @@ def halved(pictures: np.ndarray) -> np.ndarray:
     n, height, width, channels = pictures.shape
     mean = pictures.reshape(n, height // 2, 2, width // 2, 2, channels).astype(np.uint16).sum((2, 4))
     return ((mean + 2) // 4).astype(np.uint8)
-
-
-def as_input(pictures: np.ndarray) -> Tensor:
-    """Pictures ``(n, h, w, 3)`` uint8 as the network takes them."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def roughened(pictures: Tensor, draw: np.random.Generator) -> Tensor:
-    """Pictures a little blurred and lighter or darker: a generator's are never quite as sharp as renders."""
-    if draw.random() < 0.6:
-        share = float(draw.random())
-        pictures = pictures.lerp(F.avg_pool2d(pictures, 3, 1, 1, count_include_pad=False), share)
-    shift = torch.from_numpy(draw.normal(0, 0.02, (len(pictures), 3, 1, 1)).astype("f4"))
-    return pictures + shift + 0.02 * torch.randn_like(pictures)
 
 
 def train(folder: Path, minutes: float) -> tuple[Measurer, np.ndarray]:
