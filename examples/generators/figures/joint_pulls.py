@@ -4,8 +4,8 @@
                                                       [--csv FILE] [--pulls 50] [--kinds "hand up" …]
 
 Eight kinds of pulls, 50 people each that no render was learned of. A pull has done its work if the point, as the
-reader (``reader.py``) sees it before and after, ends within 4 % of the picture's height from where it was to go, and has
-gone at least half the way; of a head that turns, the nose counts relative to the neck. Rows of the file that are
+reader (``reader.py``) sees it before and after, ends within 4 % of the picture's height from where it was to go, and
+has gone at least half the way; of a head that turns, the nose counts relative to the neck. Rows of the file that are
 there already are not done again, so the same command goes on. First is told how well the reader reads: renders that
 nothing has learned from, and the generator's pictures of the same latents, where the truth is known as well.
 """
@@ -59,8 +59,12 @@ class Kind:
 
 
 def _outward(points: Points, handle: str, by: float) -> np.ndarray:
-    away = np.sign(points[handle][0] - points["pelvis"][0]) or 1.0
-    return points[handle] + np.array([away * by * SHAPE[0], 0.0])
+    return points[handle] + _across(points[handle] - points["pelvis"], by)
+
+
+def _across(way: np.ndarray, by: float) -> np.ndarray:
+    """A way to the left or right, as ``way`` goes."""
+    return np.array([(np.sign(way[0]) or 1.0) * by * SHAPE[0], 0.0])
 
 
 def _towards(points: Points, handle: str, goal: str, by: float) -> np.ndarray:
@@ -78,9 +82,7 @@ KINDS: dict[str, Kind] = {
     "foot out": Kind("ankle_left", lambda points: _outward(points, "ankle_left", 0.06)),
     "head turned": Kind(
         "nose",
-        lambda points: (
-            points["nose"] + np.array([np.sign(points["neck"][0] - points["nose"][0]) * 0.025 * SHAPE[0], 0])
-        ),
+        lambda points: points["nose"] + _across(points["neck"] - points["nose"], 0.025),
         against="neck",
     ),
     "sleeve longer": Kind(

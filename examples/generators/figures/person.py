@@ -293,7 +293,7 @@ def _light(z: dict[str, float], u: dict[str, float]) -> dict[str, float | tuple[
 
 
 def _behind(z: dict[str, float]) -> dict[str, float | tuple[float, ...]]:
-    outdoors = float(ndtr(2.2 * z["outdoors"] - 0.5))
+    outdoors = float(ndtr(4.0 * z["outdoors"] - 0.6))
     wall = _colour(_squeezed(0.60 + 0.17 * z["back_light"], 0.2, 0.88), 0.018 * z["back_blue"], 0.015 * z["back_red"])
     other = _colour(0.42 + 0.16 * z["back_other"], 0.03 * z["back_red"], 0.03 * z["back_other"])
     sky = _colour(0.76 + 0.08 * z["back_light"], 0.05 + 0.03 * z["back_blue"], -0.015)

@@ -10,6 +10,7 @@ not learn from. Stopped at any point, the same command goes on.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 import time
@@ -39,14 +40,14 @@ def _layer(before: int, after: int, stride: int = 1) -> nn.Sequential:
 
 
 class Reader(nn.Module):
-    """Pictures ``(n, 3, 256, 128)`` in [-1, 1] → points ``(n, K, 2)``, x and y in pixels, and maps ``(n, K, 64, 32)``."""
+    """Pictures ``(n, 3, 256, 128)`` in [-1, 1] → points ``(n, K, 2)``, x, y in pixels, and maps ``(n, K, 64, 32)``."""
 
     def __init__(self) -> None:
         super().__init__()
         self.down = nn.ModuleList([_layer(a, b, 2) for a, b in zip((3, *WIDTHS[:-1]), WIDTHS)])
         self.deep = nn.Sequential(_layer(WIDTHS[-1], WIDTHS[-1]), _layer(WIDTHS[-1], WIDTHS[-1]))
         levels = WIDTHS[:0:-1]  # up to the second, whose cells are those of the maps
-        self.up = nn.ModuleList([_layer(a + b, b) for a, b in zip(levels, levels[1:])])
+        self.up = nn.ModuleList([_layer(a + b, b) for a, b in itertools.pairwise(levels)])
         self.maps = nn.Conv2d(WIDTHS[1], POINTS, 1)
         rows, columns = SHAPE[0] // CELL, SHAPE[1] // CELL
         y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
