@@ -13,20 +13,24 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import MagicMock
 
-import dataset
+import command
 import evaluate
 import make
 import measure
 import numpy as np
+import pairs
 import pulls
 import pytest
 import remake
 import torch
-import train
+import trainer as training
+import weights
 from critic import Critic, critic_loss, generator_loss, gradient_penalty, led_by
-from forward import quick_dtype
-from make import missing_things, recipe
+from dataset import FACES
+from forward import TrainingForward, quick_dtype
 from scene import LATENT
+from teaching import OFFSET, FullyConnected, StyleGAN2, install_mapping, unit_second_moment
+from team import Team
 from variety import Faces, align, head_pose
 
 from draggan_widget import load_generator
@@ -40,27 +44,32 @@ SMALL = {
 }
 
 
+RECIPE = dataclasses.replace(
+    FACES,
+    size=(32, 32),
+    part=40,
+    held_out=8,
+    network=SMALL,
+    schedule=((0.5, 16, 4), (1.0, 32, 4)),
+    continued=((0.1, 16, 4), (1.0, 32, 4)),
+)
+UNPACKED = dataclasses.replace(make.COMMAND, packages={})
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with two parts of noise for pictures, for a recipe of small pictures and a small network."""
-    for module in (dataset, train):
-        monkeypatch.setattr(module, "PART", 40)
-        monkeypatch.setattr(module, "SIZE", 32)
-    monkeypatch.setattr(train, "NETWORK", SMALL)
-    monkeypatch.setattr(train, "HELD_OUT", 8)
-    monkeypatch.setattr(train, "SCHEDULE", ((0.5, 16, 4), (1.0, 32, 4)))
-    monkeypatch.setattr(train, "CONTINUED", ((0.1, 16, 4), (1.0, 32, 4)))
-    monkeypatch.setattr(train, "teach_mapping", lambda generator, pairs: None)
+    monkeypatch.setattr(training, "teach_mapping", lambda generator, pairs: None)
     rng = np.random.default_rng(0)
     (tmp_path / "pictures").mkdir()
     for part in range(2):
         pictures = rng.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
-        np.save(dataset.part_file(tmp_path / "pictures", part), pictures)
+        np.save(pairs.part_file(tmp_path / "pictures", part), pictures)
     return tmp_path
 
 
 def trainer(folder, minutes=1.0, **options):
-    return train.Trainer(folder, train.Pairs(folder / "pictures"), minutes, **options)
+    return training.Trainer(RECIPE, folder, pairs.Pairs(RECIPE, folder / "pictures"), minutes, **options)
 
 
 def test_training_goes_on_where_it_was_stopped(folder):
@@ -117,22 +126,22 @@ def test_a_write_that_breaks_off_leaves_the_old_file_as_it_was(folder, name, wri
 
 
 def test_the_first_pictures_are_never_trained_on(folder):
-    pairs = train.Pairs(folder / "pictures")
-    kept = {latent.tobytes() for latent in pairs.held_out()[1].numpy()}
-    _, latents = pairs.batch(400, np.random.default_rng(0))
+    known = pairs.Pairs(RECIPE, folder / "pictures")
+    kept = {latent.tobytes() for latent in known.held_out()[1].numpy()}
+    _, latents = known.batch(400, np.random.default_rng(0))
     assert len(kept) == 8
     assert not kept & {latent.tobytes() for latent in latents.numpy()}
 
 
 def test_half_written_pictures_do_not_count_and_finished_ones_are_not_made_again(folder):
     (folder / "pictures" / "pictures-00002.123.part").write_bytes(b"half")
-    assert dataset.finished_parts(folder / "pictures") == [0, 1]
-    maker = dataset.DatasetMaker(folder / "pictures", folder / "basis.npz", 120, 2)
+    assert pairs.finished_parts(folder / "pictures") == [0, 1]
+    maker = pairs.DatasetMaker(RECIPE, folder / "pictures", folder / "basis.npz", 120, 2)
     assert maker.missing == [2]
 
 
 def test_a_process_that_dies_is_told_instead_of_waited_for(folder):
-    maker = dataset.DatasetMaker(folder / "pictures", folder / "no-such-basis.npz", 120, 1)
+    maker = pairs.DatasetMaker(RECIPE, folder / "pictures", folder / "no-such-basis.npz", 120, 1)
     maker.start()
     deadline = time.monotonic() + 60
 
@@ -148,42 +157,39 @@ def test_a_process_that_dies_is_told_instead_of_waited_for(folder):
 
 
 def test_what_is_missing_is_said_before_any_long_work(tmp_path, monkeypatch):
-    monkeypatch.setattr("make.PACKAGES", {"no_such_package": "no-such-package==1"})
+    needy = dataclasses.replace(make.COMMAND, packages={"no_such_package": "no-such-package==1"})
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 10**8})())
-    package, *_, disk = missing_things(tmp_path, 24_000)
+    package, *_, disk = command.missing_things(needy, tmp_path, 24_000)
     assert package == "the package no_such_package is not installed: pip install no-such-package==1"
     assert "0.1 GB free, 5.7 GB are needed: give another --out" in disk
 
 
 def test_pictures_that_are_there_already_need_no_room(tmp_path, monkeypatch):
-    monkeypatch.setattr("make.PACKAGES", {})
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: type("Usage", (), {"free": 15 * 10**8})())
     (tmp_path / "pictures").mkdir()
     for part in range(48):
-        dataset.part_file(tmp_path / "pictures", part).touch()
-    assert not any("GB" in problem for problem in missing_things(tmp_path, 24_000))
-    assert any("GB" in problem for problem in missing_things(tmp_path, 48_000))
+        pairs.part_file(tmp_path / "pictures", part).touch()
+    assert not any("GB" in problem for problem in command.missing_things(UNPACKED, tmp_path, 24_000))
+    assert any("GB" in problem for problem in command.missing_things(UNPACKED, tmp_path, 48_000))
 
 
 def test_a_folder_with_the_work_of_another_recipe_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("make.PACKAGES", {})
     monkeypatch.setitem(
         sys.modules, "moderngl", type("Mock", (), {"create_standalone_context": MagicMock(), "__spec__": 1})
     )
-    (tmp_path / "recipe.json").write_text(json.dumps(recipe()))
-    assert missing_things(tmp_path, 1000) == []
-    monkeypatch.setitem(train.NETWORK, "w_dim", 999)
-    (problem,) = missing_things(tmp_path, 1000)
+    (tmp_path / "recipe.json").write_text(json.dumps(FACES.record(2)))
+    assert command.missing_things(UNPACKED, tmp_path, 1000) == []
+    monkeypatch.setitem(FACES.network, "w_dim", 999)
+    (problem,) = command.missing_things(UNPACKED, tmp_path, 1000)
     assert "holds the work of another recipe (see recipe.json): give another --out" in problem
 
 
 def test_a_folder_with_the_work_of_another_edition_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("make.PACKAGES", {})
-    monkeypatch.setattr("make.opengl_problems", list)
-    (tmp_path / "recipe.json").write_text(json.dumps(recipe(1)))
-    (problem,) = missing_things(tmp_path, 1000, edition=2)
+    monkeypatch.setattr("command.opengl_problems", list)
+    (tmp_path / "recipe.json").write_text(json.dumps(FACES.record(1)))
+    (problem,) = command.missing_things(UNPACKED, tmp_path, 1000, edition=2)
     assert "holds pictures and weights of edition 1, and edition 2 is to be made: give another --out" in problem
-    assert missing_things(tmp_path, 1000, edition=1) == []
+    assert command.missing_things(UNPACKED, tmp_path, 1000, edition=1) == []
 
 
 def test_no_opengl_is_said_before_any_long_work(tmp_path, monkeypatch):
@@ -192,7 +198,7 @@ def test_no_opengl_is_said_before_any_long_work(tmp_path, monkeypatch):
 
     mock = type("Mock", (), {"create_standalone_context": no_library, "__spec__": 1})
     monkeypatch.setitem(sys.modules, "moderngl", mock)
-    (problem,) = (text for text in missing_things(tmp_path, 1000) if "OpenGL" in text)
+    (problem,) = (text for text in command.missing_things(UNPACKED, tmp_path, 1000) if "OpenGL" in text)
     assert "libEGL.so not loaded" in problem
     assert "apt-get install libegl1 libgl1-mesa-dri" in problem
 
@@ -207,10 +213,9 @@ def test_a_checkpoint_of_another_edition_is_refused_and_left_as_it_is(folder, ed
 
 
 def test_a_damaged_checkpoint_is_said_before_any_long_work(folder, monkeypatch):
-    monkeypatch.setattr("make.PACKAGES", {})
-    monkeypatch.setattr("make.opengl_problems", list)
+    monkeypatch.setattr("command.opengl_problems", list)
     (folder / "checkpoint.pt").write_bytes(b"half")
-    (problem,) = missing_things(folder, 1000)
+    (problem,) = command.missing_things(UNPACKED, folder, 1000)
     assert "checkpoint.pt cannot be read" in problem
     assert "remove it to begin anew" in problem
 
@@ -235,19 +240,19 @@ def test_training_that_goes_on_from_weights_draws_what_they_drew(folder):
     for _ in range(3):
         first.step(32, 4)
     first.save()
-    weights = folder / "begin.safetensors"
-    train.export(first.average, weights, 2)
+    file = folder / "begin.safetensors"
+    weights.export(RECIPE, first.average, file, 2)
     (folder / "checkpoint.pt").unlink()
-    second = trainer(folder, begin=weights)
-    assert second.schedule == train.CONTINUED
+    second = trainer(folder, begin=file)
+    assert second.schedule == RECIPE.continued
     z = first.pairs.held_out()[1]
-    draw = train.TrainingForward(second.generator, torch.float32, centred=True)
+    draw = TrainingForward(second.generator, torch.float32, centred=True)
     with torch.no_grad():
         made = draw(second.generator.network["mapping"](z, None), 32)
-    loaded = load_generator(weights, device="cpu")
+    loaded = load_generator(file, device="cpu")
     torch.testing.assert_close(made, loaded.synthesize(loaded.mapping(z)), rtol=1e-3, atol=1e-3)
     again = trainer(folder)
-    assert again.schedule == train.CONTINUED  # it need not be told again
+    assert again.schedule == RECIPE.continued  # it need not be told again
     mapping = copy.deepcopy(again.generator.network["mapping"].state_dict())
     for _ in range(2):
         again.step(32, 4)
@@ -259,7 +264,7 @@ def test_training_that_goes_on_from_weights_draws_what_they_drew(folder):
     ("begin", "says"), [("faces", "is of another network"), ("no-such-file.safetensors", "no-such-file")]
 )
 def test_weights_that_cannot_be_gone_on_from_are_said_before_anything_is_written(folder, begin, says):
-    (problem,) = train.beginning_problems(begin)
+    (problem,) = weights.beginning_problems(RECIPE, begin)
     assert says in problem
     with pytest.raises(ValueError, match=says):
         trainer(folder, begin=begin)
@@ -294,7 +299,7 @@ def test_the_first_edition_has_no_adversary(folder):
 def test_training_lowers_the_loss_over_a_stop(folder, monkeypatch):
     smooth = np.linspace(0, 255, 32)[None, :, None, None].repeat(40, 0).repeat(32, 2).repeat(3, 3).astype(np.uint8)
     for part in range(2):
-        np.save(dataset.part_file(folder / "pictures", part), smooth)
+        np.save(pairs.part_file(folder / "pictures", part), smooth)
     first = trainer(folder)
     before = first.save()
     for _ in range(25):
@@ -363,7 +368,7 @@ def test_halves_are_used_only_where_they_are_quick(units, dtype, monkeypatch):
 
 
 def test_a_device_that_is_not_there_is_said_before_any_long_work(tmp_path):
-    (problem,) = (text for text in missing_things(tmp_path, 1000, "cuda:77") if "device" in text)
+    (problem,) = (text for text in command.missing_things(UNPACKED, tmp_path, 1000, "cuda:77") if "device" in text)
     assert "no device cuda:77" in problem
     assert "leave --device out" in problem
 
@@ -372,31 +377,31 @@ def test_a_device_that_is_not_there_is_said_before_any_long_work(tmp_path):
 def test_amounts_that_make_no_generator_are_refused(arguments, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["make.py", *arguments])
     with pytest.raises(SystemExit):
-        make.main()
+        command.main(make.COMMAND, make.__doc__)
     assert "--pictures must be at least 1000" in capsys.readouterr().err
 
 
 def test_an_export_without_a_checkpoint_says_what_to_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["make.py", "--out", str(tmp_path), "--export", str(tmp_path / "new.safetensors")])
-    assert make.main() == 1
+    assert command.main(make.COMMAND, make.__doc__) == 1
     assert f"no checkpoint in {tmp_path} yet: run make.py --out" in capsys.readouterr().err
 
 
 def test_the_latent_is_handed_through_the_mapping_beside_what_it_was_taught():
-    generator = train.StyleGAN2(32, **SMALL)
-    taught = torch.nn.ModuleList([train.FullyConnected(len(LATENT), 8), train.FullyConnected(8, 8)])
-    train.install_mapping(generator, taught)
+    generator = StyleGAN2(32, **SMALL)
+    taught = torch.nn.ModuleList([FullyConnected(len(LATENT), 8), FullyConnected(8, 8)])
+    install_mapping(generator, taught)
     z = torch.randn(50, len(LATENT), generator=torch.Generator().manual_seed(0))
     w = generator.network["mapping"](z, None)
-    torch.testing.assert_close(w[:, 8:], train.unit_second_moment(z) + train.OFFSET, rtol=0, atol=1e-5)
-    x = train.unit_second_moment(z)
+    torch.testing.assert_close(w[:, 8:], unit_second_moment(z) + OFFSET, rtol=0, atol=1e-5)
+    x = unit_second_moment(z)
     for layer in taught:
         x = torch.nn.functional.leaky_relu(layer(x), 0.2) * 2**0.5
     torch.testing.assert_close(w[:, :8], x, rtol=1e-4, atol=1e-4)
 
 
 def test_a_team_of_two_takes_the_mean_of_both():
-    team = train.Team(2, 3)
+    team = Team(2, 3)
     team.shared.zero_()
     other = copy.copy(team)
     other.rank = 1
@@ -407,7 +412,7 @@ def test_a_team_of_two_takes_the_mean_of_both():
 
 
 def test_nobody_waits_for_a_member_that_has_died():
-    team = train.Team(2, 3)
+    team = Team(2, 3)
     team.watch([type("Dead", (), {"exitcode": 1})()])
     with pytest.raises(RuntimeError, match="a process that trains died.*Run the same command again"):
         team.mean(torch.zeros(3))

@@ -12,8 +12,8 @@ from scipy.spatial import ConvexHull
 
 pytest.importorskip("moderngl")
 from basis import HeadBasis
+from command import opengl_problems
 from hair import Hair
-from make import opengl_problems
 from scene import scene_from_latent
 from strands import FUR_POINTS, HAIR_POINTS, STRANDS, Fur, HairStrands
 

@@ -25,8 +25,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from dataset import DatasetMaker, finished_parts, part_file, part_latents
+from dataset import FACES
 from measure import edition_of
+from pairs import DatasetMaker, finished_parts, part_file, part_latents
+from reading import as_input, roughened
 from scene import LATENT
 from torch import Tensor, nn
 
@@ -76,27 +78,15 @@ def halved(pictures: np.ndarray) -> np.ndarray:
     return ((mean + 2) // 4).astype(np.uint8)
 
 
-def as_input(pictures: np.ndarray) -> Tensor:
-    """Pictures ``(n, h, w, 3)`` uint8 as the network takes them."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
-def roughened(pictures: Tensor, draw: np.random.Generator) -> Tensor:
-    """Pictures a little blurred and lighter or darker: a generator's are never quite as sharp as renders."""
-    if draw.random() < 0.6:
-        share = float(draw.random())
-        pictures = pictures.lerp(F.avg_pool2d(pictures, 3, 1, 1, count_include_pad=False), share)
-    shift = torch.from_numpy(draw.normal(0, 0.02, (len(pictures), 3, 1, 1)).astype("f4"))
-    return pictures + shift + 0.02 * torch.randn_like(pictures)
-
-
 def train(folder: Path, minutes: float) -> tuple[Measurer, np.ndarray]:
     """The network, trained on all parts but the last, and R² ``(80,)`` on that; goes on from what is in ``folder``."""
     *parts, last = finished_parts(folder / "pictures")
     pictures = np.concatenate([halved(np.load(part_file(folder / "pictures", part))) for part in parts])
-    wanted = torch.from_numpy(read_attributes(np.concatenate([part_latents(part) for part in parts])).astype("f4"))
+    wanted = torch.from_numpy(
+        read_attributes(np.concatenate([part_latents(FACES, part) for part in parts])).astype("f4")
+    )
     unseen = halved(np.load(part_file(folder / "pictures", last)))
-    truth = read_attributes(part_latents(last))
+    truth = read_attributes(part_latents(FACES, last))
     network, kept = Measurer(), folder / "measurer.pt"
     steps = 0
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.02)
@@ -246,7 +236,7 @@ def main() -> int:
         parser.error("--out is needed, a folder for renders and the network")
     options.out.mkdir(parents=True, exist_ok=True)
     maker = DatasetMaker(
-        options.out / "pictures", options.basis, options.pictures, options.processes, edition_of(options.source)
+        FACES, options.out / "pictures", options.basis, options.pictures, options.processes, edition_of(options.source)
     )
     maker.start()
     while not maker.complete:

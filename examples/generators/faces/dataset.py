@@ -1,26 +1,23 @@
-"""Pairs of latents and pictures on disk, in parts that are whole or absent, so that making them can be interrupted.
-
-Part ``k`` holds the pictures of latents ``numpy.random.default_rng([SEED, k])``, so latents need no file.
-"""
+"""The recipe of the built-in faces: their numbers, renders and network, and how they are trained."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
+from recipe import Draw, Recipe
 from scene import EDITIONS, LATENT
+
+from draggan_widget.config import DragConfig
 
 if TYPE_CHECKING:
     from basis import HeadBasis
+    from torch import Tensor
 
-SEED = 20240
-PART = 500
-"""Pictures a part."""
 SIZE = 256
+DRAWN_BY = ("basis.py", "scene.py", "render.py", "hair.py", "shaders.py", "strands.py")
 
 
 def basis_at(path: Path) -> HeadBasis:
@@ -33,99 +30,61 @@ def basis_at(path: Path) -> HeadBasis:
     return HeadBasis.load(path)
 
 
-def part_latents(part: int) -> np.ndarray:
-    """The latents of a part: ``(500, 80)`` float32."""
-    return np.random.default_rng([SEED, part]).normal(size=(PART, len(LATENT))).astype("f4")
-
-
-def part_file(folder: Path, part: int) -> Path:
-    """Where the pictures of a part lie: uint8 ``(500, 256, 256, 3)``."""
-    return folder / f"pictures-{part:05d}.npy"
-
-
-def finished_parts(folder: Path) -> list[int]:
-    """The parts that are there, in order."""
-    return sorted(int(path.stem.split("-")[1]) for path in folder.glob("pictures-*.npy"))
-
-
-def _make_parts(folder: Path, basis_file: Path, parts: list[int], edition: int, report) -> None:
-    # Here, so that training works where nothing can be drawn.
-    from basis import HeadBasis
+def drawer(basis_file: Path, edition: int) -> Draw:
+    """What draws a face of an ``edition``."""
+    from basis import HeadBasis  # here, so that training works where nothing can be drawn
     from render import Renderer, halve
     from scene import scene_from_latent
 
-    os.nice(max(0, 10 - os.nice(0)))
     basis = HeadBasis.load(basis_file)
     renderer = Renderer(basis, size=2 * SIZE, edition=edition)
-    for part in parts:
-        final = part_file(folder, part)
-        if not final.exists():  # another run with the same folder may have made it meanwhile
-            pictures = [halve(renderer(scene_from_latent(latent, basis, edition))) for latent in part_latents(part)]
-            temporary = final.with_suffix(f".{os.getpid()}.part")
-            with temporary.open("wb") as stream:
-                np.save(stream, np.stack(pictures))
-            temporary.replace(final)
-        report.put(part)
+
+    def draw(latent: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        return halve(renderer(scene_from_latent(latent, basis, edition))), {}
+
+    return draw
 
 
-class DatasetMaker:
-    """Renders missing parts in other processes."""
+def attention(size: int) -> Tensor:
+    """How much each pixel counts (1, 1, size, size): eyes to mouth, where all faces have theirs, about three times."""
+    import torch
 
-    def __init__(
-        self, folder: Path, basis_file: Path, pictures: int, processes: int, edition: int = EDITIONS[-1]
-    ) -> None:
-        """Nothing runs before :meth:`start`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        present = set(finished_parts(folder))
-        self.missing = [part for part in range(-(-pictures // PART)) if part not in present]
-        self._total = len(self.missing)
-        context = multiprocessing.get_context("spawn")  # a graphics context does not survive a fork
-        self._report = context.Queue()
-        self._workers = [
-            context.Process(
-                target=_make_parts,
-                args=(folder, basis_file, self.missing[k::processes], edition, self._report),
-                daemon=True,
-            )
-            for k in range(min(processes, self._total))
-        ]
-        self._began = time.monotonic()
-        self._made = 0
+    line = (torch.arange(size) + 0.5) / size * 2 - 1
+    y, x = torch.meshgrid(line, line, indexing="ij")
+    inner = torch.exp(-(((x / 0.42) ** 2 + ((y - 0.12) / 0.5) ** 2) ** 2))
+    weights = 1 + 2.5 * inner
+    return (weights / weights.mean())[None, None]
 
-    def start(self) -> None:
-        """Begin."""
-        # One thread for each process: threads that share such small work mostly wait for one another. These are read
-        # when the process starts.
-        before = dict(os.environ)
-        os.environ |= {"LP_NUM_THREADS": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        try:
-            for worker in self._workers:
-                worker.start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
-    def progress(self) -> str:
-        """One line on how far it is; raises ``RuntimeError`` if a worker died."""
-        while not self._report.empty():
-            self._report.get()
-            self._made += 1
-        if any(worker.exitcode not in (None, 0) for worker in self._workers):
-            raise RuntimeError("a process that renders pictures died; its message is above. Run again to go on")
-        left = self._total - self._made
-        if not left:
-            return "pictures complete"
-        seconds = time.monotonic() - self._began
-        remaining = f"{seconds / self._made * left / 60:.0f} min" if self._made else "unknown"
-        return f"pictures {self._made * PART} of {self._total * PART} missing ones made, time left {remaining}"
+def views(pictures: Tensor) -> tuple[Tensor, ...]:
+    """Coarse pictures, and the region from brows to chin at twice the detail."""
+    import torch.nn.functional as F
 
-    @property
-    def complete(self) -> bool:
-        """Whether every part asked for is on disk."""
-        return not any(worker.is_alive() for worker in self._workers) and self._made >= self._total
+    small = F.avg_pool2d(pictures, SIZE // 64)
+    return F.avg_pool2d(small, 2).flatten(1), small[:, :, 20:56, 14:50].flatten(1)
 
-    def stop(self) -> None:
-        """End the workers; parts being made are lost, finished ones are not."""
-        for worker in self._workers:
-            worker.terminate()
-            worker.join()
+
+FACES = Recipe(
+    name="faces",
+    latent=LATENT,
+    size=(SIZE, SIZE),
+    seed=20240,
+    drawn_by=tuple(Path(__file__).parent / name for name in DRAWN_BY),
+    basis_at=basis_at,
+    drawer=drawer,
+    network={
+        "z_dim": len(LATENT),
+        "w_dim": 256 + len(LATENT),
+        "channels": {4: 256, 8: 256, 16: 256, 32: 192, 64: 96, 128: 64, 256: 32},
+        "mapping_layers": 4,
+        "mapping_lr_multiplier": 1.0,
+    },
+    attention=attention,
+    views=views,
+    # What ``evaluate.py --search`` found best.
+    drag_config=DragConfig(block=4, edit_layers=6, learning_rate=1e-2, supervision_radius=12.0, mask_weight=5.0),
+    notes={"licence": "CC0-1.0", "card": "faces.md"},
+    edition=EDITIONS[-1],
+    editions=EDITIONS,
+    finished=(2,),
+)

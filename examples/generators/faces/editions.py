@@ -9,8 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
-from make import opengl_problems
+from command import opengl_problems
 from measure import measured_latents, rendered
 from PIL import Image
 from scene import EDITIONS

@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
 from augment import augmented

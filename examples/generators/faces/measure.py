@@ -17,10 +17,11 @@ import io
 import sys
 from pathlib import Path
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
+from command import opengl_problems
 from distances import descriptor_distance, distances
-from make import opengl_problems
 from scene import EDITIONS, LATENT
 
 from draggan_widget import load_generator

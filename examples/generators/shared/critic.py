@@ -25,8 +25,8 @@ CHANNELS = {256: 16, 128: 32, 64: 64, 32: 96, 16: 128, 8: 160, 4: 160}
 class Critic(nn.Module):
     """A residual network with a projection of the latent (Miyato & Koyama 2018)."""
 
-    def __init__(self, size: int, z_dim: int) -> None:
-        """For pictures of ``size`` px, a power of two from 8 to 256."""
+    def __init__(self, size: int, z_dim: int, columns: int = 4) -> None:
+        """For pictures ``size`` px high, a power of two from 8 to 256, and ``columns / 4`` times as wide."""
         super().__init__()
         sizes = [wide for wide in CHANNELS if wide <= size]
         self.size = size
@@ -38,14 +38,14 @@ class Critic(nn.Module):
         self.judged = max(0, sizes.index(PATCHES) - 1) if size > PATCHES else 0
         self.patch = nn.Conv2d(CHANNELS[steps[self.judged][1]], 1, 1)
         last = CHANNELS[sizes[-1]]
-        self.code = nn.Linear(last * 16, last)
+        self.code = nn.Linear(last * 4 * columns, last)
         self.verdict = nn.Linear(last, 1)
         self.latent = nn.Linear(z_dim, last, bias=False)
 
     def forward(self, pictures: Tensor, latents: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Verdicts (N,) and of patches (N, P), above 0 for a render, and features of each size.
 
-        :param pictures: (N, 3, size, size) in [-1, 1].
+        :param pictures: (N, 3, size, size · columns / 4) in [-1, 1].
         """
         x = F.leaky_relu(self.first(pictures), LEAKY_SLOPE)
         features = []

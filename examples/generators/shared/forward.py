@@ -100,7 +100,7 @@ class TrainingForward:
         return self.network["mapping"](z, None)
 
     def __call__(self, w: Tensor, size: int) -> Tensor:
-        """The picture (N, 3, size, size) in float32, of the blocks up to ``size`` only."""
+        """The picture (N, 3, size, wide) in float32, of the blocks up to ``size`` only."""
         x = picture = None
         if self.centred:
             w = w - self.network["mapping"].w_avg
