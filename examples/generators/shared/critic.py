@@ -17,6 +17,8 @@ from torch import Tensor, nn
 
 from draggan_widget.models.stylegan2.network import LEAKY_SLOPE, unit_second_moment
 
+STEEPER = 8.0
+"""How much the mean verdict on patches counts in the penalty of slopes beside that on the picture."""
 PATCHES = 64
 """The size of the features by which patches are judged; of smaller pictures, the first features."""
 CHANNELS = {256: 16, 128: 32, 64: 64, 32: 96, 16: 128, 8: 160, 4: 160}
@@ -71,8 +73,9 @@ def gradient_penalty(critic: Critic, true: Tensor, latents: Tensor) -> Tensor:
     """The mean squared slope of verdicts on renders (R1, Mescheder et al. 2018), to be weighed by γ / 2."""
     true = true.detach().requires_grad_(True)
     whole, patches, _ = critic(true, latents)
-    # Slopes of patches lie beside each other: so divided, each counts as if it were alone, and their mean is taken.
-    judged = whole.sum() + patches.sum() / patches.shape[1] ** 0.5
+    # A patch tells by few pixels what a picture tells by all of them, so it needs steeper slopes: the root of their
+    # number for a divisor would forbid these, and the critic learned nothing.
+    judged = whole.sum() + STEEPER * patches.mean(1).sum()
     (slope,) = torch.autograd.grad(judged, true, create_graph=True)
     return slope.square().sum((1, 2, 3)).mean()
 
