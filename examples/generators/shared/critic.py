@@ -3,9 +3,10 @@
 It sees the latent, so it can tell a fine picture of somebody else from the right one. It judges a picture as a whole,
 and each of its patches of about 20 px (Isola et al. 2017), where hairs and skin are: of those a picture has thousands,
 so they are learned within a few hundred steps. It is shown the picture and, enlarged, its finest details, for what
-differs most between pictures, colours and places, says nothing of who made them. And it serves by its layers, as features in which a picture is to match
-its own render (Salimans et al. 2016, here pair by pair). How much of it reaches the generator is bounded by
-:func:`led_by`, so the supervised differences stay in charge: they alone would blur, the adversary alone would drift.
+differs most between pictures, colours and places, says nothing of who made them. And it serves by its layers, as
+features in which a picture is to match its own render (Salimans et al. 2016, here pair by pair). How much of it reaches
+the generator is bounded by :func:`led_by`, so the supervised differences stay in charge: they alone would blur, the
+adversary alone would drift.
 """
 
 from __future__ import annotations
