@@ -235,3 +235,15 @@ def test_one_that_is_cancelled_says_so_and_the_next_goes_on(page):
     page.wait_for(lambda page: len(ended(page)) == 2, timeout=60)
     assert ended(page)["draggan"] in ("cancelled", "done")
     assert ended(page)["freedrag"] == "done"
+
+
+def test_a_comparison_goes_with_its_model(page):
+    page.editor.points = [{"handle": [20, 20], "target": [24, 20]}]
+    page.say("compare", engines=["natural"])
+    page.wait_for(lambda page: ended(page), timeout=60)
+    page.editor.load_model(small_stylegan2(seed=5))
+    page.wait_for(lambda page: told(page, "round")[-1]["engines"] == [])
+    before = page.editor.latent
+    page.say("take", engine="natural")
+    assert np.array_equal(page.editor.latent, before)
+    assert page.editor._inbox.panels._compared == {}
