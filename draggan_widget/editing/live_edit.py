@@ -258,7 +258,7 @@ class LiveEdit:
             self.now = with_change(self.now, asked, follow=not sliding)
         if not sliding:
             self._slide = None
-        self.audience.message = " ".join(asked.notes)
+        self.audience.message = " ".join(f"{note.rstrip('.')}." for note in asked.notes)
         self.audience.publish()
         return asked.notes
 

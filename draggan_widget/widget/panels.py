@@ -155,8 +155,9 @@ class Panels:
 
         def heard(document: Document) -> Asked:
             asked, directions = asking(document), self._attributes.here(document.model.generator)
-            done = ", ".join(f"{directions[name].label} {amount:+.2g} σ" for name, amount in asked.amounts.items())
-            return dataclasses.replace(asked, notes=(f"{done}.", *asked.notes))
+            changed = {name: amount for name, amount in asked.amounts.items() if amount}
+            done = ", ".join(f"{directions[name].label} {amount:+.2g} σ" for name, amount in changed.items())
+            return dataclasses.replace(asked, notes=(*([done] if done else []), *asked.notes))
 
         self._answer(number, self._session.change(heard))
 
