@@ -159,6 +159,8 @@ class Directions(Mapping[str, Direction]):
             amount, each, here = check_amount(name, asked), self[name], values[name]
             room = (min(0.0, each.least - here), max(0.0, each.most - here))
             kept[name] = float(np.clip(amount, *room))
+            if abs(kept[name]) <= HARDLY < abs(amount):
+                kept[name] = 0.0
             if abs(kept[name] - amount) > HARDLY:
                 end = each.ends[1] if amount > 0 else each.ends[0]
                 as_is = "it is as far as the model goes" if abs(kept[name]) <= HARDLY else "that is as far as it goes"

@@ -14,7 +14,7 @@ from draggan_widget.editing.asking import Asking, with_change, with_held
 from draggan_widget.editing.audience import Audience
 from draggan_widget.editing.beginnings import tuned_further, with_model
 from draggan_widget.editing.document import Document, Snapshot
-from draggan_widget.editing.jobs import Running
+from draggan_widget.editing.jobs import COMPARING, Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.runner import LOOK_EVERY, Runner
 from draggan_widget.editing.sealed import Sealed
@@ -281,7 +281,7 @@ class LiveEdit:
             self.now = with_change(self.now, asked, follow=not sliding)
         if not sliding:
             self._slide = None
-        self.audience.message = " ".join(asked.notes)
+        self.audience.message = " ".join(f"{note.rstrip('.')}." for note in asked.notes)
         self.audience.publish()
         return asked.notes
 
@@ -340,8 +340,9 @@ class LiveEdit:
 
     @property
     def in_use(self) -> bool:
-        """Whether somebody pulls, or looks at the past, so that the model must stay as it is."""
-        return self.runner.on or self._gesture or self._pulling or self._look is not None
+        """Whether somebody pulls, compares or looks at the past, so that the model must stay as it is."""
+        comparing = any(job.what == COMPARING for job in self._jobs())
+        return self.runner.on or self._gesture or self._pulling or comparing or self._look is not None
 
     def free(self) -> Future[None]:
         """Return a future of the time when it is not in use any more."""

@@ -24,6 +24,7 @@ from torch import Tensor
 
 from draggan_widget.editing import beginnings
 from draggan_widget.editing.asking import Asking
+from draggan_widget.editing.beginnings import tuned_further
 from draggan_widget.editing.changes import Move, first_of
 from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.comparison import Pulled, pulled_by
@@ -307,7 +308,10 @@ class Session:
         def taken(now: Document) -> tuple[Document, str]:
             if not pulled.document.model.goes_on_as(now.model):
                 raise ValueError("that comparison is of another model's picture; compare again")
-            return pulled.document, f"pull by {pulled.engine}"
+            document = pulled.document
+            if document.model is not now.model:  # a photograph, which was tuned further meanwhile
+                document = tuned_further(document, now.model)
+            return document, f"pull by {pulled.engine}"
 
         return self._replace(taken, f"Going on from the pull by {pulled.engine}; Undo leads back.")
 

@@ -501,6 +501,7 @@ class Editor(EditTraits):
     def _publish(self, snapshot: Snapshot) -> None:
         try:
             self._views.publish(snapshot)
+            self._inbox.panels.follow(snapshot.model)
         finally:
             self._states.wake()
             self._mirror(snapshot, self._views.stream.way)

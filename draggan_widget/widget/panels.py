@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing import Asked, Document, Pulled, Session, held_in, pull_of
+from draggan_widget.editing import Asked, Document, Model, Pulled, Session, held_in, pull_of
 from draggan_widget.engines import bind, engine_named, engine_names, engine_of
 from draggan_widget.models import mapping_fingerprint
 from draggan_widget.texts import one_line
@@ -55,6 +55,8 @@ class Panels:
         self._session, self._tell, self._attributes = session, tell, attributes
         self._marks: list[_Mark] = []
         self._compared: dict[str, _Compared] = {}
+        self._of: Model | None = None
+        """Of whose picture they are."""
         self._round = 0
 
     def take(self, message: protocol.Panel) -> None:
@@ -83,6 +85,15 @@ class Panels:
                 session.show(lambda: self._compare(engines))
             case protocol.Take(engine):
                 self._take(engine)
+
+    def follow(self, model: Model) -> None:
+        """Let go of a comparison of another model's picture: it would keep that model. For the worker's thread."""
+        if self._of is None or self._of.goes_on_as(model):
+            return
+        for each in self._compared.values():
+            each.end()
+        self._of, self._compared = None, {}
+        self._tell(protocol.panel_message("round", {"engines": []}), [])
 
     # --- attributes --------------------------------------------------------------------------------------------------
 
@@ -144,8 +155,9 @@ class Panels:
 
         def heard(document: Document) -> Asked:
             asked, directions = asking(document), self._attributes.here(document.model.generator)
-            done = ", ".join(f"{directions[name].label} {amount:+.2g} σ" for name, amount in asked.amounts.items())
-            return dataclasses.replace(asked, notes=(f"{done}.", *asked.notes))
+            changed = {name: amount for name, amount in asked.amounts.items() if amount}
+            done = ", ".join(f"{directions[name].label} {amount:+.2g} σ" for name, amount in changed.items())
+            return dataclasses.replace(asked, notes=(*([done] if done else []), *asked.notes))
 
         self._answer(number, self._session.change(heard))
 
@@ -203,6 +215,7 @@ class Panels:
         except ValueError as error:
             self._tell(protocol.panel_message("refused", {"why": one_line(error)}), [])
             return
+        self._of = begun.model
         self._tell(protocol.panel_message("round", {"engines": list(dict.fromkeys(engines))}), [])
         for engine in dict.fromkeys(engines):
             compared = self._compared[engine] = _Compared(self._session, engine, self._round)

@@ -56,7 +56,7 @@ export class More {
   /** The code has come. */
   async receive(code: ArrayBufferView): Promise<void> {
     // Every view hears it, and only that takes it which has asked.
-    if (this.#panels || !this.#asked.waits()) return;
+    if (this.#panels || !this.#asked.value) return;
     this.#asked.forget();
     const { view, update, send } = this.#host;
     try {

@@ -253,7 +253,7 @@ export class View {
       ),
       this.#photo.input,
       this.#status.element,
-      make("div", "dg-swap", this.#feedback.element, this.#maskRow.element, this.#showing.button, this.#more.button),
+      make("div", "dg-swap", this.#feedback.element, this.#maskRow.element, this.#more.button, this.#showing.button),
       this.#more.element,
       this.#timeline.element,
       this.#settings.source,

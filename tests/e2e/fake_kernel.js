@@ -29,7 +29,29 @@ kernel.frame = (step, number = ++seq) =>
 kernel.place = (squares) =>
   emit({ type: "placing", width: 640, height: 480, shape: 1, squares, note: "A note." }, [bytes(window.pictures[0])]);
 
+const panel = (name, told, buffers) => emit({ type: "panel", panel: name, told }, buffers);
+const names = ["smile", "hair_length", "a_name_that_is_longer_than_there_is_room_for"];
+const ends = { less: "rather less of it", more: "a great deal more of it", least: -2.5, most: 2.5 };
+const engines = ["natural", "draggan", "freedrag"];
+const rest = { round: 1, why: "", reason: "arrived", step: 12, seconds: 1.5, distance: 0.4 };
 const answers = {
+  attributes: () => {
+    const attributes = names.map((name) => ({ name, label: name, group: "hair", score: 0.9, source: "known", ...ends }));
+    const groups = [{ name: "hair", label: "Hair and beard" }];
+    panel("attributes", { attributes, groups, sets: [{ name: "identity", members: ["smile"] }], why: "" });
+    answers.values();
+  },
+  values: () => panel("values", { values: { smile: 0.5 }, began: { smile: -0.5 }, held: ["smile"] }),
+  change: ({ id }) => panel("answer", { id, done: true, notes: [] }),
+  engines: () =>
+    panel("engines", {
+      engines: engines.map((name) => ({ name, help: "What it does, in a line that is not too short", refusal: "" })),
+      present: "natural",
+    }),
+  compare: (asked) => {
+    panel("round", { engines: asked.engines });
+    for (const engine of asked.engines) panel("compared", { ...rest, engine, status: "done" }, [bytes(window.pictures[3])]);
+  },
   more: () => emit({ type: "more" }, [new TextEncoder().encode(window.more)]),
   photo: ({ view, size, at }) => emit({ type: "part", view, at: Math.min(size, at + (1 << 20)) }),
   ready: () => (emit(state), kernel.frame(20)),

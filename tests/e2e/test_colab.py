@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from colab import Colab, install_kernel
 from host import BUSY, SHOW
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -48,6 +49,20 @@ def test_the_picture_follows_after_the_cell_has_ended_and_stop_is_heard(colab, s
     assert colab.run("print(editor.status, editor.step)", 2).split() == ["stopped", str(editor.step)]
     kernels = colab.run("import hashlib; print(hashlib.md5(editor.image.tobytes()).hexdigest())", 2).strip()
     assert kernels == hashlib.md5(settled.tobytes()).hexdigest()
+
+
+def test_attributes_come_and_are_slid_after_the_cell_has_ended(colab):
+    colab.run(SHOW)
+    editor = colab.editor()
+    first = editor.wait_for_lossless()
+    editor.click("Attributes")
+    slider = editor.root.get_by_role("slider", name="Component 1", exact=True)
+    expect(slider).to_be_visible(timeout=60_000)
+    slider.focus()
+    for _ in range(12):
+        editor.root.page.keyboard.press("ArrowRight")
+    editor.wait_for_other_picture(first)
+    expect(slider).to_be_focused()
 
 
 @pytest.mark.parametrize("how", BUSY)

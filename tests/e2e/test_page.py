@@ -647,6 +647,7 @@ def test_the_square_is_pulled_sized_and_used_and_of_several_faces_one_is_chosen(
     editor.click("Good enough")
     assert sent(editor, "enough") == [{"type": "enough", "stage": "tuning"}]
     editor.page.evaluate("job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 0]]))", OPENING)
+    expect(placer).to_be_visible()
     editor.page.keyboard.press("Escape")
     assert sent(editor, "cancel") == [{"type": "cancel", "id": 6}]
 

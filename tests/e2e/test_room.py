@@ -75,6 +75,37 @@ def test_nothing_lies_over_anything_else_at_any_width(editor, room):
                 assert end["y"] < seed["y"] + seed["height"]
 
 
+@pytest.mark.parametrize("name", ["Attributes", "Compare engines"])
+def test_in_an_open_panel_nothing_lies_over_anything_else_at_any_width(editor, room, name):
+    if name == "Compare engines":
+        editor.click("All settings")
+    editor.click(name)
+    panel = editor.root.locator(".dg-more")
+    if name == "Attributes":
+        expect(panel.get_by_role("slider")).to_have_count(3)
+        panel.get_by_role("button", name="Teach your own").click()
+    else:
+        panel.get_by_role("button", name="Compare", exact=True).click()
+        expect(panel.get_by_role("button", name="Go on from")).to_have_count(3)
+        panel.get_by_role("button", name="Which engines").click()
+    panel.evaluate("panel => { panel.style.maxHeight = 'none'; }")  # what is scrolled away lies over nothing
+    for width in (300, 344, 370, 400, 430, 470, 534, 640, 800, 900, 1300):
+        room(width)
+        assert editor.root.evaluate(CONTROLS) == [], width
+        assert panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth"), width
+
+
+def test_an_open_panel_leaves_the_picture_in_view(editor, room):
+    editor.click("Attributes")
+    panel = editor.root.locator(".dg-more")
+    expect(panel.get_by_role("slider")).to_have_count(3)
+    for width in (400, 1000):
+        room(width, 900)
+        stage, beside = boxes(editor, ".dg-stage", ".dg-more")
+        assert beside["y"] + beside["height"] - stage["y"] <= 900, "both are seen at once"
+        assert beside["height"] >= 180
+
+
 def test_on_a_small_screen_the_controls_stand_beside_the_picture_and_all_is_in_view(editor, room):
     room(934, 646)  # what a notebook leaves of 1366 × 768
     expect(editor.root).to_have_attribute("data-wide", "")

@@ -200,3 +200,18 @@ def test_full_screen_fills_the_webview_where_the_screen_is_refused(vscode):
     vscode.page.keyboard.press("Escape")
     assert editor.button("Full screen").get_attribute("aria-pressed") == "false"
     assert vscode.commands == []
+
+
+def test_attributes_are_loaded_in_the_webview_and_what_is_typed_there_is_the_editors(vscode):
+    editor = vscode.editor()
+    first = editor.picture()
+    editor.click("Attributes")
+    words = editor.root.get_by_label("Say what should change")
+    expect(words).to_be_visible(timeout=60_000)
+    words.focus()
+    vscode.page.keyboard.type("more principal 1")
+    vscode.page.keyboard.press("Enter")
+    said = editor.root.get_by_role("group", name="Attributes", exact=True).get_by_role("status")
+    expect(said).to_contain_text("Component 1 +1 σ.", timeout=60_000)
+    editor.wait_for_other_picture(first)
+    editor.click("Attributes")

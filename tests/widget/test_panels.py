@@ -109,7 +109,7 @@ def test_words_are_answered_with_what_was_done_and_what_was_not_understood(page)
     page.say("say", id=1, text="more principal 1, and some sparkels")
     said = answer(page, 1)
     assert said["done"]
-    assert said["notes"][0] == f"{listed[0]['label']} +1 σ."
+    assert said["notes"][0] == f"{listed[0]['label']} +1 σ"
     assert any("'sparkels' is not known" in note for note in said["notes"])
     before = page.editor.latent
     page.say("say", id=2, text="sparkels")
@@ -235,3 +235,25 @@ def test_one_that_is_cancelled_says_so_and_the_next_goes_on(page):
     page.wait_for(lambda page: len(ended(page)) == 2, timeout=60)
     assert ended(page)["draggan"] in ("cancelled", "done")
     assert ended(page)["freedrag"] == "done"
+
+
+def test_a_comparison_goes_with_its_model(page):
+    page.editor.points = [{"handle": [20, 20], "target": [24, 20]}]
+    page.say("compare", engines=["natural"])
+    page.wait_for(lambda page: ended(page), timeout=60)
+    page.editor.load_model(small_stylegan2(seed=5))
+    page.wait_for(lambda page: told(page, "round")[-1]["engines"] == [])
+    before = page.editor.latent
+    page.say("take", engine="natural")
+    assert np.array_equal(page.editor.latent, before)
+    assert page.editor._inbox.panels._compared == {}
+
+
+def test_of_what_is_as_far_as_it_goes_no_more_is_said_to_be_done(page):
+    name = attributes(page)["attributes"][0]["name"]
+    page.say("change", id=1, values={name: 50.0}, pulling=False)
+    answer(page, 1)
+    page.say("say", id=2, text="more principal 1")
+    said = answer(page, 2)
+    assert said["notes"] == ["Component 1: +0 σ instead of +1 ('more'); it is as far as the model goes"]
+    page.wait_for_state(message=f"{said['notes'][0]}.")

@@ -164,7 +164,7 @@ export class Attributes {
     if (!this.#slides.waits()) this.#own = "";
     const spoken = id === this.#said_by;
     // What a slider could not have is said as well; of what it could there is nothing to say.
-    if (spoken || notes.length > 0) this.#tell(notes.join(" "), !done);
+    if (spoken || notes.length > 0) this.#tell(notes.map((note) => `${note.replace(/\.$/, "")}.`).join(" "), !done);
     if (spoken && done) this.#teaching.done();
     this.#show();
   }

@@ -103,7 +103,7 @@ export class Engines {
     this.#tiles = new Map(engines.map((name) => [name, this.#tile(name)]));
     this.#box.replaceChildren(...[...this.#tiles.values()].map(({ element }) => element));
     this.#tell("");
-    this.#fold.set(false); // what it is about is what comes of them
+    this.#fold.set(engines.length === 0); // what it is about is what comes of them
     this.show(this.#host.view);
   }
 
