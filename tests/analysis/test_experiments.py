@@ -368,6 +368,12 @@ def test_pips_come_from_a_checkout_and_its_checkpoint_and_track(planted, tmp_pat
     with pytest.raises(ValueError, match="does not hold weights of PIPs"):
         trackers.make(f"pips:{checkout}:{weights}")
     torch.save({"model_state_dict": {"gain": torch.ones(1)}}, weights)
+    whole = weights.read_bytes()
+    for cut in (whole[:40], b""):
+        weights.write_bytes(cut)
+        with pytest.raises(ValueError, match="does not hold weights of PIPs: .+"):
+            trackers.make(f"pips:{checkout}:{weights}")
+    weights.write_bytes(whole)
     ws = planted.mapping(seed=1)
     start = planted.centre(ws).numpy()
     tracker = trackers.make(f"pips:{checkout}:{weights}")
