@@ -626,9 +626,11 @@ def test_every_engine_is_a_way_and_those_that_look_for_handles_take_trackers(pla
         assert result.reason == "arrived"
         assert planted.centre(result.ws).numpy() == pytest.approx(start + np.array([6, 2]), abs=1.5)
         assert len(result.history) == result.steps + 1
-    for name in ("natural", "freedrag"):
-        with pytest.raises(ValueError, match=f"has a tracker, but the engine {name} tracks by itself"):
-            Way("mine", default_config(planted, name), "flow")
+    natural = default_config(planted, "natural")
+    result = Way("natural", natural, "flow").drag(planted, ws, [start], [start + np.array([6, 2])], 60, {})
+    assert result.reason in ("arrived", "near")
+    with pytest.raises(ValueError, match="has a tracker, but the engine freedrag tracks nothing"):
+        Way("mine", default_config(planted, "freedrag"), "flow")
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
