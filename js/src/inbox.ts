@@ -113,6 +113,7 @@ export class Inbox {
       case "notice":
         // Whatever was refused, it may be what was chosen.
         settings.believe();
+        drawer.believe();
         view.exporting.clear();
         view.starting.forget();
         view.sentSeed.forget();

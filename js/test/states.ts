@@ -25,6 +25,10 @@ const settings: Settings = {
   tolerance: 1,
   stall_steps: 10,
   on_stall: "halve",
+  stay_near: 0,
+  truncate: 0,
+  typical: null,
+  tracker: "own",
   speed: null,
 };
 

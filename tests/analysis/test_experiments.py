@@ -27,7 +27,7 @@ from draggan_widget.analysis.experiments.experiments import (
 )
 from draggan_widget.analysis.experiments.ways import Way, block_ways, drag_tracked, engine_ways, standard_ways
 from draggan_widget.analysis.ledger import Ledger
-from draggan_widget.engines import Natural, Predicted, default_config, engine_named, engine_names
+from draggan_widget.engines import FreeDrag, Natural, Predicted, default_config, engine_named, engine_names
 from draggan_widget.engines.draggan import init, step, with_handles
 from draggan_widget.engines.predicted import give
 from draggan_widget.engines.trackers import base as trackers
@@ -333,9 +333,9 @@ def test_a_drag_by_flow_arrives(planted):
     assert len(result.history) == result.steps + 1
 
 
-@pytest.mark.parametrize("spec", ["eyes", "flow:3", "features", "raft"])
+@pytest.mark.parametrize("spec", ["eyes", "flow:3", "features:", "own"])
 def test_an_unknown_tracker_is_named_with_those_there_are(spec):
-    with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features:BLOCK, metric, flow"):
+    with pytest.raises(ValueError, match=f"no tracker '{spec}'; there are features, features:BLOCK, metric, flow"):
         trackers.make(spec)
 
 
@@ -370,6 +370,12 @@ def test_pips_come_from_a_checkout_and_its_checkpoint_and_track(planted, tmp_pat
     with pytest.raises(ValueError, match="does not hold weights of PIPs"):
         trackers.make(f"pips:{checkout}:{weights}")
     torch.save({"model_state_dict": {"gain": torch.ones(1)}}, weights)
+    whole = weights.read_bytes()
+    for cut in (whole[:40], b""):
+        weights.write_bytes(cut)
+        with pytest.raises(ValueError, match="does not hold weights of PIPs: .+"):
+            trackers.make(f"pips:{checkout}:{weights}")
+    weights.write_bytes(whole)
     ws = planted.mapping(seed=1)
     start = planted.centre(ws).numpy()
     tracker = trackers.make(f"pips:{checkout}:{weights}")
@@ -444,8 +450,8 @@ def test_the_ablation_takes_landmarks_where_there_are_faces_and_pictures_elsewhe
 def test_a_way_that_does_nothing_has_no_tracker():
     with pytest.raises(ValueError, match="give it a config"):
         Way("idle", None, "flow")
-    with pytest.raises(ValueError, match="the engine natural tracks by itself; give a DragConfig"):
-        Way("other", Natural(), "flow")
+    with pytest.raises(ValueError, match="the engine freedrag tracks nothing; choose another engine"):
+        Way("other", FreeDrag(), "flow")
 
 
 def test_a_drag_tracked_by_its_own_features_is_the_plain_drag(generator):
@@ -614,7 +620,7 @@ def test_only_runs_that_say_so_have_arrived():
 def test_every_engine_is_a_way_and_those_that_look_for_handles_take_trackers(planted):
     ways = engine_ways(planted, ["flow"])
     pulling = [name for name in engine_names() if not engine_named(name).jumps]
-    assert [way.name for way in ways] == ["no edit", *pulling, "draggan, flow"]
+    assert [way.name for way in ways] == ["no edit", *pulling, "draggan, flow", "natural, flow"]
     ws = planted.mapping(seed=1)
     start = planted.centre(ws).numpy()
     for name in ("draggan", "stabledrag", "gooddrag"):
@@ -623,9 +629,11 @@ def test_every_engine_is_a_way_and_those_that_look_for_handles_take_trackers(pla
         assert result.reason == "arrived"
         assert planted.centre(result.ws).numpy() == pytest.approx(start + np.array([6, 2]), abs=1.5)
         assert len(result.history) == result.steps + 1
-    for name in ("natural", "freedrag"):
-        with pytest.raises(ValueError, match=f"has a tracker, but the engine {name} tracks by itself"):
-            Way("mine", default_config(planted, name), "flow")
+    natural = default_config(planted, "natural")
+    result = Way("natural", natural, "flow").drag(planted, ws, [start], [start + np.array([6, 2])], 60, {})
+    assert result.reason in ("arrived", "near")
+    with pytest.raises(ValueError, match="has a tracker, but the engine freedrag tracks nothing"):
+        Way("mine", default_config(planted, "freedrag"), "flow")
 
 
 def test_predictors_are_ways_alone_and_as_a_first_jump_where_there_are_some_for_the_model():
@@ -693,9 +701,9 @@ def test_the_command_compares_all_engines_and_goes_on_with_the_rows_there_are(tm
         (["--samples", "2,3"], "one number or one for each experiment"),
         (["--samples", "many"], "at least 1"),
         (["--trackers", "flow"], "--trackers needs --engines"),
-        (["--engines", "--trackers", "eyes"], "no tracker 'eyes'; there are features:BLOCK"),
+        (["--engines", "--trackers", "eyes"], "no tracker 'eyes'; there are features, features:BLOCK"),
         (["--engines", "--ways", "official"], "no way 'official'; there are no edit; natural; draggan; freedrag"),
-        (["--raft", "nowhere.pth"], "no weights of RAFT at .*nowhere.pth"),
+        (["--raft", "nowhere.pth"], "no weights of RAFT at"),
         (["--pips", "nowhere", "x.pth"], "no nets/pips.py"),
     ],
 )

@@ -112,7 +112,8 @@ def test_a_tracker_is_chosen_among_all_settings_and_one_that_cannot_be_had_is_re
     assert steps >= 1
     tracking = shown(editor, "Tracking")
     tracking.select_option("metric")
-    expect(editor.root.get_by_text("was trained on another model")).to_be_visible(timeout=30_000)
+    told = editor.root.locator(".dg-sentence")
+    expect(told).to_contain_text("tracker is metric: the metric in faces_metric", timeout=30_000)
     expect(tracking).to_have_value("features:3", timeout=30_000)
     editor.click("All settings")
     notebook.wait_for_output("print(editor.config.tracker)", "features:3")

@@ -307,6 +307,7 @@ def test_settings_that_are_left_open_are_the_models_own(generator):
     for settings in ALL:
         values = engine_named(type(settings).__name__.lower()).values(generator, settings)
         assert values["learning_rate"] == generator.drag_config.learning_rate
+        assert values["mask_weight"] == generator.drag_config.mask_weight
         assert values["block"] in generator.blocks
         assert values["edit_layers"] <= generator.num_ws
     assert default_config(generator, "freedrag") == FreeDrag()

@@ -86,7 +86,14 @@ def test_twenty_steps_are_those_of_a_plain_reference(double, masked, expected):
         mask = np.zeros(double.resolution)
         mask[16:48, 8:56] = 1
     settings = FreeDrag(
-        block=4, learning_rate=0.02, stride=60.0, grid=1.5, expected=expected, tolerance=0.5, stall_steps=None
+        block=4,
+        learning_rate=0.02,
+        stride=60.0,
+        grid=1.5,
+        expected=expected,
+        tolerance=0.5,
+        stall_steps=None,
+        mask_weight=10.0,
     )
     bound, edit, memory = begun(double, settings, HANDLES, TARGETS, mask)
     edit, _ = advanced(bound, edit, memory, 20)

@@ -89,7 +89,13 @@ def test_twenty_steps_are_those_of_a_plain_reference(double, masked, toward):
         mask = np.zeros(double.resolution)
         mask[16:48, 0:56] = 1
     settings = GoodDrag(
-        block=4, learning_rate=0.02, stride=24.0, supervision_radius=32.0, tracking_radius=24.0, toward=toward
+        block=4,
+        learning_rate=0.02,
+        stride=24.0,
+        supervision_radius=32.0,
+        tracking_radius=24.0,
+        toward=toward,
+        mask_weight=10.0,
     )
     bound, edit, memory = begun(double, settings, HANDLES, TARGETS, mask)
     first = edit.handles

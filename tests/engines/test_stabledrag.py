@@ -59,13 +59,15 @@ def plainly(generator, settings, handles, targets, steps, mask=None):
         reference, g = way.read(handle[None]).detach()[0], filter_of(first_map, handle, generator.resolution)
         known.append([reference, g, float(reference @ g), way.read(handle + disc).detach(), inside(handle + disc)])
     sure, history = [True] * len(p), []
+    nearest, idle = np.hypot(*(t - p).T), 0
     for taken in range(steps):
         loss = 0
+        plain = [each or idle >= 2 for each in sure]  # pulled towards the patch as it is
         for n, (_, _, _, patch, counted) in enumerate(known):
             rest = t[n] - p[n]
             step = rest / max(1.0, float(np.hypot(*rest)))
-            counts = inside(p[n] + disc) & (True if sure[n] else counted)
-            wanted = way.read(p[n] + disc).detach() if sure[n] else patch
+            counts = inside(p[n] + disc) & (True if plain[n] else counted)
+            wanted = way.read(p[n] + disc).detach() if plain[n] else patch
             loss = loss + (way.read(p[n] + disc + step) - wanted).abs().mean(dim=1)[torch.from_numpy(counts)].mean()
         if mask is not None and taken:
             loss = loss + settings.mask_weight * way.staying(mask, held)
@@ -92,6 +94,9 @@ def plainly(generator, settings, handles, targets, steps, mask=None):
             rate = settings.learning_rate
             way.adam = torch.optim.Adam([way.head], lr=rate)
         p = np.stack(places)
+        left = np.hypot(*(t - p).T)
+        nearer = left <= nearest - 0.1
+        nearest, idle = np.where(nearer, left, nearest), 0 if nearer.any() else idle + 1
         history.append(list(sure))
     return way.latent.detach(), p, history
 
@@ -169,3 +174,21 @@ def test_content_is_taken_where_it_is_asked_for():
     assert result.reason == "arrived"
     assert planted.centre(result.ws).numpy() == pytest.approx(start + np.array([9, 3]), abs=1.5)
     assert 0 < result.state.confidence[1] <= 1
+
+
+def test_a_patch_as_it_was_grabbed_that_brings_nothing_gives_way_to_the_one_that_is_there(double):
+    """Content that a mask has bent cannot be as it was, and pulling towards that would hold it where it is."""
+    settings = StableDrag(block=4, learning_rate=0.05, supervision_radius=24.0, tracking_radius=24.0)
+    bound, edit, memory = begun(double, settings, HANDLES, TARGETS)
+    edit, memory = advanced(bound, edit, memory, 3)
+    lost = {number: dataclasses.replace(spot, sure=False) for number, spot in memory.spots.items()}
+    sure = {number: dataclasses.replace(spot, sure=True) for number, spot in memory.spots.items()}
+    leaf = edit.latent.clone().requires_grad_()
+
+    def pulled(spots, idle):
+        course = dataclasses.replace(memory.course, idle=idle)
+        loss, _ = bound.pull(edit, dataclasses.replace(memory, spots=spots, course=course), bound._reader(leaf, None))
+        return float(loss.detach())
+
+    assert pulled(lost, 0) == pulled(lost, 1) != pulled(sure, 0)
+    assert pulled(lost, 2) == pulled(sure, 2) == pulled(sure, 0)

@@ -21,7 +21,7 @@ from draggan_widget.engines.common.regularising import check_regularised, held_b
 from draggan_widget.engines.common.running import Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError, Kept, channel_count
 from draggan_widget.engines.common.staying import MaskTensors, kept
-from draggan_widget.engines.descent.engine import blocks_of, rate_of
+from draggan_widget.engines.descent.engine import blocks_of, mask_weight_of, rate_of
 from draggan_widget.engines.descent.memory import Memory, Spot
 from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit, EditPoint
@@ -53,7 +53,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         self.frame = frame
         self.blocks = blocks_of(model, settings)
         self.rows = min(settings.edit_layers, model.num_ws)
-        self.rate = rate_of(model, settings)
+        self.rate, self._mask_weight = rate_of(model, settings), mask_weight_of(model, settings)
         check_regularised(model, settings)
         self._reach = reach + MARGIN
         # All finer maps follow from that of the last block with an edited row of its own, and stay where it does.
@@ -170,7 +170,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         edit, memory = self.aim(edit, memory, read)
         motion, memory = self.pull(edit, memory, read)
         staying = self._staying(edit, leaf, keep, ahead)
-        total = motion if staying is None else motion + self.settings.mask_weight * staying
+        total = motion if staying is None else motion + self._mask_weight * staying
         near = near_the_start(leaf, edit.origin, self.rows, self.settings)
         total = total if near is None else total + near
         gradient = torch.autograd.grad(total, leaf)[0] if total.requires_grad else torch.zeros_like(leaf)
@@ -237,7 +237,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
 
         A mask that lets nothing move holds all of them.
         """
-        if edit.mask is None or not self.settings.mask_weight:
+        if edit.mask is None or not self._mask_weight:
             return None
         cells = kept(self._masks.of(edit.mask, edit.origin), self.model.map_size(self._held_block))
         return cells if len(cells.numbers) else None

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="DescentSettings")
 PAPERS_RATE = 2e-3
 """Of Adam, in the papers, for StyleGAN2 of faces."""
+PAPERS_MASK_WEIGHT = 10.0
+"""Of the mean over the cells outside a mask, in FreeDrag."""
 
 
 class DescentEngine(Engine, abc.ABC, Generic[C]):
@@ -27,7 +29,14 @@ class DescentEngine(Engine, abc.ABC, Generic[C]):
         named = blocks[0] if len(blocks) == 1 else list(blocks)
         rows = min(settings.edit_layers, model.num_ws)
         rate = rate_of(model, settings)
-        return {**settings.to_dict(), "block": named, "edit_layers": rows, "learning_rate": rate}
+        weight = mask_weight_of(model, settings)
+        return {
+            **settings.to_dict(),
+            "block": named,
+            "edit_layers": rows,
+            "learning_rate": rate,
+            "mask_weight": weight,
+        }
 
 
 def blocks_of(model: Generator, settings: DescentSettings) -> tuple[int, ...]:
@@ -47,3 +56,11 @@ def rate_of(model: Generator, settings: DescentSettings) -> float:
         return settings.learning_rate
     carried = getattr(model, "drag_config", None)
     return PAPERS_RATE if carried is None else float(carried.learning_rate)
+
+
+def mask_weight_of(model: Generator, settings: DescentSettings) -> float:
+    """Return the weight of what is outside a mask."""
+    if settings.mask_weight is not None:
+        return settings.mask_weight
+    carried = getattr(model, "drag_config", None)
+    return PAPERS_MASK_WEIGHT if carried is None else float(carried.mask_weight)

@@ -33,8 +33,11 @@ class DescentSettings(Settings):
     )
     """Step size of Adam. None: the one that the model carries, which knows how large its latents are; 2e-3 where it
     carries none, as the papers have it for StyleGAN2."""
-    mask_weight: float = number(10.0, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
-    """λ, of the mean change of the features of those cells that lie outside the mask."""
+    mask_weight: float | None = number(
+        None, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000, none="the model's own"
+    )
+    """λ, of the mean change of the features of those cells that lie outside the mask. None: the one that the model
+    carries, found along with its rate, by twice of which handles stall half way; 10 where it carries none."""
     stay_near: float = stay_near()
     """Weight of the mean of |w - w0| over the edited rows, 0 for none. It shortens drags."""
     truncate: float = truncate()

@@ -128,6 +128,8 @@ class _Handles:
         spread = metric.spread(rows)
         system = torch.einsum("krd,lrd->kl", spread, rows).double()
         ridge = damping * max(float(system.diagonal().mean()), TINY)
+        if not bool(system.any()):  # no row reaches what the handles are on, so nothing is to be done for them
+            return cls(metric, rows, spread, torch.zeros_like(system))
         system = (system + system.T) / 2 + ridge * torch.eye(len(system)).to(system)
         return cls(metric, rows, spread, torch.linalg.inv(system))
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 HYSTERESIS = 0.1
 """Of the first response, above the threshold, from which a handle counts as surely found again."""
+STUCK = 2
+"""Trackings that brought no handle nearer, after which the patch as it is is pulled towards all the same: content that
+a mask has bent cannot be as it was grabbed, and would be held where it is."""
 DUMB = 0.05
 """Of the label 1: a filter that answers no more than so much at its own handle says nothing about sureness."""
 FINEST = 6
@@ -94,14 +97,16 @@ class BoundStableDrag(BoundDescent[Known]):
     def pull(self, edit: Edit, memory: Memory[Known], read: Read) -> tuple[Tensor, Memory[Known]]:
         """Return Σ_i mean over the disc of |F(q + d_i) - P_i|.
 
-        ``P_i`` is F(q) without a gradient while the handle is surely found, and else the patch as it was grabbed.
+        ``P_i`` is F(q) without a gradient while the handle is surely found, and else the patch as it was grabbed, until
+        that has brought no handle nearer for some trackings.
         """
         spots = [memory.spots[number] for number in edit.ids]
         places = edit.handles[:, None] + self._disc
         steps = no_longer_than_1(torch.from_numpy(edit.targets - edit.handles)).numpy()
         both = read(np.stack([places, places + steps[:, None]]))  # (2, N, P, C)
         grabbed = torch.stack([spot.patch for spot in spots])
-        sure = torch.tensor([spot.sure for spot in spots], device=grabbed.device)[:, None]
+        stuck = memory.course.idle >= STUCK
+        sure = torch.tensor([spot.sure or stuck for spot in spots], device=grabbed.device)[:, None]
         inside = self._inside(places).to(grabbed)
         counted = torch.where(sure, inside, inside * torch.stack([spot.counted for spot in spots]))
         wanted = torch.where(sure[:, :, None], both[0].detach(), grabbed)
