@@ -96,7 +96,7 @@ class Predictor(nn.Module):
 
     def coordinates(self, latents: Tensor) -> Tensor:
         """Return coordinates (N, groups, k) of latents (N, num_ws, w_dim): those of the mean row of each group."""
-        groups = torch.stack([rows.mean(dim=1) for rows in torch.split(latents, self.about.groups, dim=1)], dim=1)
+        groups = torch.stack([rows.mean(dim=1) for rows in torch.split(latents, list(self.about.groups), dim=1)], dim=1)
         axes = self.axes.double()
         back = (axes / axes.square().sum(dim=1, keepdim=True).clamp(min=1e-30)).T
         return ((groups.double() - self.mean) @ back).float()
