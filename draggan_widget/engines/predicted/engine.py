@@ -124,7 +124,7 @@ class BoundPredicted(Bound[Memory]):
         handles, to_go = edit.handles, edit.targets - edit.handles
         before = edit.latent.detach().clone()
         asked = self._no_longer(to_go)
-        read = self._reader(before, self._ahead(handles))
+        read = self._reader(before, self._ahead(handles, 0))  # nobody is looked for here, so little is read
         new = [point for point in edit.points if point.id not in memory.references]
         if new:
             spots = read_spots(read, np.array([point.handle for point in new]), self._spot, self._frame)
@@ -208,8 +208,9 @@ class BoundPredicted(Bound[Memory]):
 
     # --- features ----------------------------------------------------------------------------------------------------
 
-    def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
-        reach = self._frame.tracking + float(self._spot.max()) + MARGIN
+    def _ahead(self, middles: np.ndarray, reach: float) -> dict[int, Tensor]:
+        """Return what is read of a latent in which spots are up to ``reach`` pixels from the middles (N, 2)."""
+        reach += float(self._spot.max()) + MARGIN
         return {
             block: torch.from_numpy(surroundings(middles, reach, self.model.map_size(block), self._frame))
             for block in self._blocks
@@ -236,7 +237,7 @@ class BoundPredicted(Bound[Memory]):
         :raises DivergedError: if features are not finite.
         """
         expected = self._frame.clamp(before + EXPECTED * piece)
-        read = self._reader(latent, self._ahead(expected))
+        read = self._reader(latent, self._ahead(expected, self._frame.tracking))
         references = [memory.references[number] for number in edit.ids]
         try:
             found = find_spots(read, expected, references, latest, self._spot, self._frame, lengths(piece))
