@@ -18,6 +18,7 @@ from draggan_widget.directions.known import known_directions, known_of
 from draggan_widget.directions.unnamed import principal, sefa
 from draggan_widget.directions.vocabulary import Vocabulary
 from draggan_widget.directions.words import Meaning, meaning
+from draggan_widget.models import Diffusion
 from draggan_widget.settings import as_number, shown
 from draggan_widget.texts import quoted
 
@@ -59,10 +60,12 @@ class Listed:
 class Directions(Mapping[str, Direction]):
     """The directions of one model by name: known attributes where it has some, else components and SeFa; and taught.
 
-    :raises ValueError: if the latents of the model do not differ.
+    :raises ValueError: if the latents of the model do not differ, or for a diffusion model.
     """
 
     def __init__(self, model: Generator) -> None:
+        if isinstance(model, Diffusion):
+            raise DirectionError("a diffusion model has no attributes; change its prompt, or pull points")
         self._model = model
         self._known = known_of(model)
         if self._known is None:

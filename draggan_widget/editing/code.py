@@ -22,7 +22,9 @@ from draggan_widget.editing.packing import packed
 from draggan_widget.editing.script import Script
 from draggan_widget.engines import Natural, engine_of
 from draggan_widget.engines.draggan import has_arrived
+from draggan_widget.models import Diffusion
 from draggan_widget.models.checkpoints import best_device
+from draggan_widget.models.diffusion import identity_of
 
 LATENT_FILE = "latent.npz"
 """What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
@@ -120,7 +122,16 @@ class _Program:
         self._imports.add("load_generator")
         device = next(self._generator.parameters()).device
         where = "" if device.type == best_device().type else f", device={str(device)!r}"
-        return [f"generator = load_generator({_text(source)}{where})"]
+        return [f"generator = load_generator({_text(source)}{where})", *self._sampled()]
+
+    def _sampled(self) -> list[str]:
+        """Return how a diffusion model samples; nothing of any other model."""
+        generator = self._generator
+        if not isinstance(generator, Diffusion):
+            return []
+        told = ", ".join(f"{name}={value!r}" for name, value in dataclasses.asdict(generator.sampling).items())
+        learnt = ["# What it has learnt of a picture is not in this code; a .drag file of the edit has it."]
+        return [f"generator = generator.sampled({told})", *(learnt if identity_of(generator) else [])]
 
     def _first_latent(self) -> list[str]:
         document = self._document

@@ -17,6 +17,7 @@ from torch import Tensor
 from draggan_widget.config import DragConfig
 from draggan_widget.editing.history import Record
 from draggan_widget.engines.draggan import MARKED, tolerance_of
+from draggan_widget.models import Diffusion
 
 if TYPE_CHECKING:
     from draggan_widget.editing.document import Document
@@ -206,7 +207,8 @@ def strayed(generator: Generator, document: Document, confidence: Mapping[int, f
     if lost:
         who = f"Point {lost[0]} is" if len(lost) == 1 else f"{len(lost)} points are"
         return f"{who} hardly found any more: the picture has changed too much there. Try a nearer target, or undo."
-    if away and far_out(generator, state.ws, document.label) > OUTSIDE:
+    # Of a diffusion model noise is all that latents are, so how far they are says nothing.
+    if away and not isinstance(generator, Diffusion) and far_out(generator, state.ws, document.label) > OUTSIDE:
         return "The picture is far from what this model usually makes. Try a nearer target, or undo."
     return ""
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import picture_of, to_image
-from draggan_widget.models import Compositor, Generator, Layer, StyleGAN2, captured, for_glances
+from draggan_widget.models import Compositor, Diffusion, Generator, Layer, StyleGAN2, captured, for_glances
 
 if TYPE_CHECKING:
     from draggan_widget.editing.document import Document
@@ -72,9 +72,10 @@ class _Source:
 class Painter:
     """Makes pictures of one generator, and learns how long they take."""
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, hurried: Callable[[], bool] = lambda: False) -> None:
         self.generator = generator
         """Whose pictures it makes."""
+        self._hurried = hurried
         self._threads = Threads()
         self._compositor = Compositor(generator)
         self._exact = _Source(generator)
@@ -86,8 +87,26 @@ class Painter:
         return self._exact.timed(lambda: to_image(self._synthesize(layers)))
 
     @torch.no_grad()
+    def settled(self, layers: Layers) -> Glimpse:
+        """Return the whole picture; one that is made in many steps is left for a guess at it where somebody waits."""
+        generator = self.generator
+        if not isinstance(generator, Diffusion):
+            return Glimpse(self.whole(layers), True, True)
+        clean = latent = layers[-1].latent
+        for clean in generator.denoising(latent):  # noqa: B007 - the last is the picture
+            if self._hurried():
+                return self._guessed(latent)
+        return Glimpse(to_image(generator.decode(clean)), True, True)
+
+    def _guessed(self, latent: Tensor) -> Glimpse:
+        generator = self.generator
+        return Glimpse(to_image(generator.preview(latent, generator.blocks[-1])), False, False)
+
+    @torch.no_grad()
     def quick(self, layers: Layers) -> Glimpse:
         """Return a picture of layers of the same size as ``whole`` gives, while steps are taken."""
+        if isinstance(self.generator, Diffusion):
+            return self._threads(lambda: self._guessed(layers[-1].latent))
         source = self._source()
         block = self._half if source.known and source.quickest > LATE else None
         if block is not None:
@@ -116,6 +135,10 @@ class Painter:
         """A picture of layers that is ``THUMBNAIL`` pixels high, from no more blocks than it takes."""
         generator = self.generator
         height, width = generator.resolution
+        if isinstance(generator, Diffusion):
+            with torch.no_grad():
+                guessed = self._guessed(layers[-1].latent).picture
+            return guessed.resize((max(1, round(width * THUMBNAIL / height)), THUMBNAIL), Image.Resampling.LANCZOS)
         enough = [block for block in generator.blocks[:-1] if generator.map_size(block)[0] >= THUMBNAIL]
         with torch.no_grad():
             small = bool(enough) and generator.has_previews
@@ -182,10 +205,14 @@ def _made_for(generator: StyleGAN2) -> tuple[object, int]:
 
 
 class Studio:
-    """Has one painter at a time, who learns how long pictures of his model take. It belongs to the worker's thread."""
+    """Has one painter at a time, who learns how long pictures of his model take. It belongs to the worker's thread.
 
-    def __init__(self) -> None:
+    :param hurried: whether somebody waits for the thread, asked between the steps of a picture that takes many.
+    """
+
+    def __init__(self, hurried: Callable[[], bool] = lambda: False) -> None:
         self._painter: Painter | None = None
+        self._hurried = hurried
 
     def picture(self, document: Document) -> Image.Image:
         """Return the whole picture."""
@@ -201,7 +228,7 @@ class Studio:
     def glimpse(self, document: Document, quick: bool) -> Glimpse:
         """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
         layers, painter = document.drag.layers, self._painter_of(document.model)
-        return painter.quick(layers) if quick else Glimpse(painter.whole(layers), True, True)
+        return painter.quick(layers) if quick else painter.settled(layers)
 
     def thumbnail(self, layers: Layers, model: Model) -> Image.Image:
         """Return a small picture of layers."""
@@ -209,5 +236,5 @@ class Studio:
 
     def _painter_of(self, model: Model) -> Painter:
         if self._painter is None or self._painter.generator is not model.generator:
-            self._painter = Painter(model.generator)
+            self._painter = Painter(model.generator, self._hurried)
         return self._painter

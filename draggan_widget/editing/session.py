@@ -80,7 +80,7 @@ class Session:
             jobs=self._jobs.running,
         )
         self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
-        self._studio = Studio()
+        self._studio = Studio(lambda: self._worker.waiting > 0)
         self._stops = self._looks = 0
         self.inversion: Inversion | None = None
         """With which photographs are fitted that come without settings; None: as they come."""

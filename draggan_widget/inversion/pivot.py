@@ -17,7 +17,7 @@ from torch import Tensor
 
 from draggan_widget.inversion.losses import unlikeness
 from draggan_widget.inversion.settings import Inversion
-from draggan_widget.models import fingerprint, guarded
+from draggan_widget.models import Diffusion, fingerprint, guarded
 
 if TYPE_CHECKING:
     from draggan_widget.inversion.encoder import Encoder
@@ -43,6 +43,11 @@ def first_guess(
     :raises ValueError: for a model with classes and none given, or one that it does not have, and for an encoder that
         was trained for other weights.
     """
+    if isinstance(model, Diffusion):
+        raise ValueError(
+            "a photograph is not fitted to a diffusion model but walked up its way to noise: editor.learn(photo), or "
+            "learning and inverted of draggan_widget.models.diffusion"
+        )
     if model.label_dim and label is None:
         raise ValueError(f"this model has {model.label_dim} classes; give label=0 to {model.label_dim - 1}")
     mean = model.space.metric(label).mean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import dataclasses
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from draggan_widget.editing import (
     check_truncation,
     drag_job,
     draw_points,
+    knowing,
     read_mask,
     save_mask,
     with_settings,
@@ -34,7 +36,7 @@ from draggan_widget.editing import (
 from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.inversion import Inversion, open_photo
-from draggan_widget.models import Generator, check_seed
+from draggan_widget.models import Diffusion, Generator, check_seed
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
 from draggan_widget.widget.attributes import Attributes
@@ -50,6 +52,7 @@ from draggan_widget.widget.views import Views
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
     from draggan_widget.inversion import Photo, Square
+    from draggan_widget.models.diffusion import Identity
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -319,7 +322,24 @@ class Editor(EditTraits):
         """The generator whose pictures are edited."""
         return self._session.generator
 
-    def load_model(self, model: str | os.PathLike[str] | Generator) -> None:
+    @property
+    def prompt(self) -> str | None:
+        """What the picture shows, in the words of a diffusion model; None for a model that reads no prompts.
+
+        Setting it begins a new edit of the same seed; undo leads back. :raises ValueError: for words that the model
+        does not have, or a model without prompts.
+        """
+        generator = self.generator
+        return generator.sampling.prompt if isinstance(generator, Diffusion) and generator.text is not None else None
+
+    @prompt.setter
+    def prompt(self, prompt: str) -> None:
+        model = self._session.newest().model
+        if not isinstance(model.generator, Diffusion):
+            raise ValueError(f"{model.name} reads no prompts; load a diffusion model, or use say(…)")
+        self.load_model(dataclasses.replace(model, generator=model.generator.sampled(prompt=prompt)))
+
+    def load_model(self, model: str | os.PathLike[str] | Generator | Model) -> None:
         """Go on with another model, and a new edit of the same seed, truncation and class, where it has them.
 
         Waits until it is loaded; what runs goes on till then. Points and mask go, and settings that you chose stay
@@ -327,11 +347,12 @@ class Editor(EditTraits):
         last two. If it cannot be loaded, or you interrupt the cell, everything stays as it is.
 
         :param model: name of a built-in generator, path of any checkpoint, name of a file in the folder that was given
-            as ``models``, or a ``Generator``.
+            as ``models``, a ``Generator``, or a ``Model``, which has a name.
         :raises FileNotFoundError: if there is no such model. :raises CheckpointError: if it cannot be taken.
         """
-        given = isinstance(model, Generator)
-        name = printable(type(model).__name__ if isinstance(model, Generator) else Path(model).name)
+        given = isinstance(model, (Generator, Model))
+        kind = model.name if isinstance(model, Model) else type(model).__name__
+        name = printable(kind if isinstance(model, (Generator, Model)) else Path(model).name)
         device = None if given else next(self.generator.parameters()).device
         # Not this editor's own method: while it is read, nothing else must keep the editor alive.
         listed = self._model_list
@@ -358,6 +379,24 @@ class Editor(EditTraits):
         """
         how: dict[str, Any] = {"square": square, "face": face, "settings": settings}
         self._loaded(self._session.open_photo(open_photo(photo), ask=weakly(self._ask), **how))
+
+    def learn(self, picture: Any, settings: Identity | None = None) -> None:
+        """Go on with a picture of your own: the diffusion model learns it, and it is walked up its way to noise.
+
+        Waits until it is done; the page shows how far it is. Undo leads back to the edit before. If you cancel it on
+        the page or interrupt the cell, the edit stays as it was.
+
+        :param picture: a path, bytes, a PIL picture or an array; its middle is taken. :param settings: of learning.
+        :raises FileNotFoundError: if there is no such file. :raises ValueError: for a picture that cannot be used, or
+            another model than a diffusion model. :raises ModuleNotFoundError: without PEFT.
+        """
+        opened, model = open_photo(picture).flat, self._session.newest().model
+        generator = model.generator
+        if not isinstance(generator, Diffusion):
+            raise ValueError(f"{model.name} is no diffusion model; open_photo(…) fits a photograph to it")
+        self._loaded(
+            self._session.load("picture", lambda progress: knowing(model, generator, opened, progress, settings))
+        )
 
     @property
     def inversion(self) -> Inversion:

@@ -15,7 +15,9 @@ from random_diffusion import small_pixels, small_stable_diffusion
 
 from draggan_widget import drag
 from draggan_widget.editing import Session, load_drag, save_drag
+from draggan_widget.editing.pictures import Painter
 from draggan_widget.engines import DivergedError, DragDiffusion, State, bind, default_config, engine_named, engine_names
+from draggan_widget.models import Layer
 from draggan_widget.models.diffusion import Identity, learning
 
 pytest.importorskip("diffusers")
@@ -279,6 +281,27 @@ def test_a_memory_that_does_not_fit_is_refused(pixels, change):
     state.bound.unpack(state.edit, *packed)
     with pytest.raises(ValueError):  # noqa: PT011 - each says something else
         state.bound.unpack(state.edit, *change(*packed))
+
+
+def test_a_picture_that_is_made_is_left_after_one_denoising_step_when_somebody_waits(pixels, monkeypatch):
+    taken = []
+    denoising = type(pixels).denoising
+
+    def counted(model, latent):
+        for noisy in denoising(model, latent):
+            taken.append(1)
+            yield noisy
+
+    monkeypatch.setattr(type(pixels), "denoising", counted)
+    latent = pixels.mapping(seed=1)
+    painter = Painter(pixels, lambda: len(taken) == 2)
+    glimpse = painter.settled([Layer(latent)])
+    assert (len(taken), glimpse.exact) == (2, False)
+    assert glimpse.picture.tobytes() == painter.quick([Layer(latent)]).picture.tobytes()
+    whole = Painter(pixels).settled([Layer(latent)])
+    assert whole.exact
+    assert whole.picture.tobytes() == State.begin(pixels, latent).image.tobytes()
+    assert painter.thumbnail([Layer(latent)]).size == (64, 64)
 
 
 def test_a_step_is_stopped_within_one_pass_and_memory_is_given_back(pixels):

@@ -54,8 +54,11 @@ SPARE = 1.25
 
 def is_diffusion_folder(path: str | os.PathLike[str]) -> bool:
     """Return whether a path is a folder that seems to hold a diffusion model."""
-    folder = Path(path).expanduser()
-    return folder.is_dir() and ((folder / INDEX).is_file() or (folder / "unet").is_dir())
+    try:
+        folder = Path(path).expanduser()
+        return folder.is_dir() and ((folder / INDEX).is_file() or (folder / "unet").is_dir())
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have, or a home that nobody has
+        return False
 
 
 @guarded

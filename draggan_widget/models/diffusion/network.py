@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import copy
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -106,10 +106,13 @@ class Diffusion(Generator):
         return self.sharing_weights()._take(dataclasses.replace(self._sampling, **changes))
 
     def sharing_weights(self) -> Diffusion:
-        """Return a copy whose weights are the very same ones, in modules of its own."""
+        """Return a copy in modules of its own, whose weights lie in the same memory."""
         tokenizer = getattr(self.text, "tokenizer", None)
-        shared = [*self.parameters(), *self.buffers(), self.scheduler, tokenizer]
-        return copy.deepcopy(self, {id(each): each for each in shared})
+        known: dict[int, Any] = {id(each): each for each in (self.scheduler, tokenizer)}
+        # Never the very object: casting or moving the one model must not change the other.
+        known |= {id(each): nn.Parameter(each.detach(), requires_grad=False) for each in self.parameters()}
+        known |= {id(each): each.detach() for each in self.buffers()}
+        return copy.deepcopy(self, known)
 
     @guarded
     def _take(self, sampling: Sampling) -> Diffusion:
@@ -311,10 +314,6 @@ class Diffusion(Generator):
             return pictures
         found: Tensor = vae.encode(pictures.to(vae.dtype), return_dict=False)[0].mode()
         return found.to(self.scale) * self.scale
-
-    def named_weights(self) -> Mapping[str, Tensor]:
-        """Return the weights by name, without what an adapter has added."""
-        return {name: weight for name, weight in self.state_dict().items() if "lora_" not in name}
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -41,7 +41,8 @@ class Text(nn.Module, abc.ABC):
         asked = re.findall(r"\w+", word.lower())
         spelled = [re.sub(r"\W", "", each.lower()) for each in words]
         for first in range(len(spelled)):
-            left, taken = "".join(asked), []
+            left = "".join(asked)
+            taken: list[int] = []
             for number in range(first, len(spelled)):
                 if not left or not spelled[number] or not left.startswith(spelled[number]):
                     break

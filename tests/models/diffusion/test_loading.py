@@ -11,7 +11,7 @@ from random_diffusion import small_pixels, small_stable_diffusion, stable_diffus
 
 from draggan_widget import CheckpointError, load_generator
 from draggan_widget.models import fingerprint
-from draggan_widget.models.diffusion import Sampling, load_diffusion, loading, save_diffusion
+from draggan_widget.models.diffusion import Sampling, is_diffusion_folder, load_diffusion, loading, save_diffusion
 
 pytest.importorskip("diffusers")
 
@@ -104,6 +104,11 @@ def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path, folder):
     index(empty)
     with pytest.raises(CheckpointError, match="has no folder unet"):
         load_diffusion(empty)
+
+
+def test_names_that_no_file_can_have_are_no_folders_of_models():
+    for name in ("~nobody-of-that-name/model", "a" * 5000, "a\0b", "faces"):
+        assert not is_diffusion_folder(name)
 
 
 def test_weights_that_could_run_code_or_are_damaged_are_not_read(folder):

@@ -1,0 +1,309 @@
+"""Train a small diffusion model on the renders of the built-in faces: 64 px, pixels, a vocabulary of captions.
+
+    python examples/generators/faces_diffusion/train.py --pictures DIR/pictures --out OUT [--minutes 120]
+                                                        [--batch 32] [--device cuda] [--side 64]
+
+DIR is where ``examples/generators/faces/make.py --out DIR`` has put its pictures. Stop it whenever you like; the same
+command goes on where it stopped. ``--export FOLDER`` writes what OUT has come to, in half precision, as a folder that
+``load_generator`` takes, also while training goes on.
+
+The network says v of noisy pictures (Salimans and Ho, 2022) on a cosine schedule of 1,000 steps (Nichol and Dhariwal,
+2021), and is averaged over its training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+
+from draggan_widget.models.diffusion import Diffusion, Sampling, Schedule, Vocabulary, save_diffusion
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "faces")]
+
+import captions  # noqa: E402 - beside this file
+import dataset  # noqa: E402 - of the other recipe
+from scene import LATENT  # noqa: E402
+
+WIDTHS = (32, 64, 96, 128)
+"""Channels of the levels of the UNet, from the picture's side down to an eighth of it."""
+TEXT = 64
+"""Numbers of the vector of a word."""
+RATE, DECAY = 4e-4, 0.01
+AVERAGE = 0.9995
+"""Of the averaged weights, how much stays in a step, once there were many."""
+FADES_FROM = 0.6
+"""Part of the time from which on the learning rate falls."""
+SAVE_EVERY, TELL_EVERY = 180.0, 20.0
+"""Seconds."""
+HELD_OUT = 64
+"""The first pictures of part 0 are never trained on; the loss that is told is theirs."""
+SHOWN = (
+    "",
+    "male beard",
+    "female long-hair smiling",
+    "old grey-hair",
+    "turned-left",
+    "turned-right",
+    "dark-skin",
+)
+STEPS = 25
+CHECKPOINT = "checkpoint.pt"
+
+
+def new_model(side: int) -> Diffusion:
+    """Return a model of random weights, with cross-attention at a quarter and an eighth of the side."""
+    from diffusers import DDIMScheduler, UNet2DConditionModel
+
+    unet = UNet2DConditionModel(
+        sample_size=side,
+        in_channels=3,
+        out_channels=3,
+        layers_per_block=1,
+        block_out_channels=WIDTHS,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=TEXT,
+        attention_head_dim=4,
+        norm_num_groups=8,
+    )
+    scheduler = DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+    )
+    return Diffusion(
+        unet, scheduler, text=Vocabulary(captions.WORDS, TEXT), sampling=Sampling(steps=STEPS, strength=0.7)
+    )
+
+
+class Faces:
+    """The renders at a small side, with their attributes."""
+
+    def __init__(self, folder: Path, side: int) -> None:
+        """Read what there is. :raises FileNotFoundError: if there are none."""
+        parts = dataset.finished_parts(folder)
+        if not parts:
+            raise FileNotFoundError(
+                f"{folder} holds no pictures; make some with examples/generators/faces/make.py, and give its folder "
+                "pictures"
+            )
+        self.pictures = torch.cat([shrunk(np.load(dataset.part_file(folder, part)), side) for part in parts])
+        self.latents = np.concatenate([dataset.part_latents(part)[: dataset.PART] for part in parts])
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def batch(self, numbers: np.ndarray, draw: np.random.Generator) -> tuple[Tensor, list[str]]:
+        """Return pictures (n, 3, side, side) in [-1, 1], and what is said of them."""
+        said = [captions.caption(self.latents[number], LATENT, draw) for number in numbers]
+        return self.pictures[torch.from_numpy(numbers)].float() / 127.5 - 1, said
+
+
+def shrunk(pictures: np.ndarray, side: int) -> Tensor:
+    """Return pictures (n, H, W, 3) as (n, 3, side, side), uint8, each pixel the mean of those that it covers."""
+    found = torch.from_numpy(pictures).permute(0, 3, 1, 2)
+    if found.shape[2] == side:
+        return found.contiguous()
+    parts = [F.adaptive_avg_pool2d(some.float(), side).round().to(torch.uint8) for some in found.split(100)]
+    return torch.cat(parts)
+
+
+def vectors_of(text: Vocabulary, said: list[str]) -> tuple[Tensor, Tensor]:
+    """Return vectors (n, T, D) of captions, and which of them count (n, T): captions are of different lengths."""
+    rows = [text.numbers(each) for each in said]
+    longest = max(map(len, rows))
+    device = text.vectors.weight.device
+    numbers = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
+    counted = torch.tensor([[True] * len(row) + [False] * (longest - len(row)) for row in rows], device=device)
+    return text.vectors(numbers), counted
+
+
+def loss_of(
+    unet: nn.Module, text: Vocabulary, schedule: Schedule, clean: Tensor, said: list[str], noise: Tensor, levels: Tensor
+) -> Tensor:
+    """Return the mean square of what the network says wrongly of pictures (n, 3, H, W) with noise, at levels (n,)."""
+    alphas = torch.tensor(schedule.alphas, device=clean.device)[levels].view(-1, 1, 1, 1)
+    a, s = alphas.sqrt(), (1 - alphas).sqrt()
+    vectors, counted = vectors_of(text, said)
+    times = torch.tensor(schedule.times, device=clean.device)[levels - 1]
+    found = unet(a * clean + s * noise, times, encoder_hidden_states=vectors, encoder_attention_mask=counted).sample
+    return F.mse_loss(found, a * noise - s * clean)
+
+
+class Trainer:
+    """Trains, and keeps all that counts in one checkpoint, written whole or not at all."""
+
+    def __init__(self, out: Path, faces: Faces, side: int, minutes: float, batch: int, device: torch.device) -> None:
+        """Begin, or go on from the checkpoint. :raises ValueError: for one of another side or vocabulary."""
+        torch.manual_seed(0)
+        self.out, self.faces, self.batch, self.device = out, faces, batch, device
+        self.minutes, self.side = minutes, side
+        self.model = new_model(side).to(device)
+        self.unet, self.text = self.model.unet, self.model.text
+        self.schedule = Schedule.trained(self.model.scheduler)
+        self.weights = [*self.unet.parameters(), *self.text.parameters()]
+        for weight in self.weights:
+            weight.requires_grad_()
+        self.average = [weight.detach().clone() for weight in self.weights]
+        self.optimizer = torch.optim.AdamW(self.weights, RATE, weight_decay=DECAY)
+        self.steps, self.seconds = 0, 0.0
+        if (out / CHECKPOINT).exists():
+            self._go_on(torch.load(out / CHECKPOINT, map_location=device, weights_only=True))
+
+    def _go_on(self, kept: dict) -> None:
+        if kept["side"] != self.side or tuple(kept["words"]) != captions.WORDS:
+            raise ValueError(f"{self.out} holds the work of another side or vocabulary; give another --out")
+        with torch.no_grad():
+            for weight, average, was, mean in zip(
+                self.weights, self.average, kept["weights"], kept["average"], strict=True
+            ):
+                weight.copy_(was)
+                average.copy_(mean)
+        self.optimizer.load_state_dict(kept["optimizer"])
+        self.steps, self.seconds = kept["steps"], kept["seconds"]
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        kept = {
+            "side": self.side,
+            "words": list(captions.WORDS),
+            "weights": [weight.detach() for weight in self.weights],
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "steps": self.steps,
+            "seconds": self.seconds,
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        partial = self.out / f"{CHECKPOINT}.part"
+        torch.save(kept, partial)
+        partial.replace(self.out / CHECKPOINT)
+
+    def run(self, tell=print) -> None:
+        """Train until the time is spent."""
+        draw = np.random.default_rng([1, self.steps])
+        noise = torch.Generator().manual_seed(self.steps)
+        self.unet.train()
+        saved = told = time.monotonic()
+        losses = []
+        while self.seconds < 60 * self.minutes:
+            began = time.monotonic()
+            losses.append(self.step(draw, noise))
+            now = time.monotonic()
+            self.seconds += now - began
+            if now - told >= TELL_EVERY or self.seconds >= 60 * self.minutes:
+                left = max(0.0, self.minutes - self.seconds / 60)
+                known = f"loss {np.mean(losses):.4f}, held out {self.held_out():.4f}"
+                tell(f"step {self.steps}, {known}, left {left:.0f} min")
+                told, losses = now, []
+            if now - saved >= SAVE_EVERY:
+                self.save()
+                saved = now
+        self.save()
+
+    def step(self, draw: np.random.Generator, noise: torch.Generator) -> float:
+        """Take one step; return its loss."""
+        numbers = draw.integers(HELD_OUT, len(self.faces), self.batch)
+        clean, said = self.faces.batch(numbers, draw)
+        spent = self.seconds / (60 * self.minutes)
+        late = min(1.0, max(0.0, (spent - FADES_FROM) / (1 - FADES_FROM)))
+        fade = 0.5 + 0.5 * math.cos(math.pi * late)
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATE * max(fade, 0.02) * min(1.0, (self.steps + 1) / 200)
+        half = self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+            loss = self._loss(clean, said, noise)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.weights, 1.0)
+        self.optimizer.step()
+        self.steps += 1
+        stays = min(AVERAGE, (1 + self.steps) / (10 + self.steps))
+        with torch.no_grad():
+            for average, weight in zip(self.average, self.weights, strict=True):
+                average.lerp_(weight.detach(), 1 - stays)
+        return float(loss.detach())
+
+    def _loss(self, clean: Tensor, said: list[str], draw: torch.Generator) -> Tensor:
+        noise = torch.randn(clean.shape, generator=draw).to(self.device)
+        levels = torch.randint(1, self.schedule.steps + 1, (len(clean),), generator=draw).to(self.device)
+        return loss_of(self.unet, self.text, self.schedule, clean.to(self.device), said, noise, levels)
+
+    @torch.no_grad()
+    def held_out(self) -> float:
+        """Return the loss on pictures that were never trained on, with the same noise every time."""
+        clean, said = self.faces.batch(np.arange(min(HELD_OUT, len(self.faces))), np.random.default_rng(7))
+        return float(self._loss(clean, said, torch.Generator().manual_seed(7)))
+
+    @torch.no_grad()
+    def averaged(self) -> Diffusion:
+        """Return the model of averaged weights, on the processor."""
+        made = new_model(self.side)
+        for weight, average in zip([*made.unet.parameters(), *made.text.parameters()], self.average, strict=True):
+            weight.copy_(average)
+        return made.sampled()
+
+
+def export(folder: Path, model: Diffusion) -> None:
+    """Write a model in half precision, and a sheet of samples beside it."""
+    samples(model).save(folder.with_name(f"{folder.name}-samples.png"))
+    model.unet.half()
+    model.text.half()
+    save_diffusion(folder, model)
+
+
+@torch.no_grad()
+def samples(model: Diffusion, each: int = 4) -> Image.Image:
+    """Return a sheet of pictures: a row of seeds for each caption of ``SHOWN``."""
+    rows = []
+    for said in SHOWN:
+        asked = model.sampled(prompt=said, strength=1.0)
+        row = [asked.synthesize(asked.mapping(seed=seed)) for seed in range(each)]
+        rows.append(torch.cat(row, dim=3)[0])
+    sheet = torch.cat(rows, dim=1).clamp(-1, 1)
+    return Image.fromarray(((sheet + 1) * 127.5).round().to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+def main() -> int:
+    """The command; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=Path, required=True, help="the folder pictures that faces/make.py filled")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the result")
+    parser.add_argument("--minutes", type=float, default=120, help="time to train")
+    parser.add_argument("--batch", type=int, default=32, help="pictures of a step; 128 on a GPU")
+    parser.add_argument("--side", type=int, default=64, help="pixels of a picture's side: 64, or 128 on a GPU")
+    parser.add_argument("--device", help="cpu, cuda, …; CUDA if there is some")
+    parser.add_argument("--export", type=Path, metavar="FOLDER", help="only write what the checkpoint has come to")
+    options = parser.parse_args()
+    if options.minutes <= 0 or options.batch < 1 or options.side < 16 or options.side % 8:
+        parser.error("--minutes must be above 0, --batch at least 1, and --side a multiple of 8 of at least 16")
+    if options.export is not None and not (options.out / CHECKPOINT).exists():
+        print(f"Cannot export: {options.out} holds no checkpoint; train first", file=sys.stderr)
+        return 1
+    device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    try:
+        faces = Faces(options.pictures, options.side)
+        trainer = Trainer(options.out, faces, options.side, options.minutes, options.batch, device)
+    except (FileNotFoundError, ValueError) as error:
+        print(f"Cannot start: {error}", file=sys.stderr)
+        return 1
+    if options.export is None:
+        trainer.run(lambda text: print(text, flush=True))
+    folder = options.export or options.out / "faces-diffusion"
+    export(folder, trainer.averaged())
+    print(f"done: {folder}, samples in {folder.name}-samples.png beside it")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
