@@ -30,7 +30,16 @@ VERSIONS = {
     "anywidget": ["0.9.13", PINS["anywidget"]],
 }
 """From the oldest to the newest."""
+DIFFUSION = [
+    "diffusers==0.34.0",
+    "transformers==4.50.3",
+    "peft==0.17.0",
+    "huggingface_hub==0.30.2",
+    "tokenizers==0.21.4",
+]
+"""The oldest that diffusion models are read and tuned with, and what of theirs is of that age."""
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+DIFFUSION_TESTS = [f"tests/models/diffusion/test_{name}.py" for name in ("network", "identity", "loading")]
 TESTS = [f"tests/widget/test_{name}.py" for name in ("kernels", "reruns", "static_preview")]
 
 
@@ -53,6 +62,7 @@ def main() -> int:
                 else itertools.product(*VERSIONS.values())
             )
             rows = [try_versions(versions, Path(folder)) for versions in every]
+            rows.append(try_diffusion(Path(folder)))
     width = max(len(name) for name, _ in rows)
     print("\n" + "\n".join(f"{name:{width}}  {result}" for name, result in rows), flush=True)
     return any("FAILED" in result for _, result in rows)
@@ -71,6 +81,18 @@ def try_versions(versions: tuple[str, ...], folder: Path) -> tuple[str, str]:
         if said != list(versions):
             return name, f"FAILED: {said} are in use"
         return name, run_tests(python)
+    except subprocess.SubprocessError as error:
+        return name, f"FAILED: no environment ({error})"
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def try_diffusion(folder: Path) -> tuple[str, str]:
+    """What was tried, and how the tests of diffusion models went with the oldest packages for them."""
+    name, place = " ".join(DIFFUSION[:3]).replace("==", " "), folder / "diffusion"
+    print(f"\n=== {name}", flush=True)
+    try:
+        return name, run_tests(make_environment(place, *DIFFUSION), DIFFUSION_TESTS)
     except subprocess.SubprocessError as error:
         return name, f"FAILED: no environment ({error})"
     finally:
@@ -110,10 +132,10 @@ def find_python(version: str) -> str | None:
     return path
 
 
-def run_tests(python: Path | str) -> str:
+def run_tests(python: Path | str, tests: list[str] = TESTS) -> str:
     """How the tests went there, in a few words."""
     began = time.monotonic()
-    command = [python, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *TESTS]
+    command = [python, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", *tests]
     result = passed("tests", command, {**os.environ, "PYTHONPATH": str(ROOT)})
     return f"{result} in {time.monotonic() - began:.0f} s"
 

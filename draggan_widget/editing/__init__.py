@@ -32,6 +32,7 @@ from draggan_widget.editing.jobs import (
 )
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
+from draggan_widget.editing.own_picture import knowing
 from draggan_widget.editing.points import check_points
 from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
@@ -91,6 +92,7 @@ __all__ = [
     "held_in",
     "in_thread",
     "is_code",
+    "knowing",
     "latent_bytes",
     "later",
     "limits_of",

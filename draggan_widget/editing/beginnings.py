@@ -61,7 +61,8 @@ def with_model(document: Document, model: Model) -> Document:
     """Return the beginning of an edit with another model, as near to that of ``document`` as the model has it.
 
     Seed, truncation and class stay where the model has them, and settings that somebody chose where it has their
-    blocks; the others are the model's own. A model that was tuned for a photograph begins with that.
+    blocks; the others are the model's own. A model that was tuned for a photograph, or knows a picture, begins with
+    that.
 
     :raises ValueError: if its latents cannot be worked with.
     """
@@ -71,6 +72,9 @@ def with_model(document: Document, model: Model) -> Document:
         drag = begin_with(model.generator, model.photo.latent, [], None, config)
         script = (("config", drag.config),)
         return Document(model, drag, None, None, document.truncation, script, label=label, first=first)
+    if model.begins is not None:
+        drag = begin_with(model.generator, model.begins, [], None, config)
+        return Document(model, drag, None, None, document.truncation, (("config", drag.config),), first=first)
     return first_document(model, config, document.seed or 0, document.truncation, label, first)
 
 

@@ -14,6 +14,7 @@ from draggan_widget.texts import printable
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
     from draggan_widget.editing.packed_photo import PackedPhoto
     from draggan_widget.inversion import Photo
@@ -46,6 +47,8 @@ class Model:
     """By which the models that one photograph has while it is fitted and tuned are known to be of one another."""
     packed: PackedPhoto | None = None
     """``photo`` in little memory, once it is tuned."""
+    begins: Tensor | None = None
+    """The latent that an edit of it begins with, of a picture that it knows; None for that of a seed."""
 
     def __post_init__(self) -> None:
         if self.generator.channels not in CHANNELS:

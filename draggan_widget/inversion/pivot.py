@@ -45,8 +45,8 @@ def first_guess(
     """
     if isinstance(model, Diffusion):
         raise ValueError(
-            "a photograph is not fitted to a diffusion model but walked up its way to noise; see learning and inverted "
-            "of draggan_widget.models.diffusion"
+            "a photograph is not fitted to a diffusion model but walked up its way to noise: editor.learn(photo), or "
+            "learning and inverted of draggan_widget.models.diffusion"
         )
     if model.label_dim and label is None:
         raise ValueError(f"this model has {model.label_dim} classes; give label=0 to {model.label_dim - 1}")

@@ -28,6 +28,7 @@ from draggan_widget.editing import (
     check_truncation,
     drag_job,
     draw_points,
+    knowing,
     read_mask,
     save_mask,
     with_settings,
@@ -51,6 +52,7 @@ from draggan_widget.widget.views import Views
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
     from draggan_widget.inversion import Photo, Square
+    from draggan_widget.models.diffusion import Identity
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -385,6 +387,24 @@ class Editor(EditTraits):
         """
         how: dict[str, Any] = {"square": square, "face": face, "settings": settings}
         self._loaded(self._session.open_photo(open_photo(photo), ask=weakly(self._ask), **how))
+
+    def learn(self, picture: Any, settings: Identity | None = None) -> None:
+        """Go on with a picture of your own: the diffusion model learns it, and it is walked up its way to noise.
+
+        Waits until it is done; the page shows how far it is. Undo leads back to the edit before. If you cancel it on
+        the page or interrupt the cell, the edit stays as it was.
+
+        :param picture: a path, bytes, a PIL picture or an array; its middle is taken. :param settings: of learning.
+        :raises FileNotFoundError: if there is no such file. :raises ValueError: for a picture that cannot be used, or
+            another model than a diffusion model. :raises ModuleNotFoundError: without PEFT.
+        """
+        opened, model = open_photo(picture).flat, self._session.newest().model
+        generator = model.generator
+        if not isinstance(generator, Diffusion):
+            raise ValueError(f"{model.name} is no diffusion model; open_photo(…) fits a photograph to it")
+        self._loaded(
+            self._session.load("picture", lambda progress: knowing(model, generator, opened, progress, settings))
+        )
 
     @property
     def inversion(self) -> Inversion:

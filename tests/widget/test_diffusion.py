@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
+
 import numpy as np
 import pytest
+from PIL import Image
 from random_diffusion import small_pixels
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import Editor, load_generator
-from draggan_widget.editing import settings_for
+from draggan_widget.editing import Model, knowing, settings_for
 from draggan_widget.engines import DragDiffusion, Natural
-from draggan_widget.models.diffusion import save_diffusion
+from draggan_widget.models.diffusion import Identity, identity_of, save_diffusion
 
 pytest.importorskip("diffusers")
 
@@ -47,6 +50,54 @@ def test_words_that_it_does_not_know_are_refused_and_the_edit_stays(editor):
         editor.open_photo(np.zeros((32, 32, 3), np.uint8), square=(0, 0, 32))
 
 
+def test_a_picture_of_ones_own_is_learnt_and_pulled_and_undo_leads_back_in_one_step(editor, tmp_path):
+    picture = np.zeros((80, 40, 3), np.uint8)
+    picture[10:70] = (200, 30, 90)  # the middle
+    middle = picture[32:48, :16].astype(int)
+    before = np.abs(np.asarray(editor.image) - middle).mean()
+    editor.learn(picture, Identity(steps=2, rank=2))
+    assert (editor.step, editor.seed, editor.prompt) == (0, None, "young smiling")
+    assert len(identity_of(editor.generator)) > 0
+    assert np.abs(np.asarray(editor.image) - middle).mean() < 0.2 * before
+    editor.points = [{"handle": [4, 8], "target": [12, 8]}]
+    editor.step_once()
+    editor.save(tmp_path / "a.drag")
+    again = Editor.load(tmp_path / "a.drag", model=small_pixels())
+    assert (np.asarray(again.image) == np.asarray(editor.image)).all()
+    again.close()
+    editor.undo()
+    editor.undo()
+    editor.undo()
+    assert (editor.seed, identity_of(editor.generator)) == (3, {})
+    with pytest.raises(FileNotFoundError):
+        editor.learn("gone.png")
+
+
+def test_learning_is_left_within_one_step_when_it_is_cancelled():
+    generator, told = small_pixels(), []
+
+    def cancelled(share):
+        told.append(share)
+        if len(told) == 2:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        knowing(Model(generator), generator, Image.new("RGB", (16, 16)), cancelled, Identity(steps=10, rank=2))
+    assert told == pytest.approx([0.08, 0.16])
+    made = knowing(Model(generator), generator, Image.new("RGB", (16, 16)), told.append, Identity(steps=2, rank=2))
+    assert made.begins is not None
+    assert told[-1] == pytest.approx(1.0)
+
+
+def test_an_editor_of_a_gan_learns_nothing(tmp_path):
+    editor = Editor(small_stylegan2(), seed=1)
+    try:
+        with pytest.raises(ValueError, match="StyleGAN2 is no diffusion model; open_photo"):
+            editor.learn(np.zeros((40, 40, 3), np.uint8))
+    finally:
+        editor.close()
+
+
 def test_it_is_offered_no_engines_for_gans_and_a_gan_none_for_it(editor):
     assert "engine" not in settings_for(DragDiffusion())  # there is but one
     assert "dragdiffusion" not in [value for value, _ in settings_for(Natural())["engine"].choices]
@@ -76,7 +127,7 @@ def test_the_code_of_an_edit_makes_its_latent_again(tmp_path):
         editor.prompt = "beard"
         editor.points = [{"handle": [4, 8], "target": [12, 8]}]
         editor.step_once()
-        code, latent = editor.code, editor.latent
+        code, latent = editor.code(), editor.latent
     finally:
         editor.close()
     assert "generator = generator.sampled(prompt='beard', steps=50, strength=0.7, guidance=1.0)" in code

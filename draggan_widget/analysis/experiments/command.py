@@ -54,6 +54,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help='draggan and natural with these trackers too, such as "flow,features:5"; needs --engines',
     )
+    parser.add_argument(
+        "--points",
+        type=Path,
+        metavar="DIR",
+        help="measures of DragBench on pictures with points, for a diffusion model",
+    )
     parser.add_argument("--raft", metavar="WEIGHTS", help="track with RAFT too, by this file of weights")
     parser.add_argument("--pips", nargs=2, metavar=("CHECKOUT", "WEIGHTS"), help="track with PIPs too")
     parser.add_argument("--workers", type=int, default=0, metavar="N", help="processes of one thread each")
@@ -65,8 +71,10 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from draggan_widget.analysis.experiments.experiments import Landmarks, Reconstruction, RoundTrip, block_experiment
     from draggan_widget.analysis.experiments.inversions import Inverted, inversion_ways
     from draggan_widget.analysis.experiments.ways import Way, block_ways, engine_ways, standard_ways
-    from draggan_widget.models import load_generator
+    from draggan_widget.models import Diffusion, load_generator
 
+    if options.points is not None:
+        return _run_dragbench(options)
     asked = [name.strip() for name in options.experiments.split(",")]
     if unknown := [name for name in asked if name not in (*EXPERIMENTS, INVERSION)]:
         return _refuse(f"no experiment {unknown[0]!r}; there are {', '.join((*EXPERIMENTS, INVERSION))}")
@@ -77,6 +85,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
         return _refuse("--trackers needs --engines")
     try:
         generator = load_generator(options.model)
+        if isinstance(generator, Diffusion):
+            return _refuse("a diffusion model is evaluated on pictures with points; give their folder: --points DIR")
         trackers = [name.strip() for name in (options.trackers or "").split(",") if name.strip()]
         ways = engine_ways(generator, trackers) if options.engines else standard_ways(generator)
         own = generator.drag_config
@@ -135,6 +145,24 @@ def run_evaluate(options: argparse.Namespace) -> int:
         sys.stderr.write("\nstopped; the same command goes on from here\n")
         return 130
     sys.stdout.write("\n\n".join(done.to_markdown() for done in parts) + "\n")
+    return 0
+
+
+def _run_dragbench(options: argparse.Namespace) -> int:
+    """Pull the pictures of a folder, and write ``dragbench.csv`` and ``dragbench.md``."""
+    from draggan_widget.analysis.experiments.dragbench import as_csv, measure, read_cases, table
+    from draggan_widget.models import Diffusion, load_generator
+
+    try:
+        model = load_generator(options.model)
+        if not isinstance(model, Diffusion):
+            return _refuse("--points needs a diffusion model; give its folder instead of a model of another kind")
+        rows = measure(model, read_cases(options.points, model), tell=_tell)
+        write_whole(options.out / "dragbench.csv", as_csv(rows).encode())
+        write_whole(options.out / "dragbench.md", (table(rows) + "\n").encode())
+    except (ImportError, OSError, ValueError) as error:  # among them CheckpointError
+        return _refuse(str(error))
+    sys.stdout.write(table(rows) + "\n")
     return 0
 
 

@@ -1,5 +1,7 @@
 """Diffusion models, on Hugging Face diffusers (the extra ``diffusion``), which only reading and tuning one imports."""
 
+from draggan_widget.models.diffusion.correspondence import described, found_again
+from draggan_widget.models.diffusion.ddim import Climb, inverted, inverting
 from draggan_widget.models.diffusion.identity import (
     Identity,
     Lesson,
@@ -8,7 +10,6 @@ from draggan_widget.models.diffusion.identity import (
     learning,
     with_identity,
 )
-from draggan_widget.models.diffusion.inverting import Climb, inverted, inverting
 from draggan_widget.models.diffusion.keeping import KEPT, kept_of, with_kept
 from draggan_widget.models.diffusion.loading import is_diffusion_folder, load_diffusion, save_diffusion
 from draggan_widget.models.diffusion.network import Diffusion
@@ -30,6 +31,8 @@ __all__ = [
     "Text",
     "Vocabulary",
     "bare",
+    "described",
+    "found_again",
     "identity_of",
     "inverted",
     "inverting",

@@ -31,8 +31,8 @@ from draggan_widget.models.diffusion import Diffusion, Identity, inverted, learn
 HEADS = Path(__file__).parents[3] / "tests/data/heads"
 SIDES = {"mouth": (48, 54), "eye_outer": (36, 45)}
 """Of dlib's landmarks, the left one of a picture and the right one."""
-SINGLE = {"nose_tip": 30, "chin": 8}
-LEAST = 0.03
+SINGLE = {"nose_tip": 30, "chin": 8, "upper_lip": 51, "lower_lip": 57}
+LEAST = 0.025
 """Parts of the picture's side that a landmark moves at least, to be pulled."""
 MOST = 3
 """Landmarks that are pulled at once, those that move farthest."""

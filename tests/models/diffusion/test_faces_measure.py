@@ -36,7 +36,7 @@ def test_there_are_fifty_pulls_of_all_kinds_whose_points_lie_in_the_picture(meas
         assert 1 <= len(handles) <= 3
         assert min(handles.min(), targets.min()) >= 0
         assert max(handles.max(), targets.max()) <= 63
-        assert np.hypot(*(targets - handles).T).min() >= 0.03 * 64
+        assert np.hypot(*(targets - handles).T).min() >= 0.025 * 64
         assert pull.picture.exists()
 
 

@@ -64,15 +64,15 @@ def test_inversion_is_that_of_diffusers_own_inverse_scheduler(stable):
 
 @pytest.mark.parametrize("kind", ["stable", "pixels"])
 def test_down_again_it_is_the_same_picture_the_nearer_the_more_it_was_refined(stable, kind):
-    model = stable if kind == "stable" else small_pixels().sampled(steps=50)
+    model = (stable if kind == "stable" else small_pixels()).sampled(steps=20)
     wanted = picture(model)
     clean = model.encode(wanted)
     away = []
-    for refine in (0, 4, 40):
+    for refine in (0, 3, 12):
         back = list(model.denoising(inverted(model, wanted, refine=refine)))[-1]
         away.append(float((back - clean).abs().max()))
     assert away[0] > away[1] > away[2]
-    assert away[2] < 0.01
+    assert away[2] < 0.1 * away[0]
 
 
 def test_it_goes_level_by_level_and_can_be_left_at_any(stable):
