@@ -58,12 +58,13 @@ SHAPES: dict[str, dict[str, float]] = {
 _PARTS = ("body", "helper-l-eye", "helper-r-eye")
 _SAMPLES, _BATCH = 256, 16
 _CURL = (0.30, 0.42, 0.34)  # radians that the three joints of each finger bend
-_AGE = 0.79  # of the body at rest: the middle of the ages that are drawn, all of them adults
+AGE = 0.79
+"""Of the body at rest: the middle of the ages that are drawn, all of them adults."""
 
 
 def body_features(kinds: dict[str, float] | dict[str, np.ndarray]) -> np.ndarray:
     """The features ``(..., 27)`` of a phenotype, 0 for the body at rest; ages are 0.62 to 0.98, the others 0..1."""
-    return phenotype_features(np.stack([kinds[name] - (_AGE - 0.5) * (name == "age") for name in PHENOTYPE], -1))
+    return phenotype_features(np.stack([kinds[name] - (AGE - 0.5) * (name == "age") for name in PHENOTYPE], -1))
 
 
 @dataclass(frozen=True)

@@ -189,10 +189,10 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
 
     # Clothes. A skirt of nobody's ends under the top; with a skirt, what is under it is short.
     skirted = float(ndtr(5.5 * (z["skirt"] * 0.70 + 1.0 * (female - male) - 0.80)))
-    reach = _soft_ramp(0.75 * z["skirt"] + 0.8 * (female - male), 0.5, 1.0)
+    reach = _soft_ramp(0.65 * z["skirt"] + 0.8 * (female - male), 0.5, 1.0)
     top_hem = _squeezed(-11.5 - 0.95 * z["top_hem"], -13.4, -9.9)
     hidden = top_hem + 0.7
-    skirt_end = hidden + skirted * (-16.3 - 6.0 * _squeezed(reach, -0.1, 1.5) - hidden)
+    skirt_end = hidden + skirted * (-16.2 - 5.2 * _squeezed(reach, -0.1, 1.9) - hidden)
     trouser_end = _squeezed(-23.0 - 3.8 * (z["trousers"] + 0.55), -26.6, -16.4)
     shortened = float(ndtr(4.2 * (z["skirt"] * 0.70 + 1.0 * (female - male) - 0.58)))
     trouser_end = trouser_end + shortened * (-15.2 - trouser_end)
