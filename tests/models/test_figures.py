@@ -11,7 +11,8 @@ import pytest
 pytest.importorskip("scipy")
 from body import AGE, BONES, PHENOTYPE
 from doll import doll, joint
-from person import LATENT, from_to, normalised, person_from_latent
+from person import LATENT, normalised, person_from_latent
+from posing import from_to, posed_bones
 
 SKIN, TOP, TROUSERS, SKIRT, SHOE = (0.9, 0.1, 0.1), (0.1, 0.9, 0.1), (0.1, 0.1, 0.9), (0.9, 0.9, 0.1), (0.1, 0.9, 0.9)
 PLAIN = {
@@ -117,10 +118,8 @@ def test_a_rotation_takes_one_way_to_the_other():
 
 
 def test_bones_turn_about_their_joints_and_carry_what_hangs_on_them(basis, someone):
-    from draw import posed_bones
-
     names = list(BONES)
-    straight, bent = (posed_bones(someone(elbow_left=value), basis.joints) for value in (-2.0, 2.0))
+    straight, bent = (posed_bones(someone(elbow_left=value).turns, basis.joints) for value in (-2.0, 2.0))
     elbow, hand = names.index("forearm.L"), names.index("hand.L")
     places = [bones[elbow, :, :3] @ joint("forearm.L") + bones[elbow, :, 3] for bones in (straight, bent)]
     assert np.allclose(*places)
