@@ -62,7 +62,7 @@ def pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
             )
         }
         # The arm: how far from hanging down, and how far to the front; then its roll, which turns the elbow's hinge.
-        raised = 0.13 + 0.04 * own["arm_raise"] + 0.85 * _soft_ramp(own["arm_raise"], 0.2, 1.0)
+        raised = 0.16 + 0.04 * own["arm_raise"] + 0.85 * _soft_ramp(own["arm_raise"], 0.2, 1.0)
         front = 0.10 + 0.33 * own["arm_front"]
         way = np.array([np.sin(raised) * np.cos(front) * sign, -np.sin(raised) * np.sin(front), -np.cos(raised)])
         way[1] -= 0.10 * own["arm_front"] * np.cos(raised / 2) ** 2
