@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import command
 import pairs
 import reader as reading
 import trainer as training
+from dataset import FACES
 from people import FIGURES, POINTS, attention
 from person import LATENT
 from teaching import principal_targets, teach_mapping
@@ -74,6 +76,11 @@ def test_the_network_fits_what_is_promised():
     generator = new_generator(FIGURES)
     assert generator.resolution == (256, 128)
     assert 2 * sum(weight.numel() for weight in generator.network.parameters()) < 20e6
+
+
+def test_recipes_can_be_given_to_other_processes():
+    for recipe in (FIGURES, FACES):
+        assert pickle.loads(pickle.dumps(recipe)) == recipe
 
 
 def test_attention_has_the_shape_of_the_pictures_and_people_count_more():
