@@ -86,7 +86,7 @@ class Commands:
         self._worker.submit(lambda: self._live.wait(done)).add_done_callback(let_down)
         return done
 
-    def work(self, job: Work[T], *, lane: str | None, what: str) -> Future[T]:
+    def work(self, job: Work[T], *, lane: str | None, what: str, first: Progress | None = None) -> Future[T]:
         """Have long work done that people are told of. See ``Session.run_job``."""
 
         def then(made: T) -> T:
@@ -98,6 +98,7 @@ class Commands:
                 job,
                 lane=lane,
                 what=what,
+                first=first,
                 progress=self._teller(time.monotonic()),
                 then=then,
                 otherwise=lambda _: self._live.audience.publish(),

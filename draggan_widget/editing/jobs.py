@@ -210,6 +210,7 @@ class Jobs:
         lane: str | None = None,
         what: str = "",
         name: str = "",
+        first: Progress | None = None,
         progress: Callable[[Progress], None] = lambda progress: None,
         then: Callable[[T], Any] = lambda result: result,
         otherwise: Callable[[BaseException], None] = lambda error: None,
@@ -217,13 +218,14 @@ class Jobs:
         """Have a job done. Its future may be cancelled, whereupon it ends at once.
 
         :param lane: jobs of one lane are done one after another; None: a lane of its own. :param what: it makes;
-            jobs that say it are ``running`` for people. :param name: likewise.
+            jobs that say it are ``running`` for people. :param name: likewise. :param first: how far it is at first.
         :param progress: called with what it yields. :param then: called with its result once it has left its lane,
             and makes of it that of the future. :param otherwise: called instead, likewise, where it fails or was
             cancelled. All three are called in the thread of ``advance``.
         :raises GivenUpError: once all were given up.
         """
         entry = _Entry(next(self._ids), job, what, name, progress, then, otherwise)
+        entry.newest = first
         with self._lock:
             if self._closed is not None:
                 raise GivenUpError(self._closed)

@@ -12,6 +12,7 @@ of documents: ``changes``, ``beginnings`` and ``timeline``.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
 from draggan_widget.editing.fitting import Fitting, Placing
-from draggan_widget.editing.jobs import Jobs, Work, finish
+from draggan_widget.editing.jobs import Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.pictures import Glimpse, Layers, Studio
@@ -39,6 +40,12 @@ from draggan_widget.inversion import Inversion, Opened, Square
 from draggan_widget.models import Generator
 
 T = TypeVar("T")
+PREPARING = "preparing"
+"""What a job makes, and the name of its lane, that must be done before a model is pulled for the first time."""
+PREPARED = "finding how this model moves, once"
+"""What is told of it."""
+UNTOLD = 0.3
+"""Seconds that this may take before people are told of it."""
 
 
 class Session:
@@ -82,6 +89,8 @@ class Session:
         self._commands = Commands(self._worker, self._live, self._jobs, on_notice)
         self._studio = Studio()
         self._stops = self._looks = 0
+        self._preparation: tuple[Generator, Future[None]] | None = None
+        """What must be done before the model can be pulled for the first time, while it is done beside the edit."""
         self.inversion: Inversion | None = None
         """With which photographs are fitted that come without settings; None: as they come."""
 
@@ -449,8 +458,37 @@ class Session:
     def _work(self) -> float | None:
         """Do a slice of a job, and a step of the run if one is on. Return when to ask again, as ``Worker`` wants it."""
         busy = self._jobs.advance()
-        pause = self._live.pull()
+        pause = None if self._prepares() else self._live.pull()
         return 0.0 if busy else pause
+
+    def _prepares(self) -> bool:
+        """Return whether the run waits for what is done once a model. It is begun here, and told of if it takes long.
+
+        Who cancels it stops the run.
+        """
+        if not self._live.runner.on:
+            return False
+        model = self._live.now.model.generator
+        if self._preparation is not None:
+            of, done = self._preparation
+            if of is model and not done.done():
+                return True
+            done.cancel()
+            self._preparation = None
+            if of is model and done.cancelled():
+                self._live.stop()
+                return False
+        parts = self._live.now.drag.preparing()
+        if parts is None:
+            return False
+        began = time.monotonic()
+        for share in parts:
+            if time.monotonic() - began > UNTOLD and share < 1:
+                first = Progress(share, PREPARED)
+                job = (Progress(share, PREPARED) for share in parts)
+                self._preparation = model, self._commands.work(job, lane=PREPARING, what=PREPARING, first=first)
+                return True
+        return False
 
     def _wake(self) -> None:
         """Have the worker look at the jobs: there is something to do for one again."""

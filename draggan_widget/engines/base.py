@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -55,6 +55,13 @@ class Bound(abc.ABC, Generic[M]):
     @abc.abstractmethod
     def begin(self, edit: Edit) -> M:
         """Return the memory at the first step from ``edit``, which may be one that another engine has brought here."""
+
+    def preparing(self, edit: Edit, memory: M) -> Iterator[float] | None:  # noqa: ARG002
+        """Return what is to be done once before the next step and may take long, in parts; None if there is nothing.
+
+        It yields how much is done, 0 … 1. ``advance`` does what is left of it without a word.
+        """
+        return None
 
     @abc.abstractmethod
     def advance(self, edit: Edit, memory: M, at_most: int | None = 1) -> list[Step[M]]:

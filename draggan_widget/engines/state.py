@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -231,6 +231,10 @@ class State:
     def begin_run(self) -> State:
         """Return the state at the beginning of a new run: stalling and the cap are counted from here."""
         return dataclasses.replace(self, memory=self.bound.adapt(self.edit, self.edit, self.memory))
+
+    def preparing(self) -> Iterator[float] | None:
+        """What is to be done once before the next step and may take long, in parts; see ``Bound``."""
+        return self.bound.preparing(self.edit, self.memory)
 
     @guarded
     def advance(self, at_most: int | None = 1) -> list[State]:

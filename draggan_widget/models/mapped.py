@@ -75,21 +75,35 @@ class Mapped:
         :param name: of a file too, so of letters, digits and "-".
         :param weights: what it is computed of, ``mapping_weights`` unless told otherwise.
         """
+        known = self.known(model, name, on_disk=on_disk, weights=weights)
+        if known is not None:
+            return known
+        made, made_of = compute(), (weights or mapping_weights)(model)
+        if on_disk:
+            store(file_name(model, name, made_of), made)
+        return self._keep(name, made_of, made)  # after a first use, which may lay weights out anew
+
+    def known(
+        self,
+        model: Generator,
+        name: str,
+        *,
+        on_disk: bool = True,
+        weights: Callable[[Generator], list[tuple[str, Tensor]]] | None = None,
+    ) -> Tensor | None:
+        """Return what ``get`` would without computing it; None where it has to be computed."""
         made_of = (weights or mapping_weights)(model)
         state = tuple(_state(weight) for _, weight in made_of)
         if name in self._found and self._found[name][0] == state:
             return self._found[name][1]
-        file = file_name(model, name, made_of) if on_disk else None
-        made = None if file is None else stored(file, model.w_dim)
-        if made is None:
-            made = compute()
-            if file is not None:
-                store(file, made)
-            state = tuple(_state(weight) for _, weight in made_of)  # a first use may lay weights out anew
+        made = stored(file_name(model, name, made_of), model.w_dim) if on_disk else None
+        return None if made is None else self._keep(name, made_of, made)
+
+    def _keep(self, name: str, made_of: list[tuple[str, Tensor]], made: Tensor) -> Tensor:
         self._found.pop(name, None)
         while len(self._found) >= MOST:
             self._found.pop(next(iter(self._found)), None)
-        self._found[name] = state, made
+        self._found[name] = tuple(_state(weight) for _, weight in made_of), made
         return made
 
 

@@ -43,7 +43,7 @@ class ModelList:
     def entry(self, model: Model) -> str | None:
         """Return the name under which a model is listed; None if it came from elsewhere."""
         if model.source is None or model.source in builtin_names():
-            return model.source
+            return model.source if model.source in builtin_names(older=False) else None
         path = Path(model.source).expanduser().absolute()
         return path.name if path.parent == self.folder and path.name.isprintable() else None
 

@@ -112,7 +112,7 @@ class Views:
     def send_models(self) -> None:
         """Send the names of the models that are offered, if any are."""
         if self._model_list is not None:
-            self.tell(protocol.models_message(builtin_names(), self._model_list.files()))
+            self.tell(protocol.models_message(builtin_names(older=False), self._model_list.files()))
 
     def _send_mask(self, mask: np.ndarray | None) -> None:
         self._mask = mask

@@ -47,7 +47,7 @@ export class Exports {
   cancel({ id, what }: Job): void {
     const { stage, send, unsend } = this.#host;
     if (what === "opening") unsend();
-    else if (what !== "load") this.#asked.delete(what);
+    else if (what !== "load") this.#asked.delete(what as Kind);
     if (id) send({ type: "cancel", id });
     // The button goes once the kernel has answered, and would take the focus with it.
     stage.element.focus({ preventScroll: true });

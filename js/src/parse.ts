@@ -94,7 +94,7 @@ const POINT: Fields<PointState> = {
 };
 const JOB: Fields<Job> = {
   id: integer,
-  what: oneOf([...KINDS, "load", "opening"]),
+  what: oneOf([...KINDS, "load", "opening", "preparing"]),
   name: text,
   progress: orNull(number),
   note: text,

@@ -70,8 +70,8 @@ export interface SchemaMessage {
 /** Long work that goes on beside the edit, which nothing of it changes before it is done. */
 export interface Job {
   readonly id: number;
-  /** "load": another model, "opening": a photograph, called `name`. */
-  readonly what: Kind | "load" | "opening";
+  /** "load": another model, "opening": a photograph, called `name`; "preparing": what is done once before a pull. */
+  readonly what: Kind | "load" | "opening" | "preparing";
   readonly name: string;
   /** How much of it is done, 0 … 1; null while that is not known. */
   readonly progress: number | null;

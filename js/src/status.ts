@@ -92,7 +92,7 @@ const MADE: Readonly<Record<Kind, string>> = {
 
 /** What goes on beside the edit, and how much of it is done. */
 export function working({ what, name, progress, note }: Job): string {
-  const doing = note || (what === "load" || what === "opening" ? `Loading ${name}` : `Making ${MADE[what]}`);
+  const doing = note || (name ? `Loading ${name}` : `Making ${MADE[what as Kind]}`);
   return `${doing}…${progress ? ` ${Math.round(100 * progress)} %` : ""}`;
 }
 

@@ -142,8 +142,7 @@ export class ViewState {
     this.#judge(state);
     // What is no longer under way has come, or never will.
     for (const { id, what } of last?.jobs ?? [])
-      if (what !== "load" && what !== "opening" && state.jobs.every((job) => job.id !== id))
-        this.exporting.delete(what);
+      if (state.jobs.every((job) => job.id !== id)) this.exporting.delete(what as Kind);
     const same = PICTURE.every((key) => state[key] === last?.[key]);
     if (!same) {
       this.points.restore();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 from pathlib import Path
@@ -283,9 +284,26 @@ def test_a_state_goes_on_when_locality_is_changed(wide):
     local = dataclasses.replace(state.bound.settings, locality=0.5)
     again = begin_with(wide, wide.mapping(seed=3), [(1, (30, 30), (40, 36))], None, local)
     memory = again.bound.adapt(state.edit, state.edit, state.memory)
-    assert memory.rest is not None
     (step,) = again.bound.advance(state.edit, memory)
+    assert step.memory.rest is not None
     assert step.memory.weight is not None
+
+
+def test_how_the_rest_moves_can_be_found_in_parts_before_the_first_step(wide, tmp_path, monkeypatch):
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path))
+    model = copy.deepcopy(wide)
+    with torch.no_grad():
+        next(weight for name, weight in model.named_parameters() if "synthesis" in name).add_(0.01)
+    state = begin_with(model, model.mapping(seed=3), [(1, (30, 30), (40, 36))], None, Natural(locality=0.5))
+    shares = list(state.preparing())
+    assert len(shares) == 2 * PLACES**2
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert list(state.preparing()) == []
+    monkeypatch.setattr(sparing, "_measured", lambda *_: pytest.fail("it was computed already"))
+    (state,) = state.advance()
+    assert state.memory.rest is not None
+    assert state.preparing() is None
 
 
 def test_a_tuned_copy_has_the_rest_of_the_model_it_was_made_of(wide):

@@ -15,6 +15,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import cli
 from draggan_widget.config import DragConfig
 from draggan_widget.models import CheckpointError, builtin_names, load_generator, save_generator
+from draggan_widget.models.checkpoints import load
 from draggan_widget.models.checkpoints.load import best_device, read_checkpoint
 
 
@@ -43,6 +44,15 @@ def test_an_unknown_name_lists_the_built_in_ones():
     with pytest.raises(FileNotFoundError, match="no generator 'fases'.*built-in name"):
         load_generator("fases")
     assert all(not name.startswith(".") for name in builtin_names())
+
+
+def test_editions_that_were_replaced_are_loaded_by_name_and_not_offered(tmp_path, generator, monkeypatch):
+    monkeypatch.setattr(load, "BUILTIN", tmp_path)
+    for name in ("heads", "heads-1"):
+        save_generator(tmp_path / f"{name}.safetensors", generator)
+    assert builtin_names() == ["heads", "heads-1"]
+    assert builtin_names(older=False) == ["heads"]
+    assert load_generator("heads-1").resolution == generator.resolution
 
 
 def test_a_broken_save_leaves_the_old_file_and_no_partial_one(tmp_path, generator, monkeypatch):

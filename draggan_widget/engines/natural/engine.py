@@ -9,7 +9,7 @@ and a step that brings them no nearer is not taken: the latent is always the bes
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
-from draggan_widget.engines.natural.sparing import Rest, rest_of
+from draggan_widget.engines.natural.sparing import Rest, prepared, rest_of
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
 from draggan_widget.engines.projection import Projection
 
@@ -105,8 +105,13 @@ class BoundNatural(Bound[Memory]):
             base = edit.origin + torch.from_numpy(edit.wish).to(edit.origin)
         there = torch.equal(edit.latent, base)
         home = {point.id: point.handle for point in edit.points} if there else {}
-        rest = self._rest_of(edit)
-        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step, rest=rest)
+        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step)
+
+    def preparing(self, edit: Edit, memory: Memory) -> Iterator[float] | None:
+        """See ``Bound``: how the rest of the picture moves is computed once a model."""
+        if not self._asks_for_rest(edit, memory):
+            return None
+        return prepared(self.model, self.model.space.label_of(edit.origin), self._reading.block)
 
     def adapt(self, before: Edit, after: Edit, memory: Memory) -> Memory:
         """Return the memory for ``after``: a target that moves changes nothing but that there is some way to go.
@@ -131,7 +136,6 @@ class BoundNatural(Bound[Memory]):
             reach=self._stride,
             first_step=after.step,
             idle=0,
-            rest=self._rest_of(after) if memory.rest is None else memory.rest,
             weight=None,
         )
         lost = bool(set(before.ids) - same) or after.held is not before.held
@@ -171,6 +175,10 @@ class BoundNatural(Bound[Memory]):
     # --- one step ----------------------------------------------------------------------------------------------------
 
     def _advance(self, edit: Edit, memory: Memory) -> Step[Memory]:
+        if self._asks_for_rest(edit, memory):
+            label = self.model.space.label_of(edit.origin)
+            rest = rest_of(self.model, label, self._reading.block).to(edit.origin)
+            memory = dataclasses.replace(memory, rest=rest)
         leaf, held = _leaf_of(edit, memory), self._what_stays(edit, memory)
         changed = None if held is None else held.change(self._maps(leaf))
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
@@ -347,12 +355,12 @@ class BoundNatural(Bound[Memory]):
             self._held = key, None if firm is None else Held.of(self.model, before, block, firm, memory.covariance)
         return self._held[1]
 
-    def _rest_of(self, edit: Edit) -> Tensor | None:
-        """Return how the rest of a picture moves; None where that is not asked for."""
-        if not self.settings.locality:
-            return None
-        label = self.model.space.label_of(edit.origin)
-        return rest_of(self.model, label, self._reading.block).to(edit.origin)
+    def _asks_for_rest(self, edit: Edit, memory: Memory) -> bool:
+        """Return whether it is still to be found how the rest of a picture moves.
+
+        A run that an older version began goes on as it did, without.
+        """
+        return bool(self.settings.locality) and memory.rest is None and edit.step == memory.first_step
 
     def _rest_in(self, edit: Edit, memory: Memory, metric: Metric) -> Rest:
         starts = np.array([point.start for point in edit.points])

@@ -133,9 +133,9 @@ class Motion:
         found = torch.einsum("ni,nipc->npc", amounts.view(-1, 2).to(self.factors), self.factors)
         return found.reshape(self.here.shape)
 
-    def jacobian(self) -> Tensor:
-        """Return ``J`` (2N, num_ws, w_dim), by 2N backward passes."""
-        units = torch.eye(2 * len(self.factors))
+    def jacobian(self, first: int = 0, end: int | None = None) -> Tensor:
+        """Return ``J`` (2N, num_ws, w_dim), or its rows from ``first`` to before ``end``, by a backward pass each."""
+        units = torch.eye(2 * len(self.factors))[first:end]
         found = [
             torch.autograd.grad(self.here, self.leaf, self.of_features(unit), retain_graph=True)[0] for unit in units
         ]

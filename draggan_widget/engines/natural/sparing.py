@@ -12,8 +12,10 @@ stays within a budget in the model's own metric, and with which what is spared i
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor
 
 from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.natural.metric import Metric, Sparing
-from draggan_widget.engines.natural.motion import Reading
+from draggan_widget.engines.natural.motion import Motion, Reading
 from draggan_widget.engines.natural.staying import rows_of
 from draggan_widget.models import Generator, all_weights, guarded, one_thread
 
@@ -66,12 +68,35 @@ def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
     and later comes from memory or from a file in the user's cache folder. A tuned copy has that of the model it was
     made of, for the faces around its pivot move alike, and it would be another one with each step of tuning.
     """
+    (found,) = collections.deque(_in_parts(model, label, finest), 1)
+    assert isinstance(found, Tensor)
+    return found
+
+
+def prepared(model: Generator, label: int | None, finest: int) -> Iterator[float]:
+    """Do what ``rest_of`` does the first time, and yield after each part of it how much is done, 0 … 1.
+
+    Nothing is yielded where it is known already. It may be left at any part, and is then begun anew.
+    """
+    return (part for part in _in_parts(model, label, finest) if isinstance(part, float))
+
+
+def _in_parts(model: Generator, label: int | None, finest: int) -> Iterator[float | Tensor]:
+    """Yield how much is done, and at last what ``rest_of`` returns."""
     model = model.mapped.untuned(model)
     block = reading_block(model, finest)
     name = rest_name(block, label)
     rows = rows_of(model, block) or model.num_ws
-    found = model.mapped.get(model, name, lambda: _measured(model, label, block, rows), weights=all_weights)
-    return found.view(2 * PLACES**2, rows, model.w_dim)
+    found = model.mapped.known(model, name, weights=all_weights)
+    if found is None:
+        parts = []
+        for share, part in _measured(model, label, block, rows):
+            parts.append(part)
+            yield share
+        made = torch.cat(parts)
+        made = made if bool(torch.isfinite(made).all()) else torch.zeros_like(made)
+        found = model.mapped.get(model, name, lambda: made, weights=all_weights)
+    yield found.view(2 * PLACES**2, rows, model.w_dim)
 
 
 def rest_name(block: int, label: int | None = None) -> str:
@@ -79,9 +104,16 @@ def rest_name(block: int, label: int | None = None) -> str:
     return f"rest{PLACES}-{block}" + ("" if label is None else f"-{label}")
 
 
+def _measured(model: Generator, label: int | None, block: int, rows: int) -> Iterator[tuple[float, Tensor]]:
+    """Yield how much is done, and the next rows (rows, w_dim) of what all places do one below the other."""
+    motion, counts = _reading(model, label, block)
+    for number, count in enumerate(counts):
+        yield (number + 1) / len(counts), _measured_row(motion, number, rows, count)
+
+
 @guarded
-def _measured(model: Generator, label: int | None, block: int, rows: int) -> Tensor:
-    """Return the rows of all places, one below the other (2N · rows, w_dim)."""
+def _reading(model: Generator, label: int | None, block: int) -> tuple[Motion, Tensor]:
+    """Return the motion of all places of the mean picture, and how much each row of it counts (2N,)."""
     like = next(model.parameters())
     mean = model.space.metric(label).mean.to(like).expand(1, model.num_ws, -1)
     where = places(model.resolution)
@@ -90,12 +122,15 @@ def _measured(model: Generator, label: int | None, block: int, rows: int) -> Ten
         model.maps(leaf, (block,))
         reading = Reading(model, block, Frame.of(model.resolution, *RADII))
         motion = reading.motion(leaf, where, reading.ahead(where))
-        jacobian = motion.jacobian()[:, :rows].double().cpu()
         texture = motion.texture.double().cpu()
         tiny = torch.finfo(torch.float32).tiny
-        counts = (texture / (texture + texture.median() + tiny)).sqrt().repeat_interleave(2)
-        found = (counts[:, None, None] * jacobian).reshape(-1, model.w_dim)
-    return found if bool(torch.isfinite(found).all()) else torch.zeros_like(found)
+        return motion, (texture / (texture + texture.median() + tiny)).sqrt().repeat_interleave(2)
+
+
+@guarded
+def _measured_row(motion: Motion, number: int, rows: int, count: Tensor) -> Tensor:
+    with one_thread():
+        return count * motion.jacobian(number, number + 1)[0, :rows].double().cpu()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -57,9 +57,13 @@ class CheckpointError(ValueError):
     """A file that cannot be taken as a generator; the message names the file, the reason and the remedy."""
 
 
-def builtin_names() -> list[str]:
-    """Return the names of the generators that come with the package."""
-    return sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
+def builtin_names(*, older: bool = True) -> list[str]:
+    """Return the names of the generators that come with the package.
+
+    :param older: whether editions that were replaced count, such as ``faces-1``.
+    """
+    names = sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
+    return [name for name in names if older or "-" not in name]
 
 
 def builtin_edition(source: str, wanted: object) -> str | None:

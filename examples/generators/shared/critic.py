@@ -2,9 +2,11 @@
 
 It sees the latent, so it can tell a fine picture of somebody else from the right one. It judges a picture as a whole,
 and each of its patches of about 20 px (Isola et al. 2017), where hairs and skin are: of those a picture has thousands,
-so they are learned within a few hundred steps. And it serves by its layers, as features in which a picture is to match
-its own render (Salimans et al. 2016, here pair by pair). How much of it reaches the generator is bounded by
-:func:`led_by`, so the supervised differences stay in charge: they alone would blur, the adversary alone would drift.
+so they are learned within a few hundred steps. It is shown the picture and, enlarged, its finest details, for what
+differs most between pictures, colours and places, says nothing of who made them. And it serves by its layers, as
+features in which a picture is to match its own render (Salimans et al. 2016, here pair by pair). How much of it reaches
+the generator is bounded by :func:`led_by`, so the supervised differences stay in charge: they alone would blur, the
+adversary alone would drift.
 """
 
 from __future__ import annotations
@@ -17,8 +19,12 @@ from torch import Tensor, nn
 
 from draggan_widget.models.stylegan2.network import LEAKY_SLOPE, unit_second_moment
 
+STEEPER = 8.0
+"""How much the mean verdict on patches counts in the penalty of slopes beside that on the picture."""
 PATCHES = 64
 """The size of the features by which patches are judged; of smaller pictures, the first features."""
+ENLARGED = 4.0
+"""How much finest details are, as they are shown beside the picture."""
 CHANNELS = {256: 16, 128: 32, 64: 64, 32: 96, 16: 128, 8: 160, 4: 160}
 
 
@@ -30,7 +36,7 @@ class Critic(nn.Module):
         super().__init__()
         sizes = [wide for wide in CHANNELS if wide <= size]
         self.size = size
-        self.first = nn.Conv2d(3, CHANNELS[sizes[0]], 3, padding=1)
+        self.first = nn.Conv2d(6, CHANNELS[sizes[0]], 3, padding=1)
         steps = list(itertools.pairwise(sizes))
         self.inner = nn.ModuleList([nn.Conv2d(CHANNELS[a], CHANNELS[a], 3, padding=1) for a, _ in steps])
         self.outer = nn.ModuleList([nn.Conv2d(CHANNELS[a], CHANNELS[b], 3, padding=1) for a, b in steps])
@@ -41,13 +47,22 @@ class Critic(nn.Module):
         self.code = nn.Linear(last * 4 * columns, last)
         self.verdict = nn.Linear(last, 1)
         self.latent = nn.Linear(z_dim, last, bias=False)
+        for layer in (each for each in self.modules() if isinstance(each, nn.Conv2d | nn.Linear)):
+            # By torch's own spread each layer halves what it sees, and after twenty nothing is left to be told apart.
+            nn.init.kaiming_normal_(layer.weight, LEAKY_SLOPE)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        for head, spread in ((self.patch, 0.1), (self.verdict, 0.02), (self.latent, 0.02)):
+            nn.init.normal_(head.weight, std=spread)
 
     def forward(self, pictures: Tensor, latents: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Verdicts (N,) and of patches (N, P), above 0 for a render, and features of each size.
 
         :param pictures: (N, 3, size, size · columns / 4) in [-1, 1].
         """
-        x = F.leaky_relu(self.first(pictures), LEAKY_SLOPE)
+        coarse = F.interpolate(F.avg_pool2d(pictures, 2), scale_factor=2, mode="bilinear")
+        shown = torch.cat([pictures, ENLARGED * (pictures - coarse)], dim=1)
+        x = F.leaky_relu(self.first(shown), LEAKY_SLOPE)
         features = []
         for inner, outer, past in zip(self.inner, self.outer, self.past, strict=True):
             y = F.leaky_relu(inner(x), LEAKY_SLOPE)
@@ -71,8 +86,9 @@ def gradient_penalty(critic: Critic, true: Tensor, latents: Tensor) -> Tensor:
     """The mean squared slope of verdicts on renders (R1, Mescheder et al. 2018), to be weighed by γ / 2."""
     true = true.detach().requires_grad_(True)
     whole, patches, _ = critic(true, latents)
-    # Slopes of patches lie beside each other: so divided, each counts as if it were alone, and their mean is taken.
-    judged = whole.sum() + patches.sum() / patches.shape[1] ** 0.5
+    # A patch tells by few pixels what a picture tells by all of them, so it needs steeper slopes: the root of their
+    # number for a divisor would forbid these, and the critic learned nothing.
+    judged = whole.sum() + STEEPER * patches.mean(1).sum()
     (slope,) = torch.autograd.grad(judged, true, create_graph=True)
     return slope.square().sum((1, 2, 3)).mean()
 

@@ -30,13 +30,13 @@ from torch import Tensor
 from weights import checkpoint_problems, export, new_generator, take_weights
 from whole import write_atomically
 
-FINISH_FROM = 0.55
-"""From which fraction of the time on there is an adversary, in the second edition."""
-FINISH_RATE, CRITIC_RATE = 1.5e-3, 1.5e-3
+FINISH_FROM = 0.35
+"""From which fraction of the time on there is an adversary, where the recipe has one."""
+FINISH_RATE, CRITIC_RATE = 1.5e-3, 5e-4
 """Learning rates of the generator (which fades on) and the critic from then on."""
-ADVERSARIAL_SHARE, MATCHING = 0.6, 2.0
+ADVERSARIAL_SHARE, MATCHING = 0.8, 1.0
 """How long the adversary's gradient may be beside the supervised one, and how much features count beside verdicts."""
-PENALTY, PENALTY_EVERY = 2.0, 8
+PENALTY, PENALTY_EVERY = 0.3, 8
 """The γ of R1, and every how many steps it is taken."""
 ACCELERATED = 4
 """Batches on an accelerator are so many times larger."""
@@ -105,7 +105,7 @@ class Trainer:
         self.critic: Critic | None = None
         if edition in recipe.finished:
             self.critic = _new_critic(recipe).to(device, memory_format=torch.channels_last)
-            self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), CRITIC_RATE, betas=(0.0, 0.99))
+            self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), CRITIC_RATE, betas=(0.5, 0.99))
         self.steps, self.seconds, self.fresh_steps, self._clock = 0, 0.0, 0, 0.0
         self.rng = np.random.default_rng()
         self.judged: float | None = None  # the critic's latest loss; 2 ln 2 if it sees no difference
