@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 _PLACE = Path(__file__).resolve().parent.parent
-FACES = _PLACE / "faces"
-for _folder in (_PLACE / "shared", FACES):
+for _folder in (_PLACE / "shared", _PLACE / "faces"):
     if str(_folder) not in sys.path:
         sys.path.append(str(_folder))

@@ -13,6 +13,7 @@ from pathlib import Path
 import beside  # noqa: F401  for the faces' modules
 import numpy as np
 from basis import PHENOTYPE, _read_parts, phenotype_features
+from whole import write_atomically
 
 BONES: dict[str, tuple[str, str]] = {
     # name: (parent, the joint of MakeHuman's rig about which it turns)
@@ -58,12 +59,13 @@ SHAPES: dict[str, dict[str, float]] = {
 _PARTS = ("body", "helper-l-eye", "helper-r-eye")
 _SAMPLES, _BATCH = 256, 16
 _CURL = (0.30, 0.42, 0.34)  # radians that the three joints of each finger bend
-_AGE = 0.79  # of the body at rest: the middle of the ages that are drawn, all of them adults
+AGE = 0.79
+"""Of the body at rest: the middle of the ages that are drawn, all of them adults."""
 
 
 def body_features(kinds: dict[str, float] | dict[str, np.ndarray]) -> np.ndarray:
     """The features ``(..., 27)`` of a phenotype, 0 for the body at rest; ages are 0.62 to 0.98, the others 0..1."""
-    return phenotype_features(np.stack([kinds[name] - (_AGE - 0.5) * (name == "age") for name in PHENOTYPE], -1))
+    return phenotype_features(np.stack([kinds[name] - (AGE - 0.5) * (name == "age") for name in PHENOTYPE], -1))
 
 
 @dataclass(frozen=True)
@@ -82,10 +84,8 @@ class BodyBasis:
 
     def save(self, path: Path) -> None:
         """Write everything as one ``.npz``, whole or not at all."""
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as stream:
-            np.savez(stream, **{field.name: getattr(self, field.name) for field in fields(self)})
-        temporary.replace(path)
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        write_atomically(path, lambda stream: np.savez(stream, **arrays))
 
     @classmethod
     def load(cls, path: Path) -> BodyBasis:
@@ -105,9 +105,9 @@ def _unit(line: np.ndarray) -> np.ndarray:
     return line / np.linalg.norm(line)
 
 
-def _turn(axis: np.ndarray, angle: float) -> np.ndarray:
-    """The rotation (3, 3) about a unit ``axis``."""
-    x, y, z = axis
+def about_line(line: np.ndarray, angle: float) -> np.ndarray:
+    """The rotation (3, 3) by ``angle`` about a unit vector."""
+    x, y, z = line
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
@@ -126,14 +126,14 @@ def _curled(vertices: np.ndarray, heads: np.ndarray, labels: list[str], weights:
             way = _unit(at[f"finger{finger}-3.{side}"] - at[f"finger{finger}-1.{side}"])
             apart = np.cross(way, straight)
             if (size := np.linalg.norm(apart)) > 1e-6:
-                transform[:3, :3] = _turn(apart / size, 0.75 * np.arcsin(min(size, 1.0)))
+                transform[:3, :3] = about_line(apart / size, 0.75 * np.arcsin(min(size, 1.0)))
                 pivot = at[f"finger{finger}-1.{side}"]
                 transform[:3, 3] = pivot - transform[:3, :3] @ pivot
             share = 1.0 + 0.12 * (finger - 2)
             for joint in range(1, 4):
                 label = f"finger{finger}-{joint}.{side}"
                 turn = np.eye(4)
-                turn[:3, :3] = _turn(across, sign * share * _CURL[joint - 1])
+                turn[:3, :3] = about_line(across, sign * share * _CURL[joint - 1])
                 pivot = at[label]
                 turn[:3, 3] = pivot - turn[:3, :3] @ pivot
                 transform = transform @ turn

@@ -15,6 +15,7 @@ from body import BONES, TIPS, BodyBasis
 from garments import SHOES, TOP, TROUSERS, Places, Skirt, Wardrobe, gathering, normals_of
 from hair import Hair, HairPainter, smoothstep
 from person import WAIST, Person
+from posing import posed_bones, skinned
 from scipy.ndimage import gaussian_filter
 from shaders import PAINT_SIZE
 
@@ -35,27 +36,6 @@ _MAP = 512
 _REACH = 24.0  # half the width of what the maps of shadows see
 _WALL = 24.0  # how far the wall is behind the person
 _DEEP = 1.9  # how far under the surface joints may be and still count as seen
-
-
-def posed_bones(person: Person, joints: np.ndarray) -> np.ndarray:
-    """Where each bone takes points at rest: (B, 3, 4), of the unposed ``joints`` (B + P, 3)."""
-    names = list(BONES)
-    out = np.zeros((len(names), 3, 4))
-    for index, name in enumerate(names):
-        parent = BONES[name][0]
-        turn, joint = person.turns[name], joints[index]
-        own = np.concatenate([turn, (joint - turn @ joint)[:, None]], 1)
-        if parent:
-            above = out[names.index(parent)]
-            own = np.concatenate([above[:, :3] @ own[:, :3], (above[:, :3] @ own[:, 3] + above[:, 3])[:, None]], 1)
-        out[index] = own
-    return out
-
-
-def skinned(points: np.ndarray, weights: np.ndarray, bones: np.ndarray) -> np.ndarray:
-    """Points (V, 3) carried by ``bones`` (B, 3, 4) with ``weights`` (V, B)."""
-    blended = (weights @ bones.reshape(len(bones), 12).astype("f4")).reshape(-1, 3, 4)
-    return np.einsum("vij,vj->vi", blended[:, :, :3], points) + blended[:, :, 3]
 
 
 class _Surface:
@@ -206,7 +186,7 @@ class Renderer:
         values = np.concatenate([person.phenotype, person.shapes]).astype("f4")
         moved = (values @ self._blend).reshape(-1, 3)
         joints = basis.joints + (values @ self._blend_joints).reshape(-1, 3)
-        bones = posed_bones(person, joints)
+        bones = posed_bones(person.turns, joints)
         shells = self.wardrobe.shells
         posed = {
             name: skinned(shell.shape(values, self.wardrobe.stand_off(name, person)), shell.weights, bones)

@@ -169,7 +169,7 @@ def pull(generator: Generator, reader: Reader, name: str, seed: int) -> Row:
     began = time.perf_counter()
     result = drag(generator, ws, [before[kind.handle]], [target])
     seconds = time.perf_counter() - began
-    after = seen_points(reader, np.asarray(result.image))
+    after = seen_points(reader, np.array(result.image))
     error, gone = judged(kind, before, after, target)
     asked = float(np.linalg.norm(target - before[kind.handle]))
     return Row(name, seed, round(asked, 2), round(error, 2), round(gone, 3), result.reason, round(seconds, 2))

@@ -168,7 +168,7 @@ void main() {
         * exp(-sq(ax / 0.10)) * smoothstep(-14.2, -13.0, r.z) * fade(1.0, 1.6, r.y);
       float band = smoothstep(-10.35, -10.2, r.z);
       c = mix(c, mix(c * 0.8, shoe_colour * 0.7, belt), band);
-      slope *= 0.55 + 0.9 * exp(-sq((r.z + 19.0) / 1.4)) + 0.8 * exp(-sq((r.z + 13.9) / 0.8)) + 0.8
+      slope *= 0.35 + 0.6 * exp(-sq((r.z + 19.0) / 1.4)) + 0.8 * exp(-sq((r.z + 13.9) / 0.8)) + 0.8
         * exp(-sq((r.z - trousers - 0.5) / 0.7));
     } else if (kind == SHOES) {
       float top = shoe_height + 0.35 * smoothstep(1.2, 0.0, r.y) * fade(-25.6, -24.4, shoe_height);
@@ -180,7 +180,9 @@ void main() {
       c *= 1.0 + 0.35 * exp(-sq(r.x - sign(r.x) * 3.2) / 0.05) * exp(-sq((r.y + 0.3) / 0.7)) * (1.0 - sole);
       shine = 0.07; slope *= 0.15;
     } else {  // the skirt: r is angle around, -, height at rest
+      // What is under the top is left out, so that it cannot come through.
       alpha = smoothstep(skirt - soft_z, skirt + soft_z, r.z);
+      if (r.z > top_hem + 0.12) discard;
       c = skirt_colour * (1.0 - 0.12 * exp(-sq((r.z - skirt - 0.22) / 0.09)));
       slope = 0.35 * folds * vec2(sin(9.0 * r.x) + 0.6 * sin(14.0 * r.x + 1.0), 0.0) * smoothstep(-10.0, -15.0, r.z);
       float band = smoothstep(-10.35, -10.2, r.z);
@@ -244,16 +246,15 @@ void main() {
   vec2 p = vec2(at.x, at.y * 2.0);  // units of half the width
   float above = at.y - floor_edge;
   vec3 wall = back_wall * (1.0 + 0.16 * back_contrast * (at.x * sign(light_direction.x + 1e-3) * 0.6 + 0.5 * at.y));
-  float x = p.x - back_shape.x;
+  float x = p.x - back_shape.x, indoors = back_contrast * (1.0 - outdoors) * (1.0 - outdoors);
   float door = smoothstep(-0.12, 0.12, x + 0.42) * (1.0 - smoothstep(-0.12, 0.12, x - 0.42))
     * (1.0 - smoothstep(0.9, 1.1, p.y - 0.15));
-  wall = mix(wall, back_other, 0.75 * door * clamp(1.1 * back_contrast, 0.0, 1.0));
+  wall = mix(wall, back_other, 0.75 * door * clamp(1.1 * indoors, 0.0, 1.0));
   float pane = smoothstep(-0.1, 0.1, x + 1.5) * (1.0 - smoothstep(-0.1, 0.1, x + 0.85)) * smoothstep(-0.1,
     0.15, p.y - 0.1) * (1.0 - smoothstep(-0.1, 0.15, p.y - 1.35));
   float pane_b = smoothstep(-0.1, 0.1, x - 0.85) * (1.0 - smoothstep(-0.1, 0.1, x - 1.5)) * smoothstep(-0.1,
     0.15, p.y - 0.1) * (1.0 - smoothstep(-0.1, 0.15, p.y - 1.35));
-  wall = mix(wall, mix(back_sky, vec3(0.95, 0.95, 0.92), 0.5), 0.7 * (pane + pane_b) * clamp(back_contrast,
-    0.0, 1.0));
+  wall = mix(wall, mix(back_sky, vec3(0.95, 0.95, 0.92), 0.5), 0.7 * (pane + pane_b) * clamp(indoors, 0.0, 1.0));
   vec2 far = p - vec2(back_shape.y, 0.6);
   wall += vec3(0.10, 0.09, 0.07) * back_contrast * exp(-dot(far, far) / 0.9);
   wall *= 1.0 - 0.22 * (1.0 - smoothstep(0.0, 0.10, above));

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import beside
+import beside  # noqa: F401  for what is shared
 import numpy as np
 from body import BodyBasis, body_at
 from person import LATENT, person_from_latent
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHAPE = (256, 128)
 POINTS = 28
 """Joints and ends of clothes that are known of each picture."""
-DRAWN_BY = ("body.py", "person.py", "garments.py", "looks.py", "draw.py")
+DRAWN_BY = ("body.py", "posing.py", "person.py", "garments.py", "looks.py", "draw.py")
 OF_FACES = ("basis.py", "scene.py", "hair.py", "shaders.py")
 
 
@@ -66,7 +66,7 @@ FIGURES = Recipe(
     seed=30250,
     drawn_by=(
         *(Path(__file__).parent / name for name in DRAWN_BY),
-        *(beside.FACES / name for name in OF_FACES),
+        *(Path(__file__).parents[1] / "faces" / name for name in OF_FACES),
     ),
     basis_at=body_at,
     drawer=drawer,

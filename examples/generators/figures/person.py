@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import beside  # noqa: F401  for the faces' modules
 import numpy as np
-from body import BONES, SHAPES, BodyBasis, body_features
+from body import SHAPES, BodyBasis, body_features
+from posing import pose
 from scene import HAIR, SKIN, _colour, _mix, _soft_ramp
 from scipy.special import ndtr
 
@@ -64,30 +65,6 @@ def normalised(latents: np.ndarray) -> np.ndarray:
     return np.clip(latents / size, -FURTHEST, FURTHEST)
 
 
-def about(axis: str, angle: float) -> np.ndarray:
-    """The rotation (3, 3) by ``angle`` about x, y or z."""
-    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
-    turn = np.eye(3)
-    turn[[first, second], [first, second]] = np.cos(angle)
-    turn[first, second], turn[second, first] = -np.sin(angle), np.sin(angle)
-    return turn
-
-
-def about_line(line: np.ndarray, angle: float) -> np.ndarray:
-    """The rotation (3, 3) by ``angle`` about a unit vector."""
-    x, y, z = line
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-
-
-def from_to(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The least rotation (3, 3) that brings a unit vector to another, that is not its opposite."""
-    cross = np.cross(first, second)
-    x, y, z = cross
-    skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + first @ second)
-
-
 def _squeezed(value: float, low: float, high: float) -> float:
     """About ``value``, smoothly kept between ``low`` and ``high``."""
     middle, half = (low + high) / 2, (high - low) / 2
@@ -99,69 +76,6 @@ def _cloth(light: float, blue: float, red: float) -> np.ndarray:
     strength = np.hypot(blue, red)
     share = strength / (strength + 0.06)
     return _colour(_squeezed(light, 0.02, 0.95), share * blue, share * red)
-
-
-def _pose(z: dict[str, float], basis: BodyBasis) -> dict[str, np.ndarray]:
-    at = dict(zip(BONES, basis.joints.astype(float)))
-    turns = {name: np.eye(3) for name in BONES}
-    sway, lean = 0.055 * z["sway"], 0.06 * z["lean"]
-    turns["pelvis"] = about("z", 0.42 * z["turn"]) @ about("y", sway)
-    bend = 0.05 * z["bend"]
-    twist = 0.13 * z["twist"]
-    for name, share in (("waist", 0.55), ("chest", 0.45)):
-        turns[name] = about("z", share * twist) @ about("x", share * bend) @ about("y", share * (lean - 1.3 * sway))
-    look = 0.30 * z["head_turn"] - 0.45 * 0.42 * z["turn"]
-    for name, share in (("neck", 0.35), ("head", 0.65)):
-        turns[name] = (
-            about("z", share * look) @ about("x", share * (0.10 * z["head_nod"] + 0.02)) @
-            about("y", share * 0.09 * z["head_tilt"])
-        )  # fmt: skip
-    for side, word, sign in (("L", "left", 1.0), ("R", "right", -1.0)):
-        own = {
-            name: z[f"{name}_{word}"]
-            for name in (
-                "arm_raise",
-                "arm_front",
-                "arm_roll",
-                "elbow",
-                "wrist",
-                "leg_out",
-                "leg_front",
-                "knee",
-                "foot_turn",
-            )
-        }
-        # The arm: how far from hanging down, and how far to the front; then its roll, which turns the elbow's hinge.
-        raised = 0.13 + 0.04 * own["arm_raise"] + 0.85 * _soft_ramp(own["arm_raise"], 0.2, 1.0)
-        front = 0.10 + 0.33 * own["arm_front"]
-        way = np.array([np.sin(raised) * np.cos(front) * sign, -np.sin(raised) * np.sin(front), -np.cos(raised)])
-        way[1] -= 0.10 * own["arm_front"] * np.cos(raised / 2) ** 2
-        way /= np.linalg.norm(way)
-        rest = at[f"forearm.{side}"] - at[f"upper_arm.{side}"]
-        rest /= np.linalg.norm(rest)
-        lifted = 0.28 * _soft_ramp(raised, 0.9, 1.0)
-        turns[f"collar.{side}"] = about("y", -sign * lifted)
-        outward = -0.28 + 0.42 * own["arm_roll"] + 1.55 * float(ndtr(2.6 * (raised - 0.95)))
-        turns[f"upper_arm.{side}"] = about("y", sign * lifted) @ about_line(way, -sign * outward) @ from_to(rest, way)
-        # The hinge of the elbow bends the forearm of a hanging arm to the front.
-        hinge = np.cross(rest, [0.0, -1.0, 0.0])
-        hinge /= np.linalg.norm(hinge)
-        bent = 0.14 + 0.05 * own["elbow"] + 0.80 * _soft_ramp(own["elbow"], 0.1, 1.0)
-        turns[f"forearm.{side}"] = about_line(hinge, bent)
-        turns[f"hand.{side}"] = about_line(hinge, 0.10 + 0.15 * own["wrist"])
-        out = -0.02 + 0.03 * own["leg_out"] + 0.12 * _soft_ramp(own["leg_out"], 0.3, 1.0)
-        ahead = 0.10 * own["leg_front"] + 0.12 * _soft_ramp(own["leg_front"], 0.4, 1.0)
-        knee = 0.06 + 0.03 * own["knee"] + 0.30 * _soft_ramp(own["knee"], 0.3, 1.0)
-        ahead = ahead + 0.55 * knee
-        toes = 0.20 + 0.16 * own["foot_turn"]
-        turns[f"thigh.{side}"] = (
-            about("y", -sway) @ about("z", sign * 0.6 * toes) @ about("x", -ahead) @ about("y", -sign * out)
-        )
-        turns[f"shin.{side}"] = about("x", knee)
-        turns[f"foot.{side}"] = (
-            about("z", sign * 0.4 * toes) @ about("y", sign * 0.7 * out) @ about("x", 0.85 * (ahead - knee))
-        )
-    return turns
 
 
 def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
@@ -189,10 +103,10 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
 
     # Clothes. A skirt of nobody's ends under the top; with a skirt, what is under it is short.
     skirted = float(ndtr(5.5 * (z["skirt"] * 0.70 + 1.0 * (female - male) - 0.80)))
-    reach = _soft_ramp(0.75 * z["skirt"] + 0.8 * (female - male), 0.5, 1.0)
+    reach = _soft_ramp(0.65 * z["skirt"] + 0.8 * (female - male), 0.5, 1.0)
     top_hem = _squeezed(-11.5 - 0.95 * z["top_hem"], -13.4, -9.9)
     hidden = top_hem + 0.7
-    skirt_end = hidden + skirted * (-16.3 - 6.0 * _squeezed(reach, -0.1, 1.5) - hidden)
+    skirt_end = hidden + skirted * (-16.2 - 5.2 * _squeezed(reach, -0.1, 1.9) - hidden)
     trouser_end = _squeezed(-23.0 - 3.8 * (z["trousers"] + 0.55), -26.6, -16.4)
     shortened = float(ndtr(4.2 * (z["skirt"] * 0.70 + 1.0 * (female - male) - 0.58)))
     trouser_end = trouser_end + shortened * (-15.2 - trouser_end)
@@ -232,7 +146,7 @@ def person_from_latent(latent: np.ndarray, basis: BodyBasis) -> Person:
     return Person(
         phenotype=phenotype,
         shapes=shapes,
-        turns=_pose(z, basis),
+        turns=pose(z, basis),
         shift=(0.45 * z["shift_x"], 0.40 * z["shift_y"]),
         # Small people are shown larger and tall ones smaller, half the way.
         zoom=float(np.exp(0.04 * z["zoom"]) * np.sqrt(29.4 / height)),

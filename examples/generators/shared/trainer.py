@@ -31,7 +31,7 @@ from weights import checkpoint_problems, export, new_generator, take_weights
 from whole import write_atomically
 
 FINISH_FROM = 0.35
-"""From which fraction of the time on there is an adversary, in the second edition."""
+"""From which fraction of the time on there is an adversary, where the recipe has one."""
 FINISH_RATE, CRITIC_RATE = 1.5e-3, 5e-4
 """Learning rates of the generator (which fades on) and the critic from then on."""
 ADVERSARIAL_SHARE, MATCHING = 0.8, 1.0
