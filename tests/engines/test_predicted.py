@@ -60,6 +60,11 @@ def test_a_long_way_is_answered_in_pieces_one_after_another_and_a_short_one_in_o
         motion = np.array([[length, 0.0]])
         changes = predictor.jump(predictors.bump(), torch.zeros(1, 3), np.array([[32.0, 32]]), motion)
         assert changes.shape == (pieces, 4, 2)
+    for growth, pieces in ((0.1, 1), (-0.5, 3), (1.0, MOST_PIECES)):
+        grown = predictor.jump(
+            predictors.bump(), torch.zeros(1, 3), np.array([[32.0, 32]]), 0 * motion, np.array([growth])
+        )
+        assert len(grown) == pieces
     gone = changes[:, 0, 0]
     assert bool((gone.diff() > 0).all()), "each piece goes on from the one before it"
     once = predictors.trained("usercontrollable")

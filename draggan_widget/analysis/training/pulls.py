@@ -173,7 +173,7 @@ class Motion(Source):
         z, xy, jacobian, features = (torch.stack(each) for each in zip(*drawn, strict=True))
         moves, grows = self._ways(random, jacobian)
         changes = likely(jacobian, moves, grows, SPREAD * self.model.resolution[0] / 256, predictor.unit)
-        pieces = predictor.pieces(moves)
+        pieces = predictor.pieces(moves, grows)
         along = torch.arange(pieces + 1)[None, :, None] / pieces
         with torch.no_grad():
             latents = self.model.mapping((z[:, None] + along * changes[:, None]).flatten(0, 1))

@@ -56,7 +56,7 @@ class Points:
     motions: Tensor
     """(N, T, MOTION), of which right, down and growth are those of one piece, divided by its length."""
     length: Tensor
-    """(N,), how far the point that goes farthest goes in a piece, in units; 1 at most. Of a mere zoom, its amount."""
+    """(N,), how far the point that goes farthest goes in a piece, in units, or grows, if that is more."""
 
 
 class Network(nn.Module, abc.ABC):

@@ -107,9 +107,11 @@ class Predictor(nn.Module):
         sizes = torch.tensor(self.about.groups, device=told.device)
         return groups.repeat_interleave(sizes, dim=-2)
 
-    def pieces(self, motions: Tensor) -> int:
-        """Return into how many pieces the longest of some motions (…, 2), in picture pixels, is cut."""
+    def pieces(self, motions: Tensor, growth: Tensor | None = None) -> int:
+        """Return into how many pieces the longest of some motions (…, 2), in picture pixels, or growths (…) is cut."""
         longest = float(motions.norm(dim=-1).max()) / self.unit
+        if growth is not None:
+            longest = max(longest, float(growth.nan_to_num().abs().max()) / GROWTH)
         return min(self.network.pieces, max(1, math.ceil(longest - 1e-6)))
 
     def points(self, features: Tensor, places: Tensor, motions: Tensor, growth: Tensor | None, pieces: int) -> Points:
@@ -151,8 +153,8 @@ class Predictor(nn.Module):
         """
         with torch.no_grad():
             asked, where = (torch.from_numpy(np.asarray(each, dtype=np.float32))[None] for each in (motions, places))
-            pieces = self.pieces(asked)
             grown = None if growth is None else torch.from_numpy(growth.astype(np.float32))[None].to(self.mean.device)
+            pieces = self.pieces(asked, grown)
             points = self.points(features[None].to(self.mean), where.to(self.mean), asked.to(self.mean), grown, pieces)
             ways = self.network.ways(self.coordinates(latent.to(self.mean)), points, pieces)
             return self.change(ways[0]).to(latent)
