@@ -7,6 +7,7 @@ rows; a notebook and ``tests/field.py``, which writes docs/field.md, both use th
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -154,7 +155,16 @@ def plots(evaluation: Evaluation, title: str = "one point") -> Any:
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError('plots need matplotlib: pip install "draggan_widget[demo]"') from error
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
+
+    class Shown(Figure):
+        """A figure that a notebook shows though nobody has loaded matplotlib's own way of that."""
+
+        def _repr_png_(self) -> bytes:
+            held = io.BytesIO()
+            self.savefig(held, format="png")
+            return held.getvalue()
+
+    figure = Shown(figsize=(9, 3.2), layout="constrained")
     both = figure.subplots(1, 2, sharey=True)
     for axes, (against, label) in zip(both, PLOTTED.items(), strict=True):
         for number, (way, (x, y)) in enumerate(points_of(evaluation, title, against).items()):
