@@ -1,10 +1,11 @@
 """The widget's kernel side with old and new packages and Pythons: ``python tests/matrix.py``.
 
 Every combination of the versions below gets an environment of its own, in which the tests of ``TESTS`` run: among them
-the widget in a real kernel, its page played over the wire. ``--oldest`` takes the oldest of each only; the newest are
-those of ``constraints.txt``, with which all tests run anyway. ``--pythons`` takes, instead, each Python of ``PYTHONS``:
-types are checked as of that version, and where such a Python is found it compiles all files, and runs the tests in an
-environment with its own torch (some gigabytes each), unless ``--static`` forgoes that.
+the widget in a real kernel, its page played over the wire. ``--oldest`` takes the oldest of each only, and the oldest
+for diffusion models; the newest are those of ``constraints.txt``, with which all tests run anyway. ``--pythons`` takes,
+instead, each Python of ``PYTHONS``: types are checked as of that version, and where such a Python is found it compiles
+all files, and runs the tests in an environment with its own torch (some gigabytes each), unless ``--static`` forgoes
+that.
 """
 
 from __future__ import annotations

@@ -389,7 +389,7 @@ def test_it_runs_in_the_session_with_undo_timeline_and_confidence(generator):
         session.close()
 
 
-@pytest.mark.parametrize("engine", engine_names())
+@pytest.mark.parametrize("engine", engine_names("gan"))
 def test_what_a_point_is_followed_by_is_the_same_object_each_time_it_is_asked_for(generator, engine):
     if engine == "predicted":
         give(generator, predictors.speechless(generator))
