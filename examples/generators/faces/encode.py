@@ -23,6 +23,7 @@ from pathlib import Path
 
 import beside  # noqa: F401  for what is shared
 import numpy as np
+import pairs
 import torch
 from augment import augmented
 from forward import TrainingForward, quick_dtype
@@ -79,23 +80,23 @@ class Renders:
     """Renders of ``make.py``, and the latents that the generator's mapping network makes of theirs."""
 
     def __init__(self, model: Generator, source: Path, folder: Path, size: int) -> None:
-        import dataset  # here, for it needs what renders need
+        from dataset import FACES  # here, for it needs what renders need
 
-        self._dataset, self._model, self._source, self._folder, self._size = dataset, model, source, folder, size
+        self._recipe, self._model, self._source, self._folder, self._size = FACES, model, source, folder, size
 
     def parts(self) -> list[int]:
         """Return those that are there."""
-        return self._dataset.finished_parts(self._source)
+        return pairs.finished_parts(self._source)
 
     def latents(self, part: int) -> Tensor:
         """Return the rows (500, w_dim) of a part."""
-        return self._model.mapping(self._dataset.part_latents(part))[:, 0].float()
+        return self._model.mapping(pairs.part_latents(self._recipe, part))[:, 0].float()
 
     def pictures(self, part: int) -> Tensor:
         """Return the pictures (500, 3, size, size) uint8 of a part."""
         file = self._folder / f"renders-{part:05d}.npy"
         if not file.exists():
-            whole = torch.from_numpy(np.load(self._dataset.part_file(self._source, part))).permute(0, 3, 1, 2)
+            whole = torch.from_numpy(np.load(pairs.part_file(self._source, part))).permute(0, 3, 1, 2)
             made = [as_bytes(seen(some.float() / 127.5 - 1, self._size)) for some in whole.split(AT_ONCE)]
             _save(file, torch.cat(made).numpy())
         return torch.from_numpy(np.load(file))

@@ -27,10 +27,11 @@ from torch import Tensor, nn
 
 from draggan_widget.models.diffusion import Diffusion, Sampling, Schedule, Vocabulary, save_diffusion
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "faces")]
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("faces", "shared")]
 
 import captions  # noqa: E402 - beside this file
-import dataset  # noqa: E402 - of the other recipe
+import pairs  # noqa: E402 - of the other recipe
+from dataset import FACES  # noqa: E402
 from scene import LATENT  # noqa: E402
 
 WIDTHS = (32, 64, 96, 128)
@@ -92,14 +93,14 @@ class Faces:
 
     def __init__(self, folder: Path, side: int) -> None:
         """Read what there is. :raises FileNotFoundError: if there are none."""
-        parts = dataset.finished_parts(folder)
+        parts = pairs.finished_parts(folder)
         if not parts:
             raise FileNotFoundError(
                 f"{folder} holds no pictures; make some with examples/generators/faces/make.py, and give its folder "
                 "pictures"
             )
-        self.pictures = torch.cat([shrunk(np.load(dataset.part_file(folder, part)), side) for part in parts])
-        self.latents = np.concatenate([dataset.part_latents(part)[: dataset.PART] for part in parts])
+        self.pictures = torch.cat([shrunk(np.load(pairs.part_file(folder, part)), side) for part in parts])
+        self.latents = np.concatenate([pairs.part_latents(FACES, part) for part in parts])
 
     def __len__(self) -> int:
         return len(self.pictures)

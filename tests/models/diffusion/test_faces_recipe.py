@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ pytest.importorskip("diffusers")
 sys.path.append(str(Path(__file__).parents[3] / "examples/generators/faces_diffusion"))
 
 import captions
-import dataset
+import pairs
 
 from draggan_widget import load_generator
 
@@ -31,7 +32,7 @@ def train(monkeypatch):
     assert Path(module.__file__).parent.name == "faces_diffusion"
     monkeypatch.setattr(module, "WIDTHS", (8, 8, 16, 16))
     monkeypatch.setattr(module, "HELD_OUT", 4)
-    monkeypatch.setattr(dataset, "PART", 12)
+    monkeypatch.setattr(module, "FACES", dataclasses.replace(module.FACES, part=12))
     yield module
     del sys.modules["train"]
     if known is not None:
@@ -45,7 +46,7 @@ def pictures(tmp_path, train):
     (tmp_path / "pictures").mkdir()
     for part in range(2):
         colours = draw.integers(0, 256, (12, 1, 1, 3), dtype=np.uint8)
-        np.save(dataset.part_file(tmp_path / "pictures", part), np.broadcast_to(colours, (12, 32, 32, 3)))
+        np.save(pairs.part_file(tmp_path / "pictures", part), np.broadcast_to(colours, (12, 32, 32, 3)))
     return tmp_path / "pictures"
 
 
