@@ -195,13 +195,12 @@ class Panels:
 
     def _tell_engines(self) -> None:
         document = self._session.latest.document
+        present = engine_of(document.config)
         engines = [
             {"name": name, "help": engine_named(name).help, "refusal": _refusal(name, document.model.generator)}
-            for name in engine_names()
+            for name in engine_names(present.family)
         ]
-        self._tell(
-            protocol.panel_message("engines", {"engines": engines, "present": engine_of(document.config).name}), []
-        )
+        self._tell(protocol.panel_message("engines", {"engines": engines, "present": present.name}), [])
         for each in list(self._compared.values()):
             each.tell(self._tell, again=True)
 

@@ -185,7 +185,11 @@ def test_engines_are_listed_with_a_line_and_compared_and_one_is_taken(page):
     page.wait_for(lambda page: told(page, "engines"))
     listed = told(page, "engines")[-1]
     assert listed["present"] == "natural"
-    assert all(each["help"] and each["refusal"] == "" for each in listed["engines"])
+    assert all(each["help"] for each in listed["engines"])
+    refusals = {each["name"]: each["refusal"] for each in listed["engines"] if each["refusal"]}
+    assert list(refusals) == ["predicted"]
+    assert "predictor" in refusals["predicted"]
+    assert "dragdiffusion" not in {each["name"] for each in listed["engines"]}, "it is of another family"
     page.say("compare", engines=["natural", "draggan"])
     page.wait_for(lambda page: told(page, "refused"))
     assert "no pull to compare yet" in told(page, "refused")[-1]["why"]
