@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from draggan_widget.models.diffusion import Identity, bare, inverting, learning
+from draggan_widget.models.diffusion import Identity, bare, ended, inverting, learning
 
 if TYPE_CHECKING:
     from draggan_widget.editing.model import Model, OnProgress
@@ -30,21 +30,12 @@ def knowing(
     :param progress: called after each step with how much is done, 0 … 1; what it raises ends the work there.
     """
     base, wanted = bare(generator), as_pixels(picture, generator)
-    work = learning(base, wanted, identity)
-    while True:
-        try:
-            lesson = next(work)
-        except StopIteration as end:
-            learnt: Diffusion = end.value
-            break
-        progress(LEARNING * lesson.step / lesson.of)
-    way = inverting(learnt, wanted, refine=REFINE)
-    while True:
-        try:
-            climb = next(way)
-        except StopIteration as end:
-            return dataclasses.replace(model, generator=learnt, begins=end.value)
-        progress(LEARNING + (1 - LEARNING) * climb.level / climb.of)
+    learnt = ended(learning(base, wanted, identity), lambda lesson: progress(LEARNING * lesson.step / lesson.of))
+    latent = ended(
+        inverting(learnt, wanted, refine=REFINE),
+        lambda climb: progress(LEARNING + (1 - LEARNING) * climb.level / climb.of),
+    )
+    return dataclasses.replace(model, generator=learnt, begins=latent)
 
 
 def as_pixels(picture: Image.Image, generator: Diffusion) -> Tensor:

@@ -28,7 +28,7 @@ from draggan_widget.analysis.experiments.distances import picture_distance
 from draggan_widget.engines import DragDiffusion, drag
 from draggan_widget.files import shown
 from draggan_widget.models import Diffusion
-from draggan_widget.models.diffusion import Identity, described, found_again, inverted, learning
+from draggan_widget.models.diffusion import Identity, described, ended, found_again, inverted, learning
 from draggan_widget.texts import read_json
 
 POINTS = "points.json"
@@ -100,7 +100,7 @@ def measure(
     rows = []
     for number, case in enumerate(cases, start=1):
         asked = model.sampled(prompt=case.prompt) if model.text is not None else model
-        learnt = _finished(learning(asked, case.picture.to(asked.scale), identity))
+        learnt = ended(learning(asked, case.picture.to(asked.scale), identity))
         latent = inverted(learnt, case.picture.to(asked.scale))
         began = time.perf_counter()
         result = drag(learnt, latent, case.handles, case.targets, case.mask, settings or DragDiffusion())
@@ -147,15 +147,6 @@ def as_csv(rows: Sequence[Row]) -> str:
     writer.writerow([field.name for field in dataclasses.fields(Row)])
     writer.writerows(dataclasses.astuple(row) for row in rows)
     return file.getvalue()
-
-
-def _finished(work: Any) -> Diffusion:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            learnt: Diffusion = end.value
-            return learnt
 
 
 def _mean_distance(places: np.ndarray, targets: np.ndarray) -> float:

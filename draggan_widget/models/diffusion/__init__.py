@@ -1,7 +1,7 @@
 """Diffusion models, on Hugging Face diffusers (the extra ``diffusion``), which only reading and tuning one imports."""
 
 from draggan_widget.models.diffusion.correspondence import described, found_again
-from draggan_widget.models.diffusion.ddim import Climb, inverted, inverting
+from draggan_widget.models.diffusion.ddim import Climb, ended, inverted, inverting
 from draggan_widget.models.diffusion.identity import (
     Identity,
     Lesson,
@@ -32,6 +32,7 @@ __all__ = [
     "Vocabulary",
     "bare",
     "described",
+    "ended",
     "found_again",
     "identity_of",
     "inverted",

@@ -7,15 +7,18 @@ picture is not known yet, so it is asked of the one before, as the field does; `
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from collections.abc import Generator as Work
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from draggan_widget.models.diffusion.network import Diffusion
 from draggan_widget.settings import check_whole
+
+S = TypeVar("S")
+R = TypeVar("R")
 
 
 class Climb(NamedTuple):
@@ -29,13 +32,21 @@ class Climb(NamedTuple):
 
 def inverted(model: Diffusion, picture: Tensor, *, refine: int = 0) -> Tensor:
     """Return the latent (1, 2·C, h, w) of a picture (1, channels, H, W) in [-1, 1]. See ``inverting``."""
-    work = inverting(model, picture, refine=refine)
+    return ended(inverting(model, picture, refine=refine))
+
+
+def ended(work: Work[S, None, R], tell: Callable[[S], object] = lambda _: None) -> R:
+    """Do work that can be left at any step, such as ``inverting``, to its end, and return its result.
+
+    :param tell: called with what it yields; what it raises ends the work there.
+    """
     while True:
         try:
-            next(work)
+            step = next(work)
         except StopIteration as end:
-            latent: Tensor = end.value
-            return latent
+            result: R = end.value
+            return result
+        tell(step)
 
 
 def inverting(model: Diffusion, picture: Tensor, *, refine: int = 0) -> Work[Climb, None, Tensor]:

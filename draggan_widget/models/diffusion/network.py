@@ -14,12 +14,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from draggan_widget.models.base import Generator, check_seed
+from draggan_widget.models.base import Generator
 from draggan_widget.models.diffusion.looking import sharing, stages, tapped, watched
 from draggan_widget.models.diffusion.sampling import Sampling
 from draggan_widget.models.diffusion.schedule import Schedule
@@ -140,27 +139,11 @@ class Diffusion(Generator):
         """Return latents (N, 2·C, h, w). :param source: None: the same, of which nothing has been pulled."""
         return torch.cat([moving, moving if source is None else source], dim=1)
 
-    @guarded
-    def mapping(
-        self,
-        z: Tensor | np.ndarray | None = None,
-        *,
-        seed: int | None = None,
-        label: int | Sequence[int] | None = None,
-        truncation: float = 1.0,
-    ) -> Tensor:
-        """Return the latent of noise, or of a ``seed``. Raises as ``Generator.mapping``.
-
-        :param z: (N, z_dim) standard normal numbers. :param seed: meaning ``RandomState(seed).randn(1, z_dim)``.
-        :param truncation: is not used: noise of less variance makes pictures without detail, not more usual ones.
-        :returns: (N, 2·C, h, w), that noise brought down to the level of a latent.
-        """
-        if z is None and seed is not None:
-            check_seed(seed)
-        return super().mapping(z, seed=seed, label=label, truncation=truncation)
-
     def map_latent(self, z: Tensor, labels: Tensor | None, truncation: float) -> Tensor:  # noqa: ARG002
-        """See ``Generator``."""
+        """Return noise brought down to the level of a latent, (N, 2·C, h, w). See ``Generator``.
+
+        ``truncation`` is not used: noise of less variance makes pictures without detail, not more usual ones.
+        """
         latent = z.view(-1, self.depth, *self.side)
         for level in range(self.schedule.steps, self.level, -1):
             latent = self.down(latent, level)

@@ -26,7 +26,7 @@ from torch import Tensor
 from draggan_widget import drag, load_generator
 from draggan_widget.engines import to_image
 from draggan_widget.inversion import Landmarks, ms_ssim, psnr
-from draggan_widget.models.diffusion import Diffusion, Identity, inverted, learning
+from draggan_widget.models.diffusion import Diffusion, Identity, ended, inverted, learning
 
 HEADS = Path(__file__).parents[3] / "tests/data/heads"
 SIDES = {"mouth": (48, 54), "eye_outer": (36, 45)}
@@ -116,13 +116,7 @@ def enlarged(picture: Image.Image) -> np.ndarray:
 
 def knowing(model: Diffusion, picture: Tensor, steps: int) -> Diffusion:
     """Return the model that has learnt a picture."""
-    work = learning(model, picture, Identity(steps=steps))
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            learnt: Diffusion = end.value
-            return learnt
+    return ended(learning(model, picture, Identity(steps=steps)))
 
 
 def measure(model: Diffusion, samples: int, count: int, steps: int, sheet: Path | None) -> dict[str, object]:
