@@ -7,22 +7,17 @@ That of the built-in faces comes with the package.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import safetensors
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from draggan_widget.files import readable, write_whole
-from draggan_widget.models import cache_folder, fingerprint, guarded
-from draggan_widget.texts import one_line, read_json, shown_path
+from draggan_widget.models import cache_folder, fingerprint, guarded, load_companion, save_companion, told_by
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -95,12 +90,7 @@ class Encoder(nn.Module):
     @guarded
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as safetensors in half precision, whole or not at all. :raises OSError: if it cannot be written."""
-        about = {"format": FORMAT, "base": self.base, **dataclasses.asdict(self.shape)}
-        tensors = {
-            name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous().clone()
-            for name, tensor in self.state_dict().items()
-        }
-        write_whole(path, safetensors.torch.save(tensors, {HEADER: json.dumps(about)}))
+        save_companion(self, path, HEADER, {"format": FORMAT, "base": self.base, **dataclasses.asdict(self.shape)})
 
     @classmethod
     @guarded
@@ -109,21 +99,13 @@ class Encoder(nn.Module):
 
         :raises FileNotFoundError: if there is none. :raises ValueError: if it is damaged, or something else.
         """
-        found = readable(path, "an encoder")
-        try:
-            about = _about(found)
+
+        def untrained(file: Path) -> Encoder:
+            about = _about(file)
             base, widths = about.pop("base"), tuple(about.pop("widths"))
-            made = cls(Shape(**about, widths=widths), base)
-            made.load_state_dict(safetensors.torch.load(found.read_bytes()))
-            made.float()
-            if not all(bool(torch.isfinite(tensor).all()) for tensor in made.state_dict().values()):
-                raise ValueError("it holds NaN or infinite numbers")
-        except Exception as error:
-            raise ValueError(
-                f"{shown_path(path)} is no encoder that can be used ({one_line(error, 120)}); train it again"
-            ) from error
-        made.eval().requires_grad_(False)
-        return made
+            return cls(Shape(**about, widths=widths), base)
+
+        return load_companion(path, "an encoder", untrained)
 
 
 class _Residual(nn.Module):
@@ -172,14 +154,8 @@ def _looked_up(model: Generator, folders: Sequence[Path]) -> Encoder | None:
 
 def _about(file: Path) -> dict[str, Any]:
     """Return what a file says of itself. :raises ValueError: if that is not what ``save`` writes."""
-    try:
-        with safetensors.safe_open(file, "pt") as opened:
-            described = (opened.metadata() or {}).get(HEADER)
-    except safetensors.SafetensorError as error:
-        raise ValueError("it is damaged") from error
-    if described is None:
-        raise ValueError("it is something else")
-    about = read_json(described)
-    if not isinstance(about, dict) or about.pop("format", None) != FORMAT or not isinstance(about.get("base"), str):
+    about = told_by(file, HEADER, FORMAT)
+    del about["format"]
+    if not isinstance(about.get("base"), str):
         raise ValueError("it is of another format")
     return about

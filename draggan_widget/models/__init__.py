@@ -11,6 +11,7 @@ from draggan_widget.models.checkpoints import (
     placed,
     save_generator,
 )
+from draggan_widget.models.companions import load_companion, save_companion, told_by
 from draggan_widget.models.compositing import Compositor, Layer
 from draggan_widget.models.diffusion import Diffusion, load_diffusion
 from draggan_widget.models.fingerprints import fingerprint
@@ -49,6 +50,7 @@ __all__ = [
     "fingerprint",
     "for_glances",
     "guarded",
+    "load_companion",
     "load_diffusion",
     "load_generator",
     "mapping_fingerprint",
@@ -56,7 +58,9 @@ __all__ = [
     "placed",
     "plain_torch",
     "sample_map",
+    "save_companion",
     "save_generator",
     "store",
     "stored",
+    "told_by",
 ]

@@ -6,7 +6,6 @@ It is for the very weights of one model, known by their fingerprint. ``draggan-w
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import weakref
@@ -15,16 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from draggan_widget.engines.predicted.network import MOTION, AutoDragGAN, Network, Points, Shape, UserControllableLT
 from draggan_widget.engines.predicted.settings import AUTO, METHODS, USER
-from draggan_widget.files import readable, write_whole
-from draggan_widget.models import cache_folder, fingerprint, guarded
-from draggan_widget.texts import one_line, read_json, shown_path
+from draggan_widget.models import cache_folder, fingerprint, guarded, load_companion, save_companion, told_by
+from draggan_widget.texts import one_line, shown_path
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -193,10 +189,7 @@ class Predictor(nn.Module):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as safetensors in half precision, whole or not at all. :raises OSError: if it cannot be written."""
         told = {"format": FORMAT, "about": dataclasses.asdict(self.about), "shape": dataclasses.asdict(self.shape)}
-        tensors = {
-            name: tensor.half().detach().cpu().contiguous().clone() for name, tensor in self.state_dict().items()
-        }
-        write_whole(path, safetensors.torch.save(tensors, {HEADER: json.dumps(told)}))
+        save_companion(self, path, HEADER, told)
 
     @classmethod
     @guarded
@@ -205,21 +198,7 @@ class Predictor(nn.Module):
 
         :raises FileNotFoundError: if there is none. :raises ValueError: if it is damaged, or something else.
         """
-        found = readable(path, "a predictor")
-        try:
-            about, shape = _told(found)
-            made = cls(about, shape)
-            made.load_state_dict(safetensors.torch.load(found.read_bytes()))
-            made.float()
-            if not all(bool(torch.isfinite(tensor).all()) for tensor in made.state_dict().values()):
-                raise ValueError("it holds NaN or infinite numbers")
-        except Exception as error:
-            reason = one_line(error, 120)
-            raise ValueError(
-                f"{shown_path(path)} is no predictor that can be used ({reason}); train it again"
-            ) from error
-        made.eval().requires_grad_(False)
-        return made
+        return load_companion(path, "a predictor", lambda file: cls(*_told(file)))
 
 
 def predictor_for(model: Generator, method: str, folders: Sequence[Path] | None = None) -> Predictor:
@@ -287,16 +266,7 @@ def _train(method: str) -> str:
 
 def _told(file: Path) -> tuple[About, Shape]:
     """Return what a file says of itself. :raises ValueError: if that is not what ``save`` writes."""
-    try:
-        with safetensors.safe_open(file, "pt") as opened:
-            described = (opened.metadata() or {}).get(HEADER)
-    except safetensors.SafetensorError as error:
-        raise ValueError("it is damaged") from error
-    if described is None:
-        raise ValueError("it is something else")
-    told = read_json(described)
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise ValueError("it is of another format")
+    told = told_by(file, HEADER, FORMAT)
     try:
         about, shape = _checked(dict(told["about"]), About), _checked(dict(told["shape"]), Shape)
     except (LookupError, TypeError, ValueError) as error:
