@@ -12,7 +12,6 @@ stays within a budget in the model's own metric, and with which what is spared i
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import functools
 from collections.abc import Iterator
@@ -68,9 +67,12 @@ def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
     and later comes from memory or from a file in the user's cache folder. A tuned copy has that of the model it was
     made of, for the faces around its pivot move alike, and it would be another one with each step of tuning.
     """
-    (found,) = collections.deque(_in_parts(model, label, finest), 1)
-    assert isinstance(found, Tensor)
-    return found
+    for _ in prepared(model, label, finest):
+        pass
+    model, block, rows = _read_of(model, finest)
+    found = model.mapped.known(model, rest_name(block, label), weights=all_weights)
+    assert found is not None
+    return found.view(2 * PLACES**2, rows, model.w_dim)
 
 
 def prepared(model: Generator, label: int | None, finest: int) -> Iterator[float]:
@@ -78,25 +80,24 @@ def prepared(model: Generator, label: int | None, finest: int) -> Iterator[float
 
     Nothing is yielded where it is known already. It may be left at any part, and is then begun anew.
     """
-    return (part for part in _in_parts(model, label, finest) if isinstance(part, float))
+    model, block, rows = _read_of(model, finest)
+    name = rest_name(block, label)
+    if model.mapped.known(model, name, weights=all_weights) is not None:
+        return
+    parts = []
+    for share, part in _measured(model, label, block, rows):
+        parts.append(part)
+        yield share
+    made = torch.cat(parts)
+    found = made if bool(torch.isfinite(made).all()) else torch.zeros_like(made)
+    model.mapped.get(model, name, lambda: found, weights=all_weights)
 
 
-def _in_parts(model: Generator, label: int | None, finest: int) -> Iterator[float | Tensor]:
-    """Yield how much is done, and at last what ``rest_of`` returns."""
+def _read_of(model: Generator, finest: int) -> tuple[Generator, int, int]:
+    """Return whose motion it is, the block that it is read in, and how many rows of the latent come there."""
     model = model.mapped.untuned(model)
     block = reading_block(model, finest)
-    name = rest_name(block, label)
-    rows = rows_of(model, block) or model.num_ws
-    found = model.mapped.known(model, name, weights=all_weights)
-    if found is None:
-        parts = []
-        for share, part in _measured(model, label, block, rows):
-            parts.append(part)
-            yield share
-        made = torch.cat(parts)
-        made = made if bool(torch.isfinite(made).all()) else torch.zeros_like(made)
-        found = model.mapped.get(model, name, lambda: made, weights=all_weights)
-    yield found.view(2 * PLACES**2, rows, model.w_dim)
+    return model, block, rows_of(model, block) or model.num_ws
 
 
 def rest_name(block: int, label: int | None = None) -> str:
