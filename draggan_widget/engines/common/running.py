@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -56,6 +56,17 @@ class Course:
     """Per point, the least distance to its target so far, where it fell markedly."""
     idle: int = 0
     """Trackings since any of these fell."""
+
+    def over(self, step: int, patience: int | None, cap: int | None) -> Literal["stalled", "capped"] | None:
+        """Return why the run is over after ``step`` steps of the edit; None while it goes on.
+
+        :param patience: idle trackings after which it is stalled. :param cap: steps of the run. None: never.
+        """
+        if patience is not None and self.idle >= patience:
+            return "stalled"
+        if cap is not None and step - self.first_step >= cap:
+            return "capped"
+        return None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

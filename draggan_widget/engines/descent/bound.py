@@ -138,11 +138,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         settings, left = self.settings, float(edit.distances.max())
         if settings.tolerance and left <= settings.tolerance and self.sure(memory):
             return "arrived"
-        if settings.stall_steps is not None and memory.course.idle >= settings.stall_steps:
-            return "stalled"
-        if settings.max_steps is not None and edit.step - memory.course.first_step >= settings.max_steps:
-            return "capped"
-        return None
+        return memory.course.over(edit.step, settings.stall_steps, settings.max_steps)
 
     def found(self, memory: Memory[S], step: Step[Memory[S]], handles: np.ndarray) -> Step[Memory[S]]:
         """Return a step with its handles where another tracker found them, if they were looked for."""

@@ -108,11 +108,7 @@ class BoundDragDiffusion(Bound[Memory]):
         settings = self.settings
         if float(edit.distances.max()) <= formulas.PLACE * settings.tolerance:
             return "arrived"
-        if settings.stall_steps is not None and memory.course.idle >= settings.stall_steps:
-            return "stalled"
-        if settings.max_steps is not None and edit.step - memory.course.first_step >= settings.max_steps:
-            return "capped"
-        return None
+        return memory.course.over(edit.step, settings.stall_steps, settings.max_steps)
 
     # --- one step ----------------------------------------------------------------------------------------------------
 
