@@ -12,7 +12,6 @@ Stopped at any point, the same command goes on.
 from __future__ import annotations
 
 import argparse
-import io
 import multiprocessing
 import os
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from dataset import SIZE, basis_at
 from scene import LATENT, scene_from_latent
+from whole import write_atomically
 
 EDITION = 1
 """Shapes, landmarks and the motion of every vertex are the same in all editions, and this one is quickest."""
@@ -121,17 +121,13 @@ def write_parts(folder: Path, basis_file: Path, parts: list[int]) -> None:
         found = [(z, made) for z in latents(part) if (made := head(renderer, basis, z, random)) is not None]
         if not found:
             raise RuntimeError(f"of no head of part {part} enough can be seen")
-        stream = io.BytesIO()
-        np.savez_compressed(
-            stream,
-            z=np.array([z for z, _ in found], np.float32),
-            points=np.array([points for _, (points, _) in found], np.float32),
-            motions=np.array([motions for _, (_, motions) in found], np.float16),
-        )
+        arrays = {
+            "z": np.array([z for z, _ in found], np.float32),
+            "points": np.array([points for _, (points, _) in found], np.float32),
+            "motions": np.array([motions for _, (_, motions) in found], np.float16),
+        }
         final = folder / f"motion-{part:05d}.npz"
-        partial = final.with_suffix(f".{os.getpid()}.part")
-        partial.write_bytes(stream.getvalue())
-        partial.replace(final)
+        write_atomically(final, lambda stream: np.savez_compressed(stream, **arrays))  # noqa: B023 - called at once
         print(f"motion: {final.name}, {len(found)} heads", flush=True)
 
 

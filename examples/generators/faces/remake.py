@@ -15,12 +15,14 @@ import argparse
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import beside  # noqa: F401  for what is shared
+from whole import write_atomically
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -69,9 +71,7 @@ def run(script: Path | str, *arguments: object) -> None:
 
 def put(made: Path, there: Path) -> None:
     """Copy a file to its place, whole or not at all."""
-    partial = there.with_suffix(".partial")
-    shutil.copyfile(made, partial)
-    partial.replace(there)
+    write_atomically(there, lambda stream: stream.write(made.read_bytes()))
 
 
 def array_file() -> Path:
