@@ -6,11 +6,17 @@ all steps that leave the readings as they are, that is the one nearest to ``s``.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from draggan_widget.settings import shown
+
+if TYPE_CHECKING:
+    from draggan_widget.engines.edit import Edit
+    from draggan_widget.models import Generator
 
 
 class Projection:
@@ -38,6 +44,24 @@ class Projection:
         exact = gradient.double()
         seen = torch.einsum("...rw,rnw->...rn", exact, self._back.to(exact.device))
         return (exact - torch.einsum("...rn,rnw->...rw", seen, self._readings.to(exact.device))).to(gradient)
+
+
+class Holding:
+    """What of a step is allowed by what an edit holds, found anew where that has changed."""
+
+    def __init__(self, model: Generator) -> None:
+        self._model = model
+        self._known: tuple[np.ndarray, Projection] | None = None
+
+    def of(self, edit: Edit) -> Projection | None:
+        """Return what takes out of a step what is held; None where nothing is."""
+        if edit.held is None:
+            return None
+        if self._known is None or self._known[0] is not edit.held:
+            space = self._model.space
+            covariance = space.metric(space.label_of(edit.origin)).covariance
+            self._known = edit.held, Projection(edit.held, covariance)
+        return self._known[1]
 
 
 def check_held(held: object, latent: Tensor) -> np.ndarray | None:

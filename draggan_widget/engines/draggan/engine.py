@@ -37,7 +37,7 @@ from draggan_widget.engines.draggan.methods import blocks_of
 from draggan_widget.engines.draggan.state import VERSION, DragState
 from draggan_widget.engines.draggan.texture import confidence, texture
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_xy
-from draggan_widget.engines.projection import Projection
+from draggan_widget.engines.projection import Holding
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -58,7 +58,7 @@ class BoundDragGAN(Bound[DragState]):
         self._masks = MaskTensors()
         self._anchors: dict[int, tuple[Tensor, Anchor]] = {}
         self._checked: dict[tuple[str, int], Tensor] = {}
-        self._projection: tuple[np.ndarray, Projection] | None = None
+        self._holding = Holding(model)
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
@@ -87,7 +87,7 @@ class BoundDragGAN(Bound[DragState]):
 
     def advance(self, edit: Edit, memory: DragState, at_most: int | None = 1) -> list[Step[DragState]]:
         """Return the next steps: one, or several that were taken on a GPU without a look in between."""
-        allowed = self._allowed(edit)
+        allowed = self._holding.of(edit)
         states = stride(self.model, memory, at_most) if allowed is None else [step(self.model, memory, allowed)]
         return [self._step(edit, state) for state in states]
 
@@ -231,16 +231,6 @@ class BoundDragGAN(Bound[DragState]):
         return self._step(edit, state)
 
     # --- in parts ----------------------------------------------------------------------------------------------------
-
-    def _allowed(self, edit: Edit) -> Projection | None:
-        """Return what takes out of a step what is held; None where nothing is."""
-        if edit.held is None:
-            return None
-        if self._projection is None or self._projection[0] is not edit.held:
-            space = self.model.space
-            covariance = space.metric(space.label_of(edit.origin)).covariance
-            self._projection = edit.held, Projection(edit.held, covariance)
-        return self._projection[1]
 
     def _step(self, edit: Edit, state: DragState) -> Step[DragState]:
         points = tuple(EditPoint(point.id, point.handle, point.target, point.start) for point in state.points)

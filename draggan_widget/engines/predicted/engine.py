@@ -24,7 +24,7 @@ from draggan_widget.engines.edit import XY, Edit, EditPoint
 from draggan_widget.engines.predicted.network import MOST_PIECES
 from draggan_widget.engines.predicted.predictor import Predictor, predictor_for
 from draggan_widget.engines.predicted.settings import AUTO, Predicted
-from draggan_widget.engines.projection import Projection
+from draggan_widget.engines.projection import Holding
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -66,7 +66,7 @@ class BoundPredicted(Bound[Memory]):
         cell = height / max(model.map_size(block)[0] for block in self._blocks)
         self._spot = spot(round(cell))
         self._grid = np.stack(np.meshgrid((np.arange(6) + 0.5) / 6 * width, (np.arange(6) + 0.5) / 6 * height), 2)
-        self._held: tuple[np.ndarray, Projection] | None = None
+        self._holding = Holding(model)
 
     @property
     def most(self) -> int:
@@ -179,13 +179,8 @@ class BoundPredicted(Bound[Memory]):
         where = torch.from_numpy(np.ascontiguousarray(self._frame.clamp(places)))
         features = self.model.sample_features(latent, self._blocks, where)
         changes = self.predictor.jump(latent, features, places, motions, growth)
-        if edit.held is None:
-            return changes
-        if self._held is None or self._held[0] is not edit.held:
-            space = self.model.space
-            covariance = space.metric(space.label_of(edit.origin)).covariance
-            self._held = edit.held, Projection(edit.held, covariance)
-        return self._held[1](changes)
+        allowed = self._holding.of(edit)
+        return changes if allowed is None else allowed(changes)
 
     def _anchors(self, edit: Edit) -> np.ndarray:
         """Return places (n, 2) outside the mask, of a grid, of which the network is told that they stay."""
