@@ -186,6 +186,13 @@ class Engine(abc.ABC):
         """Return the settings that suit a model best."""
         return self.Settings()
 
+    def variants(self, settings: Any) -> dict[str, Any]:
+        """Return what people choose among where the engine makes a jump, settings by what they are called.
+
+        ``settings`` are among them, and the others are like them but for what they are called after.
+        """
+        return {self.name: settings}
+
 
 def checked_places(found: Any, count: int) -> np.ndarray:
     """Return where a tracker found handles, as (N, 2). :raises ValueError: for another number of them, or NaN."""

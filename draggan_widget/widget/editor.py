@@ -199,7 +199,7 @@ class Editor(EditTraits):
         self._carry_out(self._session.suggest_mask())
 
     def reset_settings(self) -> None:
-        """Take all settings as the model has them, ``speed`` included; the edit stays."""
+        """Take all settings as the model has them, ``speed`` included, and no first jump; the edit stays."""
         self._carry_out(self._session.reset_settings())
 
     def change(self, attribute: str | Mapping[str, float], amount: float | None = None) -> list[str]:

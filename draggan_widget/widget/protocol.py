@@ -30,6 +30,8 @@ from draggan_widget.editing import (
     can_write_mp4,
     check_truncation,
     default_settings,
+    jump_setting,
+    jump_told,
     limits_of,
     settings_for,
     settings_of,
@@ -349,6 +351,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
     """Return what a page shows but pictures, masks and lists. ``entry``: the model's name in the list of models."""
     document, model = snapshot.document, snapshot.model
     height, width = model.generator.resolution
+    config = document.drag.config
     return {
         "type": "state",
         "status": snapshot.status,
@@ -376,8 +379,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
         "warning": feedback.warning,
-        "settings": settings_of(model.generator, document.drag.config, snapshot.speed),
-        "defaults": default_settings(model.generator, document.drag.config),
+        "settings": settings_of(model.generator, config, snapshot.speed) | jump_told(config, document.first),
+        "defaults": default_settings(model.generator, config) | jump_told(config, None),
         "length": snapshot.length,
         "shown": snapshot.shown,
         "amounts": _amounts(document),
@@ -418,10 +421,16 @@ def placing_message(placing: Placing) -> tuple[dict[str, Any], list[bytes]]:
     return {**about, "squares": squares, "note": placing.note}, [file.getvalue()]
 
 
-def schema_message(model: Model, config: Any) -> dict[str, Any]:
-    """Return all that the drawer needs of the settings for a model and the engine of ``config``, in their order."""
-    limits = limits_of(model.generator)
-    return {"type": "schema", "fields": [setting.schema(limits) for setting in settings_for(config).values()]}
+def schema_message(model: Model, config: Any, first: Any = None) -> dict[str, Any]:
+    """Return all that the drawer needs of the settings for a model and the engine of ``config``, in their order.
+
+    :param first: settings of who makes the first jump, or None.
+    """
+    limits, known = limits_of(model.generator), settings_for(config)
+    jump = jump_setting(model.generator, config, first)
+    engine = [known.pop("engine")] if "engine" in known else []
+    fields = [*engine, *([] if jump is None else [jump]), *known.values()]
+    return {"type": "schema", "fields": [setting.schema(limits) for setting in fields]}
 
 
 def course_message(since: int, records: Sequence[Record], edit: int) -> dict[str, Any]:

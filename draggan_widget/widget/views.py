@@ -105,9 +105,10 @@ class Views:
 
     def send_schema(self) -> None:
         """Send what settings there are of the engine in use, and which engines there are."""
-        config = self._session.latest.document.drag.config
+        document = self._session.latest.document
+        config = document.drag.config
         self._schema = type(config)
-        self.tell(protocol.schema_message(self._model, config))
+        self.tell(protocol.schema_message(self._model, config, document.first))
 
     def send_models(self) -> None:
         """Send the names of the models that are offered, if any are."""

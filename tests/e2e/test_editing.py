@@ -419,7 +419,7 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
         engine.focus()
         engine.select_option("nudge")
         expect(editor.button("Pace")).to_have_value("0.25")
-        assert fields(editor) == ["Engine", "Pace", "Patience", "Speed"]
+        assert fields(editor) == ["Engine", "First jump", "Pace", "Patience", "Speed"]
         expect(engine).to_be_focused()  # the field in use is not made anew
         expect(editor.root.locator(".dg-about")).to_contain_text("nudge")
         expect(engine).to_have_value("nudge")

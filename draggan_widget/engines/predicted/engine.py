@@ -23,7 +23,7 @@ from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit, EditPoint
 from draggan_widget.engines.predicted.network import MOST_PIECES
 from draggan_widget.engines.predicted.predictor import Predictor, predictor_for
-from draggan_widget.engines.predicted.settings import AUTO, Predicted
+from draggan_widget.engines.predicted.settings import AUTO, METHODS, Predicted
 from draggan_widget.engines.projection import Holding
 
 if TYPE_CHECKING:
@@ -292,6 +292,10 @@ class PredictedEngine(Engine):
                 "leave it None, or train one on the motion of a renderer"
             )
         return BoundPredicted(model, settings, predictor)
+
+    def variants(self, settings: Predicted) -> dict[str, Any]:
+        """Return the settings with each of the methods, by what it is called."""
+        return {label: settings.replace(method=method) for method, label in METHODS.items()}
 
     def values(self, model: Generator, settings: Predicted) -> dict[str, Any]:  # noqa: ARG002
         """Return the settings as they hold: the number of jumps is named even where it is left open."""

@@ -3,10 +3,10 @@
     python examples/generators/faces/remake.py --out DIR [--only encoder metric] [--list]
 
 DIR is a folder of ``make.py``, whose renders are learned from. Whatever depends on the weights names the fingerprint of
-those it was made for: the encoder, the metric of trackers, the attributes and the arrays that come with the package say
-it themselves, and are refused for other weights; of pictures and figures, ``made_for.json`` says it. What is made for
-the present weights is left alone, so stopped at any point the same command goes on. All takes about two hours on two
-cores.
+those it was made for: the encoder, the metric of trackers, the predictors, the attributes and the arrays that come with
+the package say it themselves, and are refused for other weights; of pictures and figures, ``made_for.json`` says it.
+What is made for the present weights is left alone, so stopped at any point the same command goes on. All takes about
+two and a half hours on two cores.
 """
 
 from __future__ import annotations
@@ -33,6 +33,14 @@ ENCODER = PACKAGE / f"inversion/encoders/{NAME}.safetensors"
 METRIC = PACKAGE / f"engines/trackers/{NAME}_metric.safetensors"
 ATTRIBUTES = PACKAGE / f"models/builtin/{NAME}_attributes.json"
 ARRAYS = PACKAGE / "models/builtin/computed"
+PREDICTORS = PACKAGE / "engines/predicted/weights"
+JUMPS = ROOT / "docs/data/jumps.csv", ROOT / "docs/predictors.md"
+"""The rows of pulls by predictors, and the page with their figures."""
+METHODS = ("autodraggan", "usercontrollable")
+HEADS, PART = 3050, 50
+"""Whose motion predictors learn from, and of how many of these a file of ``motion.py`` is."""
+MINUTES, PULLS, PULLING = 6.0, 40, ("natural", "draggan")
+"""To train each predictor, the pulls it is then measured by, and the engines that go on from its jump."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +124,26 @@ def make_metric(folder: Path) -> None:
     put(made, METRIC)
 
 
+def motion_parts(folder: Path) -> list[Path]:
+    """The files of ``motion.py``, which serve all weights: that are wanted, in their order."""
+    return [folder / f"motion/motion-{part:05d}.npz" for part in range(-(-HEADS // PART))]
+
+
+def make_predictors(folder: Path) -> None:
+    """Train both predictors on the motion of heads, and measure their jumps."""
+    if not all(part.exists() for part in motion_parts(folder)):
+        run(HERE / "motion.py", "--out", folder / "motion", "--heads", HEADS, "--basis", folder / "basis.npz")
+    out, threads = folder / f"predictors-{present()[:8]}", os.cpu_count() or 1
+    learned = ("--motion", folder / "motion", "--samples", HEADS - PART, "--minutes", MINUTES, "--threads", threads)
+    run("-m", "draggan_widget", "train", "predictor", NAME, "--out", out, *learned)
+    rows, page = JUMPS
+    written = ("--csv", rows, "--page", page, "--threads", threads)
+    run(HERE / "jumps.py", NAME, "--weights", out, "--pulls", PULLS, *written, "--engines", *PULLING)
+    PREDICTORS.mkdir(exist_ok=True)
+    for method in METHODS:  # last: from then on they count as made
+        put(out / f"{method}.safetensors", PREDICTORS / f"{NAME}_{method}.safetensors")
+
+
 def make_attributes(folder: Path) -> None:
     """Measure in pictures what attributes do."""
     run(HERE / "attributes.py", NAME, "--out", folder / "attributes", "--basis", folder / "basis.npz", "--write")
@@ -182,6 +210,14 @@ def of_metric() -> str | None:
     return header_of(METRIC).get("fingerprint")
 
 
+def of_predictors() -> str | None:
+    """The weights that all predictors answer pulls on; None where they are of several."""
+    files = [PREDICTORS / f"{NAME}_{method}.safetensors" for method in METHODS]
+    said = [header_of(file).get("draggan_widget predictor") for file in files]
+    bases = {None if each is None else json.loads(each)["about"]["base"] for each in said}
+    return bases.pop() if len(bases) == 1 else None
+
+
 def of_attributes() -> str | None:
     """The weights that attributes were measured on."""
     return json.loads(ATTRIBUTES.read_text(encoding="utf-8")).get("measured", {}).get("fingerprint")
@@ -194,6 +230,7 @@ PARTS = (
     ),
     Part("encoder", "the encoder of photographs", (), make_encoder, of_encoder),
     Part("metric", "the metric of trackers", TO_DRAW, make_metric, of_metric),
+    Part("predictors", "networks that answer pulls, and their figures", ("dlib",), make_predictors, of_predictors),
     Part("attributes", "what attributes do in pictures", TO_DRAW, make_attributes, of_attributes),
     Part("distances", "docs/data/faces_distances.csv", TO_DRAW, make_distances),
     Part("card", "the figures of the card", (*TO_DRAW, "dlib"), make_card),
@@ -212,13 +249,16 @@ def stale(parts: tuple[Part, ...] = PARTS) -> list[Part]:
 
 def missing_things(parts: list[Part], folder: Path) -> list[str]:
     """What would make the work fail, in words, each with its remedy."""
+    drawing = {"encoder", "metric", "attributes", "distances", "card"}
+    if not all(part.exists() for part in motion_parts(folder)):
+        drawing.add("predictors")
     problems = [
         f'{part.name}: the package {name} is not installed: pip install -e ".[test,faces]"'
         for part in parts
-        for name in part.needs
+        for name in dict.fromkeys((*part.needs, *(TO_DRAW if part.name in drawing - {"encoder"} else ())))
         if importlib.util.find_spec(name) is None
     ]
-    drawn = {"encoder", "metric", "attributes", "distances", "card"} & {part.name for part in parts}
+    drawn = drawing & {part.name for part in parts}
     if drawn and not (folder / "basis.npz").exists():
         problems.append(f"{', '.join(sorted(drawn))}: {folder} holds no basis.npz: run make.py --out {folder} first")
     return problems
