@@ -41,7 +41,8 @@ def jump_setting(model: Generator, config: Any, first: Any) -> Setting | None:
 def jump_chosen(model: Generator, config: Any, first: Any, label: Any) -> Any:
     """Return the settings of who makes the first jump from now on: None for nobody.
 
-    What else was set of an engine that is chosen again holds on. :param label: a choice of ``jump_setting``, or None.
+    What else was set of an engine that is chosen again holds on. :param label: a choice of ``jump_setting``, or None
+        for the model's own, which is nobody.
 
     :raises SettingError: if it is none. :raises ValueError: if it cannot serve the model.
     """
@@ -54,12 +55,12 @@ def jump_chosen(model: Generator, config: Any, first: Any, label: Any) -> Any:
     return first_of(model, offered[label])
 
 
-def jump_told(config: Any, first: Any) -> dict[str, str | None]:
-    """Return the value of the setting by its name; nothing where it is none. None stands for nobody."""
+def jump_told(config: Any, first: Any) -> dict[str, str]:
+    """Return the value of the setting by its name, empty for nobody; nothing where there is no such setting."""
     if not jumps_beside(config):
         return {}
     if first is None:
-        return {FIRST: None}
+        return {FIRST: ""}
     named = engine_of(first).variants(first)
     return {FIRST: next(label for label, settings in named.items() if settings == first)}
 

@@ -21,6 +21,7 @@ const settings: Settings = {
   tracking_radius: 12,
   space: "w_plus",
   engine: "draggan",
+  first: "",
   method: "default",
   tolerance: 1,
   stall_steps: 10,

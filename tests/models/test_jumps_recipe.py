@@ -159,7 +159,7 @@ def test_what_it_runs_takes_what_it_gives(part, tmp_path, monkeypatch):
     command.add_options(parser)
     options = parser.parse_args(ran[1][1][2:])
     assert (options.samples, options.minutes, options.method) == (50, remake.MINUTES, "both")
-    assert remake.METHODS == tuple(command.METHODS)
+    assert tuple(command.METHODS) == remake.METHODS
     assert list(remake.PULLING) == list(jumps.PULLING)
 
 

@@ -38,7 +38,7 @@ def field(page):
 
 def choose(page, label):
     page.say("settings", values={"first": label})
-    page.wait_for(lambda page: page.of("state")[-1]["settings"]["first"] == (label or None))
+    page.wait_for(lambda page: page.of("state")[-1]["settings"]["first"] == label)
 
 
 def test_only_methods_with_a_predictor_are_offered_and_of_others_it_says_why(page):

@@ -130,7 +130,7 @@ def test_all_settings_go_back_to_the_models_own_at_once_from_python_and_from_the
     page = Page(editor)
     page.say("ready", view="page")
     page.say("reset_settings")
-    page.wait_for(lambda p: p.of("state") and p.of("state")[-1]["settings"] == own)
+    page.wait_for(lambda p: p.of("state") and p.of("state")[-1]["settings"] == {**own, "first": ""})
     editor._session.now()
     assert traits_of(editor) == own
 
@@ -141,7 +141,7 @@ def test_the_page_hears_what_settings_there_are_when_it_asks_and_when_the_model_
     page.say("ready", view="page")
     page.say("schema")
     (told,) = page.of("schema")
-    assert [field["name"] for field in told["fields"]] == NAMES
+    assert [field["name"] for field in told["fields"]] == [NAMES[0], "first", *NAMES[1:]]
     blocks = {field["name"]: field["choices"] for field in told["fields"]}["block"]
     assert blocks == [["1", "1"], ["2", "2"], ["3", "3"]]
     editor.load_model(Planted((64, 64)))
