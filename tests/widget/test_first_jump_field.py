@@ -21,7 +21,7 @@ def page(tmp_path, monkeypatch):
     """A page of a model with a predictor of Auto DragGAN, which says nothing, and none of the other."""
     monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path))
     model = Roaming()
-    give(model, predictors.untrained(tmp_path))
+    give(model, predictors.speechless(model))
     editor = Editor(model, seed=3, config=DragConfig(max_steps=3))
     page = Page(editor)
     page.say("ready", view="page")

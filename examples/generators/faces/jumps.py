@@ -116,15 +116,16 @@ def rows_of(model: Generator, find: Landmarks, pull: Pull, ways: Sequence[tuple[
 def measured(model: Generator, count: int, ways: Sequence[tuple[str, Any, Any]], kept: Path) -> list[Row]:
     """Return the rows of ``count`` pulls; those that ``kept`` holds are not measured again."""
     done: dict[str, list[Row]] = json.loads(kept.read_text()) if kept.exists() else {}
-    find, wanted = Landmarks(), pulls(count)
+    find, wanted, warm = Landmarks(), pulls(count), False
     for number, pull in enumerate(wanted, start=1):
         key = f"{pull.seed} {pull.name}"
         have = {row["way"] for row in done.get(key, [])}
         lacking = [way for way in ways if way[0] not in have]
         if key in done and (not lacking or not done[key]):
             continue
-        if number == 1:  # the first of all is slower than any other
-            rows_of(model, find, pull, ways[:1])
+        if not warm:  # the first jump of all is slower than any other
+            rows_of(model, find, pull, ways[: len(METHODS)])
+            warm = True
         done[key] = [*done.get(key, []), *rows_of(model, find, pull, lacking)]
         write_atomically(kept, lambda stream: stream.write(json.dumps(done).encode()))
         print(f"jumps: pull {number} of {len(wanted)}", flush=True)

@@ -249,13 +249,12 @@ def stale(parts: tuple[Part, ...] = PARTS) -> list[Part]:
 
 def missing_things(parts: list[Part], folder: Path) -> list[str]:
     """What would make the work fail, in words, each with its remedy."""
-    drawing = {"encoder", "metric", "attributes", "distances", "card"}
-    if not all(part.exists() for part in motion_parts(folder)):
-        drawing.add("predictors")
+    still = not all(part.exists() for part in motion_parts(folder))
+    drawing = {"encoder", "metric", "attributes", "distances", "card", *(("predictors",) if still else ())}
     problems = [
         f'{part.name}: the package {name} is not installed: pip install -e ".[test,faces]"'
         for part in parts
-        for name in dict.fromkeys((*part.needs, *(TO_DRAW if part.name in drawing - {"encoder"} else ())))
+        for name in (*part.needs, *(TO_DRAW if still and part.name == "predictors" else ()))
         if importlib.util.find_spec(name) is None
     ]
     drawn = drawing & {part.name for part in parts}
