@@ -22,7 +22,7 @@ ASKED = 100.0
 
 @pytest.fixture
 def bump(monkeypatch, tmp_path):
-    """The command on a bump whose place dlib is said to see; one predictor goes three quarters of a way, one nowhere."""
+    """The command on a bump whose place dlib is said to see; one predictor goes three quarters of a way, one none."""
     model = predictors.planted()
 
     def jump(self, latent, features, places, motions, growth=None):
