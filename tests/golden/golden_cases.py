@@ -220,7 +220,7 @@ def generators_of():
 
     def generator(name):
         if name not in made:
-            made[name] = load_generator("faces", "cpu") if name == "faces" else network(name)
+            made[name] = load_generator("faces-1", "cpu") if name == "faces" else network(name)
         return made[name]
 
     return generator

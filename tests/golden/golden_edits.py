@@ -66,7 +66,7 @@ def make_edit(kind, generators):
     config = generator.drag_config if faces else config_of(method, stall_steps=None, max_steps=None)
     # By its name, so that the file says where its generator is to be found.
     editor = DragGAN(
-        "faces" if faces else generator,
+        "faces-1" if faces else generator,  # files of the first edition call it "faces", and are found all the same
         seed=FACES_SEED,
         label=2 if generator.label_dim else None,
         config=config,

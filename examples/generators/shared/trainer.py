@@ -34,7 +34,7 @@ FINISH_FROM = 0.35
 """From which fraction of the time on there is an adversary, where the recipe has one."""
 FINISH_RATE, CRITIC_RATE = 1.5e-3, 5e-4
 """Learning rates of the generator (which fades on) and the critic from then on."""
-ADVERSARIAL_SHARE, MATCHING = 0.8, 1.0
+ADVERSARIAL_SHARE, MATCHING = 1.2, 1.0
 """How long the adversary's gradient may be beside the supervised one, and how much features count beside verdicts."""
 PENALTY, PENALTY_EVERY = 0.3, 8
 """The γ of R1, and every how many steps it is taken."""
@@ -169,7 +169,7 @@ class Trainer:
         pictures, latents = self.pairs.batch(batch, self.rng, self.device)
         pictures = F.avg_pool2d(pictures, self.full // size) if size < self.full else pictures
         made = self.forward(self.forward.mapping(latents), size)
-        loss = picture_loss(made, pictures, self.recipe.attention(size).to(self.device))
+        loss = picture_loss(made, pictures, self.recipe.attention(size).to(self.device), finest_edges=not finishing)
         self.optimiser.zero_grad(set_to_none=False)
         if finishing:
             self._finish(loss, pictures, made, latents)
