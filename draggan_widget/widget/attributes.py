@@ -151,7 +151,8 @@ class Attributes:
 
         :param sliding: whether a slider is still held: amounts then count from where it was taken hold of.
         """
-        return self._changed(self.adding(amounts), amounts, sliding=sliding)
+        done = self._changed(self.adding(amounts), amounts, sliding=sliding)
+        return [*self.directions.doubts(amounts), *done]
 
     def set(self, values: Mapping[str, float], *, sliding: bool = False) -> list[str]:
         """Bring attributes to values, in σ above the model's mean; what a slider does. Else as ``change``."""
@@ -168,7 +169,6 @@ class Attributes:
             if clip is not None:
                 notes.append(self._found(phrase, clip))
             amounts[phrase] = amount
-        notes += self.directions.doubts(amounts)
         return [*notes, *self.change(amounts)]
 
     def hold(self, names: Iterable[str]) -> None:

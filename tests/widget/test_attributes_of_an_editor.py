@@ -174,6 +174,7 @@ def test_words_for_what_does_not_show_in_pictures_are_done_and_that_is_said(edit
     assert [note for note in notes if "does not show reliably" in note] == [
         "Freckles: in pictures of this model it does not show reliably, or not alone; see what changed"
     ]
+    assert any("does not show reliably" in note for note in editor.change("freckles", -0.2))
 
 
 def test_a_taught_direction_is_changed_by_its_name_said_and_shared_as_a_file(editor, tmp_path):
