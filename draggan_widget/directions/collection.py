@@ -13,19 +13,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.directions.direction import Direction, DirectionError
+from draggan_widget.directions.direction import Direction, DirectionError, check_amount
 from draggan_widget.directions.known import known_directions, known_of
 from draggan_widget.directions.unnamed import principal, sefa
 from draggan_widget.directions.vocabulary import Vocabulary
 from draggan_widget.directions.words import Meaning, meaning
 from draggan_widget.models import Diffusion
-from draggan_widget.settings import as_number, shown
+from draggan_widget.settings import shown
 from draggan_widget.texts import quoted
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
-GROUPS = {"principal": "Components", "sefa": "SeFa", "taught": "Taught"}
+GROUPS = {"principal": "Components", "sefa": "SeFa", "taught": "Taught", "clip": "Words by CLIP"}
 HARDLY = 0.005
 """σ up to which an amount counts as none."""
 
@@ -110,8 +110,8 @@ class Directions(Mapping[str, Direction]):
 
     @property
     def taught(self) -> list[Direction]:
-        """Those that somebody taught or added."""
-        return [each for each in self._all.values() if each.source == "taught"]
+        """Those that somebody taught, said to a CLIP network, or added."""
+        return [each for each in self._all.values() if each.source in ("taught", "clip")]
 
     @property
     def groups(self) -> dict[str, list[str]]:
@@ -167,9 +167,17 @@ class Directions(Mapping[str, Direction]):
                 notes.append(f"{each.label}: {kept[name]:+.2g} σ instead of {amount:+.2g} ({quoted(end)}); {as_is}")
         return kept, notes
 
-    def understand(self, text: str) -> Meaning:
-        """Return what a text asks for. Raises what ``words.meaning`` does."""
-        return meaning(text, self.vocabulary)
+    def understand(self, text: str, *, beyond: bool = False) -> Meaning:
+        """Return what a text asks for. :param beyond: see ``words.meaning``, which says what is raised as well."""
+        return meaning(text, self.vocabulary, beyond=beyond)
+
+    def doubts(self, names: Iterable[str]) -> list[str]:
+        """Return a sentence for each of these directions that was measured in pictures and does not show reliably."""
+        return [
+            f"{self[name].label}: in pictures of this model it does not show reliably, or not alone; see what changed"
+            for name in names
+            if not self[name].offered
+        ]
 
     # --- holding -----------------------------------------------------------------------------------------------------
 
@@ -232,11 +240,3 @@ class UnknownDirectionError(DirectionError, KeyError):
 
     def __str__(self) -> str:
         return str(self.args[0])
-
-
-def check_amount(name: str, amount: Any) -> float:
-    """Return an amount in σ. :raises ValueError: if it is no finite number."""
-    number = as_number(amount)
-    if number is None:
-        raise ValueError(f"the amount of {quoted(name)} is {shown(amount)}; give a number of σ, such as +1 or -0.5")
-    return number

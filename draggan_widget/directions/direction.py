@@ -15,13 +15,14 @@ from torch import Tensor
 from draggan_widget.files import check_replaced, readable, write_whole
 from draggan_widget.models import mapping_fingerprint
 from draggan_widget.models.checkpoints import Unreadable, read_file, safetensors_metadata
+from draggan_widget.settings import as_number, shown
 from draggan_widget.texts import one_line, quoted, read_json, shown_path
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
-Source = Literal["known", "principal", "sefa", "taught"]
-SOURCES: tuple[Source, ...] = ("known", "principal", "sefa", "taught")
+Source = Literal["known", "principal", "sefa", "taught", "clip"]
+SOURCES: tuple[Source, ...] = ("known", "principal", "sefa", "taught", "clip")
 FORMAT = 1
 HEADER = "draggan_direction"
 TENSORS = ("change", "reading")
@@ -52,11 +53,12 @@ class Direction:
     """(w_dim,) float64: ``row @ reading - zero`` is how many σ above the mean a row of a latent is."""
     zero: float
     source: Source
-    """"known": measured of samples whose attributes are known; "taught": of examples; "sefa" and "principal": found in
-    the model's weights and in its latents, without a meaning known beforehand."""
+    """"known": measured of samples whose attributes are known; "taught": of examples; "clip": of words, by what a CLIP
+    network sees in samples; "sefa" and "principal": found in the model's weights and in its latents, without a meaning
+    known beforehand."""
     score: float | None
-    """R² on samples of a known one, 0 … 1; of a taught one how surely it tells examples apart that it has not seen,
-    the area under the curve (AUC) 0.5 … 1; None where there is nothing to compare with."""
+    """R² on samples of a known one and one by words, 0 … 1; of a taught one how surely it tells examples apart that it
+    has not seen, the area under the curve (AUC) 0.5 … 1; None where there is nothing to compare with."""
     least: float
     most: float
     """The range of the model's own samples, in σ."""
@@ -130,6 +132,14 @@ def check_name(name: Any) -> str:
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > LONGEST:
         raise DirectionError(f"the name {quoted(name)} cannot be one; give a word, of at most {LONGEST} characters")
     return name.strip()
+
+
+def check_amount(name: str, amount: Any) -> float:
+    """Return an amount in σ. :raises ValueError: if it is no finite number."""
+    number = as_number(amount)
+    if number is None:
+        raise ValueError(f"the amount of {quoted(name)} is {shown(amount)}; give a number of σ, such as +1 or -0.5")
+    return number
 
 
 def _is_one(path: Any) -> bool:

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from draggan_widget.directions.direction import Direction
+from draggan_widget.directions.direction import Direction, check_amount
 from draggan_widget.directions.vocabulary import Vocabulary
 from draggan_widget.models import guarded, mapping_fingerprint
-from draggan_widget.settings import as_number, shown
+from draggan_widget.settings import shown
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -153,7 +153,7 @@ def exact_change(model: Generator, z: Any, amounts: Mapping[str, float]) -> Tens
     numbers that are not named stay as they are.
 
     :param amounts: attribute → δ in σ.
-    :raises ValueError: for a model whose attributes are not known, for another ``z``, or for an unknown attribute.
+    :raises ValueError: for a model whose attributes are not known, another ``z``, an unknown attribute, or no amount.
     """
     known = known_of(model)
     if known is None:
@@ -167,7 +167,7 @@ def exact_change(model: Generator, z: Any, amounts: Mapping[str, float]) -> Tens
     for name, amount in amounts.items():
         if name not in names:
             raise ValueError(f"there is no attribute {shown(name)}")
-        there[0, names.index(name)] += as_number(amount) or 0.0
+        there[0, names.index(name)] += check_amount(name, amount)
     others = torch.tensor([name not in amounts for name in names])
     # What was added to some numbers is not to make the others smaller when all are brought to unit mean square.
     room = len(names) - float(there[0, ~others].square().sum())

@@ -32,6 +32,9 @@ CLAUSE = re.compile(
     re.IGNORECASE,
 )
 
+LONGEST = 2000
+"""Characters of a text."""
+
 
 class WordError(ValueError):
     """A text of which nothing is understood, or that contradicts itself; the message names the words."""
@@ -45,6 +48,8 @@ class Meaning:
     """Attributes and amounts in σ, each attribute once, in the order of the text."""
     unknown: Mapping[str, str | None]
     """Words that were not understood → the nearest that is known, or None."""
+    beyond: tuple[tuple[str, float], ...] = ()
+    """Phrases with words that are not known, for somebody else to understand, with their amounts."""
 
     def notes(self) -> list[str]:
         """Return a sentence for each word that was not understood."""
@@ -57,6 +62,8 @@ class _Match:
     meaning: Mapping[str, float]
     places: list[int]
     factor: float = 1.0
+    beyond: bool = False
+    """Whether it is left for somebody else to understand."""
 
 
 def understand(text: str, vocabulary: Vocabulary) -> list[tuple[str, float]]:
@@ -64,16 +71,20 @@ def understand(text: str, vocabulary: Vocabulary) -> list[tuple[str, float]]:
     return list(meaning(text, vocabulary).changes)
 
 
-def meaning(text: str, vocabulary: Vocabulary) -> Meaning:
+def meaning(text: str, vocabulary: Vocabulary, *, beyond: bool = False) -> Meaning:
     """Return what a text asks for, and the words in it that are not known.
 
     "A bit" is half a σ, "much" two; "no beard" and "without a beard" are two less, "less" and "not" one less.
 
+    :param beyond: whether phrases with words that are not known are told as such, with their amounts, rather than their
+        words as unknown.
     :raises WordError: if nothing of it is known, or if two words of it ask for opposite things.
     :raises TypeError: if it is no text.
     """
     if not isinstance(text, str):
         raise TypeError(f"a text is needed, such as 'older, turned left'; got {type(text).__name__}")
+    if len(text) > LONGEST:
+        raise WordError(f"the text has {len(text):,} characters; say it in at most {LONGEST:,}")
     clauses = [_Clause(part, vocabulary) for part, _ in _clauses(text)]
     if not any(clause.words for clause in clauses):
         raise WordError("the text is empty; say what should change, such as 'older, turned left'")
@@ -81,9 +92,9 @@ def meaning(text: str, vocabulary: Vocabulary) -> Meaning:
     for place, clause in enumerate(clauses):
         before = clauses[place - 1] if place else None
         after = clauses[place + 1] if place + 1 < len(clauses) else None
-        clause.find(before, after, negated=bool(inherits[place] and before and before.negated))
+        clause.find(before, after, negated=bool(inherits[place] and before and before.negated), beyond=beyond)
     changes: dict[str, tuple[float, str]] = {}
-    for match in (match for clause in clauses for match in clause.matches):
+    for match in (match for clause in clauses for match in clause.matches if not match.beyond):
         for name, amount in match.meaning.items():
             amount *= match.factor
             there, words = changes.get(name, (0.0, ""))
@@ -94,12 +105,17 @@ def meaning(text: str, vocabulary: Vocabulary) -> Meaning:
             if abs(amount) > abs(there):
                 changes[name] = amount, match.words
     unknown = {word: vocabulary.nearest(word) for clause in clauses for word in clause.unknown}
-    if not changes:
+    left: dict[str, float] = {}
+    for match in (match for clause in clauses for match in clause.matches if match.beyond):
+        if left.get(match.words, 0.0) * match.factor < 0:
+            raise WordError(f"{quoted(match.words)} is asked for and is not; leave one of them out")
+        left[match.words] = max(left.get(match.words, 0.0), match.factor, key=abs)
+    if not changes and not left:
         said = [_not_known(word, near) for word, near in unknown.items()] or [
             f"{quoted(text.strip())} names nothing that could change, or does not say how"
         ]
         raise WordError("; ".join(said))
-    return Meaning(tuple((name, amount) for name, (amount, _) in changes.items()), unknown)
+    return Meaning(tuple((name, amount) for name, (amount, _) in changes.items()), unknown, tuple(left.items()))
 
 
 def _not_known(word: str, near: str | None) -> str:
@@ -195,7 +211,7 @@ class _Clause:
             if each in known - FILLERS - self._vocabulary.nouns and place not in self._marked
         ]
 
-    def find(self, before: _Clause | None, after: _Clause | None, *, negated: bool) -> None:
+    def find(self, before: _Clause | None, after: _Clause | None, *, negated: bool, beyond: bool = False) -> None:
         """Find the phrases. :param before: the clause before, :param after: and the one after."""
         if not self._take(self._places(())):
             self._take(self._places((stem(QUANTITY),)))
@@ -205,6 +221,8 @@ class _Clause:
             borrowed = next((each for each in lenders if self._borrow(each)), None)
         elif before is not None and self._lacks_noun():
             borrowed = before if self._borrow(before) else None
+        if beyond:
+            self._leave()
         self.negated |= negated
         if negated and not self._gone:
             for match in self.matches:
@@ -279,6 +297,16 @@ class _Clause:
             return min((each - place if each > place else place - each + behind) for each in match.places or [place])
 
         return min(self.matches, key=distance, default=None)
+
+    def _leave(self) -> None:
+        """Leave what has a word that is not known to somebody else: with all of the clause that says nothing yet."""
+        self._look_for_unknown()
+        if not self.unknown:
+            return
+        used = {place for match in self.matches for place in match.places} | self._marked | self._subjects
+        places = [place for place, word in enumerate(self.words) if place not in used and word not in FILLERS]
+        self.matches.append(_Match(" ".join(self.words[place] for place in places), {}, places, beyond=True))
+        self.unknown = []
 
     def _look_for_unknown(self) -> None:
         known, used = self._vocabulary.stems, {place for match in self.matches for place in match.places}

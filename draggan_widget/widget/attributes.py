@@ -8,14 +8,29 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from draggan_widget.analysis import changed_attributes
-from draggan_widget.directions import Direction, DirectionError, Directions, Listed, check_amount, taught
+from draggan_widget.directions import (
+    Clip,
+    Direction,
+    DirectionError,
+    Directions,
+    Listed,
+    Sight,
+    check_amount,
+    load_clip,
+    taught,
+)
 from draggan_widget.editing import Asked, Asking, Document, Session, held_in
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
     import pandas as pd
 
     from draggan_widget.models import Generator
+
+AGAINST, ANY = "a face", "a picture"
+"""What phrases that CLIP is to understand are about: of models whose attributes are known, and of any other."""
 
 
 class Attributes:
@@ -28,6 +43,8 @@ class Attributes:
         self._session = session
         self._carry_out = carry_out
         self._made: tuple[Generator, Directions] | None = None
+        self._clip: tuple[str, Clip] | None = None
+        self._sight: Sight | None = None
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -83,7 +100,8 @@ class Attributes:
             directions = self._of(document.model.generator)
             understood = directions.understand(text)
             asked = _asked(directions, *directions.within(document.drag.ws, dict(understood.changes)))
-            return dataclasses.replace(asked, notes=(*understood.notes(), *asked.notes))
+            doubts = directions.doubts(name for name, _ in understood.changes)
+            return dataclasses.replace(asked, notes=(*understood.notes(), *doubts, *asked.notes))
 
         return asking
 
@@ -133,16 +151,25 @@ class Attributes:
 
         :param sliding: whether a slider is still held: amounts then count from where it was taken hold of.
         """
-        return self._changed(self.adding(amounts), amounts, sliding=sliding)
+        done = self._changed(self.adding(amounts), amounts, sliding=sliding)
+        return [*self.directions.doubts(amounts), *done]
 
     def set(self, values: Mapping[str, float], *, sliding: bool = False) -> list[str]:
         """Bring attributes to values, in σ above the model's mean; what a slider does. Else as ``change``."""
         return self._changed(self.reaching(values), values, sliding=sliding)
 
-    def say(self, text: str) -> list[str]:
-        """Do what a text asks for; return sentences about what could not be had, or was not understood."""
-        understood = self.directions.understand(text)
-        return [*understood.notes(), *self.change(dict(understood.changes))]
+    def say(self, text: str, *, clip: Clip | str | os.PathLike[str] | None = None) -> list[str]:
+        """Do what a text asks for; return sentences about what could not be had, or was not understood.
+
+        :param clip: sees what words beyond the list mean; what it has found stays among the directions.
+        """
+        understood = self.directions.understand(text, beyond=clip is not None)
+        amounts, notes = dict(understood.changes), understood.notes()
+        for phrase, amount in understood.beyond:
+            if clip is not None:
+                notes.append(self._found(phrase, clip))
+            amounts[phrase] = amount
+        return [*notes, *self.change(amounts)]
 
     def hold(self, names: Iterable[str]) -> None:
         """Hold these besides what is held. :raises DirectionError: for a name that is not there."""
@@ -179,6 +206,30 @@ class Attributes:
         self._session.read(lambda: self._of(self._session.generator).add(direction))
 
     # --- in parts ----------------------------------------------------------------------------------------------------
+
+    def _found(self, phrase: str, clip: Clip | str | os.PathLike[str]) -> str:
+        """Take the direction of a phrase, as CLIP sees it, among the others; return how surely it was found."""
+        model = self._session.read(lambda: self._session.generator)
+        if not isinstance(clip, Clip):
+            if self._clip is None or self._clip[0] != str(clip):
+                self._clip = str(clip), load_clip(clip)
+            clip = self._clip[1]
+        sight = self._sight
+        if sight is None or sight.model is not model or sight.clip is not clip:
+            made = clip
+            sight = self._sight = self._session.read(lambda: Sight(model, made))
+        while self._session.read(sight.look):  # a few pictures at a time, so that the page answers meanwhile
+            pass
+        whose = AGAINST if self.directions.known else ANY
+
+        def found() -> Direction:
+            directions = self._of(model)
+            direction = sight.direction(f"{whose}, {phrase}", against=whose, name=phrase, basis=directions.known)
+            directions.add(direction)
+            return direction
+
+        direction = self._session.read(found)
+        return f"{direction.label}: found by CLIP, which is explained by the model's latents to {direction.score:.0%}"
 
     def _of(self, model: Generator) -> Directions:
         """Return the directions of a model; in the worker's thread, which owns it."""

@@ -50,6 +50,7 @@ from draggan_widget.widget.traits import EditTraits, weakly
 from draggan_widget.widget.views import Views
 
 if TYPE_CHECKING:
+    from draggan_widget.directions import Clip
     from draggan_widget.engines import DragResult
     from draggan_widget.inversion import Photo, Square
     from draggan_widget.models.diffusion import Identity
@@ -212,13 +213,17 @@ class Editor(EditTraits):
         amounts: Mapping[str, Any] = attribute if isinstance(attribute, Mapping) else {attribute: amount}
         return self.attributes.change(amounts)
 
-    def say(self, text: str) -> list[str]:
+    def say(self, text: str, *, clip: Clip | str | os.PathLike[str] | None = None) -> list[str]:
         """Change what a text asks for: ``say("older, smiling a bit, hair much longer")``. One step of undo.
 
+        :param clip: what words beyond the list are looked up by: a folder that holds a CLIP model, as transformers
+            saves it, or a ``directions.Clip``. The first time it looks at 256 pictures of the model, for half a minute
+            on two cores; phrases that it has found stay among the attributes.
         :returns: sentences about what could not be had, or was not understood.
         :raises ValueError: if nothing of it is known, or if it contradicts itself. The picture then stays as it is.
+        :raises FileNotFoundError: if there is no such folder. :raises ModuleNotFoundError: without transformers.
         """
-        return self.attributes.say(text)
+        return self.attributes.say(text, clip=clip)
 
     def hold(self, *names: str) -> None:
         """Let no step change these attributes, groups or sets: ``hold("identity", "hair_length")``.

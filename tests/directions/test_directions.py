@@ -84,6 +84,9 @@ def test_the_exact_change_of_a_known_z_is_like_that_of_the_regression(faces, kno
         exact_change(faces, z, {"yaww": 1})
     with pytest.raises(ValueError, match="nobody knows"):
         exact_change(small_stylegan2(), z, {"yaw": 1})
+    for amount in (float("nan"), None, "much"):
+        with pytest.raises(ValueError, match="the amount of 'yaw' is"):
+            exact_change(faces, z, {"yaw": amount})
 
 
 def test_amounts_end_where_the_model_ends_and_that_is_said(faces, known):

@@ -117,3 +117,32 @@ def test_the_name_of_a_taught_direction_is_a_word_of_its_own():
 )
 def test_forms_of_a_word_have_one_stem(words):
     assert len({stem(word) for word in words}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "beyond"),
+    [
+        ("older, with sparkling sequins", [("age", 1.0)], [("sparkling sequins", 1.0)]),
+        ("much more wizardly", [], [("wizardly", 2.0)]),
+        ("no sequins", [], [("sequins", -2.0)]),
+        ("older, much more wizardly, smiling a bit", [("age", 1.0), ("smile", 0.5)], [("wizardly", 2.0)]),
+        ("older", [("age", 1.0)], []),
+    ],
+)
+def test_phrases_beyond_the_list_are_told_with_their_amounts_where_somebody_else_understands_them(
+    text, changes, beyond
+):
+    found = meaning(text, FACES.vocabulary, beyond=True)
+    assert list(found.changes) == changes
+    assert list(found.beyond) == beyond
+    assert not found.unknown
+
+
+def test_a_phrase_beyond_the_list_that_is_wanted_and_not_is_refused():
+    with pytest.raises(WordError, match="'wizardly' is asked for and is not"):
+        meaning("more wizardly, less wizardly", FACES.vocabulary, beyond=True)
+
+
+def test_a_text_without_end_is_refused_at_once():
+    with pytest.raises(WordError, match=r"the text has 30,000 characters; say it in at most 2,000"):
+        meaning("older " * 5000, FACES.vocabulary)

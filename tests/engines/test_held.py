@@ -47,6 +47,15 @@ def test_no_step_changes_what_held_readings_see_in_any_row(model, config):
     assert not torch.equal(kept.ws, kept.w0)
 
 
+def test_rows_of_a_natural_drag_part_less_where_something_is_held_as_readings_are_of_rows_that_are_alike(model):
+    def parted(state):
+        change = (state.ws - state.w0)[0]
+        return float((change - change.mean(0)).norm() / change.norm())
+
+    config = Natural(max_steps=6)
+    assert parted(pulled(model, config, held_of(model, 2))) < 0.5 * parted(pulled(model, config, None))
+
+
 def test_holding_from_the_middle_on_takes_nothing_back_that_was_done_before(model):
     held = held_of(model, 2)
     state = pulled(model, Natural(max_steps=20), None, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import numpy as np
@@ -97,6 +98,12 @@ def test_a_pull_changes_nothing_that_is_held(editor):
         (lambda editor: editor.release("smile"), "'smile' is not held; nothing is held"),
         (lambda editor: editor.attributes.teach("x", [editor.latent], []), "taught with 1 of more and 0 of less"),
         (lambda editor: editor.attributes.teach(" ", [], []), "cannot be one"),
+        (lambda editor: editor.attributes.teach("x", [editor.latent], [editor.latent]), "mark at least 2"),
+        (lambda editor: editor.change("glasses", 1), "this model has no attribute 'glasses'"),
+        (lambda editor: editor.change("smile", float("inf")), "the amount of 'smile' is"),
+        (lambda editor: editor.say("long and short hair"), "contradict each other; leave one of them out"),
+        (lambda editor: editor.say(""), "the text is empty"),
+        (lambda editor: editor.say("older " * 1000), "say it in at most"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(editor, ask, error):
@@ -105,6 +112,69 @@ def test_what_cannot_be_done_is_said_and_changes_nothing(editor, ask, error):
         ask(editor)
     assert np.array_equal(editor.latent, before)
     assert editor.attributes.held == ()
+
+
+def in_range(editor):
+    """Whether the picture is one, and no attribute of it is beyond what the model's own pictures show."""
+    picture = np.asarray(editor.image)
+    values = editor.attributes.directions.measure(editor.latent)
+    ends = {name: (each.least, each.most) for name, each in editor.attributes.directions.items()}
+    kept = all(ends[name][0] - 0.05 <= value <= ends[name][1] + 0.05 for name, value in values.items())
+    return kept and picture.dtype == np.uint8 and 5 < picture.std() < 120
+
+
+@pytest.mark.parametrize(
+    ("ask", "told"),
+    [
+        (lambda editor: editor.change("smile", 1e300), "Smile: "),
+        (lambda editor: editor.change({"age": -1e9, "yaw": 1e9, "hair_length": 40}), "Age: "),
+        (lambda editor: editor.say("extremely old, extremely bald, extremely wide smile"), "as far as it goes"),
+        (lambda editor: editor.attributes.set({"smile": -99}), "instead of"),
+    ],
+)
+def test_more_than_the_model_can_is_a_sentence_and_a_picture_in_range(editor, ask, told):
+    editor.latent = editor.generator.space.draw(seed=7, truncation=0.5)
+    notes = ask(editor)
+    assert any(told in note for note in notes)
+    assert in_range(editor)
+    for _ in range(3):
+        again = ask(editor)
+    assert any("as far as" in note for note in again)
+    assert in_range(editor)
+
+
+def test_all_80_attributes_as_far_as_they_go_are_a_picture_in_range(editor):
+    editor.latent = editor.generator.space.draw(seed=7, truncation=0.5)
+    signs = np.random.RandomState(0).choice([-1, 1], 80)
+    notes = editor.change({name: 99.0 * sign for name, sign in zip(editor.attributes.directions, signs, strict=True)})
+    assert len(notes) == 80
+    assert in_range(editor)
+
+
+def test_a_direction_of_another_model_is_refused_by_an_editor_and_changes_nothing(editor, tmp_path):
+    from random_stylegan2 import small_stylegan2
+
+    from draggan_widget.directions import principal
+
+    principal(small_stylegan2(), 1)[0].save(tmp_path / "strange.safetensors")
+    before = editor.latent
+    with pytest.raises(ValueError, match="'principal-1' is for another model, as its weights tell"):
+        editor.attributes.add(Direction.load(tmp_path / "strange.safetensors"))
+    assert np.array_equal(editor.latent, before)
+    assert "principal-1" not in editor.attributes.directions
+
+
+def test_words_for_what_does_not_show_in_pictures_are_done_and_that_is_said(editor, monkeypatch):
+    directions = editor.attributes.directions
+    hidden = dataclasses.replace(directions["freckles"], offered=False)
+    monkeypatch.setitem(directions._all, "freckles", hidden)
+    before = value(editor, "freckles")
+    notes = editor.say("more freckles, older")
+    assert value(editor, "freckles") > before + 0.5
+    assert [note for note in notes if "does not show reliably" in note] == [
+        "Freckles: in pictures of this model it does not show reliably, or not alone; see what changed"
+    ]
+    assert any("does not show reliably" in note for note in editor.change("freckles", -0.2))
 
 
 def test_a_taught_direction_is_changed_by_its_name_said_and_shared_as_a_file(editor, tmp_path):

@@ -56,6 +56,8 @@ SHORTEST = 0.1
 """Pixels that a step may always go."""
 MORE = 2
 """Rows that may change besides to keep what is outside a mask, as far as its block reads them."""
+ALIKE = 0.9
+"""Of the variance that rows have for themselves, what they have in common where attributes are held."""
 HALF = 0.5
 """Locality above which all that is far from the points is held as well, which takes as long as a mask."""
 SPOT = 1.0
@@ -249,10 +251,12 @@ class BoundNatural(Bound[Memory]):
                 "it moves; put it on something that stands out"
             )
         linear = Linear(motion, held, None if held is None else self._maps(leaf))
-        own_rows, common = self.settings.own_rows, self.settings.common
+        own_rows, own, common = self.settings.own_rows, self.settings.own, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
-        metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, self.settings.own, common)
+        elif edit.held is not None:  # readings were taken of latents whose rows are alike
+            own, common = own * (1 - ALIKE), common + own * ALIKE
+        metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, own, common)
         if edit.held is not None:
             metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
         change = (edit.latent - memory.base)[0]

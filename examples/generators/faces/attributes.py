@@ -1,13 +1,15 @@
 """Measure in pictures what each attribute of a generator does, and note which are worth a slider.
 
-    python examples/generators/faces/attributes.py faces --out DIR [--pictures 6000] [--samples 100] [--basis FILE]
-                                                   [--minutes 30] [--write]
+    python examples/generators/faces/attributes.py faces --renders DIR --out DIR2 [--minutes 10] [--samples 100]
+                                                         [--write]
 
-A small network is trained on renders of the generator's edition alone, to read the 80 numbers off a picture. Then each
-attribute is moved by +1 and -1 σ on samples, and the generator's pictures are read. An attribute qualifies if the
-network reads it well (R² of at least 0.5 on renders that it has not seen), if it moves the right way in 95 % of the
-pictures, and if the others move by less than a quarter of it on average. ``--write`` notes that in the file of
-attributes beside the weights, with the fingerprint of these. What was done stays in DIR: run again to go on.
+DIR is a folder of ``make.py`` with renders of the generator's edition. A network is taught by these alone to read the
+80 numbers off a picture (``measurer.py``). Then each attribute is moved by +1 and -1 σ on samples, and the generator's
+pictures are read. An attribute qualifies if the network reads it well (R² of at least 0.5 on renders that it has not
+seen), if it moves the right way in 95 % of the pictures, and if the others move by less than a quarter of it on
+average. Where dlib is installed, its descriptors say whether expression, pose, hair and light leave the face the same
+person's. ``--write`` notes that in the file of attributes beside the weights, with the fingerprint of these, and in
+docs/directions.md. What was done stays in DIR2: run again to go on.
 
 ``--adopt`` measures nothing: it notes that weights trained anew have the same attributes, and that nothing is known of
 what these do in pictures.
@@ -16,159 +18,134 @@ what these do in pictures.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
-import math
 import sys
-import time
+import textwrap
 from pathlib import Path
+from typing import Any
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
-import torch.nn.functional as F
-from dataset import FACES
 from measure import edition_of
-from pairs import DatasetMaker, finished_parts, part_file, part_latents
-from reading import as_input, roughened
+from measurer import Measurer, fit
+from pairs import finished_parts
 from scene import LATENT
 from torch import Tensor, nn
+from whole import write_atomically
 
 from draggan_widget import load_generator
 from draggan_widget.directions import Directions
 from draggan_widget.models import fingerprint, mapping_fingerprint
 
-FILE = Path(__file__).parents[3] / "draggan_widget/models/builtin/faces_attributes.json"
-SIDE = 128
-"""Pixels of the pictures that are read."""
-FURTHEST = 2.6
-"""σ beyond which nothing is drawn."""
-WIDTHS = (32, 48, 96, 160, 224)
-BATCH = 32
+ROOT = Path(__file__).parents[3]
+FILE = ROOT / "draggan_widget/models/builtin/faces_attributes.json"
+PAGE = ROOT / "docs/directions.md"
+NETWORK = "measurer.pt"
 READABLE, RIGHT, OTHERS = 0.5, 0.95, 0.25
+SAME_PERSON = 0.22
+"""How far dlib's descriptor may move on average."""
+KEEP_THE_PERSON = ("expression", "pose", "hair", "light")
+"""Groups of attributes that have nothing to do with who it is."""
 SEED = 4000
 
-
-def read_attributes(latents: np.ndarray) -> np.ndarray:
-    """What the renderer makes of latents ``(n, 80)``: at unit mean square, and within its range."""
-    return np.clip(latents / np.sqrt(np.square(latents).mean(1, keepdims=True) + 1e-8), -FURTHEST, FURTHEST)
-
-
-class Measurer(nn.Module):
-    """Pictures ``(n, 3, 128, 128)`` in [-1, 1] → the 80 attributes in σ ``(n, 80)``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        for before, after in zip((3, *WIDTHS[:-1]), WIDTHS, strict=True):
-            layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-        self.body = nn.Sequential(*layers, nn.Flatten())
-        self.head = nn.Sequential(
-            nn.Linear(WIDTHS[-1] * (SIDE // 2 ** len(WIDTHS)) ** 2, 384), nn.ReLU(), nn.Dropout(0.2)
-        )
-        self.out = nn.Linear(384, len(LATENT))
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """See the class."""
-        return self.out(self.head(self.body(pictures)))
-
-
-def halved(pictures: np.ndarray) -> np.ndarray:
-    """Pictures ``(n, 256, 256, 3)`` uint8 at half the side, each pixel the mean of four."""
-    n, height, width, channels = pictures.shape
-    mean = pictures.reshape(n, height // 2, 2, width // 2, 2, channels).astype(np.uint16).sum((2, 4))
-    return ((mean + 2) // 4).astype(np.uint8)
-
-
-def train(folder: Path, minutes: float) -> tuple[Measurer, np.ndarray]:
-    """The network, trained on all parts but the last, and R² ``(80,)`` on that; goes on from what is in ``folder``."""
-    *parts, last = finished_parts(folder / "pictures")
-    pictures = np.concatenate([halved(np.load(part_file(folder / "pictures", part))) for part in parts])
-    wanted = torch.from_numpy(
-        read_attributes(np.concatenate([part_latents(FACES, part) for part in parts])).astype("f4")
-    )
-    unseen = halved(np.load(part_file(folder / "pictures", last)))
-    truth = read_attributes(part_latents(FACES, last))
-    network, kept = Measurer(), folder / "measurer.pt"
-    steps = 0
-    optimizer = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.02)
-    if kept.exists():
-        state = torch.load(kept, weights_only=True)
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        steps = state["steps"]
-    draw = np.random.default_rng(steps)
-    scores = r_squared(read(network, unseen), truth)
-    began, spent = time.monotonic(), 0.0 if minutes > 0 else 1.0
-    while spent < 1:
-        order = draw.permutation(len(pictures))
-        network.train()
-        for first in range(0, len(order) - BATCH + 1, BATCH):
-            spent = (time.monotonic() - began) / (60 * minutes)
-            if spent >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = 2e-3 * max(0.02, 0.5 + 0.5 * math.cos(math.pi * spent))
-            chosen = order[first : first + BATCH]
-            loss = F.smooth_l1_loss(network(roughened(as_input(pictures[chosen]), draw)), wanted[chosen], beta=0.5)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            steps += 1
-        scores = r_squared(read(network, unseen), truth)
-        torch.save({"network": network.state_dict(), "optimizer": optimizer.state_dict(), "steps": steps}, kept)
-        print(
-            f"{len(pictures)} renders, {steps} steps, loss {loss.item():.3f}: R² median {np.median(scores):.2f}, "
-            f"{int((scores >= READABLE).sum())} of {len(LATENT)} at least {READABLE}",
-            flush=True,
-        )
-    return network, scores
-
-
-def r_squared(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """R² of each column."""
-    return 1 - np.square(said - truth).sum(0) / np.square(truth - truth.mean(0)).sum(0)
-
-
-@torch.no_grad()
-def read(network: Measurer, pictures: np.ndarray) -> np.ndarray:
-    """The attributes ``(n, 80)`` of pictures ``(n, 128, 128, 3)``."""
-    network.eval()
-    return np.concatenate([network(as_input(pictures[k : k + 64])).numpy() for k in range(0, len(pictures), 64)])
+Found = dict[str, dict[str, Any]]
 
 
 @torch.no_grad()
 def drawn(generator: nn.Module, latents: Tensor) -> np.ndarray:
-    """The generator's pictures ``(n, 128, 128, 3)`` of latents."""
+    """The generator's pictures ``(n, 256, 256, 3)`` uint8 of latents."""
     parts = []
     for some in latents.split(10):
         made = (generator.synthesize(some) * 127.5 + 127.5).round().clamp(0, 255).byte()
-        parts.append(halved(made.permute(0, 2, 3, 1).numpy()))
+        parts.append(made.permute(0, 2, 3, 1).numpy())
     return np.concatenate(parts)
 
 
-def move(source: str, network: Measurer, scores: np.ndarray, samples: int) -> dict[str, dict[str, float | bool]]:
-    """What each attribute that can be read does to the generator's pictures when it is moved by one σ."""
-    generator = load_generator(source, device="cpu")
-    directions = Directions(generator)
-    z = np.random.RandomState(SEED).randn(samples, len(LATENT))
-    latents = generator.mapping(z)
-    before = read(network, drawn(generator, latents))
-    readable = scores >= READABLE
-    found: dict[str, dict[str, float | bool]] = {}
+def network_of(folder: Path, renders: Path, minutes: float) -> Measurer:
+    """The network in ``folder``; taught by renders where it is not there, or was taught by others."""
+    parts = finished_parts(renders / "pictures")
+    told = json.dumps([len(parts), json.loads((renders / "recipe.json").read_text())])
+    kept, by = folder / NETWORK, folder / "taught_by.json"
+    if kept.exists() and by.exists() and by.read_text() == told:
+        return Measurer.load(kept)
+    torch.manual_seed(SEED)
+    measurer = fit(renders / "pictures", minutes, line=lambda text: print(text, flush=True))
+    measurer.save(kept)
+    by.write_text(told)
+    return measurer
+
+
+def move(
+    generator: nn.Module, directions: Directions, measurer: Measurer, samples: int, people: int, kept: Path
+) -> Found:
+    """What each attribute does to the generator's pictures when it is moved by one σ; goes on from what is in a file.
+
+    :param people: of how many samples dlib's descriptors are taken; 0 for none.
+    """
+    mark = hashlib.sha256(json.dumps([fingerprint(generator), measurer.scores.tolist(), samples, people]).encode())
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    found: Found = known["found"] if known.get("of") == mark.hexdigest() else {}
+    latents = generator.mapping(np.random.RandomState(SEED).randn(samples, len(LATENT)))
+    pictures = drawn(generator, latents)
+    before, person = measurer(pictures), Person(pictures[:people])
+    readable = measurer.scores >= READABLE
     for place, name in enumerate(LATENT):
-        entry: dict[str, float | bool] = {"r2": round(float(scores[place]), 3), "qualifies": False}
+        if name in found:
+            continue
+        entry: dict[str, Any] = {"r2": round(float(measurer.scores[place]), 3), "qualifies": False}
+        step = directions.change({name: 1.0})
+        looks = people > 0 and directions[name].group in KEEP_THE_PERSON
         if readable[place]:
-            step = directions.change({name: 1.0})
-            up = read(network, drawn(generator, latents + step)) - before
-            down = before - read(network, drawn(generator, latents - step))
-            both = np.concatenate([up, down])
-            own, rest = both[:, place], readable & (np.arange(len(LATENT)) != place)
-            right, moved = float((own > 0).mean()), float(own.mean())
-            others = float(np.abs(both[:, rest]).mean() / max(moved, 1e-9)) if rest.any() else 0.0
-            entry |= {"moved": round(moved, 3), "right": round(right, 3), "others": round(others, 3)}
-            entry["qualifies"] = bool(right >= RIGHT and others < OTHERS)
+            more, less = (drawn(generator, latents + sign * step) for sign in (1, -1))
+            both = np.concatenate([measurer(more) - before, before - measurer(less)])
+            entry |= judged(both, place, readable)
+        elif looks:
+            more, less = (drawn(generator, latents[:people] + sign * step) for sign in (1, -1))
+        if looks and (moved := person.moved(more) + person.moved(less)):
+            entry["descriptor"] = round(float(np.mean(moved)), 3)
         found[name] = entry
+        write_atomically(kept, lambda stream: stream.write(_kept(mark.hexdigest(), found)))
         print(name, entry, flush=True)
     return found
+
+
+def judged(both: np.ndarray, place: int, readable: np.ndarray) -> dict[str, float | bool]:
+    """What readings of all attributes, that moved by ``both`` (n, 80), say of the one that was meant to grow by 1 σ."""
+    own, rest = both[:, place], readable & (np.arange(both.shape[1]) != place)
+    right, moved = float((own > 0).mean()), float(own.mean())
+    others = float(np.abs(both[:, rest]).mean() / max(moved, 1e-9)) if rest.any() else 0.0
+    return {
+        "moved": round(moved, 3),
+        "right": round(right, 3),
+        "others": round(others, 3),
+        "qualifies": bool(right >= RIGHT and others < OTHERS),
+    }
+
+
+def _kept(mark: str, found: Found) -> bytes:
+    return (json.dumps({"of": mark, "found": found}, indent=1) + "\n").encode()
+
+
+class Person:
+    """Who faces are of, by dlib's descriptors."""
+
+    def __init__(self, pictures: np.ndarray) -> None:
+        """Look at the pictures before; dlib is not needed for none."""
+        self._before: list[Any] = []
+        if len(pictures):
+            from draggan_widget.inversion import Landmarks
+
+            self._look = Landmarks()
+            self._before = [self._look.describe(picture) for picture in pictures]
+
+    def moved(self, pictures: np.ndarray) -> list[float]:
+        """How far the descriptor of each has moved, of those in which dlib sees a face before and after."""
+        pairs = zip(
+            self._before, (self._look.describe(picture) for picture in pictures[: len(self._before)]), strict=True
+        )
+        return [float(np.linalg.norm(a[1] - b[1])) for a, b in pairs if a is not None and b is not None]
 
 
 def adopt(file: Path, source: str) -> None:
@@ -181,16 +158,53 @@ def adopt(file: Path, source: str) -> None:
     file.write_text(as_text(values), encoding="utf-8")
 
 
-def write(file: Path, source: str, found: dict[str, dict[str, float | bool]], samples: int) -> None:
+def write(file: Path, source: str, found: Found, samples: int) -> None:
     """Note what was measured in the file of attributes."""
     values = json.loads(file.read_text(encoding="utf-8"))
     generator = load_generator(source, device="cpu")
     for entry in values["attributes"]:
-        entry["measured"] = found[entry["name"]]
+        entry["measured"] = {name: value for name, value in found[entry["name"]].items() if name != "descriptor"}
     values["measured"] = {"fingerprint": fingerprint(generator), "samples": samples}
     if (mapping := mapping_fingerprint(generator)) not in values["mapping"]:
         values["mapping"].append(mapping)
     file.write_text(as_text(values), encoding="utf-8")
+
+
+def table(values: dict[str, Any], found: Found) -> str:
+    """A table for the docs: of each group of attributes which are offered, and which are not and why."""
+    lines = ["| group | offered | can be read, and do not qualify | cannot be read | dlib |", "|---|---|---|---|---|"]
+    for group, label in values["groups"].items():
+        mine = {each["name"]: found[each["name"]] for each in values["attributes"] if each["group"] == group}
+        good = [name for name, entry in mine.items() if entry["qualifies"]]
+        seen = [name for name, entry in mine.items() if not entry["qualifies"] and entry["r2"] >= READABLE]
+        rest = [name for name in mine if name not in (*good, *seen)]
+        apart = [entry["descriptor"] for entry in mine.values() if "descriptor" in entry]
+        person = f"{np.mean(apart):.2f}" if apart else ""
+        cells = (label, *(", ".join(names) for names in (good, seen, rest)), person)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def summary(found: Found) -> str:
+    """The figures of all attributes in a few sentences."""
+    scores = [entry["r2"] for entry in found.values()]
+    apart = [entry["descriptor"] for entry in found.values() if "descriptor" in entry]
+    said = (
+        f"R² on renders that the network has not seen: median {np.median(scores):.2f}, {READABLE} or more for "
+        f"{sum(score >= READABLE for score in scores)} of {len(found)}. "
+        f"{sum(entry['qualifies'] for entry in found.values())} qualify."
+    )
+    if apart:
+        said += (
+            f" Dlib's descriptor moves by {np.mean(apart):.3f} for expression, pose, hair and light, at most "
+            f"{max(apart):.3f} for one of these ({SAME_PERSON} asked)."
+        )
+    return said
+
+
+def in_lines(text: str) -> str:
+    """A text in lines that people can read."""
+    return textwrap.fill(text, 120, break_on_hyphens=False, break_long_words=False)
 
 
 def as_text(values: dict) -> str:
@@ -216,43 +230,57 @@ def as_text(values: dict) -> str:
     return lines(values, 0) + "\n"
 
 
+def missing_things(source: str, renders: Path) -> list[str]:
+    """What would make the work fail, in words, each with its remedy."""
+    if not (renders / "recipe.json").exists():
+        return [f"{renders} is no folder of make.py (recipe.json is missing): run make.py --out {renders} first"]
+    own, theirs = edition_of(source), json.loads((renders / "recipe.json").read_text()).get("edition", "1")
+    if str(own) != theirs:
+        return [f"{renders} holds renders of edition {theirs}, {source} is of edition {own}: give another folder"]
+    if (parts := len(finished_parts(renders / "pictures"))) < 2:
+        return [f"{renders} holds {parts} parts of renders, 2 are needed: run make.py with more --pictures"]
+    return []
+
+
 def main() -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", help="a built-in name, or a file of weights")
-    parser.add_argument("--out", type=Path, help="folder for renders and the network that reads them")
-    parser.add_argument("--basis", type=Path, default=Path(__file__).parent / "out/basis.npz")
-    parser.add_argument("--pictures", type=int, default=6000, help="renders to learn from, and 500 to check by")
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=30, help="time to train; 0 for as the network is in --out")
+    parser.add_argument("--renders", type=Path, help="a folder of make.py, with its recipe.json and pictures")
+    parser.add_argument("--out", type=Path, help="folder for the network and what was measured")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=10, help="in which the network has to be taught")
     parser.add_argument("--samples", type=int, default=100)
-    parser.add_argument("--write", action="store_true", help=f"note the result in {FILE.name}")
+    parser.add_argument("--people", type=int, default=8, help="samples that dlib looks at; 0 for none")
+    parser.add_argument("--write", action="store_true", help=f"note the result in {FILE.name} and {PAGE.name}")
     parser.add_argument("--adopt", action="store_true", help="only note that these weights have the attributes")
     options = parser.parse_args()
     if options.adopt:
         adopt(FILE, options.source)
         return 0
-    if options.out is None:
-        parser.error("--out is needed, a folder for renders and the network")
-    options.out.mkdir(parents=True, exist_ok=True)
-    maker = DatasetMaker(
-        FACES, options.out / "pictures", options.basis, options.pictures, options.processes, edition_of(options.source)
-    )
-    maker.start()
-    while not maker.complete:
-        time.sleep(10)
-        print(maker.progress(), flush=True)
-    if len(finished_parts(options.out / "pictures")) < 2:
-        print("Cannot measure: at least 1000 renders are needed; give --pictures", file=sys.stderr)
+    if options.out is None or options.renders is None:
+        parser.error("--renders and --out are needed, a folder of make.py and one for what is measured")
+    if problems := missing_things(options.source, options.renders):
+        print("Cannot measure:\n- " + "\n- ".join(problems), file=sys.stderr)
         return 1
-    torch.manual_seed(SEED)
-    torch.set_num_threads(options.processes)
-    network, scores = train(options.out, options.minutes)
-    found = move(options.source, network, scores, options.samples)
-    print(f"{sum(bool(each['qualifies']) for each in found.values())} of {len(found)} attributes qualify")
-    (options.out / "measured.json").write_text(json.dumps(found, indent=1) + "\n")
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(options.threads)
+    measurer = network_of(options.out, options.renders, options.minutes)
+    generator = load_generator(options.source, device="cpu")
+    people = min(options.people, options.samples)
+    try:
+        Person(np.zeros((min(people, 1), 64, 64, 3), np.uint8))
+    except ModuleNotFoundError as error:
+        print(f"descriptors left out: {error}", flush=True)
+        people = 0
+    found = move(generator, Directions(generator), measurer, options.samples, people, options.out / "measured.json")
+    print(summary(found))
     if options.write:
+        from evaluate import put_in
+
         write(FILE, options.source, found, options.samples)
+        values = json.loads(FILE.read_text(encoding="utf-8"))
+        put_in(PAGE, "measured", f"{in_lines(summary(found))}\n\n{table(values, found)}")
     return 0
 
 

@@ -145,8 +145,12 @@ def make_predictors(folder: Path) -> None:
 
 
 def make_attributes(folder: Path) -> None:
-    """Measure in pictures what attributes do."""
-    run(HERE / "attributes.py", NAME, "--out", folder / "attributes", "--basis", folder / "basis.npz", "--write")
+    """Measure in pictures what attributes do, and whether a smile is held."""
+    out, threads = folder / "attributes", ("--threads", os.cpu_count() or 1)
+    measure = (HERE / "attributes.py", NAME, "--renders", folder, "--out", out, *threads)
+    run(*measure)
+    run(HERE / "holding.py", NAME, "--out", out, *threads, "--write")
+    run(*measure, "--write")  # last, since it says for which weights; what was measured is kept
 
 
 def make_distances(folder: Path) -> None:
@@ -225,13 +229,11 @@ def of_attributes() -> str | None:
 
 TO_DRAW = ("moderngl", "anny")
 PARTS = (
-    Part(
-        "arrays", "how the rest of a face moves", (), make_arrays, lambda: present() if array_file().exists() else None
-    ),
+    Part("arrays", "how the rest of a face moves", (), make_arrays, of_arrays),
     Part("encoder", "the encoder of photographs", (), make_encoder, of_encoder),
     Part("metric", "the metric of trackers", TO_DRAW, make_metric, of_metric),
     Part("predictors", "networks that answer pulls, and their figures", ("dlib",), make_predictors, of_predictors),
-    Part("attributes", "what attributes do in pictures", TO_DRAW, make_attributes, of_attributes),
+    Part("attributes", "what attributes do in pictures", ("dlib", "scipy"), make_attributes, of_attributes),
     Part("distances", "docs/data/faces_distances.csv", TO_DRAW, make_distances),
     Part("card", "the figures of the card", (*TO_DRAW, "dlib"), make_card),
     Part("sheets", "docs/faces.jpg and docs/edits.jpg", ("dlib",), make_sheets),
@@ -250,7 +252,7 @@ def stale(parts: tuple[Part, ...] = PARTS) -> list[Part]:
 def missing_things(parts: list[Part], folder: Path) -> list[str]:
     """What would make the work fail, in words, each with its remedy."""
     still = not all(part.exists() for part in motion_parts(folder))
-    drawing = {"encoder", "metric", "attributes", "distances", "card", *(("predictors",) if still else ())}
+    drawing = {"encoder", "metric", "distances", "card", *(("predictors",) if still else ())}
     problems = [
         f'{part.name}: the package {name} is not installed: pip install -e ".[test,faces]"'
         for part in parts
@@ -260,6 +262,11 @@ def missing_things(parts: list[Part], folder: Path) -> list[str]:
     drawn = drawing & {part.name for part in parts}
     if drawn and not (folder / "basis.npz").exists():
         problems.append(f"{', '.join(sorted(drawn))}: {folder} holds no basis.npz: run make.py --out {folder} first")
+    renders = len(list((folder / "pictures").glob("pictures-*.npy")))
+    if any(part.name == "attributes" for part in parts) and renders < 2:
+        problems.append(
+            f"attributes: {folder} holds {renders} parts of renders, 2 are needed: run make.py --out {folder}"
+        )
     return problems
 
 

@@ -1,0 +1,236 @@
+"""The network that reads attributes off pictures of faces, and what is made of its readings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import attributes
+import holding
+import measurer
+import numpy as np
+import pytest
+import remake
+import torch
+from dataset import FACES
+from measurer import POSE, Measurer, edges, fit, nose_tips, r_squared, read_attributes, upright
+from pairs import part_file, part_latents
+from scene import LATENT
+
+RECIPE = dataclasses.replace(FACES, part=60)
+YAW = LATENT.index("yaw")
+
+
+def test_edges_are_told_by_their_orientation_and_by_where_they_are():
+    picture = -torch.ones(1, 3, 32, 32)
+    picture[..., 20:] = 1  # it becomes lighter to the right
+    told = edges(picture, 8).view(16, 4, 4)
+    assert int(told[:, :, 2].sum(1).argmax()) == 0
+    assert float(told[8, :, 2].max()) == pytest.approx(float(told[8, :, 0].max()), abs=1e-3)
+    assert float(told[0, 1, 2]) > 5 * float(told[0, 1, 0])
+
+
+def test_a_face_is_brought_upright_to_one_place_wherever_its_pose_puts_it():
+    random = torch.Generator().manual_seed(0)
+    pose = torch.randn(8, len(POSE), generator=random)
+    places = nose_tips(pose)
+    rows, columns = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
+    near = [torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18) for x, y in places]
+    faces = upright(torch.stack(near)[:, None].expand(-1, 3, -1, -1), pose)[:, 0]
+    line = torch.arange(faces.shape[1], dtype=torch.float32)
+    middle = (faces.shape[1] - 1) / 2
+    for face in faces:
+        x, y = (face.sum(0) @ line) / face.sum(), (face.sum(1) @ line) / face.sum()
+        assert abs(float(x) - middle) < 0.5
+        assert abs(float(y) - middle) < 0.5
+    assert float((places[:, 0] - 127.5).abs().max()) > 10
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory):
+    """Three parts of pictures, of which one number is the grey of the upper half, and another how red the lower is."""
+    folder = tmp_path_factory.mktemp("renders")
+    (folder / "pictures").mkdir()
+    for part in range(3):
+        latents = read_attributes(part_latents(RECIPE, part))
+        pictures = np.full((RECIPE.part, 256, 256, 3), 128, np.uint8)
+        light, red = (latents[:, LATENT.index(name)] for name in ("back_light", "shirt_red"))
+        pictures[:, :128] = (128 + 40 * light)[:, None, None, None]
+        pictures[:, 128:, :, 0] = (128 + 40 * red)[:, None, None]
+        np.save(part_file(folder / "pictures", part), pictures)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def network(renders):
+    return fit(renders / "pictures", 10, line=lambda text: None, recipe=RECIPE)
+
+
+def test_what_pictures_show_is_read_off_those_that_were_not_seen_and_nothing_else(network):
+    shown = [LATENT.index(name) for name in ("back_light", "shirt_red")]
+    assert network.scores[shown].min() > 0.8
+    assert np.delete(network.scores, shown).max() < 0.3
+
+
+def test_a_network_reads_the_same_after_it_was_written(network, renders, tmp_path):
+    network.save(tmp_path / "x.pt")
+    again = Measurer.load(tmp_path / "x.pt")
+    pictures = np.load(part_file(renders / "pictures", 0))[:5]
+    assert np.array_equal(again(pictures), network(pictures))
+    assert np.array_equal(again.scores, network.scores)
+    with pytest.raises(FileNotFoundError, match=r"run attributes\.py"):
+        Measurer.load(tmp_path / "none.pt")
+
+
+def test_fewer_than_two_parts_of_renders_are_refused_with_what_to_do(renders):
+    with pytest.raises(ValueError, match="less than two parts of renders: run make"):
+        fit(renders / "pictures", 1, [0], recipe=RECIPE)
+
+
+def test_time_that_is_short_is_kept_by_looking_at_fewer_renders(renders, monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(measurer.time, "monotonic", lambda: 20.0 * next(clock))
+    lines = []
+    fit(renders / "pictures", 1, line=lines.append, recipe=RECIPE)
+    assert lines[0].startswith("60 renders looked at")
+
+
+def test_r_squared_is_1_for_the_truth_and_0_for_its_mean():
+    truth = np.random.RandomState(0).randn(50, 2)
+    assert r_squared(truth, truth) == pytest.approx([1, 1])
+    assert r_squared(np.broadcast_to(truth.mean(0), truth.shape), truth) == pytest.approx([0, 0])
+
+
+# --- what is made of readings -----------------------------------------------------------------------------------------
+
+
+def moves(own, others, count=100):
+    both = np.full((count, len(LATENT)), others)
+    both[:, YAW] = own
+    return both
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "good"),
+    [
+        (np.r_[np.ones(96), -np.ones(4)], 0.1, True),
+        (np.r_[np.ones(94), -np.ones(6)], 0.1, False),
+        (np.ones(100), 0.24, True),
+        (np.ones(100), -0.26, False),
+        (np.zeros(100), 0.0, False),
+    ],
+)
+def test_an_attribute_qualifies_that_moves_the_right_way_in_95_percent_and_the_others_by_less_than_a_quarter(
+    own, others, good
+):
+    assert attributes.judged(moves(own, others), YAW, np.ones(len(LATENT), bool))["qualifies"] is good
+
+
+def test_others_that_cannot_be_read_do_not_count():
+    both, readable = moves(np.ones(100), 0.1), np.ones(len(LATENT), bool)
+    both[:, 3] = 50
+    readable[3] = False
+    assert attributes.judged(both, YAW, readable)["qualifies"]
+
+
+def found_with(good, readable):
+    return {
+        name: {"r2": 0.9 if name in readable else 0.1, "qualifies": name in good, "descriptor": 0.1} for name in LATENT
+    }
+
+
+def test_what_was_measured_is_noted_beside_the_weights_and_only_what_qualifies_is_offered(tmp_path):
+    from draggan_widget import load_generator
+    from draggan_widget.directions.known import known_directions, read_known
+
+    file = tmp_path / "attributes.json"
+    file.write_text(attributes.FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    attributes.write(file, "faces", found_with({"smile", "yaw"}, {"smile", "yaw", "age"}), 100)
+    known = read_known(file.read_text(encoding="utf-8"))
+    found = known_directions(load_generator("faces", device="cpu"), known)
+    assert {each.name for each in found if each.offered} == {"smile", "yaw"}
+    assert json.loads(file.read_text(encoding="utf-8"))["measured"]["fingerprint"] == remake.present()
+
+
+def test_the_table_of_the_docs_says_of_each_attribute_once_what_became_of_it():
+    values = json.loads(attributes.FILE.read_text(encoding="utf-8"))
+    table = attributes.table(values, found_with({"smile", "yaw"}, {"smile", "yaw", "age"}))
+    lines = {line.split(" | ")[0].lstrip("| "): line.split(" | ") for line in table.splitlines()[2:]}
+    assert lines["Expression"][1] == "smile"
+    assert lines["Person"][2] == "age"
+    words = table.replace(",", " ").split()
+    assert all(words.count(name) == 1 for name in LATENT if "_" in name)
+    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}))
+    assert "0.5 or more for 2 of 80. 1 qualify." in said
+    assert "0.100" in said
+    assert max(map(len, attributes.in_lines(said).splitlines())) <= 120
+
+
+def test_the_page_has_a_place_for_what_was_measured():
+    page = attributes.PAGE.read_text(encoding="utf-8")
+    for place in ("measured", "held smile"):
+        assert f"<!-- {place} -->\n" in page
+        assert f"\n<!-- /{place} -->" in page
+
+
+def test_measuring_goes_on_after_the_attribute_it_was_stopped_at(tmp_path, monkeypatch):
+    class Network:
+        scores = np.full(len(LATENT), 0.9)
+        stop = 3
+
+        def __call__(self, pictures):
+            Network.stop -= 1
+            if Network.stop < 0:
+                raise KeyboardInterrupt
+            return pictures
+
+    class Model:
+        def mapping(self, z):
+            return torch.zeros(len(z), 1, len(LATENT))
+
+    class Change:
+        def change(self, amounts):
+            step = torch.zeros(1, 1, len(LATENT))
+            for name, amount in amounts.items():
+                step[0, 0, LATENT.index(name)] = amount
+            return step
+
+    monkeypatch.setattr(attributes, "drawn", lambda model, latents: latents[:, 0].numpy())
+    monkeypatch.setattr(attributes, "fingerprint", lambda model: "some weights")
+    asked = (Model(), Change(), Network(), 4, 0, tmp_path / "measured.json")
+    with pytest.raises(KeyboardInterrupt):
+        attributes.move(*asked)
+    assert list(json.loads((tmp_path / "measured.json").read_text())["found"]) == [LATENT[0]]
+    Network.stop = 1 + 2 * (len(LATENT) - 1)
+    found = attributes.move(*asked)
+    assert list(found) == list(LATENT)
+    assert all(entry["qualifies"] and entry["moved"] == 1 for entry in found.values())
+
+
+def test_renders_of_another_edition_and_folders_without_any_are_told(tmp_path):
+    (problem,) = attributes.missing_things("faces", tmp_path)
+    assert "is no folder of make.py" in problem
+    (tmp_path / "recipe.json").write_text(json.dumps({"edition": "7"}))
+    (problem,) = attributes.missing_things("faces", tmp_path)
+    assert "holds renders of edition 7" in problem
+
+
+def test_what_is_left_of_a_held_attribute_is_told_beside_the_error_of_the_network():
+    rows = [{"free": 0.6, "held": -0.1, "turned": 0.1}, {"free": -0.3, "held": 0.2, "turned": 0.0}]
+    said = holding.summary("smile", rows)
+    assert "by 0.45 σ on average (2 samples), and by 0.15 σ where it is held, 0.33 of it" in said
+    assert "read as 0.05 σ away" in said
+    assert "pulled ones are 0.40 σ off, and 0.20 σ where it is held" in said
+
+
+def test_that_all_is_measured_is_noted_last_so_that_what_was_stopped_goes_on(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(remake, "run", lambda script, *options: asked.append((script.name, "--write" in options)))
+    remake.make_attributes(tmp_path)
+    assert asked == [("attributes.py", False), ("holding.py", True), ("attributes.py", True)]
+
+
+def test_that_renders_are_missing_is_said_before_anything_is_made(tmp_path):
+    (part,) = (part for part in remake.PARTS if part.name == "attributes")
+    problems = remake.missing_things([part], tmp_path)
+    assert any("holds 0 parts of renders, 2 are needed: run make.py" in problem for problem in problems)
