@@ -17,6 +17,7 @@ from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
+from draggan_widget.editing.finish import finished, of_photograph, pasted
 from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
 from draggan_widget.editing.jobs import (
@@ -41,7 +42,11 @@ from draggan_widget.editing.settings import (
     default_settings,
     limits_of,
     settings_for,
+    settings_in_use,
     settings_of,
+    settings_there,
+    usual_settings,
+    with_finish,
     with_settings,
 )
 
@@ -88,6 +93,7 @@ __all__ = [
     "draw_points",
     "film",
     "finish",
+    "finished",
     "gif",
     "held_in",
     "in_thread",
@@ -97,6 +103,8 @@ __all__ = [
     "later",
     "limits_of",
     "load_drag",
+    "of_photograph",
+    "pasted",
     "png",
     "provenance_of",
     "pull_of",
@@ -105,7 +113,11 @@ __all__ = [
     "save_drag",
     "save_mask",
     "settings_for",
+    "settings_in_use",
     "settings_of",
+    "settings_there",
     "thinned",
+    "usual_settings",
+    "with_finish",
     "with_settings",
 ]

@@ -21,7 +21,6 @@ from draggan_widget.editing import (
     Document,
     Feedback,
     Kind,
-    Model,
     Placing,
     Record,
     Running,
@@ -29,10 +28,10 @@ from draggan_widget.editing import (
     amounts_in,
     can_write_mp4,
     check_truncation,
-    default_settings,
     limits_of,
-    settings_for,
-    settings_of,
+    settings_in_use,
+    settings_there,
+    usual_settings,
 )
 from draggan_widget.engines import XY, check_xy
 from draggan_widget.inversion import Square
@@ -376,8 +375,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
         "warning": feedback.warning,
-        "settings": settings_of(model.generator, document.drag.config, snapshot.speed),
-        "defaults": default_settings(model.generator, document.drag.config),
+        "settings": settings_in_use(document, snapshot.speed),
+        "defaults": usual_settings(document),
         "length": snapshot.length,
         "shown": snapshot.shown,
         "amounts": _amounts(document),
@@ -418,10 +417,10 @@ def placing_message(placing: Placing) -> tuple[dict[str, Any], list[bytes]]:
     return {**about, "squares": squares, "note": placing.note}, [file.getvalue()]
 
 
-def schema_message(model: Model, config: Any) -> dict[str, Any]:
-    """Return all that the drawer needs of the settings for a model and the engine of ``config``, in their order."""
-    limits = limits_of(model.generator)
-    return {"type": "schema", "fields": [setting.schema(limits) for setting in settings_for(config).values()]}
+def schema_message(document: Document) -> dict[str, Any]:
+    """Return all that the drawer needs of the settings that there are for an edit, in their order."""
+    limits = limits_of(document.model.generator)
+    return {"type": "schema", "fields": [setting.schema(limits) for setting in settings_there(document).values()]}
 
 
 def course_message(since: int, records: Sequence[Record], edit: int) -> dict[str, Any]:
