@@ -183,7 +183,8 @@ class Tuner:
         spread, axes = torch.linalg.eigh(metric.rows())  # singular: the last rows have nothing of their own
         rows = (axes * spread.clamp(min=0).sqrt()) @ axes.T
         changed = rows @ torch.from_numpy(numbers) @ torch.linalg.cholesky(metric.covariance).T
-        return changed[None].to(self._latent)
+        aside: Tensor = changed[None].to(self._latent)
+        return aside
 
     def _seen(self, model: Generator, latent: Tensor) -> Tensor:
         """Return a picture of half the side, where the model has previews, for it is cheaper; else a whole one."""
