@@ -17,6 +17,7 @@ from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
+from draggan_widget.editing.finish import finished, of_photograph, pasted
 from draggan_widget.editing.first_jump import FIRST, jump_setting, jump_told
 from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
@@ -42,7 +43,11 @@ from draggan_widget.editing.settings import (
     default_settings,
     limits_of,
     settings_for,
+    settings_in_use,
     settings_of,
+    settings_there,
+    usual_settings,
+    with_finish,
     with_settings,
 )
 
@@ -90,6 +95,7 @@ __all__ = [
     "draw_points",
     "film",
     "finish",
+    "finished",
     "gif",
     "held_in",
     "in_thread",
@@ -101,6 +107,8 @@ __all__ = [
     "later",
     "limits_of",
     "load_drag",
+    "of_photograph",
+    "pasted",
     "png",
     "provenance_of",
     "pull_of",
@@ -109,7 +117,11 @@ __all__ = [
     "save_drag",
     "save_mask",
     "settings_for",
+    "settings_in_use",
     "settings_of",
+    "settings_there",
     "thinned",
+    "usual_settings",
+    "with_finish",
     "with_settings",
 ]

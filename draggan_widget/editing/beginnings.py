@@ -10,6 +10,7 @@ from torch import Tensor
 
 from draggan_widget.editing.changes import first_of
 from draggan_widget.editing.document import Document
+from draggan_widget.editing.finish import OF_A_PHOTOGRAPH
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.engines import State, begin_with, bind, default_config, engine_of
 from draggan_widget.models import Generator
@@ -71,7 +72,9 @@ def with_model(document: Document, model: Model) -> Document:
     if model.photo is not None:
         drag = begin_with(model.generator, model.photo.latent, [], None, config)
         script = (("config", drag.config),)
-        return Document(model, drag, None, None, document.truncation, script, label=label, first=first)
+        return Document(
+            model, drag, None, None, document.truncation, script, label=label, first=first, finish=OF_A_PHOTOGRAPH
+        )
     if model.begins is not None:
         drag = begin_with(model.generator, model.begins, [], None, config)
         return Document(model, drag, None, None, document.truncation, (("config", drag.config),), first=first)

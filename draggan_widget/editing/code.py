@@ -17,6 +17,7 @@ import torch
 from draggan_widget.config import DragConfig
 from draggan_widget.directions import Directions
 from draggan_widget.editing.document import Document
+from draggan_widget.editing.finish import RESIDUAL
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.packing import packed
 from draggan_widget.editing.script import Script
@@ -30,8 +31,14 @@ LATENT_FILE = "latent.npz"
 """What code reads that cannot know a latent otherwise: the file of the latent, as ``export.latent`` gives it."""
 STORED = f"# {LATENT_FILE} is the latent of this edit, as the editor saves it."
 LAST_LINE = "image = engines.to_image(generator.synthesize(ws))"
-LAST_LINES = (LAST_LINE, "image = result.image", "image = state.image")
-"""With which code ends; with the latter two where the picture is not that of ``ws`` alone."""
+PICTURES = ("ws", "result.image", "state.image")
+"""What has the picture; the latter two where it is not that of ``ws`` alone."""
+LAST_LINES = (
+    LAST_LINE,
+    *(f"image = {picture}" for picture in PICTURES[1:]),
+    *(f"image = photo.with_residual({picture})" for picture in PICTURES),
+)
+"""With which code ends; with the latter three where the details of a photograph are carried along."""
 READ_MASK = '''\
 def read_mask(text, kind):
     """A mask (H, W) of numbers 0 to 1, 1 = may move."""
@@ -71,7 +78,7 @@ class _Program:
         self._lines: list[str] = []
         self._masks: dict[bytes, str] = {}
         self._mask_lines: list[str] = []
-        self._last_line = LAST_LINE
+        self._picture = PICTURES[0]
         self._arrays: list[str] = []
         self._named = False
 
@@ -79,8 +86,7 @@ class _Program:
         beginning = self._beginning()
         self._edit(self._document.script)
         beginning += self._first_latent()
-        self._imports.add("engines")
-        body = [*beginning, *self._masks_text(), *self._asked_text(), *self._lines, self._last_line]
+        body = [*beginning, *self._masks_text(), *self._asked_text(), *self._lines, self._image()]
         return "\n".join([*self._head(), "", *body]) + "\n"
 
     # --- what comes before the edit --------------------------------------------------------------------------------
@@ -239,7 +245,16 @@ class _Program:
         """Take latent and picture of what is called ``name``."""
         self._add(f"ws = {name}.ws")
         if len(self._document.drag.layers) > 1:
-            self._last_line = f"image = {name}.image"
+            self._picture = f"{name}.image"
+
+    def _image(self) -> str:
+        """Return the last line, which makes the picture."""
+        if RESIDUAL in self._document.finish:
+            return f"image = photo.with_residual({self._picture})"
+        if self._picture != PICTURES[0]:
+            return f"image = {self._picture}"
+        self._imports.add("engines")
+        return LAST_LINE
 
     def _config(self, config: Any) -> str:
         if not isinstance(config, DragConfig):

@@ -33,6 +33,8 @@ class Document:
     """The class of the picture the edit began with; None where the generator has no classes, or where ``seed`` is."""
     first: Any = None
     """Settings of an engine that makes the first step of each run, a jump; None for no jump."""
+    finish: tuple[str, ...] = ()
+    """Names of what is done to its pictures after synthesis, in order; see ``finish``."""
 
     @property
     def config(self) -> Any:

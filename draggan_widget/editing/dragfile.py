@@ -22,6 +22,7 @@ from torch import Tensor
 from draggan_widget.editing import container, history
 from draggan_widget.editing.compact_files import EngineError, Storage, Stored, settings_of
 from draggan_widget.editing.document import Document
+from draggan_widget.editing.finish import OF_A_PHOTOGRAPH, checked_finish
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, finish, in_thread
 from draggan_widget.editing.model import Model, check_label
@@ -135,7 +136,7 @@ def _parts(
         "records": told,
         "script": script,
         "script_masks": [storage.put(mask) for mask in masks],
-        "finish": [],
+        "finish": list(document.finish),
     }
     if document.first is not None:
         values[FIRST] = [engine_of(document.first).name, document.first.to_dict()]
@@ -248,21 +249,22 @@ class DragFile:
         )
 
     def _newer(self) -> bool:
-        """Return whether it has what this version knows by its place alone: a finish, or other changes of the model
-        than those for a photograph.
+        """Return whether it has what this version knows by its place alone: another finish, or other changes of the
+        model, than those for a photograph.
         """
         if self._values["format"] == OLD_FORMAT:
             return False
         finish, changes = self._values["finish"], self._values["model"]["changes"]
         known = not isinstance(changes, dict) or set(changes) in (PHOTO, KEPT)
-        return (isinstance(finish, list) and bool(finish)) or not known
+        return (isinstance(finish, list) and not set(map(str, finish)) <= set(OF_A_PHOTOGRAPH)) or not known
 
     def _document(self, model: Model) -> Document:
         values = self._values
         old = values["format"] == OLD_FORMAT
         changes = None if old else values["model"]["changes"]
-        if not old and (values["finish"] != [] or not (changes is None or isinstance(changes, dict))):
-            raise ValueError("its finish is no list, or the changes of its model no dict")
+        if not (changes is None or isinstance(changes, dict)):
+            raise ValueError("the changes of its model are no dict")
+        done = () if old else checked_finish(values["finish"], of_photo=changes is not None and set(changes) == PHOTO)
         if changes is not None and set(changes) == KEPT:
             if not isinstance(model.generator, Diffusion):
                 raise ValueError("what its model samples so is no diffusion model")
@@ -294,7 +296,7 @@ class DragFile:
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
         first = None if old or FIRST not in values else _first(values[FIRST])
-        return Document(model, drag, mask, seed, truncation, script, records, label, first)
+        return Document(model, drag, mask, seed, truncation, script, records, label, first, done)
 
 
 def _first(value: Any) -> Any:

@@ -12,6 +12,7 @@ from PIL import Image, ImageColor
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
+from draggan_widget.editing.finish import finished
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, in_thread
 from draggan_widget.editing.pictures import Layers, Painter
@@ -65,7 +66,7 @@ class _Frames:
 
     def __init__(self, document: Document, generator: Generator, handles: bool) -> None:
         self._records: Sequence[Record] = thinned(document.records, MOST_FRAMES)
-        self._drag, self._handles = document.drag, handles
+        self._document, self._drag, self._handles = document, document.drag, handles
         self._generator, self._painter = generator, Painter(generator)
 
     def __len__(self) -> int:
@@ -85,7 +86,7 @@ class _Frames:
         yield self._picture(drag.layers, drag.handles, drag.targets)
 
     def _picture(self, layers: Layers, handles: Any, targets: Any) -> Image.Image:
-        picture = self._painter.whole(layers)
+        picture = finished(self._document, self._painter.whole(layers))
         if self._handles:
             points = [{"handle": one, "target": other} for one, other in zip(handles, targets, strict=True)]
             picture = draw_points(picture, points, max(picture.width, NARROWEST_DRAWN))

@@ -110,7 +110,7 @@ class History(Sequence[Record]):
 
     :param generator: whose latents they hold, for pictures and confidence. :param turn: runs a job that computes with
         it, in the thread that owns it say. :param blend: the setting of that name by which pictures are made; None: as
-        it was at each step.
+        it was at each step. :param finish: what is done to pictures before they are returned.
     """
 
     def __init__(
@@ -119,11 +119,13 @@ class History(Sequence[Record]):
         generator: Generator | None = None,
         turn: Callable[[Callable[[], Any]], Any] = _at_once,
         blend: str | None = None,
+        finish: Callable[[Image.Image], Image.Image] = lambda picture: picture,
     ) -> None:
         self._records = tuple(records)
         self._generator = generator
         self._turn = turn
         self._blend = blend
+        self._finish = finish
 
     @classmethod
     def of(cls, generator: Generator, states: Iterable[State]) -> History:
@@ -140,7 +142,7 @@ class History(Sequence[Record]):
     def __getitem__(self, index: slice) -> History: ...
     def __getitem__(self, index: int | slice) -> Record | History:
         if isinstance(index, slice):
-            return History(self._records[index], self._generator, self._turn, self._blend)
+            return History(self._records[index], self._generator, self._turn, self._blend, self._finish)
         return self._records[index]
 
     def __len__(self) -> int:
@@ -191,7 +193,7 @@ class History(Sequence[Record]):
         generator = self.generator
 
         def job() -> Image.Image:
-            return paint(Painter(generator), record.kept.layers(generator, record.ws, self._blend))
+            return self._finish(paint(Painter(generator), record.kept.layers(generator, record.ws, self._blend)))
 
         image: Image.Image = self._turn(job)
         return image

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -14,11 +15,12 @@ from draggan_widget.editing.asking import Asking, with_change, with_held
 from draggan_widget.editing.audience import Audience
 from draggan_widget.editing.beginnings import tuned_further, with_model
 from draggan_widget.editing.document import Document, Snapshot
+from draggan_widget.editing.finish import finished
 from draggan_widget.editing.jobs import COMPARING, Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.runner import LOOK_EVERY, Runner
 from draggan_widget.editing.sealed import Sealed
-from draggan_widget.editing.settings import with_settings
+from draggan_widget.editing.settings import with_finish, with_settings
 from draggan_widget.editing.undo import Entry, UndoStack
 from draggan_widget.engines import DivergedError, DragRecord, DragResult, engine_of
 from draggan_widget.settings import check_whole
@@ -306,8 +308,10 @@ class LiveEdit:
     def set_settings(self, values: Mapping[str, Any]) -> None:
         """Take some settings by name. :raises ValueError: naming one that cannot be taken."""
         now = self.now
-        config, speed = with_settings(now.model.generator, now.config, self.runner.speed, values)
+        finish, rest = with_finish(now, values)
+        config, speed = with_settings(now.model.generator, now.config, self.runner.speed, rest)
         self._take_config(config)
+        self._take_finish(finish)
         self.runner.speed = speed
         self.audience.publish()
 
@@ -423,7 +427,8 @@ class LiveEdit:
 
     def _result(self, reason: str) -> DragResult:
         history = [DragRecord(r.step, r.handles, r.distances, r.loss) for r in self.now.records]
-        return DragResult(self.now.model.generator, self.now.drag, reason, tuple(history))
+        finish = functools.partial(finished, self.now)
+        return DragResult(self.now.model.generator, self.now.drag, reason, tuple(history), finish)
 
     # --- in parts ----------------------------------------------------------------------------------------------------
 
@@ -462,6 +467,11 @@ class LiveEdit:
             self.stop()
             self._begin_edit(f"engine {engine_of(config).name}")
         self.now = changes.with_config(self.now, config)
+
+    def _take_finish(self, finish: tuple[str, ...]) -> None:
+        if finish != self.now.finish:
+            self._begin_edit("details of the photograph" if finish else "details left out")
+            self.now = self.now.changed(finish=finish)
 
     def _drop_points(self, numbers: Iterable[int]) -> None:
         self.now = changes.without_points(self.now, numbers)

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from draggan_widget.editing.finish import finish_of, finished
 from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import picture_of, to_image
 from draggan_widget.models import Compositor, Diffusion, Generator, Layer, StyleGAN2, captured, for_glances
@@ -214,9 +215,10 @@ class Studio:
         self._painter: Painter | None = None
         self._hurried = hurried
 
-    def picture(self, document: Document) -> Image.Image:
-        """Return the whole picture."""
-        return document.drag.image
+    def picture(self, document: Document, *, bare: bool = False) -> Image.Image:
+        """Return the whole picture. :param bare: before its finish, as the model makes it."""
+        picture = document.drag.image
+        return picture if bare else finished(document, picture)
 
     def before(self, document: Document) -> Image.Image:
         """Return the picture that the edit began with; of a photograph what was cut of it."""
@@ -228,11 +230,16 @@ class Studio:
     def glimpse(self, document: Document, quick: bool) -> Glimpse:
         """Return a picture to be shown, and whether it is the whole one, which only a ``quick`` one may not be."""
         layers, painter = document.drag.layers, self._painter_of(document.model)
-        return painter.quick(layers) if quick else painter.settled(layers)
+        glimpse = painter.quick(layers) if quick else painter.settled(layers)
+        if not finish_of(document):
+            return glimpse
+        picture = finished(document, glimpse.picture, quick=quick)
+        return Glimpse(picture, glimpse.exact and not quick, glimpse.sharp)
 
-    def thumbnail(self, layers: Layers, model: Model) -> Image.Image:
-        """Return a small picture of layers."""
-        return self._painter_of(model).thumbnail(layers)
+    def thumbnail(self, document: Document, layers: Layers | None = None) -> Image.Image:
+        """Return a small picture. :param layers: of another moment of the edit; None: as it is in ``document``."""
+        layers = document.drag.layers if layers is None else layers
+        return finished(document, self._painter_of(document.model).thumbnail(layers), quick=True)
 
     def _painter_of(self, model: Model) -> Painter:
         if self._painter is None or self._painter.generator is not model.generator:

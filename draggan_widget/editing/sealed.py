@@ -33,6 +33,7 @@ class Sealed:
     script: Script
     records: tuple[Record, ...]
     label: int | None
+    finish: tuple[str, ...]
 
     @classmethod
     def of(cls, document: Document, photo: PackedPhoto) -> Sealed:
@@ -40,16 +41,18 @@ class Sealed:
         base, drag = document.model.untuned, document.drag
         assert base is not None
         kept, ws = Kept.of(drag, document.mask), drag.ws.cpu().numpy().copy()
-        fields = {
-            name: getattr(document, name) for name in ("mask", "seed", "truncation", "script", "records", "label")
-        }
+        names = ("mask", "seed", "truncation", "script", "records", "label", "finish")
+        fields = {name: getattr(document, name) for name in names}
         return cls(photo, base, kept, ws, **fields)
 
     def opened(self, now: Model) -> Document:
         """Return the document. :param now: the present model, which it goes on with if that is of its photograph."""
         model = now if now.packed is self.photo else self.photo.open(self.base)
         drag = self.kept.state(model.generator, self.ws)
-        return Document(model, drag, self.mask, self.seed, self.truncation, self.script, self.records, self.label)
+        script, records = self.script, self.records
+        return Document(
+            model, drag, self.mask, self.seed, self.truncation, script, records, self.label, finish=self.finish
+        )
 
 
 def packing() -> Callable[[Model], PackedPhoto]:

@@ -36,7 +36,7 @@ from draggan_widget.editing.jobs import COMPARING, Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.pictures import Glimpse, Layers, Studio
-from draggan_widget.editing.settings import settings_for
+from draggan_widget.editing.settings import settings_there
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
 from draggan_widget.inversion import Inversion, Opened, Square
@@ -165,9 +165,12 @@ class Session:
 
     # --- pictures ----------------------------------------------------------------------------------------------------
 
-    def picture(self, document: Document | None = None) -> Image.Image:
-        """Return the picture of a document, by default now; waits for commands given so far."""
-        return self._worker.call(lambda: self._studio.picture(document or self._live.now))
+    def picture(self, document: Document | None = None, *, bare: bool = False) -> Image.Image:
+        """Return the picture of a document, by default now; waits for commands given so far.
+
+        :param bare: before its finish, as the model makes it.
+        """
+        return self._worker.call(lambda: self._studio.picture(document or self._live.now, bare=bare))
 
     def before(self) -> Image.Image:
         """Return the picture that the edit began with."""
@@ -177,9 +180,9 @@ class Session:
         """Return the picture of a document, one of half the side where it is to be ``quick`` and would be late."""
         return self._worker.call(lambda: self._studio.glimpse(document, quick))
 
-    def thumbnail(self, layers: Layers, model: Model) -> Image.Image:
-        """A small picture of layers of a model."""
-        return self._worker.call(lambda: self._studio.thumbnail(layers, model))
+    def thumbnail(self, document: Document, layers: Layers | None = None) -> Image.Image:
+        """Return a small picture of a document. :param layers: of another moment of it; None: as it is there."""
+        return self._worker.call(lambda: self._studio.thumbnail(document, layers))
 
     # --- work in the worker's thread ---------------------------------------------------------------------------------
 
@@ -498,7 +501,7 @@ class Session:
     def reset_settings(self) -> Future[None]:
         """Take all settings as the generator has them, and no first jump."""
         self.set_first(None)
-        return self.set_settings({name: None for name in settings_for(self.config) if name != "engine"})
+        return self.set_settings({name: None for name in settings_there(self._live.now) if name != "engine"})
 
     # --- in parts ----------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from draggan_widget.editing.finish import RESIDUAL, of_photograph
 from draggan_widget.engines import DragConfig, bind, engine_named, engine_names, engine_of
 from draggan_widget.models import Generator
-from draggan_widget.settings import Limits, Setting, SettingError, number, settings_in
+from draggan_widget.settings import Limits, Setting, SettingError, choice, number, settings_in
+
+if TYPE_CHECKING:
+    from draggan_widget.editing.document import Document
+
+CARRIED, LEFT_OUT = "carried", "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,26 +31,75 @@ class _Pace:
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class _OfAPhotograph:
+    """What belongs to the edit of a photograph, whatever is pulled how."""
+
+    residual: str = choice(
+        CARRIED,
+        "Details of the photograph",
+        "What of your photograph the model could not fit, single hairs say: carried along with what moves, or left "
+        "out, to see the model's own picture.",
+        {CARRIED: "carried along", LEFT_OUT: "left out"},
+    )
+
+
 SETTINGS = {**settings_in(DragConfig), **settings_in(_Pace)}
 """Those of the engine ``draggan``, and ``speed``, the largest number of steps a second, None for no limit."""
 
 
-def settings_for(config: Any) -> dict[str, Setting]:
+def settings_for(config: Any, *, of_photo: bool = False) -> dict[str, Setting]:
     """Return the settings of the engine that ``config`` is of, by name: the engine, where there are several, comes
-    first.
+    first. :param of_photo: whether a photograph is edited, which has some of its own.
     """
     names = engine_names(engine_of(config).family)
     texts = tuple((name, name) for name in names)
     told = "; ".join(f"{name}: {engine_named(name).help}" for name in names) + "."
-    choice = {"engine": Setting("engine", "choice", "Engine", told, choices=texts)} if len(names) > 1 else {}
-    return {**choice, **settings_in(type(config)), **settings_in(_Pace)}
+    asked = {"engine": Setting("engine", "choice", "Engine", told, choices=texts)} if len(names) > 1 else {}
+    own = settings_in(_OfAPhotograph) if of_photo else {}
+    return {**asked, **settings_in(type(config)), **own, **settings_in(_Pace)}
+
+
+def settings_there(document: Document) -> dict[str, Setting]:
+    """Return the settings that there are for an edit, by name."""
+    return settings_for(document.config, of_photo=of_photograph(document))
+
+
+def settings_in_use(document: Document, speed: float | None = None) -> dict[str, Any]:
+    """Return the settings as an edit has them, by name, as values that JSON can hold."""
+    values = settings_of(document.model.generator, document.config, speed)
+    if of_photograph(document):
+        values["residual"] = CARRIED if RESIDUAL in document.finish else LEFT_OUT
+    return values
+
+
+def usual_settings(document: Document) -> dict[str, Any]:
+    """Return the settings that an edit has unless somebody changes them, by name."""
+    values = default_settings(document.model.generator, document.config)
+    return {**values, "residual": CARRIED} if of_photograph(document) else values
+
+
+def with_finish(document: Document, values: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the finish that an edit has by some settings, and the others of them.
+
+    :raises SettingError: for a value that there is not, or one for a photograph where none is edited.
+    """
+    rest = dict(values)
+    if "residual" not in rest:
+        return document.finish, rest
+    if not of_photograph(document):
+        raise SettingError("residual is for the edit of a photograph; open one by editor.open_photo(…)")
+    setting, value = settings_in(_OfAPhotograph)["residual"], rest.pop("residual")
+    others = tuple(name for name in document.finish if name != RESIDUAL)
+    asked = CARRIED if value is None else setting.check(value)
+    return ((RESIDUAL, *others) if asked == CARRIED else others), rest
 
 
 def settings_of(generator: Generator, config: Any, speed: float | None = None) -> dict[str, Any]:
     """Return the settings as they hold on a generator, by name, as values that JSON can hold."""
     engine = engine_of(config)
-    choice = {"engine": engine.name} if len(engine_names(engine.family)) > 1 else {}
-    return {**choice, **engine.values(generator, config), "speed": speed}
+    named = {"engine": engine.name} if len(engine_names(engine.family)) > 1 else {}
+    return {**named, **engine.values(generator, config), "speed": speed}
 
 
 def default_settings(generator: Generator, config: Any) -> dict[str, Any]:

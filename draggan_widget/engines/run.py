@@ -49,6 +49,8 @@ class DragResult:
     """"arrived", "stalled", "capped", or what the callback gave for a reason."""
     history: tuple[DragRecord, ...] = dataclasses.field(default=(), repr=False)
     """One record a step, beginning with the start."""
+    finish: Callable[[Image.Image], Image.Image] | None = dataclasses.field(default=None, repr=False)
+    """What is done to its pictures after synthesis; an editor of a photograph has something. None: nothing."""
 
     @property
     def ws(self) -> Tensor:
@@ -78,12 +80,15 @@ class DragResult:
     @property
     def image(self) -> Image.Image:
         """The picture, made anew each time: L, RGB or RGBA by the generator's channels."""
-        return self.state.image
+        return self._finished(self.state.image)
 
     @property
     def before(self) -> Image.Image:
         """The picture that the drag began with, likewise."""
-        return picture_of(self.generator, [Layer(self.state.w0)])
+        return self._finished(picture_of(self.generator, [Layer(self.state.w0)]))
+
+    def _finished(self, picture: Image.Image) -> Image.Image:
+        return picture if self.finish is None else self.finish(picture)
 
 
 def drag(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from draggan_widget.inversion.pasting import paste
     from draggan_widget.inversion.photo import Photo, Report, Stage, invert, inverting
     from draggan_widget.inversion.pivot import first_guess, fit_pivot
+    from draggan_widget.inversion.residual import Residual
     from draggan_widget.inversion.settings import Inversion
     from draggan_widget.inversion.tuning import Tuner, Tuning
 
@@ -31,6 +32,7 @@ __all__ = [
     "Opened",
     "Photo",
     "Report",
+    "Residual",
     "Square",
     "Stage",
     "Tuner",
@@ -65,6 +67,7 @@ _FILES = {
     "Opened": "opening",
     "Photo": "photo",
     "Report": "photo",
+    "Residual": "residual",
     "Square": "alignment",
     "Stage": "photo",
     "Tuner": "tuning",

@@ -21,15 +21,19 @@ FIRM = 1e-3
 """Added to squared differences of neighbouring pixels (of [-1, 1]): where there are none, nothing moves."""
 FARTHEST = 1.0
 """Pixels of a size by which one iteration moves anything at most."""
+QUICK, FEW = 64, 3
+"""As ``FINEST`` and ``ITERATIONS``, where somebody waits."""
+AROUND = 9
+"""Pixels of such small pictures over which colours are averaged in place of a membrane."""
 SURE, UNSURE = 10 / 127.5, 30 / 127.5
 """Differences of the picture that was carried to that which it should be, up to which it is taken to have moved so, and
 from which on not."""
 
 
-def motion(before: Tensor, after: Tensor) -> Tensor:
+def motion(before: Tensor, after: Tensor, iterations: int = ITERATIONS) -> Tensor:
     """Return (N, 2, H, W): how far from each pixel of ``after`` it was in ``before``, as x and y in pixels.
 
-    :param before: (N, C, H, W) in [-1, 1], as ``after``.
+    :param before: (N, C, H, W) in [-1, 1], as ``after``. :param iterations: at each size.
     """
     flow = before.new_zeros(len(before), 2, 1, 1)
     whole = (before.shape[2], before.shape[3])
@@ -40,7 +44,7 @@ def motion(before: Tensor, after: Tensor) -> Tensor:
         one, other = (F.interpolate(each, size=size, mode="area") for each in (before, after))
         grown = 1.0 if flow.shape[2] == 1 else size[1] / flow.shape[3]
         flow = F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * grown
-        for _ in range(ITERATIONS):
+        for _ in range(iterations):
             flow = _averaged(flow + _step(moved(one, flow), other), 3)
     if flow.shape[3] != whole[1]:
         flow = F.interpolate(flow * (whole[1] / flow.shape[3]), size=whole, mode="bilinear", align_corners=False)
@@ -68,11 +72,33 @@ def carried(left: Tensor, before: Tensor, after: Tensor) -> Tensor:
         [-1, 1]. :param after: the one after it.
     """
     flow = motion(before, after)
-    apart = _averaged((moved(before, flow) - after).abs().mean(dim=1, keepdim=True), 5)
-    sure = ((UNSURE - apart) / (UNSURE - SURE)).clamp(0, 1)
+    sure = _sure(before, after, flow)
     there = moved(left, flow)
     plain = torch.stack([membrane(one, share[0] < 1) for one, share in zip(there, sure, strict=True)])
     return plain.lerp(there, sure)
+
+
+def carried_quickly(left: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """Return about what ``carried`` does, from pictures of some ``QUICK`` pixels: for while an edit moves."""
+    height, width = whole = (before.shape[2], before.shape[3])
+    share = min(1.0, QUICK / min(whole))
+    size = (max(1, round(height * share)), max(1, round(width * share)))
+    few, one, other = (F.interpolate(each, size=size, mode="area") for each in (left, before, after))
+    flow = motion(one, other, FEW)
+    sure = _sure(one, other, flow)
+    surely = sure * moved(few, flow)
+    plain = _averaged(surely, AROUND) / _averaged(sure, AROUND).clamp(min=1e-3)
+    flow = flow * (flow.new_tensor([width / size[1], height / size[0]]).view(1, 2, 1, 1))
+    flow, sure, plain = (
+        F.interpolate(each, size=whole, mode="bilinear", align_corners=False) for each in (flow, sure, plain)
+    )
+    return plain.lerp(moved(left, flow), sure)
+
+
+def _sure(before: Tensor, after: Tensor, flow: Tensor) -> Tensor:
+    """Return (N, 1, H, W): 1 where ``after`` is surely ``before`` in another place, 0 where it is not."""
+    apart = _averaged((moved(before, flow) - after).abs().mean(dim=1, keepdim=True), 5)
+    return ((UNSURE - apart) / (UNSURE - SURE)).clamp(0, 1)
 
 
 def _step(here: Tensor, wanted: Tensor) -> Tensor:

@@ -35,12 +35,15 @@ def paste(
     edited: Image.Image,
     unedited: Image.Image | None = None,
     mask: np.ndarray | None = None,
+    *,
+    residual: bool = True,
 ) -> Image.Image:
     """Return the photograph with an edited crop in its place. Where the edit changed nothing it is the same to the bit.
 
     :param photo: RGB. :param square: where the crop was cut. :param edited: of the model's size.
     :param unedited: the model's picture before the edit, of that size. None: the edited crop is pasted whole.
     :param mask: (H, W) of the model's size, 0 … 1, 1 = may change; outside it no pixel does.
+    :param residual: carry along, where something moved, what the unedited picture lacks of the photograph.
     :raises ValueError: for pictures or a mask of different sizes.
     """
     size = edited.size
@@ -67,7 +70,8 @@ def paste(
         if bool(whole.any()):
             there = as_tensor(crop(photo, square, size[::-1]))[0]
             before = after - change
-            after = after + 127.5 * carried(*((each / 127.5)[None] for each in (there - before, before, after)))[0]
+            if residual:
+                after = after + 127.5 * carried(*((each / 127.5)[None] for each in (there - before, before, after)))[0]
             after = after + _joined(there - (after - change), whole * may)
     left, upper, right, lower = _box(square, photo.size, (height, width))
     if left >= right or upper >= lower:

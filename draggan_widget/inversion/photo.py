@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -29,6 +30,7 @@ from draggan_widget.inversion.lpips import lpips_at_hand, needed_lpips
 from draggan_widget.inversion.opening import Opened, open_photo
 from draggan_widget.inversion.pasting import paste
 from draggan_widget.inversion.pivot import first_guess, fit_pivot
+from draggan_widget.inversion.residual import Residual
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.inversion.tuning import Tuner
 from draggan_widget.models import Layer, TunedCopy, fingerprint, guarded
@@ -103,8 +105,28 @@ class Photo:
         """The model's picture of the pivot, made anew each time."""
         return picture_of(self.model, [Layer(self.latent)])
 
+    @functools.cached_property
+    def residual(self) -> Residual:
+        """What the model's picture lacks of the photograph; for one that is not tuned any more."""
+        return Residual(self.crop, self.fitted)
+
+    def with_residual(self, edited: Image.Image | np.ndarray | Tensor) -> Image.Image:
+        """Return the model's picture of an edit, with what the fit left of the photograph carried along with it.
+
+        Of the pivot itself that is ``crop``. ``paste`` does likewise in the photograph.
+
+        :param edited: a picture by ``model``, or the latent (1, num_ws, w_dim) of one.
+        :raises ValueError: for a picture of another kind.
+        """
+        return self.residual.added(self._picture_of(edited).convert(self.crop.mode))
+
     def paste(
-        self, edited: Image.Image | np.ndarray | Tensor, *, mask: np.ndarray | None = None, whole: bool = False
+        self,
+        edited: Image.Image | np.ndarray | Tensor,
+        *,
+        mask: np.ndarray | None = None,
+        whole: bool = False,
+        residual: bool = True,
     ) -> Image.Image:
         """Return the photograph in full size with an edit in it: RGB, or RGBA if it was not all opaque.
 
@@ -113,17 +135,19 @@ class Photo:
         :param edited: a picture of the model's size, or the latent (1, num_ws, w_dim) of one.
         :param mask: (H, W) of the model's size, 0 … 1, 1 = may change: outside it nothing does.
         :param whole: paste all of the model's picture, softly at its edge, not only what the edit changed.
+        :param residual: carry along, where something moved, what the fit left of the photograph.
         :raises ValueError: for a picture or mask of another size.
         """
-        if isinstance(edited, Tensor):
-            edited = picture_of(self.model, [Layer(self.model.space.check(edited))])
-        elif isinstance(edited, np.ndarray):
-            edited = open_photo(edited).picture
         unedited = None if whole else self.fitted
-        made = paste(self.picture, self.square, edited, unedited, mask)
+        made = paste(self.picture, self.square, self._picture_of(edited), unedited, mask, residual=residual)
         if self.alpha is not None:
             made.putalpha(self.alpha)
         return made
+
+    def _picture_of(self, edited: Image.Image | np.ndarray | Tensor) -> Image.Image:
+        if isinstance(edited, Tensor):
+            return picture_of(self.model, [Layer(self.model.space.check(edited))])
+        return open_photo(edited).picture if isinstance(edited, np.ndarray) else edited
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write it into a folder, from which ``Photo.load`` takes it: each file whole or not at all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from draggan_widget.settings import Settings, number, whole
+from draggan_widget.settings import Settings, choice, number, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,6 +15,13 @@ class Inversion(Settings):
     """Steps of Adam in which the latent is fitted; most of them on coarse pictures where the model has previews."""
     pivot_rate: float = number(0.2, "Pivot rate", "How far a step of the fit goes.", above=True, most=10)
     """Learning rate in whitened coordinates, in which latents have variance 1."""
+    pivot_rule: str = choice(
+        "adam",
+        "Pivot rule",
+        "How steps of the fit are found: by Adam, or by L-BFGS, which learns how the picture bends.",
+        {"adam": "Adam", "lbfgs": "L-BFGS"},
+    )
+    """``"adam"``, or ``"lbfgs"``, for which ``pivot_rate`` is the longest step at first."""
     own: float = number(0.6, "Rows on their own", "How much rows may differ; 0 is W.", most=10)
     """How much each row of the latent may differ from the others, as a part of how latents differ; 0: W."""
     prior: float = number(2e-3, "Prior", "How firmly the latent stays among the model's own.", most=10)
@@ -29,6 +36,11 @@ class Inversion(Settings):
         0.1, "Locality", "How firmly other pictures of the model stay as they are while it is tuned.", most=100
     )
     """Weight of how pictures at latents around the pivot change (Roich et al., 2021, section 3.3)."""
+    neighbours: float = number(
+        0.0, "Neighbours", "How firmly what is near the photograph moves as the model moves it.", most=100
+    )
+    """Weight of how pictures at latents near the pivot differ from the model's own with the photograph's details
+    carried along with their motion; 0: they are not looked at."""
     lpips: float = number(0.0, "LPIPS", "How much LPIPS counts while weights are tuned; 0: it is not asked.", most=100)
     """Weight of LPIPS (Zhang et al., 2018, AlexNet) in the tuning. Above 0 the package lpips and the weights must be on
     this machine; nothing is fetched."""

@@ -1,7 +1,8 @@
 """A copy of a model, tuned until the pivot's picture is the photograph: PTI (Roich et al., 2021, section 3.2).
 
 Only weights of the synthesis change, and only as far as needed: it ends once the picture is near enough. Pictures at
-latents around the pivot are held (section 3.3), so that what is pulled later still moves as the model knows it.
+latents around the pivot are held (section 3.3), so that what is pulled later still moves as the model knows it. Where
+that is asked for, those near it are to be what a motion by the model itself would make of the photograph.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from draggan_widget.inversion.losses import FINE, WINDOW, ms_ssim, psnr, unlikeness
 from draggan_widget.inversion.lpips import needed_lpips
+from draggan_widget.inversion.motion import carried
 from draggan_widget.inversion.pivot import block_of_height, check_picture, faded
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.models import TunedCopy, difference, fingerprint
@@ -44,6 +46,8 @@ WARM, FADE = 0.1, 0.4
 nothing, so that what a high rate left unsettled settles."""
 AROUND = 0.5
 """Of the way from the pivot to another latent of the model, where such a picture is."""
+NEAR = (0.1, 0.5)
+"""How far neighbours are from the pivot, as parts of how the model's own latents vary: they are drawn between these."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,6 +87,8 @@ class Tuner:
         self._latent = model.space.check(latent)
         self._wanted = wanted.to(self._latent)
         self._label = label
+        self._left: tuple[Tensor, Tensor] | None = None
+        """The model's own picture of the pivot, of the size of neighbours, and what it lacks of the photograph."""
         self._half = (
             block_of_height(model, model.resolution[0] // 2) if model.resolution[0] >= 2 * COARSE_FROM else None
         )
@@ -121,6 +127,8 @@ class Tuner:
                     loss = loss + settings.lpips * self._perceptual(picture, wanted)
                 if settings.locality and number % HOLD_EVERY == 0:
                     loss = loss + HOLD_EVERY * settings.locality * self._moved(int(random.randint(2**31)))
+                if settings.neighbours and number % HOLD_EVERY == HOLD_EVERY // 2:
+                    loss = loss + HOLD_EVERY * settings.neighbours * self._moved_otherwise(int(random.randint(2**31)))
                 rate = settings.tuning_rate * min(1.0, (done + 1 / total) / WARM) * faded(done, FADE)
                 adam.param_groups[0]["lr"] = rate
                 adam.zero_grad()
@@ -147,6 +155,36 @@ class Tuner:
             around = self._latent + AROUND * (other - self._latent)
             before = self._seen(self._base, around)
         return unlikeness(self._seen(self.model, around), before)
+
+    def _moved_otherwise(self, seed: int) -> Tensor:
+        """Return how unlike a neighbour's picture is what a motion by the model itself would make of the photograph.
+
+        So a pull leads where it would lead without tuning, and details go along.
+        """
+        with torch.no_grad():
+            if self._left is None:
+                before = self._seen(self._base, self._latent)
+                wanted = F.interpolate(self._wanted, size=before.shape[2:], mode="area")
+                self._left = before, wanted - before
+            before, left = self._left
+            near = self._latent + self._step_aside(seed)
+            after = self._seen(self._base, near)
+            wanted = (after + carried(left, before, after)).clamp(-1, 1)
+        return unlikeness(self._seen(self.model, near), wanted, FINE)
+
+    def _step_aside(self, seed: int) -> Tensor:
+        """Return a random change of the latent, as pulls make them: rows vary together a little, the first ones much.
+
+        It is small: of each number, a part (``NEAR``) of how much it varies among the model's own latents.
+        """
+        space, random = self._base.space, np.random.RandomState(seed)
+        metric = space.metric(space.label_of(self._latent) if self._label is None else self._label)
+        numbers = random.standard_normal((metric.num_ws, metric.covariance.shape[0])) * random.uniform(*NEAR)
+        spread, axes = torch.linalg.eigh(metric.rows())  # singular: the last rows have nothing of their own
+        rows = (axes * spread.clamp(min=0).sqrt()) @ axes.T
+        changed = rows @ torch.from_numpy(numbers) @ torch.linalg.cholesky(metric.covariance).T
+        aside: Tensor = changed[None].to(self._latent)
+        return aside
 
     def _seen(self, model: Generator, latent: Tensor) -> Tensor:
         """Return a picture of half the side, where the model has previews, for it is cheaper; else a whole one."""

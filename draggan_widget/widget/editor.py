@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,7 +29,9 @@ from draggan_widget.editing import (
     check_truncation,
     drag_job,
     draw_points,
+    finished,
     knowing,
+    pasted,
     read_mask,
     save_mask,
     with_settings,
@@ -316,8 +319,9 @@ class Editor(EditTraits):
     def history(self) -> History:
         """The course of the edit, one record a step."""
         session = self._session
-        newest = session.newest()
-        return History(newest.document.records, newest.model.generator, session.turn, blend_of(newest.document.config))
+        document = session.newest().document
+        made = functools.partial(finished, document)
+        return History(document.records, document.model.generator, session.turn, blend_of(document.config), made)
 
     @property
     def config(self) -> Any:
@@ -438,10 +442,9 @@ class Editor(EditTraits):
 
         :raises ValueError: if no photograph is edited.
         """
-        now = self._session.now()
-        if now.model.photo is None:
-            raise ValueError("this edit is not of a photograph; open one by editor.open_photo(…)")
-        return now.model.photo.paste(self._session.picture(now), mask=now.mask, whole=whole)
+        session, now = self._session, self._session.now()
+        picture = session.picture(now, bare=True)
+        return session.turn(lambda: pasted(now, picture, whole=whole))()
 
     def _loaded(self, loaded: Future[None]) -> None:
         """Wait until another model has come. An interrupt of the cell cancels it."""

@@ -11,7 +11,16 @@ from typing import Any, TypeVar
 import anywidget
 import traitlets
 
-from draggan_widget.editing import SETTINGS, Session, Snapshot, settings_for, settings_of, with_settings
+from draggan_widget.editing import (
+    SETTINGS,
+    Session,
+    Snapshot,
+    settings_for,
+    settings_in_use,
+    settings_there,
+    with_finish,
+    with_settings,
+)
 from draggan_widget.engines import engine_named, engine_names, engine_of
 from draggan_widget.settings import Setting, settings_in
 
@@ -136,7 +145,7 @@ class WithSettings(anywidget.AnyWidget):
         return engine_of(self._config_there()).name
 
     def _settings_there(self) -> dict[str, Setting]:
-        return settings_for(self._config_there())
+        return settings_there(self._session.latest.document)
 
     def _setting(self, name: str) -> Any:
         return getattr(self, name) if name in SETTING_TRAITS else settings_told(self._session.latest)[name]
@@ -147,7 +156,8 @@ class WithSettings(anywidget.AnyWidget):
 
     def _check_settings(self, values: dict[str, Any]) -> None:
         now = self._session.latest
-        trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, values)
+        _, rest = trait_error(with_finish, now.document, values)
+        trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, rest)
 
     def __getattr__(self, name: str) -> Any:
         """Return the setting of that name. Python asks for it where there is no such attribute."""
@@ -291,4 +301,4 @@ def trait_error(check: Callable[..., T], *arguments: Any) -> T:
 
 def settings_told(snapshot: Snapshot) -> dict[str, Any]:
     """Return the settings that a snapshot has, by name."""
-    return settings_of(snapshot.model.generator, snapshot.document.drag.config, snapshot.speed)
+    return settings_in_use(snapshot.document, snapshot.speed)

@@ -24,11 +24,11 @@ from draggan_widget.editing import (
     in_thread,
     is_code,
     latent_bytes,
+    pasted,
     png,
     provenance_of,
 )
 from draggan_widget.files import begins, check_replaced, shown
-from draggan_widget.inversion import paste
 from draggan_widget.widget import protocol
 
 SUFFIXES: dict[str, Kind] = {suffix: kind for kind, (suffix, _) in FILES.items() if kind != "photo"}
@@ -79,18 +79,9 @@ def make(session: Session, kind: Kind, *, handles: bool, provenance: bool, bare:
         return (yield from film(kind, document, model.generator, handles=handles, provenance=said))
     yield Progress(0.0)
     if kind == "photo":
-        if model.photo is None:
-            raise ValueError("this edit is not of a photograph; open one first")
-        photo, edited, unedited = model.photo, session.picture(document), model.photo.fitted
-
-        def pasted(_: Any) -> bytes:
-            made = paste(photo.picture, photo.square, edited, unedited, document.mask)
-            if photo.alpha is not None:
-                made.putalpha(photo.alpha)
-            return png(made, provenance=said)
-
+        paste = pasted(document, session.picture(document, bare=True))
         # Beside the edit: a photograph may have a hundred times the pixels of the model's picture.
-        return (yield from in_thread(pasted, "Pasting"))
+        return (yield from in_thread(lambda _: png(paste(), provenance=said), "Pasting"))
     if kind == "png":
         return png(session.picture(document), provenance=said)
     if kind == "drag":

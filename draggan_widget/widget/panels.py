@@ -168,7 +168,7 @@ class Panels:
             self._marks = [mark for place, mark in enumerate(self._marks) if place != number]
         elif len(self._marks) < MOST_MARKS:
             document = self._session.latest.seen
-            picture = jpeg(self._session.thumbnail(document.drag.layers, document.model), SMALL)
+            picture = jpeg(self._session.thumbnail(document), SMALL)
             whose = mapping_fingerprint(document.model.generator)
             self._marks = [*self._marks, _Mark(side, document.drag.ws.detach().clone(), whose, picture)]
         self._tell_marks()

@@ -21,7 +21,6 @@ from draggan_widget.editing import (
     Document,
     Feedback,
     Kind,
-    Model,
     Placing,
     Record,
     Running,
@@ -29,12 +28,12 @@ from draggan_widget.editing import (
     amounts_in,
     can_write_mp4,
     check_truncation,
-    default_settings,
     jump_setting,
     jump_told,
     limits_of,
-    settings_for,
-    settings_of,
+    settings_in_use,
+    settings_there,
+    usual_settings,
 )
 from draggan_widget.engines import XY, check_xy
 from draggan_widget.inversion import Square
@@ -351,7 +350,6 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
     """Return what a page shows but pictures, masks and lists. ``entry``: the model's name in the list of models."""
     document, model = snapshot.document, snapshot.model
     height, width = model.generator.resolution
-    config = document.drag.config
     return {
         "type": "state",
         "status": snapshot.status,
@@ -379,8 +377,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
         "warning": feedback.warning,
-        "settings": settings_of(model.generator, config, snapshot.speed) | jump_told(config, document.first),
-        "defaults": default_settings(model.generator, config) | jump_told(config, None),
+        "settings": settings_in_use(document, snapshot.speed) | jump_told(document.config, document.first),
+        "defaults": usual_settings(document) | jump_told(document.config, None),
         "length": snapshot.length,
         "shown": snapshot.shown,
         "amounts": _amounts(document),
@@ -421,15 +419,16 @@ def placing_message(placing: Placing) -> tuple[dict[str, Any], list[bytes]]:
     return {**about, "squares": squares, "note": placing.note}, [file.getvalue()]
 
 
-def schema_message(model: Model, config: Any, first: Any = None) -> dict[str, Any]:
-    """Return all that the drawer needs of the settings for a model and the engine of ``config``, in their order.
+def schema_message(document: Document) -> dict[str, Any]:
+    """Return all that the drawer needs of the settings that there are for an edit, in their order.
 
-    :param first: settings of who makes the first jump, or None.
+    Who makes the first jump follows the engine, where there is a choice.
     """
-    limits, known = limits_of(model.generator), settings_for(config)
-    jump = jump_setting(model.generator, config, first)
+    generator, known = document.model.generator, settings_there(document)
+    jump = jump_setting(generator, document.config, document.first)
     engine = [known.pop("engine")] if "engine" in known else []
     fields = [*engine, *([] if jump is None else [jump]), *known.values()]
+    limits = limits_of(generator)
     return {"type": "schema", "fields": [setting.schema(limits) for setting in fields]}
 
 

@@ -276,7 +276,7 @@ class FrameStream:
 
 def _same_picture(one: Snapshot, other: Snapshot) -> bool:
     # A latent's address names its picture, points do not change it; a snapshot that is kept keeps the address taken.
-    return _address(one) == _address(other)
+    return _address(one) == _address(other) and one.seen.finish == other.seen.finish
 
 
 def _address(snapshot: Snapshot) -> list[tuple[int, int]]:

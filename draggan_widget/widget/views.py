@@ -11,7 +11,7 @@ import numpy as np
 from anywidget import AnyWidget
 from PIL import Image
 
-from draggan_widget.editing import NO_FEEDBACK, Document, Model, Observer, Session, Snapshot
+from draggan_widget.editing import NO_FEEDBACK, Document, Model, Observer, Session, Snapshot, of_photograph
 from draggan_widget.models import builtin_names
 from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
@@ -44,7 +44,7 @@ class Views:
         self._mask: np.ndarray | None = None
         """The mask that was sent last; likewise the next two."""
         self._model = session.latest.model
-        self._schema = type(session.latest.document.drag.config)
+        self._schema = _settings_of(session.latest.document)
         self._entry = self._entry_of(self._model)
         self.stream.offer(session.latest)
 
@@ -57,7 +57,7 @@ class Views:
             self._entry = self._entry_of(snapshot.model)
             self._send_classes()
             self.send_schema()
-        elif type(snapshot.document.drag.config) is not self._schema:
+        elif _settings_of(snapshot.document) != self._schema:
             self.send_schema()
         self.stream.offer(snapshot)
         # After the state: what is being painted on a picture that is no more must be dropped before.
@@ -106,9 +106,8 @@ class Views:
     def send_schema(self) -> None:
         """Send what settings there are of the engine in use, and which engines there are."""
         document = self._session.latest.document
-        config = document.drag.config
-        self._schema = type(config)
-        self.tell(protocol.schema_message(self._model, config, document.first))
+        self._schema = _settings_of(document)
+        self.tell(protocol.schema_message(document))
 
     def send_models(self) -> None:
         """Send the names of the models that are offered, if any are."""
@@ -158,3 +157,8 @@ class Views:
 
     def _look_again(self) -> None:
         self._look_closer(self._session.latest)
+
+
+def _settings_of(document: Document) -> tuple[type, bool]:
+    """Return what it hangs on which settings there are for an edit, but for its model."""
+    return type(document.config), of_photograph(document)

@@ -7,7 +7,7 @@ import { BAD_SEED, STAYS_HERE } from "./status.ts";
 import { button, type Toolbar, wide } from "./toolbar.ts";
 import type { ViewState } from "./viewstate.ts";
 
-const OPEN = `A photo of yours; or drop it on the picture, or paste it there. ${STAYS_HERE}`;
+const OPEN = `Pull a photo of yours: choose it, drop it on the picture, or paste it there. ${STAYS_HERE}`;
 const LARGEST_SEED = 2 ** 32 - 1;
 
 export interface SettingsHost extends ClassHost, ModelHost {
@@ -70,7 +70,7 @@ export class Settings {
         ),
       ),
       toolbar.add(fresh),
-      toolbar.add(button("Open photo", "photo", OPEN)),
+      toolbar.add(wide("Open photo", OPEN, "photo")),
       make("label", "dg-field dg-end", make("span", {}, "Truncation"), this.#truncation, this.#value),
     );
     this.#listen();

@@ -52,7 +52,8 @@ export function sentence(
     case "idle":
       if (tool !== "points") return WHAT_TO_DO[tool];
       if (state.points.length > 0) return "Ready. Press Start and the picture follows.";
-      return hold ? "Press on the picture and pull to set points, then Start." : "Press on the picture and pull.";
+      if (hold) return "Press on the picture and pull to set points, then Start.";
+      return `Press on the picture and pull${state.photo || state.edited ? "" : ", or open your own photo"}.`;
     case "running": {
       return `Pulling… step ${state.step}${left}`;
     }

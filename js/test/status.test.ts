@@ -6,7 +6,9 @@ describe("the line under the picture", () => {
   const points = [aPoint(1, [0, 0], [3, 4]), aPoint(2, [0, 0], [5.3, 0])];
 
   it.each([
-    ["what to do first", aState(), "Press on the picture and pull."],
+    ["what to do first", aState(), "Press on the picture and pull, or open your own photo."],
+    ["what to do with a photograph", aState({ photo: true }), "Press on the picture and pull."],
+    ["what to do once it was edited", aState({ edited: true }), "Press on the picture and pull."],
     ["progress", aState({ status: "running", step: 12, points }), "Pulling… step 12, 5.3 px to go"],
     ["arrival", aState({ status: "arrived", step: 23, points }), "Arrived after 23 steps."],
     ["arrival at once", aState({ status: "arrived", step: 1, points }), "Arrived after 1 step."],

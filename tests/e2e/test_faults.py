@@ -174,7 +174,10 @@ def test_a_brush_that_leaves_the_picture_paints_up_to_its_edge_and_nothing_else(
 
 def test_start_without_points_and_undo_at_the_first_state_do_nothing_and_say_what_to_do(notebook):
     editor = notebook.editor()
-    said, state = "Press on the picture and pull.", "print(editor.status, editor.step, editor.points, editor.seed)"
+    said, state = (
+        "Press on the picture and pull, or open your own photo.",
+        "print(editor.status, editor.step, editor.points, editor.seed)",
+    )
     expect(editor.root.locator(".dg-sentence")).to_have_text(said)
     expect(editor.button("Start")).to_have_attribute("aria-disabled", "true")
     editor.root.locator(".dg-stage").focus()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -309,6 +310,24 @@ def test_nothing_sticks_out_at_300_pixels_and_everything_is_there(editor):
         "Speed",
     ):
         expect(editor.button(name)).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [420, 1000])
+def test_who_has_no_photograph_open_sees_where_to_open_one_and_where_to_drop_it(editor, width):
+    editor.root.evaluate(f"root => {{ document.body.style.width = '{width}px'; }}")
+    editor.page.evaluate("kernel.put({status: 'idle', message: '', step: 0, edited: false, points: [], photo: false})")
+    sentence = editor.root.locator(".dg-sentence")
+    expect(sentence).to_have_text("Press on the picture and pull, or open your own photo.")
+    expect(editor.button("Open photo").locator("span")).to_be_visible()
+    expect(editor.button("Open photo")).to_have_attribute("title", re.compile("drop it on the picture, or paste it"))
+    hint = "root => getComputedStyle(root.querySelector('.dg-stage'), '::after').content"
+    over = "root => root.querySelector('.dg-stage').dispatchEvent(new DragEvent({!r}, {{bubbles: true}}))"
+    editor.root.evaluate(over.format("dragover"))
+    assert editor.root.evaluate(hint) == '"Drop your photo here"'
+    editor.root.evaluate(over.format("dragleave"))
+    assert editor.root.evaluate(hint) == "none"
+    editor.page.evaluate("kernel.put({photo: true})")
+    expect(sentence).to_have_text("Press on the picture and pull.")
 
 
 def test_at_300_pixels_the_status_has_no_empty_line_and_a_run_moves_nothing(editor):

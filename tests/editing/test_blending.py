@@ -117,7 +117,7 @@ def test_whoever_makes_a_picture_makes_the_same_one(make, generator, tmp_path):
     assert same(load_drag(tmp_path / "edit.drag", generator).drag.image, shown)
     small = shown.resize((64, 64), Image.Resampling.LANCZOS)
     assert np.abs(np.asarray(history.thumbnail(), float) - np.asarray(small)).mean() < 1
-    assert same(session.thumbnail(document.drag.layers, document.model), history.thumbnail())
+    assert same(session.thumbnail(document), history.thumbnail())
 
 
 def test_pictures_of_the_past_are_blended_as_the_present_one_is(make, generator):

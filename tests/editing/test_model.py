@@ -210,7 +210,7 @@ def test_a_picture_of_the_past_is_painted_by_its_own_model(make):
     assert (session.picture().size, session.picture(document).size) == ((32, 64), (32, 32))
     assert session.picture(document).tobytes() == picture.tobytes()
     assert session.glimpse(document, quick=True)[0].size == (32, 32)
-    assert session.thumbnail(document.drag.layers, document.model).size == (64, 64)
+    assert session.thumbnail(document).size == (64, 64)
 
 
 # --- a model that is read beside the edit ----------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def test_its_settings_are_in_the_schema_that_the_page_draws(generator):
 
     session = Session(generator, config=Nudge())
     try:
-        fields = {field["name"]: field for field in schema_message(session.latest.model, session.config)["fields"]}
+        fields = {field["name"]: field for field in schema_message(session.latest.document)["fields"]}
         assert list(fields) == ["engine", "first", "pace", "patience", "speed"]
         assert fields["engine"]["choices"] == [[name, name] for name in engine_names("gan")]
         session.set_settings({"pace": 0.75}).result(5)

@@ -188,6 +188,26 @@ def test_tuning_ends_where_it_is_near_enough(generator):
     ][-1] == 29
 
 
+def test_neighbours_are_nearer_to_what_the_models_own_motion_makes_of_the_photograph(generator):
+    latent = generator.space.draw(seed=1)
+    wanted = as_tensor(photograph(generator, seed=2).crop((30, 20, 94, 84)))
+    away = []
+    for neighbours in (0.0, 1.0):
+        settings = dataclasses.replace(QUICK, locality=0.0, neighbours=neighbours)
+        tuner = Tuner(generator, latent, wanted, settings=settings)
+        for _ in tuner.steps():
+            pass
+        with torch.no_grad():
+            away.append(sum(float(tuner._moved_otherwise(seed)) for seed in range(900, 908)))
+    assert away[1] < 0.95 * away[0]
+    steps = [tuner._step_aside(seed) for seed in range(20)]
+    assert {tuple(step.shape) for step in steps} == {tuple(latent.shape)}
+    spread = torch.linalg.inv(torch.linalg.cholesky(generator.space.metric().covariance)).T
+    first, last = (torch.stack([each[0, row].double() @ spread for each in steps]).std() for row in (0, -1))
+    assert 0.15 < first < 0.5
+    assert last < first or generator.num_ws <= 8
+
+
 def test_held_pictures_change_less_than_without(generator):
     latent, other = generator.space.draw(seed=1), generator.space.draw(seed=9)
     wanted = torch.zeros(1, 3, 64, 64)
@@ -202,9 +222,10 @@ def test_held_pictures_change_less_than_without(generator):
     assert away[1] < 0.8 * away[0]
 
 
-def test_the_fit_keeps_the_best_and_stays_among_the_models_latents(generator):
+@pytest.mark.parametrize("rule", ["adam", "lbfgs"])
+def test_the_fit_keeps_the_best_and_stays_among_the_models_latents(generator, rule):
     wanted = generator.synthesize(generator.space.draw(seed=3)).detach()
-    *_, latent = fit_pivot(generator, wanted, settings=dataclasses.replace(QUICK, pivot_steps=150))
+    *_, latent = fit_pivot(generator, wanted, settings=dataclasses.replace(QUICK, pivot_steps=150, pivot_rule=rule))
     assert psnr(generator.synthesize(latent).detach(), wanted) > 25
     metric = generator.space.metric()
     away = (latent[0].double() - metric.mean) @ torch.linalg.inv(torch.linalg.cholesky(metric.covariance)).T

@@ -70,7 +70,11 @@ def test_a_photograph_is_opened_pulled_put_back_undone_and_done_again(make, phot
     editor.open_photo(photo, square=(44.5, 39.5, 40), settings=QUICK)
     assert (editor.model, editor.points, editor.status) == ("photograph", [], "idle")
     assert editor.photo.report.steps == 5
+    assert editor.image.tobytes() == editor.photo.crop.tobytes()
+    editor.residual = "none"
     assert editor.image.tobytes() == editor.photo.fitted.tobytes()
+    editor.undo()
+    assert editor.residual == "carried"
     assert editor.photograph().tobytes() == photo.tobytes()  # to the bit: nothing was edited
     editor.points = [POINT]
     editor.start()
@@ -88,6 +92,29 @@ def test_a_photograph_is_opened_pulled_put_back_undone_and_done_again(make, phot
         editor.photograph()
     editor.redo()
     assert editor.photo is not None
+
+
+def test_the_page_is_told_of_the_setting_for_details_while_a_photograph_is_edited_and_shows_what_it_makes(make, photo):
+    editor = make()
+    page = page_of(editor)
+    page.say("schema", view="page")
+    page.wait_for(lambda p: p.of("schema"))
+    assert "residual" not in [field["name"] for field in page.of("schema")[-1]["fields"]]
+    assert "residual" not in page.of("state")[-1]["settings"]
+    with pytest.raises(AttributeError):
+        editor.residual  # noqa: B018 - there is none
+    editor.open_photo(photo, square=(44.5, 39.5, 40), settings=QUICK)
+    page.wait_for(lambda p: p.of("state")[-1]["settings"].get("residual") == "carried")
+    assert "residual" in [field["name"] for field in page.of("schema")[-1]["fields"]]
+    page.say("settings", view="page", values={"residual": "none"})
+    page.wait_for(lambda p: p.of("state")[-1]["settings"]["residual"] == "none")
+    assert page.of("state")[-1]["defaults"]["residual"] == "carried"
+    assert editor.image.tobytes() == editor.photo.fitted.tobytes()
+    editor.undo()
+    assert editor.residual == "carried"
+    while editor.photo is not None:
+        editor.undo()
+    page.wait_for(lambda p: "residual" not in [field["name"] for field in p.of("schema")[-1]["fields"]])
 
 
 def page_of(editor):
@@ -243,6 +270,54 @@ def test_of_one_that_python_opens_the_square_may_be_placed_as_well_and_whoever_w
     page.say("enough", stage="")
     waiting.result(20)
     editor.undo()
+    assert len(editor.points) == 1
+
+
+class Two:
+    """Finds two faces in a photograph, and one in every picture of the model, in place of dlib."""
+
+    face = np.random.RandomState(0).uniform(5, 27, (68, 2))
+
+    def __call__(self, picture):
+        return self.face
+
+    def all(self, photo, at_least=1):
+        return [self.face * 1.5 + np.array([4, 20]), self.face + np.array([50, 10])]
+
+
+def test_of_several_faces_the_page_is_asked_which_and_that_one_is_taken(make, photo, monkeypatch, tmp_path):
+    monkeypatch.setenv("DRAGGAN_WIDGET_CACHE", str(tmp_path))
+    monkeypatch.setattr("draggan_widget.inversion.alignment.loaded_landmarks", Two)
+    editor = make()
+    page = page_of(editor)
+    upload(page, encoded(photo))
+    until_stage(page, "placing")
+    (placing,) = page.of("placing")
+    assert placing["note"] == "2 faces were found: choose one."
+    assert [square[2] for square in placing["squares"]] == pytest.approx([48, 32])
+    x, y, size, angle = placing["squares"][1]
+    page.say("place", x=x, y=y, size=size, angle=angle)
+    page.wait_for_state(photo=True, generator="me")
+    assert editor.photo.square == Square(x, y, size, angle)
+    page.say("enough", stage="")
+    page.wait_for_state(jobs=[], photo=True)
+
+
+def test_another_model_that_is_loaded_while_a_photograph_is_tuned_takes_its_place_and_undo_leads_back(make, photo):
+    editor = make(points=[POINT])
+    before = editor.generator
+    page = page_of(editor)
+    waiting = editor._session.open_photo(open_photo(photo), settings=LONG)
+    until_stage(page, "tuning")
+    editor.load_model(small_stylegan2(64))
+    waiting.result(20)
+    page.wait_for_state(jobs=[], width=64, photo=False)
+    assert editor.photo is None
+    editor.undo()
+    assert editor.photo.tuned.changes
+    assert editor.photo.report.steps < LONG.tuning_steps
+    while editor.generator is not before:
+        editor.undo()
     assert len(editor.points) == 1
 
 

@@ -129,7 +129,7 @@ def test_what_the_kernel_writes_has_the_fields_of_the_golden_messages():
         (protocol.pong_message(3), []),
         (protocol.classes_message(["cat", "dog"]), []),
         (protocol.models_message(["faces"], ["a.pkl"]), []),
-        (protocol.schema_message(session.latest.model, session.config), []),
+        (protocol.schema_message(session.latest.document), []),
     ]
     session.close()
     for message, buffers in written:

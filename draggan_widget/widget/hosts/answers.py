@@ -67,9 +67,9 @@ def _thumbnails(
             snapshot, step = wanted.popleft()
         records = snapshot.document.records
         if records and (snapshot.edit, step) not in made:
-            record, model = records[at_step(records, step)], snapshot.model
-            layers = record.kept.layers(model.generator, record.ws, blend_of(snapshot.document.config))
-            made[snapshot.edit, step] = _jpeg(session.thumbnail(layers, model))
+            record, generator = records[at_step(records, step)], snapshot.model.generator
+            layers = record.kept.layers(generator, record.ws, blend_of(snapshot.document.config))
+            made[snapshot.edit, step] = _jpeg(session.thumbnail(snapshot.document, layers))
         number += 1
         share = number / (number + len(wanted))
         del session, snapshot, records
