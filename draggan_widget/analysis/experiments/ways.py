@@ -33,6 +33,8 @@ from draggan_widget.models import Generator
 from draggan_widget.settings import OWN
 
 NO_EDIT = "no edit"
+LATER = {("tracker", OWN), ("window", "fixed"), ("several_blocks", "joined"), ("on_lost", "go_on")}
+"""Settings and values by which an engine does what it did before it had them: what was measured then still holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +120,9 @@ def drag_tracked(
 
 
 def _told(config: Any) -> dict[str, Any]:
-    """Return settings for the ledger; who tracks is left out where it is the engine itself, as it always was."""
+    """Return settings for the ledger; those that came later are left out where they do as it always was."""
     values: dict[str, Any] = config.to_dict()
-    return {name: value for name, value in values.items() if (name, value) != ("tracker", OWN)}
+    return {name: value for name, value in values.items() if (name, value) not in LATER}
 
 
 def standard_ways(generator: Generator) -> list[Way]:
