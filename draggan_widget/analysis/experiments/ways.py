@@ -179,6 +179,29 @@ def tracker_ways(generator: Generator, trackers: Sequence[str]) -> list[Way]:
     return [Way(NO_EDIT, None), *own, *others]
 
 
+def setting_ways(generator: Generator) -> list[Way]:
+    """Return no edit, and ``draggan`` with each of the settings that engines share and that are off unless asked for:
+    an adaptive window, several blocks as they are and all alike, the stop at a lost handle, and the three that hold
+    the latent back.
+    """
+    config = default_config(generator, DragGAN.name)
+    own = generator.default_block() if config.block is None else config.block
+    first = own if isinstance(own, int) else own[0]
+    two = tuple(block for block in (first, first + 1) if block in generator.blocks)
+    said = "+".join(map(str, two))
+    changes: dict[str, dict[str, Any]] = {
+        "adaptive window": {"window": "adaptive"},
+        f"blocks {said}": {"block": two},
+        f"blocks {said}, all alike": {"block": two, "several_blocks": "scaled"},
+        "stops at a loss": {"on_lost": "stop"},
+        "typical 1.2": {"typical": 1.2},
+        "truncate 0.005": {"truncate": 0.005},
+        "stay_near 1": {"stay_near": 1.0},
+    }
+    ways = [Way(f"{DragGAN.name}, {name}", config.replace(**change)) for name, change in changes.items()]
+    return [Way(NO_EDIT, None), Way(DragGAN.name, config), *ways]
+
+
 def block_ways(generator: Generator) -> list[Way]:
     """Return the paper's ablation: features of other blocks, for supervision and for tracking, all else the generator's
     own.
