@@ -137,7 +137,7 @@ class BoundTracked(Bound[Tracked]):
 
     def _as_set(self, track: Track) -> Track:
         """Return a track that goes on by the settings of now: a tracker of others is made anew when it is asked."""
-        if getattr(track.tracker, "config", None) == getattr(self._tracker, "config", None):
+        if track.tracker is None or _search(track.tracker) == _search(self._tracker):
             return track
         return dataclasses.replace(track, tracker=None, seen=_seen(track))
 
@@ -264,6 +264,13 @@ def search_of(model: Generator, settings: Any) -> DragConfig:
     carried = getattr(model, "drag_config", None) or DragConfig()
     names = ("tracking_radius", "window", "several_blocks")
     return carried.replace(**{name: getattr(settings, name) for name in names if hasattr(settings, name)})
+
+
+def _search(tracker: Tracker) -> tuple[Any, ...]:
+    """Return what a tracker of features goes by, of the settings that it was made with; () of others."""
+    config = getattr(tracker, "config", None)
+    names = ("method", "block", "tracking_radius", "window", "several_blocks")
+    return () if config is None else tuple(getattr(config, name) for name in names)
 
 
 def _seen(track: Track) -> tuple[Sight, ...]:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from planted import Vanishing
 
+from draggan_widget.editing import Session, load_drag, save_drag
 from draggan_widget.engines import DragConfig, GoodDrag, StableDrag, State, drag
 from draggan_widget.engines.losing import is_astray
 
@@ -110,6 +111,26 @@ def test_a_file_goes_on_exactly_and_what_is_broken_in_it_is_refused(vanishing, s
     ):
         with pytest.raises(ValueError, match="incomplete"):
             state.bound.unpack(state.edit, tensors, broken)
+
+
+def test_a_drag_file_keeps_all_of_the_shared_settings_and_goes_on_exactly(generator, tmp_path):
+    config = DragConfig(
+        learning_rate=0.05, block=(3, 4), several_blocks="scaled", window="adaptive", on_lost="stop", blend="picture"
+    )
+    session = Session(generator, seed=3, truncation=0.7, config=config)
+    try:
+        session.put_point(1, handle=(20, 30), target=(40, 40))
+        for _ in range(6):
+            session.step_once().result(120)
+        save_drag(tmp_path / "edit.drag", session.now(), generator, None)
+        state, again = session.now().drag, load_drag(tmp_path / "edit.drag", generator).drag
+    finally:
+        session.close()
+    assert again.config == config
+    assert sorted(again.memory.away) == [1]
+    assert len(again.memory.away[1]) == 6
+    assert torch.equal(state.steps(2).ws, again.steps(2).ws)
+    assert state.steps(2).memory.away == again.steps(2).memory.away
 
 
 def test_who_goes_on_after_a_loss_begins_anew_and_a_change_takes_the_word_back(vanishing):
