@@ -106,20 +106,22 @@ def main():
             parser.error(f"no part {unknown.pop()!r}; there are {'; '.join(part.title for part in chosen)}")
         chosen = [part for part in chosen if not wanted or part.title in wanted]
 
-        began, stopped = time.monotonic(), False
+        began, most, stopped = time.monotonic(), options.minutes, False
 
         def tell(title, done, total, text):
             minutes = (time.monotonic() - began) / 60
             print(f"{minutes:5.1f} min  {title}: {done} of {total}, {text}", flush=True)
-            if options.minutes is not None and minutes >= options.minutes:
+            if most is not None and minutes >= most:
                 raise KeyboardInterrupt
 
         try:
             keep = options.keep / "rows.jsonl"
             done = field.measure(options.model, chosen, keep, workers=options.workers, progress=tell)
         except Interrupted as stop:
+            if most is None or time.monotonic() - began < 60 * most:
+                raise  # somebody stopped it, who will go on
             done, stopped = stop.evaluation, True
-            print("stopped; the same command goes on from here", flush=True)
+            print(f"{most:g} minutes are over; the same command goes on from here", flush=True)
         write_whole(ROWS, beside_others(done).to_csv().encode())
         if not wanted and not stopped:  # trackers on renders are the last part of it
             table = Path(__file__).with_name("tracking_table.py")
