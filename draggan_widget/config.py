@@ -16,14 +16,19 @@ from draggan_widget.settings import (
     blocks,
     choice,
     help_text,
+    max_steps,
     number,
+    on_lost,
     rows,
     settings_in,
+    several_blocks,
+    stall_steps,
     stay_near,
+    tolerance,
     tracker,
     truncate,
     typical,
-    whole,
+    window,
 )
 
 
@@ -103,33 +108,24 @@ class DragConfig(Settings):
     scaled back to it; where the edit began farther out, to what it was there. None: never."""
     blend: str = blend("none")
     """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
-    one in the features of a coarse block. ``"none"``: what the pull has changed."""
+    one in the features of a coarse block; ``"picture"``: the two pictures faded into each other along the mask.
+    ``"none"``: what the pull has changed."""
     tracker: str = tracker()
     """Who says where the handles are after a step: the method itself, ``"own"``, or another tracker, as
     ``draggan_widget.engines.trackers.make`` names them; those that need files take what was brought."""
-    tolerance: float | None = number(
-        1.0,
-        "Arrived within",
-        "A handle has arrived when it is so near its target, in pixels of the picture.",
-        most=1000,
-        none="the method's",
-        advanced=True,
-    )
+    window: Literal["fixed", "adaptive"] = window()
+    """``"adaptive"``: the handle is looked for in a window that is as large as its last steps ask for, and larger where
+    two places are about as good; see ``draggan_widget.engines.trackers.Features``. It is for ``tracker="own"`` and
+    ``"features"``."""
+    several_blocks: Literal["joined", "scaled"] = several_blocks()
+    """With several blocks, ``"scaled"`` divides each one's features by their size, so that all count alike in the loss
+    and in tracking; see ``draggan_widget.engines.common.scaling``. ``"joined"`` takes them as they are."""
+    tolerance: float | None = tolerance(none="the method's")
     """A handle within so many picture pixels of its target has arrived, 0 to 1,000; at 0 never, so that the run goes on
     until it stalls, is capped or is stopped. None: the method's own rule."""
-    max_steps: int | None = whole(
-        300, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none="no cap"
-    )
+    max_steps: int | None = max_steps(300)
     """Adam steps after which a run is ``capped``, 1 to 100,000. None: no cap."""
-    stall_steps: int | None = whole(
-        10,
-        "Patience",
-        "A run ends when no handle has come nearer for so many steps.",
-        least=1,
-        most=100_000,
-        none="endless",
-        advanced=True,
-    )
+    stall_steps: int | None = stall_steps(10, "steps")
     """A run is ``stalled`` when no handle has come nearer for so many trackings, 1 to 100,000. None: never."""
     on_stall: Literal["halve", "stop"] = choice(
         "halve",
@@ -142,6 +138,9 @@ class DragConfig(Settings):
     had been, the rate is halved and Adam's moments are cleared, again and again, until the points or the rate change.
     Where handles only creep or rest it stays. ``"stop"``: never. That is what a config of before has, which knew no
     other; and the paper."""
+    on_lost: Literal["go_on", "stop"] = on_lost()
+    """``"stop"``: a run ends as ``stalled``, at the best state so far, when a handle has been lost for five trackings;
+    see ``draggan_widget.engines.losing``."""
 
     @classmethod
     def paper(cls, **changes: Any) -> DragConfig:

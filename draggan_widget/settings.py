@@ -244,13 +244,73 @@ def choice(default: str, label: str, help: str, choices: Mapping[str, str], *, a
 
 
 def blend(default: str) -> Any:
-    """A field that several engines have: what shows outside the mask, ``"features"`` or ``"none"``."""
+    """A field that several engines have: what shows outside the mask, ``"features"``, ``"picture"`` or ``"none"``."""
     return choice(
         default,
         "Outside the mask",
-        "What shows there: the picture as it was when the mask was set, joined to the pulled one without a seam, or "
-        "all that the pull has changed.",
-        {"features": "as it was", "none": "as pulled"},
+        "What shows there: the picture as it was when the mask was set, joined to the pulled one without a seam or "
+        "faded into it, or all that the pull has changed.",
+        {"features": "as it was", "picture": "as it was, faded", "none": "as pulled"},
+    )
+
+
+def tolerance(default: float | None = 1.0, help: str | None = None, *, none: str | None = None) -> Any:
+    """A field that all engines have: how near its target a handle has arrived.
+
+    :param help: where it is not pixels. :param none: as that of ``Setting``.
+    """
+    told = help or "A handle has arrived when it is so near its target, in pixels."
+    return number(default, "Arrived within", told, most=1000, none=none, advanced=True)
+
+
+def max_steps(default: int, *, none: str | None = "no cap") -> Any:
+    """A field that several engines have: how many steps a run may take. :param none: "" where there must be a cap."""
+    return whole(default, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none=none or None)
+
+
+def stall_steps(default: int, counted: str = "trackings") -> Any:
+    """A field that several engines have: how long a run goes on that brings no handle nearer. :param counted: what."""
+    return whole(
+        default,
+        "Patience",
+        f"A run ends when no handle has come nearer for so many {counted}.",
+        least=1,
+        most=100_000,
+        none="endless",
+        advanced=True,
+    )
+
+
+def several_blocks() -> Any:
+    """A field that several engines have: how the features of several blocks are weighed against each other."""
+    return choice(
+        "joined",
+        "Several blocks",
+        "How the features of several blocks count: as large as they are, or each block as much as the others.",
+        {"joined": "as they are", "scaled": "all alike"},
+        advanced=True,
+    )
+
+
+def window() -> Any:
+    """A field that several engines have: whether all of the search radius is looked through after each step."""
+    return choice(
+        "fixed",
+        "Search window",
+        "All of the search radius, or less of it while the handle goes slowly and is told from what is around it.",
+        {"fixed": "fixed", "adaptive": "as the handle goes"},
+        advanced=True,
+    )
+
+
+def on_lost() -> Any:
+    """A field that several engines have: what is done when a handle is no longer found."""
+    return choice(
+        "go_on",
+        "When a handle is lost",
+        "Whether a run ends, with the best state so far, when what is found is not what was grabbed.",
+        {"go_on": "go on", "stop": "stop, keep the best"},
+        advanced=True,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget.models import StyleGAN2
+from draggan_widget.models import Generator, StyleGAN2
 
 torch.set_num_threads(1)  # the networks are tiny, and so is what a second thread would gain
 
@@ -15,6 +15,22 @@ torch.set_num_threads(1)  # the networks are tiny, and so is what a second threa
 def generator() -> StyleGAN2:
     """A random StyleGAN2 of 64 px."""
     return small_stylegan2()
+
+
+@pytest.fixture(scope="module")
+def stable(tmp_path_factory: pytest.TempPathFactory) -> Generator:
+    """A model like Stable Diffusion, of random weights and tiny widths."""
+    from random_diffusion import small_stable_diffusion  # needs diffusers, which few tests do
+
+    return small_stable_diffusion(tmp_path_factory.mktemp("words"))
+
+
+@pytest.fixture(scope="module")
+def pixels() -> Generator:
+    """A diffusion model of pictures themselves, likewise."""
+    from random_diffusion import small_pixels
+
+    return small_pixels()
 
 
 def pytest_collection_modifyitems(items):

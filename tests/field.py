@@ -2,10 +2,16 @@
 
     OMP_NUM_THREADS=1 .venv/bin/python tests/field.py --workers 2
 
-Stopped, the same command goes on where it was: what is done stands in ``field/`` (``--keep``). ``--share 0.05`` takes a
-twentieth of the samples, for a first look; more of them later are added to these. ``--page`` writes the page from the
-rows that are in docs/data, and measures nothing. RAFT and PIPs take part where their weights were brought (see
-docs/engines.md): name them by ``--trackers``.
+and one for about an hour and a half on two cores:
+
+    OMP_NUM_THREADS=1 .venv/bin/python tests/field.py --workers 2 --share 0.25 --minutes 90
+
+``--share 0.25`` keeps 50 pairs at one and at five points and 30 for other trackers, and takes a part of the rest: 3
+pairs of 68 points, 8 pictures into others and 8 ways there and back. All ways of a part have the same pairs.
+``--share 0.05`` takes a twentieth of all, for a first look. ``--minutes`` stops after so long and writes what there is,
+of whole samples only. Stopped, the same command goes on where it was: what is done stands in ``field/`` (``--keep``),
+and more samples later are added to these. ``--page`` writes the page from the rows that are in docs/data, and measures
+nothing. RAFT and PIPs take part where their weights were brought (see docs/engines.md): name them by ``--trackers``.
 """
 
 from __future__ import annotations
@@ -14,12 +20,13 @@ import argparse
 import csv
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import tracking_table
 
 from draggan_widget.analysis.experiments import field
-from draggan_widget.analysis.experiments.evaluation import Evaluation
+from draggan_widget.analysis.experiments.evaluation import Evaluation, Interrupted
 from draggan_widget.files import write_whole
 from draggan_widget.models import load_generator
 
@@ -39,8 +46,9 @@ def tables(evaluation, followed):
     lines = []
     for title in dict.fromkeys(row["experiment"] for row in evaluation.rows):
         part = Evaluation(tuple(row for row in evaluation.rows if row["experiment"] == title), {})
-        (_, _, table, *said) = part.to_markdown().partition("\n\n")
-        lines += [f"## {title.capitalize()}", "", table.strip(), *said, ""]
+        failed = sorted({row["error"].partition("\n")[0] for row in part.rows if "error" in row})
+        lines += [f"## {title.capitalize()}", "", field.table(part, title), ""]
+        lines += [line for reason in failed for line in (f"Not measured: {reason}.", "")]
         if title in PLOTTED and field.points_of(evaluation, title, "seconds"):
             lines += [f"![The distance left against change and time, {title}]({picture_of(title)})", ""]
     head = ["| | px off, mean | median | lost, % | ms a step |", "|---|---:|---:|---:|---:|"]
@@ -65,7 +73,7 @@ def write_page(page=DOCS / "field.md", rows=ROWS, followed=FOLLOWED):
     for title in PLOTTED:
         if any(row["experiment"] == title for row in evaluation.rows):
             figure = field.plots(evaluation, title)
-            figure.savefig(page.with_name(picture_of(title)), dpi=110, metadata={"Software": None})
+            figure.savefig(page.with_name(picture_of(title)), dpi=130, metadata={"Software": None})
     made = renewed(page.read_text(encoding="utf-8"), tables(evaluation, read))
     write_whole(page, made.encode())
 
@@ -87,6 +95,7 @@ def main():
     parser.add_argument("--parts", default="", help="only these, such as 'one point;five points'")
     parser.add_argument("--trackers", default=",".join(field.TRACKERS))
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--minutes", type=float, help="stop after so many, and write the page of what there is")
     parser.add_argument("--page", action="store_true", help="write the page from the rows there are; measure nothing")
     options = parser.parse_args()
     if not options.page:
@@ -97,12 +106,24 @@ def main():
             parser.error(f"no part {unknown.pop()!r}; there are {'; '.join(part.title for part in chosen)}")
         chosen = [part for part in chosen if not wanted or part.title in wanted]
 
-        def tell(title, done, total, text):
-            print(f"{title}: {done} of {total}, {text}", flush=True)
+        began, most, stopped = time.monotonic(), options.minutes, False
 
-        done = field.measure(options.model, chosen, options.keep / "rows.jsonl", workers=options.workers, progress=tell)
+        def tell(title, done, total, text):
+            minutes = (time.monotonic() - began) / 60
+            print(f"{minutes:5.1f} min  {title}: {done} of {total}, {text}", flush=True)
+            if most is not None and minutes >= most:
+                raise KeyboardInterrupt
+
+        try:
+            keep = options.keep / "rows.jsonl"
+            done = field.measure(options.model, chosen, keep, workers=options.workers, progress=tell)
+        except Interrupted as stop:
+            if most is None or time.monotonic() - began < 60 * most:
+                raise  # somebody stopped it, who will go on
+            done, stopped = stop.evaluation, True
+            print(f"{most:g} minutes are over; the same command goes on from here", flush=True)
         write_whole(ROWS, beside_others(done).to_csv().encode())
-        if not wanted:  # trackers on renders are the last part of it
+        if not wanted and not stopped:  # trackers on renders are the last part of it
             table = Path(__file__).with_name("tracking_table.py")
             subprocess.run([sys.executable, str(table), str(FOLLOWED), "--trackers", _followers(trackers)], check=True)
     write_page()

@@ -57,3 +57,23 @@ class Planted(Generator):
         square = rows[:, None] ** 2 + columns[None] ** 2
         maps = [torch.exp(-square / (2 * each**2)) for each in widths]
         return torch.stack(maps)[None]
+
+
+class Textured(Planted):
+    """The bump on a ground whose pattern moves with it, which flow can see."""
+
+    def synthesize(self, ws: Tensor) -> Tensor:
+        x, y = self.centre(ws)
+        height, width = self.resolution
+        rows = torch.arange(height)[:, None] - y
+        columns = torch.arange(width)[None] - x
+        return super().synthesize(ws) * 0.7 + 0.3 * (torch.sin(rows / 2.5) * torch.cos(columns / 3.1))[None, None]
+
+
+class Vanishing(Planted):
+    """The bump looks a little different as it goes, and is another thing altogether once it is 3 px to the right."""
+
+    def feature_maps(self, ws: Tensor, blocks: Sequence[int]) -> list[Tensor]:
+        gone = float(self.centre(ws.detach())[0] - self.centre(torch.zeros_like(ws))[0]) > 3
+        looks = -2.0 if gone else 1 + 0.002 * float(ws.sum().detach())
+        return [looks * each for each in super().feature_maps(ws, blocks)]

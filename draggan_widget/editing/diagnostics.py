@@ -75,6 +75,12 @@ def warning(generator: Generator, document: Document, confidence: Mapping[int, f
     last = records[-1]
     if not (np.array_equal(last.targets, drag.targets) and np.array_equal(last.handles, drag.handles)):
         return ""
+    if lost := drag.lost:
+        who = f"Point {lost[0]} was" if len(lost) == 1 else f"{len(lost)} points were"
+        return (
+            f"{who} lost: what is found is not what was grabbed. The picture is the best one before. Try a nearer "
+            "target, or grab a more distinct spot."
+        )
     told = ""
     if isinstance(drag.config, DragConfig):  # the advice is about the settings of DragGAN
         own, masked = generator.drag_config, document.mask is not None

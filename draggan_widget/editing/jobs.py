@@ -226,8 +226,7 @@ class Jobs:
             cancelled. All three are called in the thread of ``advance``.
         :raises GivenUpError: once all were given up.
         """
-        entry = _Entry(next(self._ids), job, what, name, progress, then, otherwise)
-        entry.newest = first
+        entry = _Entry(next(self._ids), job, what, name, progress, then, otherwise, newest=first)
         with self._lock:
             if self._closed is not None:
                 raise GivenUpError(self._closed)

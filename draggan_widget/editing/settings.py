@@ -137,9 +137,9 @@ def with_settings(
             raise SettingError(_unknown(name, known, engine.name))
         changes[name] = own[name] if value is None else known[name].check(value, limits_of(generator))
     speed = changes.pop("speed", speed)
-    config = config.replace(**changes)
-    if "tracker" in changes:  # whether it can be had is no matter of the setting alone
+    if changes:  # whether an engine takes it is no matter of the setting alone
         try:
+            config = config.replace(**changes)
             bind(generator, config)
         except ValueError as error:
             raise SettingError(str(error)) from error

@@ -144,6 +144,10 @@ class Bound(abc.ABC, Generic[M]):
         """Return how surely each point's content was found, 0 … 1, by id; nothing where that is not known."""
         return {}
 
+    def lost(self, edit: Edit, memory: M) -> tuple[int, ...]:  # noqa: ARG002
+        """Return the ids of points that are lost, by which the run has ended; see ``engines.losing``."""
+        return ()
+
 
 class Engine(abc.ABC):
     """A method: its name, its settings, and how it is bound to a model."""

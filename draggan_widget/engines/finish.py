@@ -32,8 +32,12 @@ def with_blend(settings: Any, blend: str | None) -> Any:
 
 def layers_of(edit: Edit, settings: Any, model: Any) -> tuple[Layer, ...]:
     """Return what the picture of an edit is made of, from the lowest layer up."""
-    blended = blend_of(settings) == "features" and isinstance(model, Generator)
-    return edit.layers if blended else (Layer(edit.latent),)
+    blend = blend_of(settings)
+    if blend == "none" or not isinstance(model, Generator):
+        return (Layer(edit.latent),)
+    if blend == "features":
+        return edit.layers
+    return tuple(each if each.mask is None else dataclasses.replace(each, faded=True) for each in edit.layers)
 
 
 def picture_of(model: Generator, layers: Sequence[Layer]) -> Image.Image:

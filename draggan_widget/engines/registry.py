@@ -7,6 +7,7 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from draggan_widget.engines.losing import with_watch
 from draggan_widget.engines.tracked import with_tracker
 
 if TYPE_CHECKING:
@@ -66,7 +67,13 @@ def bind(model: Any, settings: Any = None) -> Bound[Any]:
         return _default(model)
     engine = engine_of(settings)
     engine.check_model(model)
-    return with_tracker(engine.bind(model, settings), engine.takes_trackers)
+    return _bound(engine, model, settings)
+
+
+def _bound(engine: Engine, model: Any, settings: Any) -> Bound[Any]:
+    """Return an engine on a model, with what settings that engines share put around it."""
+    bound = engine.bind(model, settings)
+    return with_watch(with_tracker(bound, engine.takes_trackers), bound)
 
 
 def default_config(model: Any, engine: str | None = None) -> Any:
@@ -86,7 +93,7 @@ def _default(model: Any) -> Bound[Any]:
     for engine in sorted(_engines.values(), key=lambda each: each.name != made_for):
         try:
             engine.check_model(model)
-            bound = with_tracker(engine.bind(model, engine.defaults(model)), engine.takes_trackers)
+            bound = _bound(engine, model, engine.defaults(model))
         except ValueError as error:
             refusal = refusal or error
         else:

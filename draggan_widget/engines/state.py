@@ -13,9 +13,9 @@ from torch import Tensor
 from draggan_widget.engines.base import Bound, Verdict
 from draggan_widget.engines.edit import Edit, EditPoint, check_mask, check_xy
 from draggan_widget.engines.finish import layers_of, picture_of
+from draggan_widget.engines.losing import bare
 from draggan_widget.engines.projection import check_held, check_wish
 from draggan_widget.engines.registry import bind, engine_of, jumping_engines
-from draggan_widget.engines.tracked import without_tracker
 from draggan_widget.engines.wishing import followed
 from draggan_widget.models import guarded
 from draggan_widget.settings import as_whole, shown
@@ -152,6 +152,11 @@ class State:
         """How surely each point's content was found, 0 … 1, by id; nothing where the engine does not say."""
         return self.bound.confidence(self.edit, self.memory)
 
+    @property
+    def lost(self) -> tuple[int, ...]:
+        """The ids of points that are lost, by which the run has ended; see the setting ``on_lost``."""
+        return self.bound.lost(self.edit, self.memory)
+
     # --- changing ----------------------------------------------------------------------------------------------------
 
     def add_point(self, number: int, handle: Any, target: Any) -> State:
@@ -223,7 +228,7 @@ class State:
             return self
         bound = bind(self.model, settings)
         if type(settings) is type(self.config):
-            memory = bound.adapt(self.edit, self.edit, without_tracker(self.memory, bound))
+            memory = bound.adapt(self.edit, self.edit, bare(self.memory, bound))
             return dataclasses.replace(self, bound=bound, memory=memory)
         edit = self.edit
         for point in edit.points:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import Bound, Step, Verdict
-from draggan_widget.engines.trackers import Sight, Tracker, make
+from draggan_widget.engines.trackers import Features, Sight, Tracker, make
 from draggan_widget.settings import OWN
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ class BoundTracked(Bound[Tracked]):
             return Tracked(self._name, own)
         same = {point.id for point in after.points if point.id in before.ids and _same(before.point(point.id), point)}
         kept = [
-            dataclasses.replace(track, ids=tuple(number if number in same else None for number in track.ids))
+            dataclasses.replace(
+                self._as_set(track), ids=tuple(number if number in same else None for number in track.ids)
+            )
             for track in memory.tracks
         ]
         return Tracked(
@@ -132,6 +134,12 @@ class BoundTracked(Bound[Tracked]):
         tracker = copy.copy(self._tracker)
         tracker.begin(self.model, edit.latent, np.array([point.handle for point in new]))
         return [*awake, Track(tuple(point.id for point in new), tracker)]
+
+    def _as_set(self, track: Track) -> Track:
+        """Return a track that goes on by the settings of now: a tracker of others is made anew when it is asked."""
+        if track.tracker is None or _search(track.tracker) == _search(self._tracker):
+            return track
+        return dataclasses.replace(track, tracker=None, seen=_seen(track))
 
     def _resumed(self, ids: tuple[int | None, ...], seen: Sequence[Sight]) -> Track:
         tracker = copy.copy(self._tracker)
@@ -228,6 +236,12 @@ def with_tracker(own: Bound[Any], takes_trackers: bool) -> Bound[Any]:
     :raises ValueError: in one sentence, if that tracker cannot be had, or cannot serve the model.
     """
     name = getattr(own.settings, "tracker", OWN) if takes_trackers else OWN
+    if name == OWN and getattr(own.settings, "window", "fixed") == "adaptive":
+        # These engines look for the nearest features by themselves, of the blocks that they read.
+        blocks = tuple(getattr(own, "blocks", ()))
+        return BoundTracked(
+            own, f"features:{'+'.join(map(str, blocks))}", Features(*blocks, config=search_of(own.model, own.settings))
+        )
     if name == OWN:
         return own
     try:
@@ -248,7 +262,15 @@ def search_of(model: Generator, settings: Any) -> DragConfig:
     if isinstance(settings, DragConfig):
         return settings
     carried = getattr(model, "drag_config", None) or DragConfig()
-    return carried.replace(tracking_radius=getattr(settings, "tracking_radius", carried.tracking_radius))
+    names = ("tracking_radius", "window", "several_blocks")
+    return carried.replace(**{name: getattr(settings, name) for name in names if hasattr(settings, name)})
+
+
+def _search(tracker: Tracker) -> tuple[Any, ...]:
+    """Return what a tracker of features goes by, of the settings that it was made with; () of others."""
+    config = getattr(tracker, "config", None)
+    names = ("method", "block", "tracking_radius", "window", "several_blocks")
+    return () if config is None else tuple(getattr(config, name) for name in names)
 
 
 def _seen(track: Track) -> tuple[Sight, ...]:

@@ -75,12 +75,12 @@ class Mapped:
         :param name: of a file too, so of letters, digits and "-".
         :param weights: what it is computed of, ``mapping_weights`` unless told otherwise.
         """
-        known = self.known(model, name, on_disk=on_disk, weights=weights)
+        known, file = self._found_in(model, name, on_disk, weights)
         if known is not None:
             return known
         made, made_of = compute(), (weights or mapping_weights)(model)
-        if on_disk:
-            store(file_name(model, name, made_of), made)
+        if file:
+            store(file, made)
         return self._keep(name, made_of, made)  # after a first use, which may lay weights out anew
 
     def known(
@@ -92,12 +92,25 @@ class Mapped:
         weights: Callable[[Generator], list[tuple[str, Tensor]]] | None = None,
     ) -> Tensor | None:
         """Return what ``get`` would without computing it; None where it has to be computed."""
+        return self._found_in(model, name, on_disk, weights)[0]
+
+    def _found_in(
+        self,
+        model: Generator,
+        name: str,
+        on_disk: bool,
+        weights: Callable[[Generator], list[tuple[str, Tensor]]] | None,
+    ) -> tuple[Tensor | None, str]:
+        """Return what is known, and the name of its file, for which weights are hashed; "" where they were not."""
         made_of = (weights or mapping_weights)(model)
         state = tuple(_state(weight) for _, weight in made_of)
         if name in self._found and self._found[name][0] == state:
-            return self._found[name][1]
-        made = stored(file_name(model, name, made_of), model.w_dim) if on_disk else None
-        return None if made is None else self._keep(name, made_of, made)
+            return self._found[name][1], ""
+        if not on_disk:
+            return None, ""
+        file = file_name(model, name, made_of)
+        made = stored(file, model.w_dim)
+        return None if made is None else self._keep(name, made_of, made), file
 
     def _keep(self, name: str, made_of: list[tuple[str, Tensor]], made: Tensor) -> Tensor:
         self._found.pop(name, None)

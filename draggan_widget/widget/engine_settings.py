@@ -94,8 +94,7 @@ class EngineSetting(Mirrored):
             return value
         setting = obj._settings_there()[self.name]
         checked = trait_error(setting.check, value)
-        if setting.kind == "tracker":  # it may need what is not here, which the one who assigns is to hear at once
-            obj._check_settings({self.name: checked})
+        obj._check_settings({self.name: checked})  # the engine may refuse it, which who assigns is to hear at once
         return list(checked) if isinstance(checked, tuple) else checked
 
     def set(self, obj: Any, value: Any) -> None:

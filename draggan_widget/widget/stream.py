@@ -279,8 +279,8 @@ def _same_picture(one: Snapshot, other: Snapshot) -> bool:
     return _address(one) == _address(other) and one.seen.finish == other.seen.finish
 
 
-def _address(snapshot: Snapshot) -> list[tuple[int, int]]:
-    return [(layer.latent.data_ptr(), id(layer.mask)) for layer in snapshot.seen.drag.layers]
+def _address(snapshot: Snapshot) -> list[tuple[int, int, bool]]:
+    return [(layer.latent.data_ptr(), id(layer.mask), layer.faded) for layer in snapshot.seen.drag.layers]
 
 
 def _lossless(snapshot: Snapshot) -> bool:

@@ -30,6 +30,9 @@ const settings: Settings = {
   truncate: 0,
   typical: null,
   tracker: "own",
+  window: "fixed",
+  several_blocks: "joined",
+  on_lost: "go_on",
   speed: null,
 };
 

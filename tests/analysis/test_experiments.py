@@ -6,14 +6,15 @@ import csv
 import json
 import os
 import sys
+import types
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import predictors
 import pytest
 import torch
-from followers import PIPS
-from planted import Planted
+from followers import pips_program
+from planted import Planted, Textured
 
 from draggan_widget import DragConfig, cli, drag, load_generator
 from draggan_widget.analysis.experiments import distances, evaluation
@@ -32,18 +33,6 @@ from draggan_widget.engines.draggan import init, step, with_handles
 from draggan_widget.engines.predicted import give
 from draggan_widget.engines.trackers import base as trackers
 from draggan_widget.engines.trackers import learned
-
-
-class Textured(Planted):
-    """The bump on a ground whose pattern moves with it, which flow can see."""
-
-    def synthesize(self, ws):
-        x, y = self.centre(ws)
-        height, width = self.resolution
-        rows = torch.arange(height)[:, None] - y
-        columns = torch.arange(width)[None] - x
-        pattern = 0.3 * (torch.sin(rows / 2.5) * torch.cos(columns / 3.1))[None, None]
-        return super().synthesize(ws) * 0.7 + pattern
 
 
 @pytest.fixture(scope="module")
@@ -362,13 +351,15 @@ def test_paths_of_trackers_may_have_the_letters_of_drives(spec, given, monkeypat
 
 
 def test_pips_come_from_a_checkout_and_its_checkpoint_and_track(planted, tmp_path, monkeypatch):
-    for name in ("nets", "nets.pips"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    mine = types.SimpleNamespace(helps=True)
+    monkeypatch.setitem(sys.modules, "utils", mine)  # what somebody's notebook has imported under that name
+    (tmp_path / "regular" / "utils").mkdir(parents=True)
+    (tmp_path / "regular" / "utils" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path / "regular")
     checkout, weights = tmp_path / "pips", tmp_path / "model.pth"
     with pytest.raises(FileNotFoundError, match=r"no nets/pips\.py"):
         trackers.make(f"pips:{checkout}:{weights}")
-    (checkout / "nets").mkdir(parents=True)
-    (checkout / "nets" / "pips.py").write_text(PIPS)
+    pips_program(checkout)
     with pytest.raises(FileNotFoundError, match="no weights of PIPs"):
         trackers.make(f"pips:{checkout}:{weights}")
     torch.save({"model_state_dict": {"other": torch.ones(1)}}, weights)
@@ -385,8 +376,18 @@ def test_pips_come_from_a_checkout_and_its_checkpoint_and_track(planted, tmp_pat
     start = planted.centre(ws).numpy()
     tracker = trackers.make(f"pips:{checkout}:{weights}")
     result = drag_tracked(planted, ws, [start], [start + np.array([12, 0])], planted.drag_config, tracker)
+    assert sys.modules["utils"] is mine
+    assert not {"nets", "nets.pips", "utils.basic"} & set(sys.modules)
     assert result.steps > 10  # more than the eight pictures that it looks at together
     assert planted.centre(result.ws).numpy() == pytest.approx(result.handles[0], abs=1.5)
+
+
+def test_what_the_program_of_pips_needs_besides_is_named(tmp_path):
+    checkout, weights = pips_program(tmp_path / "pips"), tmp_path / "model.pth"
+    weights.touch()
+    (checkout / "nets" / "pips.py").write_text("import no_such_einops")
+    with pytest.raises(ModuleNotFoundError, match="the program of PIPs needs no_such_einops: pip install"):
+        trackers.make(f"pips:{checkout}:{weights}")
 
 
 # --- ways -------------------------------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ import dataclasses
 import field as command
 import numpy as np
 import pytest
-from test_experiments import Textured, brightest
+from planted import Textured
+from test_experiments import brightest
 
 from draggan_widget import DragConfig
 from draggan_widget.analysis.experiments import field
-from draggan_widget.analysis.experiments.evaluation import Evaluation
+from draggan_widget.analysis.experiments.evaluation import Evaluation, Interrupted
 from draggan_widget.analysis.experiments.experiments import Landmarks
 from draggan_widget.analysis.experiments.ways import Way
 from draggan_widget.engines import engine_named, engine_names
@@ -31,7 +32,7 @@ def pulling():
 def test_every_engine_is_in_every_part_with_no_edit_beside_it_and_one_cap(planted):
     chosen = field.parts(planted, trackers=("flow", "features:2"))
     assert [part.title for part in chosen] == list(field.TITLES)
-    assert [part.samples for part in chosen] == [100, 50, 10, 30, 30, 30, 30]
+    assert [part.samples for part in chosen] == [100, 50, 10, 30, 30, 30, 30, 30]
     for part in chosen:
         assert part.ways[0].name == "no edit"
         assert part.experiment.most == 300
@@ -39,11 +40,59 @@ def test_every_engine_is_in_every_part_with_no_edit_beside_it_and_one_cap(plante
         assert part.experiment.first_seed >= 25_000, "settings were chosen on the seeds before"
     for part in chosen[:5]:
         assert [way.name for way in part.ways[1:]] == pulling()
-    assert [way.name for way in chosen[-1].ways] == [
+    assert [way.name for way in chosen[-2].ways] == [
         *("no edit", "draggan", "natural", "draggan, flow", "draggan, features:2", "natural, flow"),
         "natural, features:2",
     ]
-    assert [part.samples for part in field.parts(planted, 0.05)] == [5, 2, 2, 2, 2, 2, 2]
+    assert [part.samples for part in field.parts(planted, 0.05)] == [5, 2, 2, 2, 2, 2, 2, 2]
+    assert [part.samples for part in field.parts(planted, 0.25)] == [50, 50, 3, 8, 8, 10, 30, 15]
+    assert [part.samples for part in field.parts(planted, 0.6)] == [60, 50, 6, 18, 18, 18, 30, 18]
+
+
+def test_each_setting_that_engines_share_is_measured_against_draggan_without_it(planted):
+    *_, part = field.parts(planted)
+    (nothing, own, *others) = part.ways
+    assert (nothing.name, own.name) == ("no edit", "draggan")
+    usual = own.config.to_dict()
+    changed = [{name for name, value in way.config.to_dict().items() if value != usual[name]} for way in others]
+    assert set.union(*changed) == {
+        *("window", "several_blocks", "block", "on_lost", "typical", "truncate", "stay_near"),
+    }
+    assert len({way.name for way in part.ways}) == len(part.ways)
+
+
+def test_stopped_in_the_middle_of_a_part_only_samples_measured_in_all_ways_count(planted, tmp_path):
+    ways = (Way("no edit", None), Way("draggan", planted.drag_config.replace(max_steps=5)))
+    chosen = [field.Part("one point", Landmarks(1, 300, 25_000), ways, 3)]
+
+    def stop(title, done, total, text):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted) as stopped:
+        field.measure(planted, chosen, tmp_path / "rows.jsonl", detector=brightest, progress=stop)
+    rows = stopped.value.evaluation.rows
+    assert [(row["experiment"], row["way"], row["sample"]) for row in rows] == [
+        ("one point", "no edit", 0),
+        ("one point", "draggan", 0),
+    ]
+
+
+def test_the_table_of_a_part_has_the_distance_first_its_spread_and_the_least_in_bold():
+    evaluation = Evaluation(
+        rows_of(
+            no_edit={"distance": [9.0, 9.2], "mahalanobis2": [0.0, 0.0]},
+            one={"distance": [1.0, 1.2], "mahalanobis2": [250000.0, 350000.0]},
+            two={"distance": [2.0, 2.2], "mahalanobis2": [2.0, 4.0]},
+        ),
+        {},
+    )
+    head, _, none, one, two = field.table(evaluation, "one point").splitlines()
+    assert head == "| | px left | distance² of latents | samples |"
+    assert none.startswith("| no edit | 9.10 ± 0.20 ▲ | 0.0 |")
+    assert one == "| `one` | **1.10 ± 0.20** | 300,000 ▲ | 2 |"
+    assert two == "| `two` | 2.10 ± 0.20 ▲ | **3.0** | 2 |"
+    assert field.spread(evaluation, "one point", "one", "distance") == pytest.approx(2 * 0.02**0.5 / 2**0.5)
 
 
 def test_no_two_parts_measure_one_seed_as_different_samples(planted):

@@ -89,6 +89,10 @@ def test_outside_the_mask_shows_the_first_picture_to_the_bit_and_without_the_set
     assert not same(outside(plain(generator, ws), MASK), outside(first, MASK))
     session.set_settings({"blend": "none"}).result(20)
     assert same(session.picture(), plain(generator, ws))
+    session.set_settings({"blend": "picture"}).result(20)
+    faded = session.picture()
+    assert same(outside(faded, MASK), outside(first, MASK))
+    assert not same(faded, shown)
     session.set_settings({"blend": "features"}).result(20)
     assert same(session.picture(), shown)
 
@@ -247,8 +251,10 @@ def test_views_are_sent_another_picture_exactly_when_it_is_another_one(make):
     pulled = session.latest
     session.set_mask(OTHER).result(20)
     assert _same_picture(pulled, session.latest)
-    session.set_settings({"blend": "none"}).result(20)
-    assert not _same_picture(pulled, session.latest)
+    for blend in ("picture", "none"):
+        before = session.latest
+        session.set_settings({"blend": blend}).result(20)
+        assert not _same_picture(before, session.latest)
 
 
 def test_an_engine_without_the_setting_shows_its_latent(generator):

@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from planted import Vanishing
 
 from draggan_widget import DragConfig
 from draggan_widget.editing.diagnostics import draggan_warning
@@ -189,6 +190,20 @@ def test_without_records_or_points_there_is_nothing_to_warn_of():
 
 def moment_of(drag, records=()):
     return Document(Model(drag.model), drag, None, 1, 1.0, (), records)
+
+
+def test_a_lost_handle_is_told_of_before_all_else():
+    model = Vanishing((64, 64))
+    config, ws = DragConfig(learning_rate=0.01, on_lost="stop", stall_steps=None), torch.zeros(1, 4, 2)
+    drag = begin_with(model, ws, [(1, (32.0, 32.0), (52.0, 34.0))], None, config)
+    while drag.verdict is None:
+        (drag,) = drag.advance()
+    assert drag.verdict == "stalled"
+    record = Record(drag.step, 0.0, drag.ids, drag.handles, drag.targets, {}, drag.ws.numpy(), None)
+    told = Observer().observe(model, moment_of(drag, (record,)), "stalled").warning
+    assert told.startswith(
+        "Point 1 was lost: what is found is not what was grabbed. The picture is the best one before"
+    )
 
 
 @pytest.fixture

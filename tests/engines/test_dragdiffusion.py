@@ -24,16 +24,6 @@ pytest.importorskip("diffusers")
 HANDLES, TARGETS = [(12, 14), (20, 20)], [(20, 14), (20, 10)]
 
 
-@pytest.fixture(scope="module")
-def stable(tmp_path_factory):
-    return small_stable_diffusion(tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture(scope="module")
-def pixels():
-    return small_pixels()
-
-
 def mask_of(model):
     """The left half may move, and its border half so."""
     mask = np.zeros(model.resolution)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from followers import pips_checkout, raft_weights
-from planted import Planted
+from planted import Planted, Textured
 
 from draggan_widget import DragConfig, Editor, drag
 from draggan_widget.analysis.experiments.ways import Way
@@ -38,17 +38,6 @@ SETTINGS = [
 ]
 NAMES = ["features", "features:2+3", "metric", "flow", "raft", "pips"]
 each = pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: type(settings).__name__)
-
-
-class Textured(Planted):
-    """The bump on a ground whose pattern moves with it, which flow can see."""
-
-    def synthesize(self, ws):
-        x, y = self.centre(ws)
-        height, width = self.resolution
-        rows = torch.arange(height)[:, None] - y
-        columns = torch.arange(width)[None] - x
-        return super().synthesize(ws) * 0.7 + 0.3 * (torch.sin(rows / 2.5) * torch.cos(columns / 3.1))[None, None]
 
 
 @pytest.fixture(scope="module")

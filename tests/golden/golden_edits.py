@@ -43,7 +43,17 @@ EDITS = {
 """Kinds of files, each with its network."""
 
 
-LATER = {"on_stall": "stop", "blend": "none", "tracker": "own", "stay_near": 0.0, "truncate": 0.0, "typical": None}
+LATER = {
+    "on_stall": "stop",
+    "blend": "none",
+    "tracker": "own",
+    "stay_near": 0.0,
+    "truncate": 0.0,
+    "typical": None,
+    "window": "fixed",
+    "several_blocks": "joined",
+    "on_lost": "go_on",
+}
 """Settings that there were not when the files were written, and what they are for such a file."""
 
 

@@ -140,3 +140,42 @@ def test_shares_are_whole_inside_a_mask_and_nothing_a_cell_away():
     assert not picture[far].any()
     assert 0 < np.median(picture[(mask == 0) & ~far]) < 1
     assert shares.features.shape[2:] == network.map_size(blended_block(network))
+
+
+def plainly_faded(mask, below, above):
+    """M̃·I + (1 - M̃)·I0 in float64: M̃ the mask, 4 px of 256 wider, smoothed over 6 px of 256 by a Hann window."""
+    height, width = mask.shape
+    wide, half = max(1, round(4 * height / 256)), max(1, round(3 * height / 256))
+    places = [(y, x) for y in range(height) for x in range(width)]
+    grown = np.zeros((height, width))
+    for y, x in places:
+        grown[y, x] = mask[max(0, y - wide) : y + wide + 1, max(0, x - wide) : x + wide + 1].max()
+    taps = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1, 2 * half + 2) / (2 * half + 2))
+    taps /= taps.sum()
+    padded, share = np.pad(grown, half, mode="edge"), np.zeros((height, width))
+    for y, x in places:
+        share[y, x] = taps @ padded[y : y + 2 * half + 1, x : x + 2 * half + 1] @ taps
+    return share * above + (1 - share) * below
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["skip", "RGBA", "1:2", "StyleGAN3-T", "one whose layers are not known"])
+def test_a_faded_layer_is_the_two_pictures_mixed_along_the_mask_as_written_out(name):
+    network = NETWORKS[name]()
+    (below, above), mask = latents(network), box(network)
+    shown = Compositor(network).picture([Layer(below), Layer(above, mask, faded=True)])
+    first, second = (network.synthesize(ws)[0].double().numpy() for ws in (below, above))
+    np.testing.assert_allclose(shown[0].double().numpy(), plainly_faded(mask, first, second), atol=1e-5)
+    y, x = np.nonzero(mask)
+    assert torch.equal(shown[..., y, x], network.synthesize(above)[..., y, x])
+
+
+@torch.no_grad()
+def test_one_compositor_makes_faded_layers_and_others_of_the_same_latents():
+    network = small_stylegan2()
+    (below, above), mask = latents(network), box(network)
+    compositor, plain = Compositor(network), [Layer(below), Layer(above, mask)]
+    faded = [Layer(below), Layer(above, mask, faded=True)]
+    first = compositor.picture(plain)
+    assert not torch.equal(compositor.picture(faded), first)
+    assert torch.equal(compositor.picture(plain), first)

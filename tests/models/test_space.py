@@ -310,3 +310,19 @@ def test_a_space_keeps_no_generator_alive():
     gone = weakref.ref(generator)
     del generator
     assert gone() is None
+
+
+def test_the_weights_of_what_is_computed_anew_are_hashed_once_and_of_what_is_known_not_at_all(generator, monkeypatch):
+    hashed = []
+    plain = mapped.fingerprint_of
+    monkeypatch.setattr(mapped, "fingerprint_of", lambda made_of: hashed.append(1) or plain(made_of))
+    found, made = mapped.Mapped(), torch.arange(2.0 * generator.w_dim, dtype=torch.float64).view(2, -1)
+    assert torch.equal(found.get(generator, "once", lambda: made), made)
+    assert len(hashed) == 1
+    found.get(generator, "once", lambda: pytest.fail("it is known"))
+    assert len(hashed) == 1
+    again = mapped.Mapped().get(generator, "once", lambda: pytest.fail("it is in a file"))
+    assert torch.equal(again, made)
+    assert len(hashed) == 2
+    found.get(generator, "in memory", lambda: made, on_disk=False)
+    assert len(hashed) == 2

@@ -201,6 +201,33 @@ def test_the_page_is_sent_no_settings_that_the_engine_lacks(editor, slide):
     assert repr(editor).startswith("<Editor")
 
 
+@pytest.mark.parametrize(
+    ("config", "name", "value", "said"),
+    [
+        (Natural(common=0.0), "own", 0.0, "own and common are both 0, so no row could change"),
+        (Natural(), "block", (3, 4), "how content moves is read from one block, such as 3"),
+        (DragConfig(), "typical", 1.2, "latents of this model do not differ"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_the_engine_refuses_is_refused_when_it_is_assigned(generator, monkeypatch, config, name, value, said):
+    editor = Editor(generator, seed=3, config=config)
+
+    def refuse(space):
+        raise ValueError("latents of this model do not differ")
+
+    if isinstance(config, DragConfig):
+        monkeypatch.setattr(type(generator.space), "check_metric", refuse)
+    try:
+        before = getattr(editor, name)
+        for assign in (setattr, lambda editor, *change: editor.settings.update([change])):
+            with pytest.raises(traitlets.TraitError, match=said):
+                assign(editor, name, value)
+            assert getattr(editor, name) == before
+    finally:
+        editor.close()
+
+
 def test_an_engine_that_cannot_serve_the_model_is_refused_in_its_sentence(slide):
     from random_stylegan2 import small_stylegan2
 

@@ -125,7 +125,7 @@ class Evaluation:
         for experiment, ways in self.summary().items():
             names = [name for name in COLUMNS if any(name in figures for figures in ways.values())]
             names = [name for name in names if name not in ("failed", "lost") or any(f[name] for f in ways.values())]
-            farther = self._farther(experiment)
+            farther = self.farther(experiment)
             rows = [
                 [
                     way,
@@ -141,8 +141,8 @@ class Evaluation:
         parts += [f"not measured: {reason}" for reason in reasons]
         return "\n\n".join(parts)
 
-    def _farther(self, experiment: str) -> set[tuple[str, str]]:
-        """Ways with a figure that is surely larger than the least, and the name of that figure.
+    def farther(self, experiment: str) -> set[tuple[str, str]]:
+        """Return ways with a figure that is surely larger than the least, and the name of that figure.
 
         It is if the mean of the differences sample by sample is more than twice its standard error.
         """

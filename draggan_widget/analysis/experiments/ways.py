@@ -33,6 +33,8 @@ from draggan_widget.models import Generator
 from draggan_widget.settings import OWN
 
 NO_EDIT = "no edit"
+LATER = {("tracker", OWN), ("window", "fixed"), ("several_blocks", "joined"), ("on_lost", "go_on")}
+"""Settings and values by which an engine does what it did before it had them: what was measured then still holds."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,9 +120,9 @@ def drag_tracked(
 
 
 def _told(config: Any) -> dict[str, Any]:
-    """Return settings for the ledger; who tracks is left out where it is the engine itself, as it always was."""
+    """Return settings for the ledger; those that came later are left out where they do as it always was."""
     values: dict[str, Any] = config.to_dict()
-    return {name: value for name, value in values.items() if (name, value) != ("tracker", OWN)}
+    return {name: value for name, value in values.items() if (name, value) not in LATER}
 
 
 def standard_ways(generator: Generator) -> list[Way]:
@@ -175,6 +177,29 @@ def tracker_ways(generator: Generator, trackers: Sequence[str]) -> list[Way]:
     own = [Way(name, default_config(generator, name)) for name in (DragGAN.name, NaturalDrag.name)]
     others = [Way(f"{way.name}, {tracker}", way.config, tracker) for way in own for tracker in trackers]
     return [Way(NO_EDIT, None), *own, *others]
+
+
+def setting_ways(generator: Generator) -> list[Way]:
+    """Return no edit, and ``draggan`` with each of the settings that engines share and that are off unless asked for:
+    an adaptive window, several blocks as they are and all alike, the stop at a lost handle, and the three that hold
+    the latent back.
+    """
+    config = default_config(generator, DragGAN.name)
+    own = generator.default_block() if config.block is None else config.block
+    first = own if isinstance(own, int) else own[0]
+    two = tuple(block for block in (first, first + 1) if block in generator.blocks)
+    said = "+".join(map(str, two))
+    changes: dict[str, dict[str, Any]] = {
+        "adaptive window": {"window": "adaptive"},
+        f"blocks {said}": {"block": two},
+        f"blocks {said}, all alike": {"block": two, "several_blocks": "scaled"},
+        "stops at a loss": {"on_lost": "stop"},
+        "typical 1.2": {"typical": 1.2},
+        "truncate 0.005": {"truncate": 0.005},
+        "stay_near 1": {"stay_near": 1.0},
+    }
+    ways = [Way(f"{DragGAN.name}, {name}", config.replace(**change)) for name, change in changes.items()]
+    return [Way(NO_EDIT, None), Way(DragGAN.name, config), *ways]
 
 
 def block_ways(generator: Generator) -> list[Way]:

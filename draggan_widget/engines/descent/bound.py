@@ -20,6 +20,7 @@ from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.regularising import check_regularised, held_back, near_the_start
 from draggan_widget.engines.common.running import Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError, Kept, channel_count
+from draggan_widget.engines.common.scaling import Scales, scales_of
 from draggan_widget.engines.common.staying import MaskTensors, kept
 from draggan_widget.engines.descent.engine import blocks_of, mask_weight_of, rate_of
 from draggan_widget.engines.descent.memory import Memory, Spot
@@ -60,6 +61,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         self._held_block = min(max(self.blocks), model.block_of_row(self.rows - 1))
         self._masks = MaskTensors()
         self._anchor: tuple[Tensor, Anchor] | None = None
+        self._scales: Scales | None = None  # of the edit whose step is being taken
 
     # --- what a method says ------------------------------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
 
     def begin(self, edit: Edit) -> Memory[S]:
         """Return the memory at the first step from ``edit``; what is known of points is yet to be taken."""
-        return Memory(self.blocks, self._no_moments(edit), Course(edit.step), {}, {})
+        return Memory(self.blocks, self._no_moments(edit), Course(edit.step), {}, {}, several=self._several)
 
     def adapt(self, before: Edit, after: Edit, memory: Memory[S]) -> Memory[S]:
         """Return the memory for ``after``. What was not touched stays known.
@@ -122,6 +124,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
             spots,
             {number: xy for number, xy in memory.seen.items() if number in same},
             memory.turn if len(spots) == len(after.points) else 0,
+            several=self._several,
         )
 
     def advance(self, edit: Edit, memory: Memory[S], at_most: int | None = 1) -> list[Step[Memory[S]]]:  # noqa: ARG002
@@ -154,6 +157,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
     # --- one step ----------------------------------------------------------------------------------------------------
 
     def _advance(self, edit: Edit, memory: Memory[S]) -> Step[Memory[S]]:
+        self._scales = scales_of(self.model, edit.origin, self.blocks, self.settings.several_blocks)
         leaf, keep = self._leaf(edit, memory), self._kept(edit)
         ahead = self._ahead([memory.seen.get(point.id, point.handle) for point in edit.points], keep)
         read = self._reader(leaf, ahead)
@@ -257,16 +261,29 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
     def _reader(self, leaf: Tensor, ahead: Mapping[int, Tensor] | None) -> Read:
         def read(xy: np.ndarray) -> Tensor:
             places = torch.from_numpy(np.ascontiguousarray(self.frame.clamp(xy).reshape(-1, 2)))
-            return self.model.sample_features(leaf, self.blocks, places, ahead).view(*xy.shape[:-1], -1)
+            found = self.model.sample_features(leaf, self.blocks, places, ahead).view(*xy.shape[:-1], -1)
+            return found if self._scales is None else found * self._scales.tracked
 
         return read
+
+    @property
+    def _several(self) -> str:
+        """How several blocks are weighed, as a memory says it: of one block there is nothing to say."""
+        return self.settings.several_blocks if len(self.blocks) > 1 else "joined"
+
+    def mean_change(self, differences: Tensor) -> Tensor:
+        """Return the mean over channels of |differences| (…, C), in which each block that is read counts alike if the
+        settings want it so: (…).
+        """
+        away = differences.abs()
+        return (away if self._scales is None else away * self._scales.pulled).mean(dim=-1)
 
     def _no_moments(self, edit: Edit) -> Moments:
         return Moments.zeros_like(edit.latent.detach()[:, : self.rows])
 
     def _knows(self, memory: Memory[S], spot: S) -> bool:
         """Return whether a spot, perhaps of other settings, is one of these."""
-        if memory.blocks != self.blocks:
+        if (memory.blocks, memory.several) != (self.blocks, self._several):
             return False
         return {name: tuple(each.shape) for name, each in spot.tensors().items()} == self.shapes(
             channel_count(self.model, self.blocks)
@@ -283,7 +300,10 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         kind: Any = self.Spot
         with torch.inference_mode(mode=False):
             shapes = self.shapes(channel_count(self.model, self.blocks))
-            return Memory.unpack(self.model, edit, self.blocks, self.rows, kind, shapes, tensors, values)
+            memory: Memory[S] = Memory.unpack(self.model, edit, self.blocks, self.rows, kind, shapes, tensors, values)
+        if memory.several != self._several:
+            raise ValueError("points are known by features that were weighed in another way")
+        return memory
 
     def compact(self, memory: Memory[S]) -> Memory[S]:
         """Return the memory without the tensor that features were read of, which is the edit's latent once more."""

@@ -52,6 +52,8 @@ class Memory(Generic[S]):
     """Steps since handles were last looked for."""
     leaf: Tensor | None = None
     """The latent of the edit as the tensor that features were read of; no file keeps it."""
+    several: str = "joined"
+    """How several blocks are weighed in the features of spots; see the setting ``several_blocks``."""
 
     def pack(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return it as tensors by name and values that JSON can hold."""
@@ -68,6 +70,8 @@ class Memory(Generic[S]):
             "seen": [[number, *xy] for number, xy in sorted(self.seen.items())],
             "spots": [[number, spot.values()] for number, spot in sorted(self.spots.items())],
         }
+        if self.several != "joined":
+            values["several"] = self.several
         return {FIRST: self.moments.first, SECOND: self.moments.second, **kept}, values
 
     @classmethod
@@ -87,7 +91,12 @@ class Memory(Generic[S]):
         :param kind: of its spots. :param shapes: of their tensors, by name.
         :raises ValueError: if something is missing or does not fit the edit or the model.
         """
-        if set(values) != VALUES or values["blocks"] != list(blocks) or not isinstance(values["spots"], list):
+        several = values.get("several", "joined")
+        if (
+            set(values) - {"several"} != VALUES
+            or values["blocks"] != list(blocks)
+            or not isinstance(values["spots"], list)
+        ):
             raise ValueError(INCOMPLETE)
         moments = (1, rows, model.w_dim)
         like = next(model.parameters())
@@ -117,6 +126,7 @@ class Memory(Generic[S]):
             spots,
             _places(values["seen"], edit, model),
             turn,
+            several=several,
         )
 
 

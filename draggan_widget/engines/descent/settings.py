@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
-from draggan_widget.settings import Settings, blend, blocks, number, rows, stay_near, truncate, typical, whole
+from draggan_widget.settings import (
+    Settings,
+    blend,
+    blocks,
+    max_steps,
+    number,
+    rows,
+    several_blocks,
+    stall_steps,
+    stay_near,
+    tolerance,
+    truncate,
+    typical,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,27 +61,14 @@ class DescentSettings(Settings):
     """τ: after each step a row of the latent whose mean square, whitened by the model's own latents, is above τ is
     scaled back to it; where the edit began farther out, to what it was there. None: never."""
     blend: str = blend("none")
-    """What shows outside the mask: ``"features"``, the picture as it was when the mask was set; ``"none"``, as
-    pulled."""
-    tolerance: float = number(
-        1.0,
-        "Arrived within",
-        "A handle has arrived when it is so near its target, in pixels.",
-        most=1000,
-        advanced=True,
-    )
+    """What shows outside the mask: ``"features"``, the picture as it was when the mask was set; ``"picture"``, the
+    same, faded into the pulled one; ``"none"``, as pulled."""
+    several_blocks: Literal["joined", "scaled"] = several_blocks()
+    """With several blocks, ``"scaled"`` divides each one's features by their size, so that all count alike. See
+    ``DragConfig``."""
+    tolerance: float = tolerance()
     """A handle within so many picture pixels of its target is there; at 0 never."""
-    max_steps: int | None = whole(
-        300, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none="no cap"
-    )
+    max_steps: int | None = max_steps(300)
     """Adam steps after which a run is capped. None: no cap."""
-    stall_steps: int | None = whole(
-        10,
-        "Patience",
-        "A run ends when no handle has come nearer for so many trackings.",
-        least=1,
-        most=100_000,
-        none="endless",
-        advanced=True,
-    )
+    stall_steps: int | None = stall_steps(10)
     """A run is stalled when no handle has come nearer for so many trackings. None: never."""

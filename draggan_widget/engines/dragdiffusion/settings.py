@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from draggan_widget.settings import Settings, blocks, number, whole
+from draggan_widget.settings import Settings, blocks, max_steps, number, stall_steps, tolerance, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,27 +37,11 @@ class DragDiffusion(Settings):
     """Step size of Adam, on the noisy picture."""
     mask_weight: float = number(0.1, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
     """λ, of the sum of what the next noisy picture changes outside the mask."""
-    tolerance: float = number(
-        2.0,
-        "Arrived within",
-        "A handle has arrived when it is nearer to its target, in places of two pixels.",
-        most=1000,
-        advanced=True,
-    )
+    tolerance: float = tolerance(2.0, "A handle has arrived when it is nearer to its target, in places of two pixels.")
     """A point that is nearer is no longer pulled."""
-    max_steps: int | None = whole(
-        80, "Step cap", "A run ends after so many steps.", least=1, most=100_000, none="no cap"
-    )
+    max_steps: int | None = max_steps(80)
     """Adam steps after which a run is capped. None: no cap."""
-    stall_steps: int | None = whole(
-        20,
-        "Patience",
-        "A run ends when no handle has come nearer for so many steps.",
-        least=1,
-        most=100_000,
-        none="endless",
-        advanced=True,
-    )
+    stall_steps: int | None = stall_steps(20, "steps")
     """A run is stalled when no handle has come nearer for so many steps; this is ours. None: never."""
 
     def __post_init__(self) -> None:

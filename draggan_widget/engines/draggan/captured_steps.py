@@ -42,13 +42,15 @@ def stride(generator: Generator, state: DragState, at_most: int | None = None) -
     """Return the next states, at least one and up to ``at_most``, the last of them the first at which the run is over.
 
     None is as many as are worth it on the device.
-    On a processor, for other methods than the default, and where the latent is held back, that is one step. So it is
-    where there are so many points or such wide radii that not every pixel is looked at.
+    On a processor, for other methods than the default, where the latent is held back, and where several blocks are
+    weighed, that is one step. So it is where there are so many points or such wide radii that not every pixel is looked
+    at.
 
     :raises ValueError: without points. :raises DivergedError: if the very next step is not finite.
     """
     worth_it = state.latent.device.type != "cpu" and state.config.method == "default" and bool(state.points)
     worth_it = worth_it and not state.config.stay_near and not state.config.truncate and state.config.typical is None
+    worth_it = worth_it and state.config.several_blocks == "joined"
     worth_it = worth_it and unthinned(len(state.points), frame_of(state.config, state.resolution))
     if at_most == 1 or not worth_it or any(point.reference is None for point in state.points):
         return [step(generator, state)]

@@ -125,7 +125,8 @@ def with_config(generator: Generator, state: DragState, config: DragConfig) -> D
     blocks = blocks_of(generator, config)
     if config == state.config:
         return state
-    if (config.method, blocks) != (state.config.method, blocks_of(generator, state.config)):
+    known = (state.config.method, blocks_of(generator, state.config), state.config.several_blocks)
+    if (config.method, blocks, config.several_blocks) != known:
         state = dataclasses.replace(state, points=_taken_anew(state.points, config, state.resolution))
     return begin_run(dataclasses.replace(_unread(state), config=config))
 

@@ -55,6 +55,7 @@ class BoundDragGAN(Bound[DragState]):
 
     def __init__(self, model: Generator, settings: DragConfig) -> None:
         super().__init__(model, settings)
+        self.blocks = blocks_of(model, settings)
         self._masks = MaskTensors()
         self._anchors: dict[int, tuple[Tensor, Anchor]] = {}
         self._checked: dict[tuple[str, int], Tensor] = {}
@@ -273,7 +274,6 @@ class DragGAN(Engine):
         :raises ValueError: for a model that has no features or rows, or lacks a block that the settings name.
         """
         self.check_model(model)
-        blocks_of(model, settings)
         check_regularised(model, settings)
         return BoundDragGAN(model, settings)
 

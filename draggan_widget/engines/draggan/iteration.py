@@ -19,6 +19,7 @@ from draggan_widget.engines.common.geometry import surroundings
 from draggan_widget.engines.common.regularising import held_back, near_the_start
 from draggan_widget.engines.common.running import MARKED, Anchor, Course, Moments, progress
 from draggan_widget.engines.common.sampling import DivergedError
+from draggan_widget.engines.common.scaling import Scales, scales_of
 from draggan_widget.engines.draggan.edits import make_points, mask_tensor
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, has_arrived, mask_block_of, method_of
 from draggan_widget.engines.draggan.state import DragState, Pace
@@ -108,9 +109,29 @@ def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | Non
     return None
 
 
-def _reader(generator: Generator, latent: Tensor, config: DragConfig, ahead: dict[int, Tensor]) -> Reader:
-    blocks = blocks_of(generator, config)
-    return lambda xy: generator.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)), ahead)
+def _reader(generator: Generator, state: DragState, latent: Tensor, ahead: dict[int, Tensor]) -> Reader:
+    """Return what reads features as tracking compares them."""
+    blocks, scales = blocks_of(generator, state.config), scales_in(generator, state)
+
+    def read(xy: np.ndarray) -> Tensor:
+        found = generator.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)), ahead)
+        return found if scales is None else found * scales.tracked
+
+    return read
+
+
+def _for_loss(generator: Generator, state: DragState, read: Reader) -> Reader:
+    """Return what reads features as the loss, a mean over channels, compares them."""
+    scales = scales_in(generator, state)
+    if scales is None:
+        return read
+    weights = scales.pulled
+    return lambda xy: read(xy) * weights
+
+
+def scales_in(generator: Generator, state: DragState) -> Scales | None:
+    """Return what features of several blocks are multiplied by; None where they stay as they are."""
+    return scales_of(generator, state.w0, blocks_of(generator, state.config), state.config.several_blocks)
 
 
 def _mask_of(state: DragState) -> Tensor | None:
@@ -165,9 +186,9 @@ def _supervise(
         bases = state.anchor.maps(generator, blocks)
         maps = generator.maps(latent, blocks)
     ahead = _ahead(generator, state, np.array([point.seen for point in state.points]))
-    read = _reader(generator, latent, config, ahead)
+    read = _reader(generator, state, latent, ahead)
     state = _with_references(state, read)
-    motion = method.motion_loss(read, state.handles, state.targets, frame)
+    motion = method.motion_loss(_for_loss(generator, state, read), state.handles, state.targets, frame)
     keeping: Tensor | None = None
     if mask is not None and keep is None:
         keeping = _mask_loss(method, maps, bases, mask)
@@ -224,7 +245,7 @@ def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray
     # computes it once for both.
     if _mask_of(state) is not None and _kept(generator, state) is None:
         generator.maps(latent, blocks_of(generator, state.config))
-    read = _reader(generator, latent, state.config, _ahead(generator, state, state.handles))
+    read = _reader(generator, state, latent, _ahead(generator, state, state.handles))
     return method_of(state.config).track(read, state.handles, references, frame)
 
 

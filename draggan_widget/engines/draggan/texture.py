@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.common.scaling import scales_of
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of
 
 if TYPE_CHECKING:
@@ -144,6 +145,8 @@ def _read(generator: Generator, state: DragState, xy: np.ndarray) -> Tensor:
     with torch.inference_mode(mode=False), torch.no_grad():
         blocks = blocks_of(generator, state.config)
         features = generator.sample_features(state.latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
+        scales = scales_of(generator, state.w0, blocks, state.config.several_blocks)
+        features = features if scales is None else features * scales.tracked
     return features.cpu().double()
 
 

@@ -80,7 +80,7 @@ class BoundFreeDrag(BoundDescent[Line]):
         expected = [self.settings.expected] * len(points)
         if self.settings.expected is None:
             around = self._grids(handles[:, None] + self._stride * ROUND, read).detach()
-            losses = (around - templates[:, None]).abs().mean(dim=(2, 3)).double()
+            losses = self.mean_change(around - templates[:, None]).mean(dim=2).double()
             expected = losses.quantile(0.5, dim=1).clamp(min=TINY).tolist()
         return [Line(template.clone(), float(each or TINY)) for template, each in zip(templates, expected, strict=True)]
 
@@ -108,7 +108,7 @@ class BoundFreeDrag(BoundDescent[Line]):
         found = self._grids(edit.handles, read).detach()
         changes = []
         for spot, now, left in zip(spots, found, edit.distances, strict=True):
-            ended = float((now - spot.template).abs().mean())
+            ended = float(self.mean_change(now - spot.template).mean())
             sure = bool(left <= self.settings.tolerance) and ended <= NEAR * spot.expected
             share = 1.0 if sure else renewed(ended, spot.expected)
             changes.append({"template": spot.template.lerp(now, share), "ended": ended, "sure": sure})
@@ -138,7 +138,7 @@ class BoundFreeDrag(BoundDescent[Line]):
         tried = starts[:, None] + units[:, None] * (reaches[:, None] * np.arange(1, TRIED + 1) / TRIED)[:, :, None]
         templates = torch.stack([spot.template for spot in spots])
         found = self._grids(tried, read).detach()  # (N, 10, 9, C)
-        losses = (found - templates[:, None]).abs().mean(dim=(2, 3)).double().cpu()
+        losses = self.mean_change(found - templates[:, None]).mean(dim=2).double().cpu()
         aims = handles.copy()
         for n, spot in enumerate(spots):
             if not stay[n]:
@@ -153,7 +153,7 @@ class BoundFreeDrag(BoundDescent[Line]):
     def _losses(self, edit: Edit, spots: list[Line], read: Read) -> Tensor:
         """Return the mean difference of each aim's features from its template, (N,)."""
         templates = torch.stack([spot.template for spot in spots])
-        return (self._grids(edit.handles, read) - templates).abs().mean(dim=(1, 2))
+        return self.mean_change(self._grids(edit.handles, read) - templates).mean(dim=1)
 
 
 def renewed(loss: float, expected: float) -> float:

@@ -84,7 +84,7 @@ class BoundGoodDrag(BoundDescent[Patch]):
         else:
             wanted = read(places).detach()
             counted = self._inside(places).to(wanted)
-        differences = (read(places + ahead[:, None]) - wanted).abs().mean(dim=2)
+        differences = self.mean_change(read(places + ahead[:, None]) - wanted)
         return (differences * counted / counted.sum(dim=1, keepdim=True)).sum(), memory
 
     def follow(self, edit: Edit, memory: Memory[Patch], read: Read) -> tuple[Edit, Memory[Patch]]:

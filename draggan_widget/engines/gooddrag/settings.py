@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from draggan_widget.engines.descent import DescentSettings
-from draggan_widget.settings import choice, number, tracker, whole
+from draggan_widget.settings import choice, number, on_lost, stall_steps, tracker, whole, window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +47,10 @@ class GoodDrag(DescentSettings):
     """r2, half the side of the square in which a handle is looked for."""
     tracker: str = tracker()
     """Who says where the handles are: the method itself, ``"own"``, or another tracker; see ``DragConfig``."""
-    stall_steps: int | None = whole(
-        5,
-        "Patience",
-        "A run ends when no handle has come nearer for so many trackings.",
-        least=1,
-        most=100_000,
-        none="endless",
-        advanced=True,
-    )
+    window: Literal["fixed", "adaptive"] = window()
+    """``"adaptive"``: handles are looked for in windows as large as their last steps ask for; see ``DragConfig``."""
+    stall_steps: int | None = stall_steps(5)
     """A run is stalled when no handle has come nearer for so many trackings. None: never."""
+    on_lost: Literal["go_on", "stop"] = on_lost()
+    """``"stop"``: a run ends as ``stalled``, at the best state so far, when a handle has been lost for five trackings;
+    see ``draggan_widget.engines.losing``."""

@@ -156,7 +156,7 @@ class BoundNatural(Bound[Memory]):
             return None
         left = float(edit.distances.max())
         # Blended pictures show nothing of what further steps would change less outside the mask.
-        unseen = edit.mask is not None and self.settings.blend == "features" and not self._only_here
+        unseen = edit.mask is not None and self.settings.blend != "none" and not self._only_here
         if left <= self.settings.tolerance and (memory.at_rest or unseen):
             return "arrived"
         if memory.idle >= PATIENCE:
@@ -265,7 +265,7 @@ class BoundNatural(Bound[Memory]):
         # measured from the base, which a mask that was set later does not ask for.
         masked = edit.mask is not None and held is not None
         later = masked and bool(edit.below) and not torch.equal(edit.below[-1].latent, memory.base)
-        spared = bool(self.settings.locality) and not (later or (masked and self.settings.blend != "features"))
+        spared = bool(self.settings.locality) and not (later or (masked and self.settings.blend == "none"))
         if memory.rest is not None and spared and len(edit.points) <= FEW:
             rest, weight = self._rest_in(edit, memory, metric), memory.weight
             if weight is None:  # of the whole way, so that no step undoes what another one does

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from draggan_widget.settings import Settings, blend, blocks, number, rows, tracker, whole
+from draggan_widget.settings import Settings, blend, blocks, max_steps, number, rows, tolerance, tracker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,16 +72,11 @@ class Natural(Settings):
     """How firmly what lies outside the mask is held, 0 for not at all."""
     blend: str = blend("features")
     """What shows outside the mask. ``"features"``: the picture as it was when the mask was set, joined to the pulled
-    one in the features of a coarse block. ``"none"``: what the pull has changed."""
-    tolerance: float = number(
-        1.0,
-        "Arrived within",
-        "A handle has arrived when it is so near its target, in pixels.",
-        most=1000,
-        advanced=True,
-    )
+    one in the features of a coarse block; ``"picture"``: the two pictures faded into each other along the mask.
+    ``"none"``: what the pull has changed."""
+    tolerance: float = tolerance()
     """A handle within so many picture pixels of its target has arrived."""
-    max_steps: int = whole(30, "Step cap", "A run ends after so many steps.", least=1, most=100_000)
+    max_steps: int = max_steps(30, none="")
     """Steps after which a run is capped."""
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from draggan_widget.settings import Settings, blend, choice, number, whole
+from draggan_widget.settings import Settings, blend, choice, number, tolerance, whole
 
 AUTO, USER = "autodraggan", "usercontrollable"
 """The methods, by name."""
@@ -51,11 +51,5 @@ class Predicted(Settings):
         24.0, "Search radius", "How far around where it should be a handle is looked for.", most=128, advanced=True
     )
     """r2, half the side of the square in which a handle is looked for."""
-    tolerance: float = number(
-        1.0,
-        "Arrived within",
-        "A handle has arrived when it is so near its target, in pixels.",
-        most=1000,
-        advanced=True,
-    )
+    tolerance: float = tolerance()
     """A handle within so many picture pixels of its target has arrived."""

@@ -110,7 +110,7 @@ class BoundStableDrag(BoundDescent[Known]):
         inside = self._inside(places).to(grabbed)
         counted = torch.where(sure, inside, inside * torch.stack([spot.counted for spot in spots]))
         wanted = torch.where(sure[:, :, None], both[0].detach(), grabbed)
-        differences = (both[1] - wanted).abs().mean(dim=2)
+        differences = self.mean_change(both[1] - wanted)
         return (differences * counted / counted.sum(dim=1, keepdim=True)).sum(), memory
 
     def follow(self, edit: Edit, memory: Memory[Known], read: Read) -> tuple[Edit, Memory[Known]]:

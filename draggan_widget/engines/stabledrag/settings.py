@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
 from draggan_widget.engines.descent import DescentSettings
-from draggan_widget.settings import number, tracker
+from draggan_widget.settings import number, on_lost, tracker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,3 +40,6 @@ class StableDrag(DescentSettings):
     """r2, half the side of the square in which a handle is looked for."""
     tracker: str = tracker()
     """Who says where the handles are: the method itself, ``"own"``, or another tracker; see ``DragConfig``."""
+    on_lost: Literal["go_on", "stop"] = on_lost()
+    """``"stop"``: a run ends as ``stalled``, at the best state so far, when a handle has been lost for five trackings;
+    see ``draggan_widget.engines.losing``."""

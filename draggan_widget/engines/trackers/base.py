@@ -15,8 +15,10 @@ import torch
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import check_blocks, check_parts
+from draggan_widget.engines.common.scaling import scales_of
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, method_of
 from draggan_widget.engines.finish import to_image
+from draggan_widget.engines.trackers.windows import LOOKED_BACK, found_in_windows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,11 +63,15 @@ class Tracker(Protocol):
 
 
 class Features:
-    """The nearest features, as a drag by DragGAN looks for them: by its method and within its radius.
+    """The nearest features, as a drag by DragGAN looks for them: by its method and within its radius, or where its
+    ``window`` is adaptive within one that is as large as the handle's pace asks for (``trackers.windows``).
 
     :param blocks: whose features; none for those that the drag itself reads. :param config: of that drag; None for the
         settings that the model carries.
     """
+
+    weighs_blocks = True
+    """Whether features of several blocks are weighed as the settings say."""
 
     def __init__(self, *blocks: int, config: DragConfig | None = None) -> None:
         self.blocks, self.config = blocks, config
@@ -81,17 +87,26 @@ class Features:
         """See ``Tracker``."""
         self.check(model)
         first = places(handles)
-        self._references = list(self._read(model, latent, first))
         self._seen = ((latent.detach(), first),)
+        self._references = list(self._read(model, latent, first))
 
     def track(self, model: Any, latent: Tensor) -> np.ndarray:
         """See ``Tracker``. The search begins where the handles were before."""
         config = self._settings(model)
         frame = frame_of(config, model.resolution)
-        found = method_of(config).track(
-            lambda xy: self._read(model, latent, xy), self._seen[-1][1], self._references, frame
-        )
-        self._seen = self._seen[0], (latent.detach(), found)
+        (first, *later), last = self._seen, self._seen[-1][1]
+
+        def read(xy: np.ndarray) -> Tensor:
+            return self._read(model, latent, xy)
+
+        if config.window == "adaptive":
+            cell = model.resolution[0] / max(model.map_size(block)[0] for block in self._blocks(model))
+            course = [handles for _, handles in self._seen]
+            found = found_in_windows(method_of(config), read, course, self._references, frame, cell)
+            self._seen = first, *later[1 - LOOKED_BACK :], (latent.detach(), found)
+        else:
+            found = method_of(config).track(read, last, self._references, frame)
+            self._seen = first, (latent.detach(), found)
         return np.array(found)
 
     def seen(self) -> tuple[Sight, ...]:
@@ -100,7 +115,7 @@ class Features:
 
     def resume(self, model: Any, seen: Sequence[Sight]) -> None:
         """See ``Tracker``."""
-        check_seen(seen, 2)
+        check_seen(seen, 1 + LOOKED_BACK)
         self.begin(model, *seen[0])
         self._seen = tuple(seen)
 
@@ -108,10 +123,16 @@ class Features:
         return self.config or getattr(model, "drag_config", None) or DragConfig()
 
     def _read(self, model: Any, latent: Tensor, xy: np.ndarray) -> Tensor:
-        blocks = self.blocks or blocks_of(model, self._settings(model))
+        blocks = self._blocks(model)
         with torch.no_grad():
             read: Tensor = model.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
-        return read
+        if not self.weighs_blocks:
+            return read
+        scales = scales_of(model, self._seen[0][0], blocks, self._settings(model).several_blocks)
+        return read if scales is None else read * scales.tracked
+
+    def _blocks(self, model: Any) -> tuple[int, ...]:
+        return self.blocks or blocks_of(model, self._settings(model))
 
 
 class FromFirst:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import types
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ LARGE = 64
 """Channels of the first layer of ``raft_large``; ``raft_small`` has fewer."""
 FRAMES = 8
 """Pictures that PIPs was made to look at together."""
+PACKAGES = ("nets", "utils")
+"""What the packages of a checkout of PIPs are called."""
 
 
 class Raft(FromFirst):
@@ -59,9 +63,13 @@ class Raft(FromFirst):
 class Pips:
     """Persistent independent particles (Harley, Fang and Fragkiadaki 2022) over the last eight pictures.
 
+    Written for that program as it is since 2023-01-30 (commit bde038a of ``nets/pips.py``), by its interface: ``Pips(S,
+    stride)`` called with places, pictures and ``iters``, which gives its refinements first.
+
     :param checkout: a checkout of github.com/aharley/pips, whose ``nets/pips.py`` is imported.
     :param weights: its checkpoint, ``reference_model/model-000200000.pth``.
     :raises FileNotFoundError: without them. :raises ValueError: if the file holds something else.
+    :raises ModuleNotFoundError: without a package that its program needs, such as einops.
     """
 
     def __init__(self, checkout: str, weights: str) -> None:
@@ -69,12 +77,7 @@ class Pips:
         if not (folder / "nets" / "pips.py").is_file():
             raise FileNotFoundError(f"no nets/pips.py in {folder}; give a checkout of github.com/aharley/pips")
         path, _ = _file(weights, "PIPs")
-        sys.path.insert(0, str(folder))
-        try:
-            module = importlib.import_module("nets.pips")
-        finally:
-            sys.path.remove(str(folder))
-        self._network: Any = module.Pips(S=FRAMES, stride=4)
+        self._network: Any = _program(folder).Pips(S=FRAMES, stride=4)
         load(self._network, path, "PIPs")
         self._seen: tuple[Sight, ...] = ()
         self._pictures: tuple[np.ndarray, ...] = ()
@@ -95,7 +98,7 @@ class Pips:
         shown = (*pictures, *[now] * (FRAMES - place))
         film = torch.cat([_input(each) for each in shown])[None]  # (1, FRAMES, 3, H, W)
         start = torch.from_numpy(seen[0][1]).float()[None]  # (1, N, 2)
-        with torch.no_grad():
+        with torch.no_grad(), _gpu_or_not():
             ways = self._network(start, film, iters=6)[0][-1]  # (1, FRAMES, N, 2), the last refinement
         handles = np.asarray(ways[0, place].double().numpy())
         self._seen, self._pictures = (*seen, (latent.detach(), handles)), (*pictures, now)
@@ -110,6 +113,41 @@ class Pips:
         check_seen(seen, FRAMES)
         self._seen = tuple((latent.detach(), places(handles)) for latent, handles in seen)
         self._pictures = tuple(picture(model, latent) for latent, _ in seen)
+
+
+def _program(folder: Path) -> Any:
+    """Return the module ``nets.pips`` of a checkout, imported beside packages of the same names that are there."""
+
+    def loaded() -> list[str]:
+        return [name for name in sys.modules if name.partition(".")[0] in PACKAGES]
+
+    others = {name: sys.modules.pop(name) for name in loaded()}
+    for name in PACKAGES:  # by the path, or a regular package of that name would come first wherever it is
+        package = types.ModuleType(name)
+        package.__path__ = [str(folder / name)]
+        sys.modules[name] = package
+    try:
+        return importlib.import_module("nets.pips")
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"the program of PIPs needs {error.name}: pip install {error.name}") from error
+    finally:
+        for name in loaded():
+            del sys.modules[name]
+        sys.modules.update(others)
+
+
+@contextlib.contextmanager
+def _gpu_or_not() -> Iterator[None]:
+    """Let the program of PIPs run where there is no GPU: it puts a number on one that is only for its training."""
+    if torch.cuda.is_available():
+        yield
+        return
+    kept = Tensor.cuda
+    Tensor.cuda = lambda tensor, *_arguments, **_more: tensor  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        Tensor.cuda = kept  # type: ignore[method-assign]
 
 
 @functools.lru_cache(maxsize=2)

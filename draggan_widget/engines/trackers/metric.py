@@ -49,6 +49,8 @@ class LearnedMetric(Features):
     :raises FileNotFoundError: without that file. :raises ValueError: if it holds something else.
     """
 
+    weighs_blocks = False  # the layer was trained on features as they are
+
     def __init__(self, weights: str | os.PathLike[str] | None = None, config: DragConfig | None = None) -> None:
         path = SHIPPED if weights is None else Path(weights).expanduser()
         if not path.is_file():

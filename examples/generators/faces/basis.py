@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
+from whole import write_atomically
 
 PHENOTYPE = ("gender", "age", "muscle", "weight", "african", "asian")
 """The coordinates of the phenotype polynomial, each 0..1 (what is neither african nor asian is caucasian)."""
@@ -57,19 +59,9 @@ class HeadBasis:
     def save(self, path: Path) -> None:
         """Write everything as one ``.npz``, whole or not at all."""
         arrays = {f"triangles/{name}": value for name, value in self.triangles.items()}
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as stream:
-            np.savez(
-                stream,
-                rest=self.rest,
-                phenotype=self.phenotype,
-                local=self.local,
-                actions=self.actions,
-                local_names=np.array(self.local_names),
-                action_names=np.array(self.action_names),
-                **arrays,
-            )
-        temporary.replace(path)
+        arrays |= {name: getattr(self, name) for name in ("rest", "phenotype", "local", "actions")}
+        arrays |= {name: np.array(getattr(self, name)) for name in ("local_names", "action_names")}
+        write_atomically(path, lambda stream: np.savez(stream, **arrays))
 
     @classmethod
     def load(cls, path: Path) -> HeadBasis:

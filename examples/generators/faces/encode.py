@@ -28,6 +28,7 @@ import torch
 from augment import augmented
 from forward import TrainingForward, quick_dtype
 from torch import Tensor
+from whole import write_atomically
 
 from draggan_widget import load_generator
 from draggan_widget.inversion.encoder import Encoder, Shape, seen
@@ -113,10 +114,7 @@ def as_numbers(pictures: Tensor) -> Tensor:
 
 
 def _save(file: Path, array: np.ndarray) -> None:
-    partial = file.with_suffix(".partial")
-    with partial.open("wb") as stream:
-        np.save(stream, array)
-    partial.replace(file)
+    write_atomically(file, lambda stream: np.save(stream, array))
 
 
 def principal_axes(model: Generator, encoder: Encoder) -> None:
@@ -202,9 +200,8 @@ class Training:
     def keep(self) -> None:
         """Write the checkpoint, whole or not at all."""
         held = {"encoder": self.encoder.state_dict(), "adam": self._adam.state_dict()}
-        partial = self._file.with_suffix(".partial")
-        torch.save({**held, "seconds": self.seconds, "step": self.step}, partial)
-        partial.replace(self._file)
+        checkpoint = {**held, "seconds": self.seconds, "step": self.step}
+        write_atomically(self._file, lambda stream: torch.save(checkpoint, stream))
 
 
 def shuffled(pictures: Tensor, wanted: Tensor, seed: int) -> Iterator[tuple[Tensor, Tensor]]:

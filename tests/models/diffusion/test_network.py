@@ -8,23 +8,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-from random_diffusion import QUICK, small_pixels, small_stable_diffusion
+from random_diffusion import QUICK, small_pixels
 
 from draggan_widget.engines import bind
 from draggan_widget.models import Generator, fingerprint
 from draggan_widget.models.diffusion import Diffusion, Sampling
 
 pytest.importorskip("diffusers")
-
-
-@pytest.fixture(scope="module")
-def stable(tmp_path_factory):
-    return small_stable_diffusion(tmp_path_factory.mktemp("words"))
-
-
-@pytest.fixture(scope="module")
-def pixels():
-    return small_pixels()
 
 
 def pulled(model, latent, by=0.3):
