@@ -1,0 +1,127 @@
+"""How Sphinx makes the site: the pages stay where people read them in the repository, so the source is its root."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from draggan_widget import __version__  # noqa: E402
+
+project = "draggan_widget"
+author = "The draggan_widget contributors"
+version = release = __version__
+root_doc = "README"
+include_patterns = [
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "docs/*.md",
+    "docs/site/*.md",
+    "examples/*.ipynb",
+    "examples/generators/faces_diffusion/README.md",
+    "draggan_widget/models/builtin/faces.md",
+]
+# Folders that hold no page are not searched: there may be thousands of files in them.
+exclude_patterns = [
+    name
+    for name in sorted(path.name for path in ROOT.iterdir() if path.is_dir())
+    if name not in ("docs", "examples", "draggan_widget")
+]
+
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
+myst_enable_extensions = ["html_image"]
+myst_heading_anchors = 4
+# The tests run every notebook; here their code is shown. `-D nb_execution_mode=cache` runs them for the site as well.
+nb_execution_mode = "off"
+nb_execution_timeout = 600
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+default_role = "literal"
+
+html_theme = "furo"
+html_title = "draggan_widget"
+html_static_path = ["../../draggan_widget/widget/static", "demo"]
+html_css_files = ["demo.css"]
+html_extra_path = ["extra"]
+html_show_copyright = False
+html_copy_source = False
+
+CONTENTS = """
+```{toctree}
+:hidden:
+
+docs/site/demo
+docs/widget
+docs/photos
+docs/directions
+docs/diffusion
+docs/checkpoints
+docs/hosts
+docs/analysis
+```
+
+```{toctree}
+:hidden:
+:caption: Methods
+
+docs/engines
+docs/field
+docs/predictors
+docs/benchmarks
+```
+
+```{toctree}
+:hidden:
+:caption: Notebooks
+
+examples/quickstart
+examples/words
+examples/your_photo
+examples/your_checkpoint
+examples/analysis
+examples/benchmark
+examples/colab
+```
+
+```{toctree}
+:hidden:
+:caption: Reference
+
+docs/site/reference
+docs/architecture
+docs/development
+CONTRIBUTING
+CHANGELOG
+draggan_widget/models/builtin/faces
+examples/generators/faces_diffusion/README
+```
+"""
+"""The table of contents, which the README itself cannot have: it is read on other pages too."""
+
+
+def add_contents(app: Any, docname: str, source: list[str]) -> None:  # noqa: ARG001 - as Sphinx calls it
+    """Put the table of contents under the first page."""
+    if docname == root_doc:
+        source[0] += CONTENTS
+
+
+def plain_folder(app: Any, env: Any, node: Any, contnode: Any) -> Any:  # noqa: ARG001 - as Sphinx calls it
+    """Show a link to a folder of the repository as its words: a site has no folders to look into."""
+    target = node.get("reftarget", "")
+    page = Path(env.doc2path(node.get("refdoc", root_doc), base=True))
+    folder = Path(os.path.normpath(page.parent / target))
+    return contnode if target and folder.is_dir() and folder.is_relative_to(ROOT) else None
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect both."""
+    app.connect("source-read", add_contents)
+    app.connect("missing-reference", plain_folder)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
