@@ -1,7 +1,7 @@
 """What ``tests/run.py --quick`` runs of the tests: three minutes on two idle cores, for use while one works.
 
-Of every room the tests that a change most often breaks: the whole way of an edit, the messages, the files, and what docs
-and rooms promise, all on networks of a few pixels. Left out is what takes long for what it can find: training and
+Of every room the tests that a change most often breaks: the whole way of an edit, the messages, the files, and what
+docs and rooms promise, all on networks of a few pixels. Left out is what takes long for what it can find: training and
 recipes, notebooks and kernels that are started, files that an attacker wrote, other versions of packages, and hosts; of
 the page, all but the one that is driven before a kernel of a few lines.
 """

@@ -32,7 +32,7 @@ def python(code):
 @pytest.mark.parametrize(
     ("as_if", "said"),
     [
-        ("sys.version_info = (3, 9, 18); sys.version = '3.9.18 (main)'", "needs Python 3.10 or newer, and this is 3.9.18"),
+        ("sys.version_info = (3, 9, 18); sys.version = '3.9.18 (main)'", "needs Python 3.10 or newer, and this is 3.9"),
         ("sys.maxsize = 2**31 - 1", "needs a 64-bit Python, as torch does, and this is a 32-bit one"),
     ],
 )

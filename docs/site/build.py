@@ -11,10 +11,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
+NEEDED = ("sphinx", "myst_nb", "furo")
 LOADED = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src"), ("video", "src")}
 """Tags and attributes by which a page loads something at once."""
 
@@ -67,6 +69,10 @@ def wrong(path: Path, link: str, loaded: bool, pages: dict[Path, Page]) -> Itera
 
 def main(arguments: list[str]) -> int:
     """Build and check; returns the exit status."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        print(f'the site needs {", ".join(missing)}: {sys.executable} -m pip install -e ".[docs]"', file=sys.stderr)
+        return 1
     at = arguments.index("--") if "--" in arguments else len(arguments)
     folder = Path(arguments[0] if at else ROOT / "build" / "site").resolve()
     trees = folder.with_name(f"{folder.name}-doctrees")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,8 @@ include_patterns = [
     "examples/generators/faces_diffusion/README.md",
     "draggan_widget/models/builtin/faces.md",
 ]
-# Folders that hold no page are not searched: there may be thousands of files in them.
-exclude_patterns = [
-    name
-    for name in sorted(path.name for path in ROOT.iterdir() if path.is_dir())
-    if name not in ("docs", "examples", "draggan_widget")
-]
+# Folders without pages are not searched: there may be thousands of files in them.
+exclude_patterns = [".*", "build", "dist", "js", "tests"]
 
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 myst_enable_extensions = ["html_image"]
@@ -106,22 +102,19 @@ examples/generators/faces_diffusion/README
 """The table of contents, which the README itself cannot have: it is read on other pages too."""
 
 
-def add_contents(app: Any, docname: str, source: list[str]) -> None:  # noqa: ARG001 - as Sphinx calls it
-    """Put the table of contents under the first page."""
+LINK = re.compile(r"\[([^\]]*)\]\(([^)#:\s]+)\)")
+
+
+def prepare(app: Any, docname: str, source: list[str]) -> None:
+    """Put the table of contents under the first page, and take links to folders away: a site has none to look into."""
     if docname == root_doc:
         source[0] += CONTENTS
-
-
-def plain_folder(app: Any, env: Any, node: Any, contnode: Any) -> Any:  # noqa: ARG001 - as Sphinx calls it
-    """Show a link to a folder of the repository as its words: a site has no folders to look into."""
-    target = node.get("reftarget", "")
-    page = Path(env.doc2path(node.get("refdoc", root_doc), base=True))
-    folder = Path(os.path.normpath(page.parent / target))
-    return contnode if target and folder.is_dir() and folder.is_relative_to(ROOT) else None
+    page = Path(app.env.doc2path(docname))
+    if page.suffix == ".md":
+        source[0] = LINK.sub(lambda link: link[1] if (page.parent / link[2]).is_dir() else link[0], source[0])
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Connect both."""
-    app.connect("source-read", add_contents)
-    app.connect("missing-reference", plain_folder)
+    """Connect it."""
+    app.connect("source-read", prepare)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

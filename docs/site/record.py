@@ -73,7 +73,8 @@ def recorded(editor: Editor) -> dict[str, Any]:
     for step in range(newest + 1):
         page.say("look", step=0 if step else None)  # so that a frame comes, whatever was looked at before
         (_, (data,)) = page.ask("look", "frame", {"step": step}, step=step)
-        shown, _ = page.ask("ready", "state", {"shown": step}, view="recorder")
+        looked_at = None if step == newest else step
+        shown, _ = page.ask("ready", "state", {"shown": looked_at}, view="recorder")
         steps.append({"points": [plain(point) for point in shown["points"]], "picture": jpeg(data)})
     page.say("look", step=None)
     return {"state": {**state, "jobs": [], "model": None, "shown": None}, "course": course, "steps": steps}

@@ -36,7 +36,8 @@ def page(browser):
         if name in STATIC:
             route.fulfill(body=STATIC[name].read_bytes(), content_type=KINDS[STATIC[name].suffix])
         else:
-            html = f'<!doctype html><meta charset="utf-8"><link rel="stylesheet" href="../../_static/demo.css"><body>{body()}'
+            style = '<link rel="stylesheet" href="../../_static/demo.css">'
+            html = f'<!doctype html><meta charset="utf-8">{style}<body>{body()}'
             route.fulfill(body=html, content_type="text/html")
 
     page.route("**/*", answer)

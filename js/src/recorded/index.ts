@@ -1,5 +1,5 @@
 /** The demo page: the widget as it is in a notebook, before a kernel that plays back a recording. */
-import { type Recording, RecordedKernel } from "./kernel.ts";
+import { RecordedKernel, type Recording } from "./kernel.ts";
 
 /**
  * Shows a recording in an element. `widget` is what the widget's own bundle exports.
@@ -30,7 +30,7 @@ export function show(widget: Widget, recording: Recording, element: HTMLElement)
   };
 }
 
-/** The page's theme, told in a way that the widget knows. `theme`: "light", "dark", or anything else for the system's. */
+/** Tells the page's theme in a way that the widget knows; what is neither "light" nor "dark" is the system's. */
 export function tell(theme: string | undefined): void {
   const root = document.documentElement;
   if (theme === "light" || theme === "dark") root.setAttribute("theme", theme);

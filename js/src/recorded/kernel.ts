@@ -1,6 +1,6 @@
 /**
- * A kernel that only plays back: it answers a view with what an edit once told, and says of everything else that it is a
- * recording. Pulling anything, or Start, plays the edit from its beginning.
+ * A kernel that only plays back: it answers a view with what an edit once told, and says of everything else that it is
+ * a recording. Pulling anything, or Start, plays the edit from its beginning.
  */
 import type { CourseMessage, FrameMessage, KernelMessage, PageMessage, PointState, StateMessage } from "../protocol.ts";
 
@@ -18,7 +18,8 @@ interface RecordedStep {
   readonly picture: string;
 }
 
-export const RECORDED = "This is a recording: it shows the pull that was made. In a notebook the picture follows yours.";
+export const RECORDED =
+  "This is a recording: it shows the pull that was made. In a notebook the picture follows yours.";
 /** A step takes as long as it took, but within these milliseconds. */
 const [QUICKEST, SLOWEST] = [60, 160];
 
@@ -33,10 +34,7 @@ export class RecordedKernel {
   #seq = 0;
   #playing: ReturnType<typeof setTimeout> | null = null;
 
-  constructor(
-    recording: Recording,
-    tell: (message: KernelMessage, buffers: readonly ArrayBufferView[]) => void,
-  ) {
+  constructor(recording: Recording, tell: (message: KernelMessage, buffers: readonly ArrayBufferView[]) => void) {
     this.#recording = recording;
     this.#tell = tell;
     this.#pictures = recording.steps.map(({ picture }) =>
