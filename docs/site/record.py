@@ -48,35 +48,39 @@ class Asking:
         """Send a message of that type."""
         self._editor._handle_custom_msg({"type": kind, **fields}, [])
 
-    def ask(self, kind: str, answer: str, wanted: dict[str, Any], **fields: Any) -> tuple[dict[str, Any], list[bytes]]:
-        """Send a message and return the answer of type ``answer`` that has the fields ``wanted``.
+    def ask(self, kind: str, wanted: dict[str, dict[str, Any]], **fields: Any) -> dict[str, tuple[dict[str, Any], Any]]:
+        """Send a message and return its answers by type, each with its buffers.
 
-        :raises TimeoutError: if none comes.
+        :param wanted: types of answers, and fields that they have. :raises TimeoutError: if one does not come.
         """
         with self._news:
             self._told.clear()
         self.say(kind, **fields)
-        fits = lambda told: told["type"] == answer and wanted.items() <= told.items()  # noqa: E731
         with self._news:
-            if not self._news.wait_for(lambda: any(fits(told) for told, _ in self._told), PATIENCE):
-                raise TimeoutError(f"the editor answers {kind} with no {answer} that has {wanted}")
-            return next((told, buffers) for told, buffers in self._told if fits(told))
+            if not self._news.wait_for(lambda: len(self._found(wanted)) == len(wanted), PATIENCE):
+                raise TimeoutError(f"the editor does not answer {kind} with {wanted}")
+            return self._found(wanted)
+
+    def _found(self, wanted: dict[str, dict[str, Any]]) -> dict[str, tuple[dict[str, Any], Any]]:
+        return {
+            told["type"]: (told, buffers)
+            for told, buffers in self._told
+            if told["type"] in wanted and wanted[told["type"]].items() <= told.items()
+        }
 
 
 def recorded(editor: Editor) -> dict[str, Any]:
-    """Return what the page needs to play an edit that is at rest."""
+    """Return what the page needs to play an edit that is at rest and has steps."""
     page = Asking(editor)
-    state, _ = page.ask("ready", "state", {}, view="recorder")
-    newest = state["length"] - 1
-    course, _ = page.ask("course", "course", {}, since=-1)
-    steps = []
+    state, _ = page.ask("ready", {"state": {}, "frame": {}}, view="recorder")["state"]
+    course, _ = page.ask("course", {"course": {}}, since=-1)["course"]
+    newest, steps = state["length"] - 1, []
     for step in range(newest + 1):
-        page.say("look", step=0 if step else None)  # so that a frame comes, whatever was looked at before
-        (_, (data,)) = page.ask("look", "frame", {"step": step}, step=step)
         looked_at = None if step == newest else step
-        shown, _ = page.ask("ready", "state", {"shown": looked_at}, view="recorder")
-        steps.append({"points": [plain(point) for point in shown["points"]], "picture": jpeg(data)})
-    page.say("look", step=None)
+        answers = page.ask("look", {"state": {"shown": looked_at}, "frame": {"step": step}}, step=looked_at)
+        points = [plain(point) for point in answers["state"][0]["points"]]
+        steps.append({"points": points, "picture": jpeg(answers["frame"][1][0])})
+        print(f"step {step} of {newest}", flush=True)
     return {"state": {**state, "jobs": [], "model": None, "shown": None}, "course": course, "steps": steps}
 
 
