@@ -114,7 +114,24 @@ def prepare(app: Any, docname: str, source: list[str]) -> None:
         source[0] = LINK.sub(lambda link: link[1] if (page.parent / link[2]).is_dir() else link[0], source[0])
 
 
+FIELD = re.compile(r"\s+(?=:(?:param \w+|returns?|raises [\w.]+):)")
+
+
+def a_line_each(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
+    """Give every ``:param x:`` of a docstring its own line, as Sphinx wants it: ours go on in one where there is room."""
+    told: list[str] = []
+    for line in lines:
+        indent = line[: len(line) - len(line.lstrip())]
+        first, *fields = FIELD.split(line.strip())
+        told.append(indent + first)
+        if fields and not indent and not first.startswith(":"):
+            told.append("")  # a paragraph ends before the fields begin
+        told += fields
+    lines[:] = told
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Connect it."""
+    """Connect both."""
     app.connect("source-read", prepare)
+    app.connect("autodoc-process-docstring", a_line_each)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
