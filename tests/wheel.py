@@ -56,7 +56,7 @@ def main() -> int:
         )
         (wheel,), (source,) = sorted(dist.glob("*.whl"))[-1:], sorted(dist.glob("*.tar.gz"))[-1:]
         wrong = [*look(wheel), *look(source)]
-        print("\n".join(wrong))
+        print("\n".join(wrong) or "nothing is in them that does not belong there")
         python = environment(Path(temporary) / "env", options.python if options.registry else sys.executable)
         install(python, dist, registry=options.registry)
         return int(bool(wrong) or not works(python, Path(temporary)))
