@@ -118,14 +118,18 @@ FIELD = re.compile(r"\s+(?=:(?:param \w+|returns?|raises [\w.]+):)")
 
 
 def a_line_each(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:  # noqa: ARG001
-    """Give every ``:param x:`` of a docstring its own line, as Sphinx wants it: ours go on in one where there is room."""
+    """Give every ``:param x:`` of a docstring a line, as Sphinx wants it: ours go on in one where there is room."""
     told: list[str] = []
+    inside = False
     for line in lines:
-        indent = line[: len(line) - len(line.lstrip())]
         first, *fields = FIELD.split(line.strip())
-        told.append(indent + first)
-        if fields and not indent and not first.startswith(":"):
+        begins = first.startswith(":")
+        inside = bool(first) and (inside or begins)
+        # What goes on with a field is farther in.
+        told.append(f"    {first}" if inside and not begins else line[: len(line) - len(line.lstrip())] + first)
+        if fields and not inside:
             told.append("")  # a paragraph ends before the fields begin
+        inside = inside or bool(fields)
         told += fields
     lines[:] = told
 
