@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,17 @@ if TYPE_CHECKING:
     from draggan_widget.inversion import invert
     from draggan_widget.models import CheckpointError, load_generator
     from draggan_widget.widget import DragGAN, Editor
+
+# Before anything else is imported, which an older Python could not even read.
+if sys.version_info < (3, 10):  # noqa: UP036 - a checkout on the path was not refused by pip
+    raise ImportError(
+        f"draggan_widget needs Python 3.10 or newer, and this is {sys.version.split()[0]}: "
+        "make an environment of a newer one"
+    )
+if sys.maxsize <= 2**32:
+    raise ImportError(
+        "draggan_widget needs a 64-bit Python, as torch does, and this is a 32-bit one: install the other"
+    )
 
 __version__ = "0.1.0"
 __all__ = [

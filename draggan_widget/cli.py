@@ -132,7 +132,8 @@ def make_parser() -> argparse.ArgumentParser:
 def run_demo(options: argparse.Namespace) -> int:
     """Run JupyterLab on a copy of the example notebooks, until it is stopped."""
     if find_spec("jupyterlab") is None or find_spec("ipykernel") is None:
-        print('JupyterLab is not installed here; in the checkout, run: pip install ".[demo]"', file=sys.stderr)
+        install = f'{sys.executable} -m pip install "draggan_widget[demo]"'
+        print(f"JupyterLab is not installed here; run: {install}", file=sys.stderr)
         return 1
     try:
         folder = copy_examples(options.dir)

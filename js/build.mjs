@@ -1,5 +1,6 @@
 // Bundles the front end into the two files that the Python package ships: no imports left, style and icons inside. The
-// first is the widget; the second is what is opened seldom, which the first one imports when it is first opened.
+// first is the widget; the second is what is opened seldom, which the first one imports when it is first opened. A third
+// is the site's: a kernel for its demo page, which imports nothing of the two.
 import { readFile, writeFile } from "node:fs/promises";
 import { build, transform } from "esbuild";
 
@@ -115,4 +116,12 @@ await build({
   mangleCache,
   banner: { js: `${BANNER}\nexport default (dg)=>{` },
   footer: { js: "return more.default}" },
+});
+
+await build({
+  ...shared,
+  entryPoints: ["src/recorded/index.ts"],
+  outfile: "../docs/site/demo/recorded.js",
+  format: "esm",
+  banner: { js: "/*! Built from js/. */" },
 });

@@ -4,6 +4,8 @@ What it needs beyond the ``test`` extra it finds or obtains: node and npm (else 
 and Chromium (else the distribution's, where we may install; else Playwright's own). Arguments go to pytest, which runs
 twice, each time in a process for each core: for the tests without a browser, then for those with one, which wait more
 than they work; they go by files, whose tests share a server and a page.
+
+``python tests/run.py --quick`` runs a part that takes 3 minutes on two idle cores; ``quick.py`` says which and why.
 """
 
 from __future__ import annotations
@@ -15,8 +17,14 @@ import sys
 import time
 from pathlib import Path
 
+from quick import QUICK, QUICK_IN_A_BROWSER
+
 ROOT = Path(__file__).parent.parent
-BUNDLES = ("draggan_widget/widget/static/index.js", "draggan_widget/widget/static/more.js")
+BUNDLES = (
+    "draggan_widget/widget/static/index.js",
+    "draggan_widget/widget/static/more.js",
+    "docs/site/demo/recorded.js",
+)
 OLDEST_NODE = (20, 19)
 MOST_AT_ONCE = 8
 """Processes of tests; one takes up to 2 GiB."""
@@ -24,33 +32,21 @@ NO_TESTS = 5
 """What pytest exits with where the arguments chose none."""
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run every check, even after one has failed; returns the exit status."""
     os.chdir(ROOT)
     ensure_node()
     os.environ["DRAGGAN_CHROMIUM"] = ensure_chromium()
-    pytest = [sys.executable, "-m", "pytest"]
-    side_by_side = ["-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE))]
-    checks: list[tuple[str, list[str], str]] = [
-        ("python style", [sys.executable, "-m", "ruff", "check", "."], "."),
-        ("python format", [sys.executable, "-m", "ruff", "format", "--check", "."], "."),
-        ("python types", [sys.executable, "-m", "mypy"], "."),
-        ("npm packages", ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], "js"),
-        ("typescript style and types", ["npm", "run", "--silent", "check"], "js"),
-        ("typescript tests", ["npm", "run", "--silent", "test"], "js"),
-        ("bundle is fresh", [sys.executable, __file__, "--bundle"], "."),
-        ("oldest notebook packages", [sys.executable, "tests/matrix.py", "--oldest"], "."),
-        ("python tests", [*pytest, *side_by_side, "-m", "not browser", *sys.argv[1:]], "."),
-        ("browser tests", [*pytest, *side_by_side, "--dist", "loadfile", "-m", "browser", *sys.argv[1:]], "."),
-    ]
+    quick = "--quick" in arguments
+    chosen = [each for each in arguments if each != "--quick"]
     failed: list[str] = []
     without: list[str] = []
-    for name, command, folder in checks:
+    for name, command, folder in checks_of(quick=quick, chosen=chosen):
         print(f"\n=== {name}", flush=True)
         began = time.monotonic()
         status = subprocess.run(command, cwd=ROOT / folder, check=False).returncode
         outcome = "ok" if status == 0 else "FAILED"
-        if status == NO_TESTS and sys.argv[1:]:
+        if status == NO_TESTS and chosen:
             outcome = "no tests chosen"
             without.append(name)
         elif status:
@@ -60,6 +56,32 @@ def main() -> int:
         failed += without
     print(f"\nfailed: {', '.join(failed)}" if failed else "\nall checks passed", flush=True)
     return bool(failed)
+
+
+def checks_of(*, quick: bool, chosen: list[str]) -> list[tuple[str, list[str], str]]:
+    """Name, command and folder of each check; ``chosen`` goes to pytest."""
+    side_by_side = [sys.executable, "-m", "pytest", "-n", str(min(os.cpu_count() or 1, MOST_AT_ONCE))]
+    if quick:
+        # One file of browser tests has one process; the other core begins with the next check no sooner.
+        python, browser = [*side_by_side, *QUICK], [sys.executable, "-m", "pytest", *QUICK_IN_A_BROWSER]
+    else:
+        python, browser = side_by_side, [*side_by_side, "--dist", "loadfile"]
+    checks = [
+        ("python style", [sys.executable, "-m", "ruff", "check", "."], "."),
+        ("python format", [sys.executable, "-m", "ruff", "format", "--check", "."], "."),
+        ("python types", [sys.executable, "-m", "mypy"], "."),
+        ("npm packages", ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], "js"),
+        ("typescript style and types", ["npm", "run", "--silent", "check"], "js"),
+        ("typescript tests", ["npm", "run", "--silent", "test"], "js"),
+        ("bundle is fresh", [sys.executable, __file__, "--bundle"], "."),
+        ("oldest notebook packages", [sys.executable, "tests/matrix.py", "--oldest"], "."),
+        ("python tests", [*python, "-m", "not browser", *chosen], "."),
+        ("browser tests", [*browser, "-m", "browser", *chosen], "."),
+    ]
+    left_out = {"oldest notebook packages"} if quick else set()
+    if quick and (ROOT / "js" / "node_modules").exists():
+        left_out.add("npm packages")
+    return [check for check in checks if check[0] not in left_out]
 
 
 def check_bundle() -> int:
@@ -139,4 +161,4 @@ def starts(path: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(check_bundle() if sys.argv[1:] == ["--bundle"] else main())
+    sys.exit(check_bundle() if sys.argv[1:] == ["--bundle"] else main(sys.argv[1:]))

@@ -44,7 +44,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, capsys):
 def test_without_jupyterlab_it_says_how_to_get_it(monkeypatch, capsys):
     monkeypatch.setattr(cli, "find_spec", lambda name: None)
     assert cli.main(["demo"]) == 1
-    assert 'pip install ".[demo]"' in capsys.readouterr().err
+    assert f'{sys.executable} -m pip install "draggan_widget[demo]"' in capsys.readouterr().err
 
 
 def test_arguments_go_to_jupyterlab_and_its_status_comes_back(monkeypatch, tmp_path, capsys):
