@@ -34,6 +34,7 @@ from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
 from draggan_widget.editing.own_picture import knowing
 from draggan_widget.editing.points import check_points
+from draggan_widget.editing.prompting import known_words, prompt_of
 from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
 from draggan_widget.editing.settings import (
@@ -93,11 +94,13 @@ __all__ = [
     "in_thread",
     "is_code",
     "knowing",
+    "known_words",
     "latent_bytes",
     "later",
     "limits_of",
     "load_drag",
     "png",
+    "prompt_of",
     "provenance_of",
     "pull_of",
     "pulled_by",

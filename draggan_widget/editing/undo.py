@@ -135,8 +135,8 @@ def _first_of_few_models(past: Sequence[Entry], now: Document) -> int:
     for place in range(len(past) - 1, -1, -1):
         held = past[place].document
         generator = None if isinstance(held, Sealed) else held.model.generator
-        if generator is not None and generator is not now.model.generator:
-            others.add(id(generator))
+        if generator is not None and generator.weights_key != now.model.generator.weights_key:
+            others.add(generator.weights_key)
         if len(others) > OTHER_MODELS:
             return place + 1
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from draggan_widget.editing import (
     check_truncation,
     drag_job,
     draw_points,
-    knowing,
+    prompt_of,
     read_mask,
     save_mask,
     with_settings,
@@ -37,6 +36,7 @@ from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.inversion import Inversion, open_photo
 from draggan_widget.models import Diffusion, Generator, check_seed
+from draggan_widget.models.diffusion import Identity
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
 from draggan_widget.widget.attributes import Attributes
@@ -52,7 +52,6 @@ from draggan_widget.widget.views import Views
 if TYPE_CHECKING:
     from draggan_widget.engines import DragResult
     from draggan_widget.inversion import Photo, Square
-    from draggan_widget.models.diffusion import Identity
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -74,7 +73,7 @@ class Editor(EditTraits):
         model.
     :param first: who makes the first step of a run, a jump: ``"predicted"``, or settings of an engine that jumps.
     :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture, and the
-        model is tuned for it; the constructor does not wait for that.
+        model is tuned for it, or a diffusion model learns it; the constructor does not wait for that.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
@@ -146,7 +145,10 @@ class Editor(EditTraits):
         if mask is not None:
             self.mask = mask
         if opened is not None:
-            self._session.open_photo(opened, ask=weakly(self._ask))
+            if isinstance(model.generator, Diffusion):
+                self._session.learn(opened, opened.name)
+            else:
+                self._session.open_photo(opened, ask=weakly(self._ask))
         reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
@@ -335,17 +337,14 @@ class Editor(EditTraits):
         """What the picture shows, in the words of a diffusion model; None for a model that reads no prompts.
 
         Setting it begins a new edit of the same seed; undo leads back. :raises ValueError: for words that the model
-        does not have, or a model without prompts.
+        does not have, more of them than it reads, or a model without prompts.
         """
-        generator = self.generator
-        return generator.sampling.prompt if isinstance(generator, Diffusion) and generator.text is not None else None
+        return prompt_of(self._session.newest().model)
 
     @prompt.setter
     def prompt(self, prompt: str) -> None:
-        model = self._session.newest().model
-        if not isinstance(model.generator, Diffusion):
-            raise ValueError(f"{model.name} reads no prompts; load a diffusion model, or use say(…)")
-        self.load_model(dataclasses.replace(model, generator=model.generator.sampled(prompt=prompt)))
+        self._session.newest()  # of which model it is meant
+        self._loaded(self._session.prompt(prompt))
 
     def load_model(self, model: str | os.PathLike[str] | Generator | Model) -> None:
         """Go on with another model, and a new edit of the same seed, truncation and class, where it has them.
@@ -394,17 +393,14 @@ class Editor(EditTraits):
         Waits until it is done; the page shows how far it is. Undo leads back to the edit before. If you cancel it on
         the page or interrupt the cell, the edit stays as it was.
 
-        :param picture: a path, bytes, a PIL picture or an array; its middle is taken. :param settings: of learning.
+        :param picture: a path, bytes, a PIL picture or an array; its middle is taken. :param settings: of learning;
+            None: those of ``identity``.
         :raises FileNotFoundError: if there is no such file. :raises ValueError: for a picture that cannot be used, or
             another model than a diffusion model. :raises ModuleNotFoundError: without PEFT.
         """
-        opened, model = open_photo(picture).flat, self._session.newest().model
-        generator = model.generator
-        if not isinstance(generator, Diffusion):
-            raise ValueError(f"{model.name} is no diffusion model; open_photo(…) fits a photograph to it")
-        self._loaded(
-            self._session.load("picture", lambda progress: knowing(model, generator, opened, progress, settings))
-        )
+        opened = open_photo(picture)  # what is wrong with it is said before all else
+        self._session.newest()  # of which model it is meant
+        self._loaded(self._session.learn(opened, opened.name, settings))
 
     @property
     def inversion(self) -> Inversion:
@@ -416,6 +412,19 @@ class Editor(EditTraits):
         if not isinstance(settings, Inversion):
             raise TypeError(f"inversion is a {type(settings).__name__}; give draggan_widget.inversion.Inversion(…)")
         self._session.inversion = settings
+
+    @property
+    def identity(self) -> Identity:
+        """The settings with which a diffusion model learns pictures, those too that a page opens."""
+        return self._session.identity or Identity()
+
+    @identity.setter
+    def identity(self, settings: Identity) -> None:
+        if not isinstance(settings, Identity):
+            raise TypeError(
+                f"identity is a {type(settings).__name__}; give draggan_widget.models.diffusion.Identity(…)"
+            )
+        self._session.identity = settings
 
     @property
     def photo(self) -> Photo | None:

@@ -104,6 +104,11 @@ class Diffusion(Generator):
         """
         return self.sharing_weights()._take(dataclasses.replace(self._sampling, **changes))
 
+    @property
+    def weights_key(self) -> int:
+        """See ``Generator``: those of another prompt, or that have learnt another picture, count as the same."""
+        return self.scale.data_ptr()
+
     def sharing_weights(self) -> Diffusion:
         """Return a copy in modules of its own, whose weights lie in the same memory."""
         tokenizer = getattr(self.text, "tokenizer", None)
