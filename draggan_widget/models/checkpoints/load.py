@@ -89,16 +89,21 @@ def load_generator(
     :param source: a name such as ``"faces"``, or the path of a file: NVIDIA's StyleGAN2-ADA and StyleGAN3 pickles,
         StyleGAN-XL's, TensorFlow StyleGAN2 pickles, ``.pt`` files of StyleGAN2 as rosinality, BasicSR, MMagic and
         GenForce write them, plain state dicts and whole modules of these in whatever containers, and what
-        ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run. Or a folder that
-        holds a diffusion model, see ``load_diffusion``.
+        ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run. Or a folder or
+        file that holds a diffusion model, see ``load_diffusion``.
     :param device: where it computes; None picks the best there is (CUDA, then Apple's MPS, then the CPU).
     :param progress: called now and then with how much of the file is read, 0..1.
     :raises FileNotFoundError: if there is no such file and no such name.
     :raises CheckpointError: if the file cannot be taken.
     """
-    from draggan_widget.models.diffusion import is_diffusion_folder, load_diffusion  # which needs what is here
+    from draggan_widget.models.diffusion import (  # which need this
+        is_diffusion_file,
+        is_diffusion_folder,
+        load_diffusion,
+    )
 
-    if os.fspath(source) not in builtin_names() and is_diffusion_folder(source):
+    known = os.fspath(source) in builtin_names()
+    if not known and (is_diffusion_folder(source) or is_diffusion_file(source)):
         return load_diffusion(source, device)
     path = find_checkpoint(source)
     return placed(build(path, read_checkpoint(path, progress)), device)

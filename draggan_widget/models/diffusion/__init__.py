@@ -11,7 +11,12 @@ from draggan_widget.models.diffusion.identity import (
     with_identity,
 )
 from draggan_widget.models.diffusion.keeping import KEPT, kept_of, with_kept
-from draggan_widget.models.diffusion.loading import is_diffusion_folder, load_diffusion, save_diffusion
+from draggan_widget.models.diffusion.loading import (
+    is_diffusion_file,
+    is_diffusion_folder,
+    load_diffusion,
+    save_diffusion,
+)
 from draggan_widget.models.diffusion.network import Diffusion
 from draggan_widget.models.diffusion.sampling import Sampling
 from draggan_widget.models.diffusion.schedule import Schedule
@@ -37,6 +42,7 @@ __all__ = [
     "identity_of",
     "inverted",
     "inverting",
+    "is_diffusion_file",
     "is_diffusion_folder",
     "kept_of",
     "learning",

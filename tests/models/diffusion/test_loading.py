@@ -11,7 +11,7 @@ from random_diffusion import small_pixels, small_stable_diffusion, stable_diffus
 
 from draggan_widget import CheckpointError, load_generator
 from draggan_widget.models import fingerprint
-from draggan_widget.models.diffusion import Sampling, is_diffusion_folder, load_diffusion, loading, save_diffusion
+from draggan_widget.models.diffusion import Sampling, checks, is_diffusion_folder, load_diffusion, save_diffusion
 
 pytest.importorskip("diffusers")
 
@@ -153,7 +153,7 @@ def test_networks_may_compute_in_bfloat16_while_latents_stay_float32(folder):
 
 
 def test_too_little_memory_is_said_before_anything_is_read(folder, monkeypatch):
-    monkeypatch.setattr(loading, "_free_memory", lambda device: 10_000)
+    monkeypatch.setattr(checks, "free_memory", lambda device: 10_000)
     with pytest.raises(CheckpointError, match=r"needs about 0.0 GB of memory, and 0.0 GB are free; close other"):
         load_diffusion(folder, "cpu")
 
