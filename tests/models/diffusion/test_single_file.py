@@ -1,4 +1,4 @@
-"""Stable Diffusion comes from one file with a folder that describes it; what cannot be taken is said in one sentence."""
+"""Stable Diffusion comes from one file, with a folder that describes it; what cannot be taken is said."""
 
 from __future__ import annotations
 
