@@ -32,7 +32,7 @@ from draggan_widget.editing.jobs import (
 )
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
-from draggan_widget.editing.own_picture import knowing
+from draggan_widget.editing.own_picture import LEARNT, knowing
 from draggan_widget.editing.points import check_points
 from draggan_widget.editing.prompting import known_words, prompt_of
 from draggan_widget.editing.provenance import provenance_of
@@ -50,6 +50,7 @@ __all__ = [
     "COMPARING",
     "FILES",
     "KINDS",
+    "LEARNT",
     "LOADING",
     "NO_FEEDBACK",
     "PHOTO",

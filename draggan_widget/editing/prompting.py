@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from draggan_widget.editing.own_picture import LEARNT
 from draggan_widget.models import Diffusion
 from draggan_widget.models.diffusion import Vocabulary
 from draggan_widget.settings import shown
@@ -58,7 +59,8 @@ def taking(before: Model, after: Model) -> tuple[str, str]:
     if not isinstance(was, Diffusion) or not isinstance(now, Diffusion) or was.weights_key != now.weights_key:
         return f"model {after.title}", f"{after.title} is loaded."
     if after.begins is not None and after.begins is not before.begins:
-        return "learning of a picture", "The picture is learnt: pull its points."
+        done = "The picture is learnt: pull its points." if after.begun == LEARNT else f"Done: {after.begun}."
+        return after.begun, done
     if was.sampling.prompt != now.sampling.prompt:
         told = shown(now.sampling.prompt[:SEVERAL]) if now.sampling.prompt else "none"
         return f"prompt {told}", f"The prompt is {told}."

@@ -34,7 +34,7 @@ from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.jobs import COMPARING, Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
-from draggan_widget.editing.own_picture import knowing
+from draggan_widget.editing.own_picture import instructed, knowing
 from draggan_widget.editing.pictures import Glimpse, Layers, Studio
 from draggan_widget.editing.prompting import PROMPT, check_prompt, prompted
 from draggan_widget.editing.settings import settings_for
@@ -44,7 +44,7 @@ from draggan_widget.inversion import Inversion, Opened, Square, open_photo
 from draggan_widget.models import Diffusion, Generator
 
 if TYPE_CHECKING:
-    from draggan_widget.models.diffusion import Identity
+    from draggan_widget.models.diffusion import Identity, Instructing
 
 T = TypeVar("T")
 PREPARING = "preparing"
@@ -418,6 +418,25 @@ class Session:
             return knowing(model, generator, opened.flat, progress, settings)
 
         return self.load(name, learnt, note=f"Learning {name}")
+
+    def instruct(
+        self, object_: Any, by: Sequence[float], prompt: str | None = None, settings: Instructing | None = None
+    ) -> Future[None]:
+        """Go on with a picture in which an object was moved and other words were said of it; undo leads back.
+
+        It is computed in a thread of its own, and can be cancelled within a step of denoising. See ``instructing``.
+
+        :raises ValueError: for another model than a diffusion model, or a prompt that it cannot read; what else cannot
+            be comes by the future.
+        """
+        document = self.latest.document
+        model, latent = document.model, document.drag.ws
+        check_prompt(model, prompt or "")
+
+        def done(progress: OnProgress) -> Model:
+            return instructed(model, latent, object_, by, prompt, progress, settings)
+
+        return self.load("the instruction", done, note="Following the instruction")
 
     def open_photo(
         self, photo: Any, *, name: str = "", ask: Callable[[Placing], None] | None = None, **how: Any

@@ -36,7 +36,7 @@ from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.inversion import Inversion, open_photo
 from draggan_widget.models import Diffusion, Generator, check_seed
-from draggan_widget.models.diffusion import Identity
+from draggan_widget.models.diffusion import Identity, Instructing
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
 from draggan_widget.widget.attributes import Attributes
@@ -401,6 +401,29 @@ class Editor(EditTraits):
         opened = open_photo(picture)  # what is wrong with it is said before all else
         self._session.newest()  # of which model it is meant
         self._loaded(self._session.learn(opened, opened.name, settings))
+
+    def instruct(
+        self,
+        object_: Any,
+        by: Sequence[float] = (0.0, 0.0),
+        *,
+        prompt: str | None = None,
+        settings: Instructing | None = None,
+    ) -> None:
+        """Move an object of a diffusion model's picture, and change what is said of it, in one edit.
+
+        ``instruct("car", by=(40, 0), prompt="photo of a blue car")``. Waits until it is done; the page shows how far it
+        is. The rest of the picture stays. It is one step of undo, and points can be pulled from there on. If you cancel
+        it on the page or interrupt the cell, the edit stays as it was.
+
+        :param object_: a word of the present prompt, or a mask (H, W), 0 … 1. :param by: pixels to the right and down.
+        :param prompt: what is to be said of the picture from now on; None for the same. :param settings: of the
+            energies that lead it; None: as they come. See ``models.diffusion.instructing``.
+        :raises ValueError: for a model without prompts, a word that the prompt does not have, a prompt that the model
+            cannot read, or an object that would leave the picture.
+        """
+        self._session.newest()  # of which picture it is meant
+        self._loaded(self._session.instruct(object_, by, prompt, settings))
 
     @property
     def inversion(self) -> Inversion:

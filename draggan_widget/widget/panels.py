@@ -16,7 +16,18 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing import Asked, Document, Model, Pulled, Session, held_in, known_words, prompt_of, pull_of
+from draggan_widget.editing import (
+    LEARNT,
+    Asked,
+    Document,
+    Model,
+    Pulled,
+    Session,
+    held_in,
+    known_words,
+    prompt_of,
+    pull_of,
+)
 from draggan_widget.engines import bind, engine_named, engine_names, engine_of
 from draggan_widget.models import mapping_fingerprint
 from draggan_widget.texts import one_line
@@ -172,7 +183,7 @@ class Panels:
     def _tell_prompt(self) -> None:
         """Say what the prompt is, all words that it may have where these are few, and whether a picture is learnt."""
         model = self._session.latest.seen.model
-        told = {"prompt": prompt_of(model), "words": list(known_words(model)), "learnt": model.begins is not None}
+        told = {"prompt": prompt_of(model), "words": list(known_words(model)), "learnt": model.begun == LEARNT}
         self._tell(protocol.panel_message("prompt", told), [])
 
     def _prompt(self, number: int, text: str) -> None:

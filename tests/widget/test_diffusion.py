@@ -281,3 +281,37 @@ def test_an_editor_begins_with_a_photograph_that_its_diffusion_model_learns():
         assert "Learning photograph" in [job["note"] for each in jobs(page) for job in each]
     finally:
         editor.close()
+
+
+def test_an_object_is_moved_and_other_words_are_said_in_one_step_of_undo(page, tmp_path):
+    editor, mask = page.editor, np.zeros((16, 16))
+    mask[4:8, 4:8] = 1
+    before = np.asarray(editor.image)
+    editor.instruct(mask, by=(4, 0), prompt="old beard")
+    after = np.asarray(editor.image)
+    assert (editor.prompt, editor.step, editor.seed) == ("old beard", 0, None)
+    assert (after != before).any()
+    state = page.wait_for_state(undo="move of an object")
+    assert state["message"] == "Done: move of an object."
+    editor.save(tmp_path / "a.drag")
+    again = Editor.load(tmp_path / "a.drag", model=small_pixels())
+    assert (np.asarray(again.image) == after).all()
+    again.close()
+    editor.undo()
+    assert (editor.prompt, editor.seed) == ("young smiling", 3)
+    assert (np.asarray(editor.image) == before).all()
+
+
+def test_instructions_that_cannot_be_leave_the_edit_as_it_is(editor):
+    before = np.asarray(editor.image)
+    with pytest.raises(ValueError, match="'beard' is not in the prompt"):
+        editor.instruct("beard", by=(4, 0))
+    with pytest.raises(ValueError, match="does not know the word 'dragon'"):
+        editor.instruct("young", by=(4, 0), prompt="dragon")
+    gan = Editor(small_stylegan2(), seed=1)
+    try:
+        with pytest.raises(ValueError, match="StyleGAN2 reads no prompts"):
+            gan.instruct("young", by=(4, 0))
+    finally:
+        gan.close()
+    assert (np.asarray(editor.image) == before).all()

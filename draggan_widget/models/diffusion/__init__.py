@@ -10,6 +10,7 @@ from draggan_widget.models.diffusion.identity import (
     learning,
     with_identity,
 )
+from draggan_widget.models.diffusion.instructing import Instructing, instructing
 from draggan_widget.models.diffusion.keeping import KEPT, kept_of, with_kept
 from draggan_widget.models.diffusion.loading import (
     is_diffusion_file,
@@ -29,6 +30,7 @@ __all__ = [
     "ClipText",
     "Diffusion",
     "Identity",
+    "Instructing",
     "Lesson",
     "NoisySpace",
     "Sampling",
@@ -40,6 +42,7 @@ __all__ = [
     "ended",
     "found_again",
     "identity_of",
+    "instructing",
     "inverted",
     "inverting",
     "is_diffusion_file",

@@ -168,7 +168,10 @@ class Diffusion(Generator):
 
         Differentiable. Of what it says, ``schedule`` makes the picture, the noise, or the next step.
         """
-        said = self._pass(noisy, level, self._prompt)
+        return self._guided(noisy, level, self._pass(noisy, level, self._prompt))
+
+    def _guided(self, noisy: Tensor, level: int, said: Tensor) -> Tensor:
+        """Return what is said with the prompt, away from what is said without it where guidance is on."""
         if self._nothing is None:
             return said
         without = self._pass(noisy, level, self._nothing)
@@ -211,10 +214,17 @@ class Diffusion(Generator):
 
     def features_and_step(self, noisy: Tensor, blocks: Sequence[int]) -> tuple[list[Tensor], Tensor]:
         """Return maps (N, C, h, w) of noisy pictures at the level of a latent, and these one level on, of one pass."""
+        maps, said = self.features_and_said(noisy, blocks, self.level)
+        return maps, self.schedule.move(noisy, said, self.level, self.level - 1)
+
+    def features_and_said(self, noisy: Tensor, blocks: Sequence[int], level: int) -> tuple[list[Tensor], Tensor]:
+        """Return maps (N, C, h, w) of noisy pictures at a level, and what the network says of them: see ``said``.
+
+        Maps are those of the pass that is led by the prompt, whatever guidance there is.
+        """
         with tapped(self.unet, blocks, whole=True) as seen:
-            said = self.said(noisy, self.level)
-        step = self.schedule.move(noisy, said, self.level, self.level - 1)
-        return [seen[block].to(noisy) for block in blocks], step
+            said = self._pass(noisy, level, self._prompt)
+        return [seen[block].to(noisy) for block in blocks], self._guided(noisy, level, said)
 
     def map_size(self, block: int) -> tuple[int, int]:
         """(h, w) of the feature map after a block."""
