@@ -339,7 +339,7 @@ class Editor(EditTraits):
         Setting it begins a new edit of the same seed; undo leads back. :raises ValueError: for words that the model
         does not have, more of them than it reads, or a model without prompts.
         """
-        return prompt_of(self._session.newest().model)
+        return prompt_of(self._session.latest.model)
 
     @prompt.setter
     def prompt(self, prompt: str) -> None:

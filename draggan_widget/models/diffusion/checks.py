@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -60,7 +61,7 @@ def numbers_of(file: Path, prefixes: tuple[str, ...] = ("",)) -> int:
         raise CheckpointError(f"{shown_path(file)} is damaged ({one_line(error, 100)}); get it again") from error
 
 
-def header_of(file: Path) -> dict[str, dict]:
+def header_of(file: Path) -> dict[str, Any]:
     """Return what a safetensors file says of its tensors, by their names.
 
     :raises OSError: if it cannot be read. :raises ValueError: if it is no such file, or damaged.

@@ -86,8 +86,7 @@ def configuration_of(file: Path, config: Path | None) -> Path:
 def read_file(
     file: Path, config: Path | None, device: torch.device, dtype: torch.dtype, sampling: Sampling | None
 ) -> Diffusion:
-    """Return the Stable Diffusion of one file. See ``load_diffusion``."""
-    check_contents(file)
+    """Return the Stable Diffusion of one file that ``check_contents`` has passed. See ``load_diffusion``."""
     folder = configuration_of(file, config)
     check_memory(file, needed_by(file, dtype), device)
     from diffusers import DDIMScheduler, StableDiffusionPipeline
