@@ -114,7 +114,7 @@ class Commands:
         """Have a model read, and the edit go on with it. See ``Session.load``."""
 
         def reading() -> Work[Model]:
-            model = yield from in_thread(read, note or f"reading {name}")
+            model = yield from in_thread(read, note)
             # Here, in the worker's thread: a GPU that takes steps is not to be shared with another thread.
             return model if device is None else model.on(device)
 
