@@ -293,7 +293,7 @@ class Trainer:
                 self.save()
 
     def step(self, draw: np.random.Generator, noise: torch.Generator) -> float:
-        """Take one step; return its loss."""
+        """Take one step; return its loss. :raises FloatingPointError: if that is not finite; the weights stay then."""
         began, precision = time.perf_counter(), self.precision or self._to_try()
         numbers = draw.integers(HELD_OUT, len(self.faces), self.batch)
         clean, said = self.faces.batch(numbers, draw, mirror=True)
@@ -305,6 +305,9 @@ class Trainer:
         levels = drawn_levels(self.schedule, len(clean), noise)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
             loss = self._loss(clean, said, levels, noise)
+        told = float(loss.detach())
+        if not math.isfinite(told):  # before it reaches the weights, which are kept
+            raise FloatingPointError(f"step {self.steps + 1} has a loss of {told}; go on with --precision float32")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.weights, 1.0)
@@ -313,7 +316,6 @@ class Trainer:
         stays = min(AVERAGE, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, [weight.detach() for weight in self.weights], 1 - stays)
-        told = float(loss.detach())
         if self.precision is None:
             self._tried[precision].append(time.perf_counter() - began)
             self._decide()
@@ -409,7 +411,11 @@ def main() -> int:
         print(f"Cannot start: {error}", file=sys.stderr)
         return 1
     if options.export is None:
-        trainer.run(lambda text: print(text, flush=True))
+        try:
+            trainer.run(lambda text: print(text, flush=True))
+        except FloatingPointError as error:
+            print(f"Stopped: {error}", file=sys.stderr)
+            return 1
     folder = options.export or options.out / "faces-diffusion"
     export(folder, trainer.averaged())
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
