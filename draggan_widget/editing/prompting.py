@@ -56,7 +56,7 @@ def prompted(model: Model, prompt: str) -> Model:
 def taking(before: Model, after: Model) -> tuple[str, str]:
     """Return what is done when a model takes the place of another, as undo calls it, and a sentence that it is done."""
     was, now = before.generator, after.generator
-    if not isinstance(was, Diffusion) or not isinstance(now, Diffusion) or was.weights_key != now.weights_key:
+    if not isinstance(was, Diffusion) or not isinstance(now, Diffusion) or not now.is_of(was):
         return f"model {after.title}", f"{after.title} is loaded."
     if after.begins is not None and after.begins is not before.begins:
         done = "The picture is learnt: pull its points." if after.begun == LEARNT else f"Done: {after.begun}."

@@ -72,9 +72,9 @@ class Generator(nn.Module, abc.ABC):
         self.eval().requires_grad_(False)
 
     @property
-    def weights_key(self) -> int:
-        """A number that two models have in common, as long as both are there, if they share their weights."""
-        return id(self)
+    def weights_key(self) -> tuple[int, ...]:
+        """Numbers that two models have in common, as long as both are there, if they share all of their weights."""
+        return (id(self),)
 
     # --- latent --------------------------------------------------------------------------------------------------
 

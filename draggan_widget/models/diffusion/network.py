@@ -105,9 +105,14 @@ class Diffusion(Generator):
         return self.sharing_weights()._take(dataclasses.replace(self._sampling, **changes))
 
     @property
-    def weights_key(self) -> int:
-        """See ``Generator``: those of another prompt, or that have learnt another picture, count as the same."""
-        return self.scale.data_ptr()
+    def weights_key(self) -> tuple[int, ...]:
+        """See ``Generator``: one of another prompt counts as the same, one that has learnt another picture does not."""
+        learnt = next((each.data_ptr() for name, each in self.unet.named_parameters() if "lora_" in name), 0)
+        return self.scale.data_ptr(), learnt
+
+    def is_of(self, other: Diffusion) -> bool:
+        """Return whether both are of the same weights, but perhaps for what they have learnt of a picture."""
+        return self.scale.data_ptr() == other.scale.data_ptr()
 
     def sharing_weights(self) -> Diffusion:
         """Return a copy in modules of its own, whose weights lie in the same memory."""
