@@ -32,6 +32,8 @@ def train(monkeypatch):
     assert Path(module.__file__).parent.name == "faces_diffusion"
     monkeypatch.setattr(module, "WIDTHS", (8, 8, 16, 16))
     monkeypatch.setattr(module, "HELD_OUT", 4)
+    monkeypatch.setattr(module, "SHOWN", ("", "male beard"))
+    monkeypatch.setattr(module, "STEPS", 4)
     monkeypatch.setattr(module, "FACES", dataclasses.replace(module.FACES, part=12))
     yield module
     del sys.modules["train"]
