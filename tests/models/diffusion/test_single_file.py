@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 
@@ -57,7 +58,8 @@ def test_a_file_makes_the_pictures_that_the_folder_makes(made, name):
     for key, weight in one.state_dict().items():
         assert torch.equal(weight, other.state_dict()[key]), key
     latent = other.mapping(seed=2)
-    assert torch.equal(one.synthesize(latent), other.synthesize(latent))
+    # Not to the bit: where weights lie in memory, products are summed in another order.
+    torch.testing.assert_close(one.synthesize(latent), other.synthesize(latent), atol=1e-5, rtol=1e-5)
 
 
 def test_no_weights_and_no_network_are_needed_beside_the_file(made, alone, tmp_path, monkeypatch):
@@ -153,7 +155,7 @@ def test_a_damaged_file_and_one_that_would_run_code_are_refused(made, tmp_path):
     with pytest.raises(CheckpointError, match="cannot be taken|is damaged"):
         load_generator(tmp_path / "sd.safetensors", "cpu")
     weights = {name: torch.ones(2) for name in safetensors.torch.load(data)}
-    torch.save({"state_dict": weights, "code": json.JSONDecoder()}, tmp_path / "sd.ckpt")
+    torch.save({"state_dict": weights, "code": argparse.Namespace(a=1)}, tmp_path / "sd.ckpt")
     with pytest.raises(CheckpointError, match="cannot be taken"):
         load_generator(tmp_path / "sd.ckpt", "cpu")
 
