@@ -135,3 +135,79 @@ def small_pixels(seed: int = 0, *, words: bool = True, prediction: str = "v_pred
     text = Vocabulary(KNOWN, 12) if words else None
     prompt = "young smiling" if words else ""
     return Diffusion(unet, scheduler, text=text, sampling=sampling or Sampling(prompt=prompt, steps=6))
+
+
+RESNET = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "time_emb_proj": "emb_layers.1",
+    "conv_shortcut": "skip_connection",
+}
+OUTER = {
+    "time_embedding.linear_1": "time_embed.0",
+    "time_embedding.linear_2": "time_embed.2",
+    "conv_in": "input_blocks.0.0",
+    "conv_norm_out": "out.0",
+    "conv_out": "out.2",
+}
+VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "to_out.0": "proj_out"}
+
+
+def original_layout(parts) -> dict[str, torch.Tensor]:
+    """The weights of ``stable_diffusion_parts`` by the names that the makers of Stable Diffusion gave them."""
+    found = {}
+    for name, weight in parts["unet"].state_dict().items():
+        found[f"model.diffusion_model.{_unet_name(name)}"] = weight
+    levels = len(parts["vae"].config.block_out_channels)
+    for name, weight in parts["vae"].state_dict().items():
+        theirs = _vae_name(name, levels)
+        attends = ".attn_1." in theirs and weight.ndim == 2
+        found[f"first_stage_model.{theirs}"] = weight[:, :, None, None] if attends else weight
+    for name, weight in parts["text_encoder"].state_dict().items():
+        inner = name.removeprefix("text_model.")
+        found[f"cond_stage_model.transformer.text_model.{inner}"] = weight
+    return {name: weight.contiguous() for name, weight in found.items()}
+
+
+def _unet_name(name: str) -> str:
+    outer, _, last = name.rpartition(".")
+    if outer in OUTER:
+        return f"{OUTER[outer]}.{last}"
+    place, *rest = name.split(".")
+    if place == "mid_block":
+        kind, number, *inner = rest
+        return f"middle_block.{2 * int(number) if kind == 'resnets' else 1}.{_inner(kind, inner)}"
+    block, kind, number, *inner = rest
+    down = place == "down_blocks"
+    if kind == "downsamplers":
+        return f"input_blocks.{2 + 2 * int(block)}.0.op.{inner[-1]}"
+    if kind == "upsamplers":  # behind the attention, where there is some: the first block of the way up has none
+        return f"output_blocks.{1 + 2 * int(block)}.{1 if block == '0' else 2}.conv.{inner[-1]}"
+    at = (1 if down else 0) + 2 * int(block) + int(number)
+    return f"{'in' if down else 'out'}put_blocks.{at}.{0 if kind == 'resnets' else 1}.{_inner(kind, inner)}"
+
+
+def _inner(kind: str, inner: list[str]) -> str:
+    if kind != "resnets":
+        return ".".join(inner)
+    return ".".join([RESNET[inner[0]], *inner[1:]])
+
+
+def _vae_name(name: str, levels: int) -> str:
+    name = name.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
+    side, _, rest = name.partition(".")
+    if rest.startswith("mid_block.attentions.0."):
+        inner = rest.removeprefix("mid_block.attentions.0.")
+        layer, _, last = inner.rpartition(".")
+        return f"{side}.mid.attn_1.{VAE_ATTENTION[layer]}.{last}"
+    if rest.startswith("mid_block.resnets."):
+        number, _, inner = rest.removeprefix("mid_block.resnets.").partition(".")
+        return f"{side}.mid.block_{int(number) + 1}.{inner}"
+    if rest.startswith(("down_blocks.", "up_blocks.")):
+        way, block, kind, number, *inner = rest.split(".")
+        way, at = way.removesuffix("_blocks"), int(block) if way.startswith("down") else levels - 1 - int(block)
+        last = f"block.{number}" if kind == "resnets" else f"{way}sample"
+        return ".".join([side, way, str(at), last, *inner])
+    return name

@@ -34,8 +34,9 @@ from draggan_widget.editing.jobs import (
 )
 from draggan_widget.editing.maskfile import read_mask, save_mask
 from draggan_widget.editing.model import Model, OnProgress, check_label, check_truncation
-from draggan_widget.editing.own_picture import knowing
+from draggan_widget.editing.own_picture import LEARNT, knowing
 from draggan_widget.editing.points import check_points
+from draggan_widget.editing.prompting import known_words, prompt_of
 from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
 from draggan_widget.editing.settings import (
@@ -56,6 +57,7 @@ __all__ = [
     "FILES",
     "FIRST",
     "KINDS",
+    "LEARNT",
     "LOADING",
     "NO_FEEDBACK",
     "PHOTO",
@@ -103,6 +105,7 @@ __all__ = [
     "jump_setting",
     "jump_told",
     "knowing",
+    "known_words",
     "latent_bytes",
     "later",
     "limits_of",
@@ -110,6 +113,7 @@ __all__ = [
     "of_photograph",
     "pasted",
     "png",
+    "prompt_of",
     "provenance_of",
     "pull_of",
     "pulled_by",

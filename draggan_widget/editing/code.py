@@ -124,7 +124,7 @@ class _Program:
 
     def _load(self, source: str | None) -> list[str]:
         if source is None:
-            return ["# `generator` is the one that was given to the editor."]
+            return ["# `generator` is the one that was given to the editor.", *self._sampled()]
         self._imports.add("load_generator")
         device = next(self._generator.parameters()).device
         where = "" if device.type == best_device().type else f", device={str(device)!r}"

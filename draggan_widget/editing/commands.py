@@ -108,16 +108,18 @@ class Commands:
             )
         )
 
-    def load(self, name: str, read: Callable[[OnProgress], Model], device: torch.device | None) -> Future[None]:
+    def load(
+        self, name: str, read: Callable[[OnProgress], Model], device: torch.device | None, note: str = ""
+    ) -> Future[None]:
         """Have a model read, and the edit go on with it. See ``Session.load``."""
 
         def reading() -> Work[Model]:
-            model = yield from in_thread(read, f"reading {name}")
+            model = yield from in_thread(read, note)
             # Here, in the worker's thread: a GPU that takes steps is not to be shared with another thread.
             return model if device is None else model.on(device)
 
         self._make_way()
-        return self._taken(reading(), name)
+        return self._taken(reading(), name, Progress(0.0, note) if note else None)
 
     def open_photo(
         self, photo: Any, name: str, ask: Callable[[Placing], None] | None, how: Mapping[str, Any]
@@ -159,7 +161,7 @@ class Commands:
                 opened.cancel()
         self._photos = [(fitting, opened) for fitting, opened in self._photos if not opened.done()]
 
-    def _taken(self, work: Work[Model], name: str) -> Future[None]:
+    def _taken(self, work: Work[Model], name: str, first: Progress | None) -> Future[None]:
         """Have the edit go on with the model that ``work`` makes."""
         live = self._live
 
@@ -175,6 +177,7 @@ class Commands:
                 lane=LOADING,
                 what=LOADING,
                 name=name,
+                first=first,
                 progress=self._teller(0.0),
                 then=live.take_model,
                 otherwise=not_loaded,

@@ -31,7 +31,15 @@ from draggan_widget.editing.script import from_json, to_json
 from draggan_widget.editing.sealed import packing
 from draggan_widget.engines import State, check_jump, engine_of
 from draggan_widget.files import check_replaced, expanded, readable, shown, write_whole
-from draggan_widget.models import Diffusion, Generator, builtin_edition, builtin_names, check_seed, fingerprint
+from draggan_widget.models import (
+    Diffusion,
+    Generator,
+    builtin_base,
+    builtin_edition,
+    builtin_names,
+    check_seed,
+    fingerprint,
+)
 from draggan_widget.models.diffusion import KEPT, bare, kept_of, with_kept
 from draggan_widget.settings import SettingError
 
@@ -223,7 +231,7 @@ class DragFile:
 
         It is ``faces-1`` for edits of the first edition, that call it ``faces``.
         """
-        named = self.source is not None and self.source.partition("-")[0] in builtin_names()
+        named = self.source is not None and builtin_base(self.source) in builtin_names()
         return builtin_edition(self.source, self._fingerprint) if self.source is not None and named else None
 
     def is_of(self, generator: Generator) -> bool:

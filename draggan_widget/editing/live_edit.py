@@ -18,6 +18,7 @@ from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.finish import finished
 from draggan_widget.editing.jobs import COMPARING, Running
 from draggan_widget.editing.model import Model
+from draggan_widget.editing.prompting import taking
 from draggan_widget.editing.runner import LOOK_EVERY, Runner
 from draggan_widget.editing.sealed import Sealed
 from draggan_widget.editing.settings import with_finish, with_settings
@@ -327,7 +328,7 @@ class LiveEdit:
     def take_model(self, model: Model) -> None:
         """Go on with another model. :raises ValueError: if its latents cannot be worked with."""
         document = with_model(self.now, model)
-        self.replace(document, f"model {model.title}", f"{model.title} is loaded.")
+        self.replace(document, *taking(self.now.model, model))
 
     def restore(self, document: Document) -> None:
         """Go on with a document of elsewhere, as if the session had begun with it."""

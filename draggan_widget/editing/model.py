@@ -49,6 +49,8 @@ class Model:
     """``photo`` in little memory, once it is tuned."""
     begins: Tensor | None = None
     """The latent that an edit of it begins with, of a picture that it knows; None for that of a seed."""
+    begun: str = ""
+    """What led to ``begins``, as undo calls it, such as "learning of a picture"."""
 
     def __post_init__(self) -> None:
         if self.generator.channels not in CHANNELS:

@@ -15,7 +15,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -35,12 +35,17 @@ from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.jobs import COMPARING, Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
 from draggan_widget.editing.model import Model, OnProgress
+from draggan_widget.editing.own_picture import instructed, knowing
 from draggan_widget.editing.pictures import Glimpse, Layers, Studio
+from draggan_widget.editing.prompting import PROMPT, check_prompt, prompted
 from draggan_widget.editing.settings import settings_there
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
-from draggan_widget.inversion import Inversion, Opened, Square
-from draggan_widget.models import Generator
+from draggan_widget.inversion import Inversion, Opened, Square, open_photo
+from draggan_widget.models import Diffusion, Generator
+
+if TYPE_CHECKING:
+    from draggan_widget.models.diffusion import Identity, Instructing
 
 T = TypeVar("T")
 PREPARING = "preparing"
@@ -99,6 +104,8 @@ class Session:
         """What must be done before the model can be pulled for the first time, while it is done beside the edit."""
         self.inversion: Inversion | None = None
         """With which photographs are fitted that come without settings; None: as they come."""
+        self.identity: Identity | None = None
+        """With which a diffusion model learns pictures that come without settings; None: as it does."""
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -366,7 +373,13 @@ class Session:
         """
         return self._commands.submit(lambda: self._live.restore(file.document(self._live.now.model)))
 
-    def load(self, name: str, read: Callable[[OnProgress], Model], device: torch.device | None = None) -> Future[None]:
+    def load(
+        self,
+        name: str,
+        read: Callable[[OnProgress], Model],
+        device: torch.device | None = None,
+        note: str = "",
+    ) -> Future[None]:
         """Go on with another model, and a new edit, as soon as it is read; undo leads back to the model before.
 
         It is read in a thread of its own, beside the edit, which goes on till then, a run included; then it takes its
@@ -377,9 +390,57 @@ class Session:
 
         :param name: what the new model is called while it is not there yet. :param read: makes it, and may call what it
             is given with how much is done, which raises ``CancelledError`` once nobody wants it. :param device: where
-            it is put then; None: it stays where it is.
+            it is put then; None: it stays where it is. :param note: what is done meanwhile, in a few words for people.
         """
-        return self._commands.load(name, read, device)
+        return self._commands.load(name, read, device, note)
+
+    def prompt(self, text: str) -> Future[None]:
+        """Go on with another prompt, and a new edit of the same seed; undo leads back. See ``load``.
+
+        :raises ValueError: for a model that reads no prompts, or a prompt that it cannot read; nothing changes then.
+        """
+        model = self.latest.model
+        check_prompt(model, text)
+        return self.load(PROMPT, lambda _: prompted(model, text), note="Reading the prompt")
+
+    def learn(self, picture: Any, name: str = "", settings: Identity | None = None) -> Future[None]:
+        """Go on with a picture that the diffusion model learns first; undo leads back. See ``load`` and ``knowing``.
+
+        Its steps are told of as those of any long work, and between any two of them it can be cancelled.
+
+        :param picture: as ``inversion.open_photo`` takes it. :param name: what people call it.
+        :raises ValueError: for another model than a diffusion model.
+        """
+        model = self.latest.model
+        generator = model.generator
+        if not isinstance(generator, Diffusion):
+            raise ValueError(f"{model.name} is no diffusion model; open_photo(…) fits a photograph to it")
+        name, settings = name or "the picture", settings or self.identity
+
+        def learnt(progress: OnProgress) -> Model:
+            opened = picture if isinstance(picture, Opened) else open_photo(picture)
+            return knowing(model, generator, opened.flat, progress, settings)
+
+        return self.load(name, learnt, note=f"Learning {name}")
+
+    def instruct(
+        self, object_: Any, by: Sequence[float], prompt: str | None = None, settings: Instructing | None = None
+    ) -> Future[None]:
+        """Go on with a picture in which an object was moved and other words were said of it; undo leads back.
+
+        It is computed in a thread of its own, and can be cancelled within a step of denoising. See ``instructing``.
+
+        :raises ValueError: for another model than a diffusion model, or a prompt that it cannot read; what else cannot
+            be comes by the future.
+        """
+        document = self.latest.document
+        model, latent = document.model, document.drag.ws
+        check_prompt(model, prompt or "")
+
+        def done(progress: OnProgress) -> Model:
+            return instructed(model, latent, object_, by, prompt, progress, settings)
+
+        return self.load("the instruction", done, note="Following the instruction")
 
     def open_photo(
         self, photo: Any, *, name: str = "", ask: Callable[[Placing], None] | None = None, **how: Any

@@ -131,12 +131,12 @@ class UndoStack:
 
 def _first_of_few_models(past: Sequence[Entry], now: Document) -> int:
     """Return the place of the oldest entry from which on there are no more models than may be kept."""
-    others: set[int] = set()
+    others: set[tuple[int, ...]] = set()
     for place in range(len(past) - 1, -1, -1):
         held = past[place].document
         generator = None if isinstance(held, Sealed) else held.model.generator
-        if generator is not None and generator is not now.model.generator:
-            others.add(id(generator))
+        if generator is not None and generator.weights_key != now.model.generator.weights_key:
+            others.add(generator.weights_key)
         if len(others) > OTHER_MODELS:
             return place + 1
     return 0

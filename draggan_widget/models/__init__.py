@@ -4,6 +4,7 @@ from draggan_widget.models.base import Generator, check_seed, sample_map
 from draggan_widget.models.checkpoints import (
     CheckpointError,
     best_device,
+    builtin_base,
     builtin_edition,
     builtin_names,
     find_checkpoint,
@@ -40,6 +41,7 @@ __all__ = [
     "WPlus",
     "all_weights",
     "best_device",
+    "builtin_base",
     "builtin_edition",
     "builtin_names",
     "cache_folder",

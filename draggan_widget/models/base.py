@@ -71,6 +71,11 @@ class Generator(nn.Module, abc.ABC):
         """Evaluation mode, and no gradients for weights: only latents are optimised."""
         self.eval().requires_grad_(False)
 
+    @property
+    def weights_key(self) -> tuple[int, ...]:
+        """Numbers that two models have in common, as long as both are there, if they share all of their weights."""
+        return (id(self),)
+
     # --- latent --------------------------------------------------------------------------------------------------
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import dataclasses
 import functools
 import logging
 import os
@@ -30,8 +29,8 @@ from draggan_widget.editing import (
     drag_job,
     draw_points,
     finished,
-    knowing,
     pasted,
+    prompt_of,
     read_mask,
     save_mask,
     with_settings,
@@ -40,6 +39,7 @@ from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.inversion import Inversion, open_photo
 from draggan_widget.models import Diffusion, Generator, check_seed
+from draggan_widget.models.diffusion import Identity, Instructing
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
 from draggan_widget.widget.attributes import Attributes
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from draggan_widget.directions import Clip
     from draggan_widget.engines import DragResult
     from draggan_widget.inversion import Photo, Square
-    from draggan_widget.models.diffusion import Identity
 
 log = logging.getLogger(__name__)
 BUNDLE = Path(__file__).parent / "static" / "index.js"
@@ -78,7 +77,7 @@ class Editor(EditTraits):
         model.
     :param first: who makes the first step of a run, a jump: ``"predicted"``, or settings of an engine that jumps.
     :param photo: your own photograph, as ``open_photo`` takes it: it takes the place of the first picture, and the
-        model is tuned for it; the constructor does not wait for that.
+        model is tuned for it, or a diffusion model learns it; the constructor does not wait for that.
     :param points: to begin with, as the trait takes them. :param mask: likewise.
     :param device: where it computes, as torch names it; None picks the best there is.
     :param layout: settings by name, such as ``learning_rate=0.003``, ``engine`` by its name, and further traits, such
@@ -150,7 +149,10 @@ class Editor(EditTraits):
         if mask is not None:
             self.mask = mask
         if opened is not None:
-            self._session.open_photo(opened, ask=weakly(self._ask))
+            if isinstance(model.generator, Diffusion):
+                self._session.learn(opened, opened.name)
+            else:
+                self._session.open_photo(opened, ask=weakly(self._ask))
         reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------
@@ -344,17 +346,14 @@ class Editor(EditTraits):
         """What the picture shows, in the words of a diffusion model; None for a model that reads no prompts.
 
         Setting it begins a new edit of the same seed; undo leads back. :raises ValueError: for words that the model
-        does not have, or a model without prompts.
+        does not have, more of them than it reads, or a model without prompts.
         """
-        generator = self.generator
-        return generator.sampling.prompt if isinstance(generator, Diffusion) and generator.text is not None else None
+        return prompt_of(self._session.latest.model)
 
     @prompt.setter
     def prompt(self, prompt: str) -> None:
-        model = self._session.newest().model
-        if not isinstance(model.generator, Diffusion):
-            raise ValueError(f"{model.name} reads no prompts; load a diffusion model, or use say(…)")
-        self.load_model(dataclasses.replace(model, generator=model.generator.sampled(prompt=prompt)))
+        self._session.newest()  # of which model it is meant
+        self._loaded(self._session.prompt(prompt))
 
     def load_model(self, model: str | os.PathLike[str] | Generator | Model) -> None:
         """Go on with another model, and a new edit of the same seed, truncation and class, where it has them.
@@ -403,17 +402,37 @@ class Editor(EditTraits):
         Waits until it is done; the page shows how far it is. Undo leads back to the edit before. If you cancel it on
         the page or interrupt the cell, the edit stays as it was.
 
-        :param picture: a path, bytes, a PIL picture or an array; its middle is taken. :param settings: of learning.
+        :param picture: a path, bytes, a PIL picture or an array; its middle is taken. :param settings: of learning;
+            None: those of ``identity``.
         :raises FileNotFoundError: if there is no such file. :raises ValueError: for a picture that cannot be used, or
             another model than a diffusion model. :raises ModuleNotFoundError: without PEFT.
         """
-        opened, model = open_photo(picture).flat, self._session.newest().model
-        generator = model.generator
-        if not isinstance(generator, Diffusion):
-            raise ValueError(f"{model.name} is no diffusion model; open_photo(…) fits a photograph to it")
-        self._loaded(
-            self._session.load("picture", lambda progress: knowing(model, generator, opened, progress, settings))
-        )
+        opened = open_photo(picture)  # what is wrong with it is said before all else
+        self._session.newest()  # of which model it is meant
+        self._loaded(self._session.learn(opened, opened.name, settings))
+
+    def instruct(
+        self,
+        object_: Any,
+        by: Sequence[float] = (0.0, 0.0),
+        *,
+        prompt: str | None = None,
+        settings: Instructing | None = None,
+    ) -> None:
+        """Move an object of a diffusion model's picture, and change what is said of it, in one edit.
+
+        ``instruct("car", by=(40, 0), prompt="photo of a blue car")``. Waits until it is done; the page shows how far it
+        is. The rest of the picture stays. It is one step of undo, and points can be pulled from there on. If you cancel
+        it on the page or interrupt the cell, the edit stays as it was.
+
+        :param object_: a word of the present prompt, or a mask (H, W), 0 … 1. :param by: pixels to the right and down.
+        :param prompt: what is to be said of the picture from now on; None for the same. :param settings: of the
+            energies that lead it; None: as they come. See ``models.diffusion.instructing``.
+        :raises ValueError: for a model without prompts, a word that the prompt does not have, a prompt that the model
+            cannot read, or an object that would leave the picture.
+        """
+        self._session.newest()  # of which picture it is meant
+        self._loaded(self._session.instruct(object_, by, prompt, settings))
 
     @property
     def inversion(self) -> Inversion:
@@ -425,6 +444,19 @@ class Editor(EditTraits):
         if not isinstance(settings, Inversion):
             raise TypeError(f"inversion is a {type(settings).__name__}; give draggan_widget.inversion.Inversion(…)")
         self._session.inversion = settings
+
+    @property
+    def identity(self) -> Identity:
+        """The settings with which a diffusion model learns pictures, those too that a page opens."""
+        return self._session.identity or Identity()
+
+    @identity.setter
+    def identity(self, settings: Identity) -> None:
+        if not isinstance(settings, Identity):
+            raise TypeError(
+                f"identity is a {type(settings).__name__}; give draggan_widget.models.diffusion.Identity(…)"
+            )
+        self._session.identity = settings
 
     @property
     def photo(self) -> Photo | None:

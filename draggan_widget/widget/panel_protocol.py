@@ -49,6 +49,14 @@ class Say:
 
 
 @dataclasses.dataclass(frozen=True)
+class Prompt:
+    """Make the picture of another prompt, of the same seed."""
+
+    id: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Lock:
     """Hold an attribute, a group or a set such as "identity", or hold it no longer."""
 
@@ -86,7 +94,7 @@ class Take:
     engine: str
 
 
-Panel = More | Ask | ChangeTo | Say | Lock | Mark | Teach | Compare | Take
+Panel = More | Ask | ChangeTo | Say | Prompt | Lock | Mark | Teach | Compare | Take
 
 
 def read_panel(message: Mapping[str, Any]) -> Panel | None:
@@ -103,6 +111,8 @@ def read_panel(message: Mapping[str, Any]) -> Panel | None:
             return ChangeTo(_id(message), _values(message["values"]), bool(message["pulling"]))
         case "say":
             return Say(_id(message), _text("text", message["text"]))
+        case "prompt":
+            return Prompt(_id(message), _text("text", message["text"]))
         case "lock":
             return Lock(_text("name", message["name"]), bool(message["on"]))
         case "mark":

@@ -16,7 +16,18 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing import Asked, Document, Model, Pulled, Session, held_in, pull_of
+from draggan_widget.editing import (
+    LEARNT,
+    Asked,
+    Document,
+    Model,
+    Pulled,
+    Session,
+    held_in,
+    known_words,
+    prompt_of,
+    pull_of,
+)
 from draggan_widget.engines import bind, engine_named, engine_names, engine_of
 from draggan_widget.models import mapping_fingerprint
 from draggan_widget.texts import one_line
@@ -75,6 +86,8 @@ class Panels:
                 self._answer(number, session.change(attributes.reaching(values), sliding=pulling))
             case protocol.Say(number, text):
                 self._say(number, text)
+            case protocol.Prompt(number, text):
+                session.show(lambda: self._prompt(number, text))
             case protocol.Lock(name, on):
                 session.hold_as(attributes.locking(name, on)).add_done_callback(lambda _: self._later())
             case protocol.Mark(side, number):
@@ -118,12 +131,16 @@ class Panels:
                 "why": "",
             }
         self._tell(protocol.panel_message("attributes", told), [])
+        self._tell_prompt()
         self._tell_marks()
         self._tell_values()
 
     def _tell_values(self) -> None:
         snapshot = self._session.latest
         document = snapshot.seen
+        if prompt_of(document.model) is not None:
+            self._tell_prompt()
+            return
         try:
             directions = self._attributes.here(document.model.generator)
         except ValueError:
@@ -138,12 +155,12 @@ class Panels:
     def _later(self) -> None:
         self._session.soon(self._tell_values)
 
-    def _answer(self, number: int, asked: Future[tuple[str, ...]]) -> None:
-        def answer(done: Future[tuple[str, ...]]) -> None:
+    def _answer(self, number: int, asked: Future[Any]) -> None:
+        def answer(done: Future[Any]) -> None:
             if done.cancelled():
                 return
             error = done.exception()
-            notes = done.result() if error is None else (one_line(error),)
+            notes = done.result() or () if error is None else (one_line(error),)
             if error is None:
                 self._tell_values()
             self._tell(protocol.answer_message(number, notes, done=error is None), [])
@@ -160,6 +177,22 @@ class Panels:
             return dataclasses.replace(asked, notes=(*([done] if done else []), *asked.notes))
 
         self._answer(number, self._session.change(heard))
+
+    # --- the prompt --------------------------------------------------------------------------------------------------
+
+    def _tell_prompt(self) -> None:
+        """Say what the prompt is, all words that it may have where these are few, and whether a picture is learnt."""
+        model = self._session.latest.seen.model
+        told = {"prompt": prompt_of(model), "words": list(known_words(model)), "learnt": model.begun == LEARNT}
+        self._tell(protocol.panel_message("prompt", told), [])
+
+    def _prompt(self, number: int, text: str) -> None:
+        try:
+            loaded = self._session.prompt(text)
+        except ValueError as error:
+            self._tell(protocol.answer_message(number, [one_line(error)], done=False), [])
+        else:
+            self._answer(number, loaded)
 
     # --- teaching ----------------------------------------------------------------------------------------------------
 

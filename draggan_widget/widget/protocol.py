@@ -16,6 +16,7 @@ import numpy as np
 
 from draggan_widget.editing import (
     KINDS,
+    LOADING,
     NO_FEEDBACK,
     PHOTO,
     Document,
@@ -399,7 +400,7 @@ def _amounts(document: Document) -> list[list[Any]]:
 
 
 def _job(job: Running) -> dict[str, Any]:
-    note = job.note if job.what == PHOTO else ""  # of others the page knows what to say
+    note = job.note if job.what in (LOADING, PHOTO) else ""  # of others the page knows what to say
     return {"id": job.id, "what": job.what, "name": job.name, "note": note, "stage": job.stage, "progress": job.share}
 
 

@@ -331,6 +331,8 @@ export type PageMessage =
       readonly pulling: boolean;
     }
   | { readonly type: "say"; readonly id: number; readonly text: string }
+  /** Makes the picture of another prompt. Answered with the id. */
+  | { readonly type: "prompt"; readonly id: number; readonly text: string }
   /** Holds an attribute, a group or a set, or holds it no longer. */
   | { readonly type: "lock"; readonly name: string; readonly on: boolean }
   /** The picture is one with more or less of something; or takes the mark of that number away. */

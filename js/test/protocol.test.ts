@@ -50,6 +50,7 @@ const made: PageMessage[] = [
   { type: "change", id: 1, values: { smile: 1.25 }, pulling: true },
   { type: "change", id: 2, values: { smile: 1.3 }, pulling: false },
   { type: "say", id: 3, text: "older, smiling a bit" },
+  { type: "prompt", id: 5, text: "photo of a red car" },
   { type: "lock", name: "identity", on: true },
   { type: "mark", side: "more", number: null },
   { type: "mark", side: null, number: 2 },

@@ -44,6 +44,7 @@ KINDS = {
     **dict.fromkeys(("attributes", "values", "engines"), panel_protocol.Ask),
     "change": panel_protocol.ChangeTo,
     "say": panel_protocol.Say,
+    "prompt": panel_protocol.Prompt,
     "lock": panel_protocol.Lock,
     "mark": panel_protocol.Mark,
     "teach": panel_protocol.Teach,
@@ -97,7 +98,8 @@ def test_the_golden_messages_cover_every_type_of_both_directions():
         *("ready", "ping", "bye", "ack", "point", "remove", "new_image", "truncation", "label", "mask"),
         *("models", "load", "settings", "schema", "look", "branch", "course", "thumbnails", "export"),
         *("cancel", "photo", "place", "enough"),
-        *("more", "attributes", "values", "engines", "change", "say", "lock", "mark", "teach", "compare", "take"),
+        *("more", "attributes", "values", "engines", "change", "say", "prompt"),
+        *("lock", "mark", "teach", "compare", "take"),
     }
     assert kinds["to_page"] == {
         *("state", "frame", "mask", "classes", "models", "notice", "pong"),

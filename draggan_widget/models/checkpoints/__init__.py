@@ -6,6 +6,7 @@ from draggan_widget.models.checkpoints.values import Name, Record, Unreadable, d
 from draggan_widget.models.checkpoints.load import (  # isort: skip -- the readers it names need what is above
     CheckpointError,
     best_device,
+    builtin_base,
     builtin_edition,
     builtin_names,
     find_checkpoint,
@@ -25,6 +26,7 @@ __all__ = [
     "Unreadable",
     "best_device",
     "build",
+    "builtin_base",
     "builtin_edition",
     "builtin_names",
     "describe",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from draggan_widget.models.base import Generator
 
 BUILTIN = Path(__file__).parents[1] / "builtin"
+MADE_BY = {
+    "faces-diffusion": (
+        "train them by examples/generators/faces_diffusion/train.py of its sources, and give the folder that it writes"
+    )
+}
+"""Built-in names that there may be, and how to come by them where their weights are not there."""
 HEADER = "draggan_widget"
 """The key of a safetensors header under which our description of the generator stands, as JSON."""
 TUNED = "draggan_tuned"
@@ -58,12 +65,18 @@ class CheckpointError(ValueError):
 
 
 def builtin_names(*, older: bool = True) -> list[str]:
-    """Return the names of the generators that come with the package.
+    """Return the names of the generators that come with the package: of files, and of folders of diffusion models.
 
     :param older: whether editions that were replaced count, such as ``faces-1``.
     """
-    names = sorted(path.stem for path in BUILTIN.glob("*.safetensors"))
-    return [name for name in names if older or "-" not in name]
+    names = sorted(path.parent.name for path in BUILTIN.glob("*/model_index.json"))
+    names += [path.stem for path in BUILTIN.glob("*.safetensors")]
+    return [name for name in sorted(names) if older or builtin_base(name) == name]
+
+
+def builtin_base(name: str) -> str:
+    """Return a built-in name without the number of an edition: ``faces`` for ``faces-1``."""
+    return re.sub(r"-\d+$", "", name)
 
 
 def builtin_edition(source: str, wanted: object) -> str | None:
@@ -71,7 +84,7 @@ def builtin_edition(source: str, wanted: object) -> str | None:
 
     Older editions of ``faces`` are there as ``faces-1`` and so on. None where this version has no such edition.
     """
-    names = [name for name in builtin_names() if name.partition("-")[0] == source.partition("-")[0]]
+    names = [name for name in builtin_names() if builtin_base(name) == builtin_base(source)]
     return next((name for name in names if fingerprint(load_generator(name, "cpu")) == wanted), None)
 
 
@@ -89,16 +102,23 @@ def load_generator(
     :param source: a name such as ``"faces"``, or the path of a file: NVIDIA's StyleGAN2-ADA and StyleGAN3 pickles,
         StyleGAN-XL's, TensorFlow StyleGAN2 pickles, ``.pt`` files of StyleGAN2 as rosinality, BasicSR, MMagic and
         GenForce write them, plain state dicts and whole modules of these in whatever containers, and what
-        ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run. Or a folder that
-        holds a diffusion model, see ``load_diffusion``.
+        ``save_generator`` wrote. Formats are told apart by content, and no code in a file is run. Or a folder or
+        file that holds a diffusion model, see ``load_diffusion``.
     :param device: where it computes; None picks the best there is (CUDA, then Apple's MPS, then the CPU).
     :param progress: called now and then with how much of the file is read, 0..1.
     :raises FileNotFoundError: if there is no such file and no such name.
     :raises CheckpointError: if the file cannot be taken.
     """
-    from draggan_widget.models.diffusion import is_diffusion_folder, load_diffusion  # which needs what is here
+    from draggan_widget.models.diffusion import (  # which need this
+        is_diffusion_file,
+        is_diffusion_folder,
+        load_diffusion,
+    )
 
-    if os.fspath(source) not in builtin_names() and is_diffusion_folder(source):
+    known = os.fspath(source) in builtin_names()
+    if known and (BUILTIN / os.fspath(source)).is_dir():
+        return load_diffusion(BUILTIN / os.fspath(source), device)
+    if not known and (is_diffusion_folder(source) or is_diffusion_file(source)):
         return load_diffusion(source, device)
     path = find_checkpoint(source)
     return placed(build(path, read_checkpoint(path, progress)), device)
@@ -131,6 +151,10 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
             raise
         known = cause is None or isinstance(cause, FileNotFoundError)
         reason = "" if known else f" ({one_line(getattr(cause, 'strerror', None) or str(cause), 100)})"
+        if os.fspath(source) in MADE_BY and not reason:
+            raise FileNotFoundError(
+                f"the weights of {shown(source)} do not come with this version; {MADE_BY[os.fspath(source)]}"
+            ) from error
         raise FileNotFoundError(
             f"no generator '{shown(source)}': it is neither a file nor a built-in name{reason}; "
             f"those are: {', '.join(builtin_names())}"

@@ -10,8 +10,14 @@ from draggan_widget.models.diffusion.identity import (
     learning,
     with_identity,
 )
+from draggan_widget.models.diffusion.instructing import Instructing, instructing
 from draggan_widget.models.diffusion.keeping import KEPT, kept_of, with_kept
-from draggan_widget.models.diffusion.loading import is_diffusion_folder, load_diffusion, save_diffusion
+from draggan_widget.models.diffusion.loading import (
+    is_diffusion_file,
+    is_diffusion_folder,
+    load_diffusion,
+    save_diffusion,
+)
 from draggan_widget.models.diffusion.network import Diffusion
 from draggan_widget.models.diffusion.sampling import Sampling
 from draggan_widget.models.diffusion.schedule import Schedule
@@ -24,6 +30,7 @@ __all__ = [
     "ClipText",
     "Diffusion",
     "Identity",
+    "Instructing",
     "Lesson",
     "NoisySpace",
     "Sampling",
@@ -35,8 +42,10 @@ __all__ = [
     "ended",
     "found_again",
     "identity_of",
+    "instructing",
     "inverted",
     "inverting",
+    "is_diffusion_file",
     "is_diffusion_folder",
     "kept_of",
     "learning",

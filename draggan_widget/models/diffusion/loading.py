@@ -1,4 +1,6 @@
-"""Diffusion models from folders as diffusers writes them. Nothing in them is executed, and nothing is downloaded.
+"""Diffusion models from folders as diffusers writes them, or from one file of Stable Diffusion (``single_file``).
+
+Nothing in them is executed, and nothing is downloaded.
 
 Only the parts that are needed are read: the UNet, the VAE, the text encoder with its tokenizer, and the numbers of the
 scheduler. A safety checker, which would put black pictures in the place of others, is not among them.
@@ -6,13 +8,9 @@ scheduler. A safety checker, which would put black pictures in the place of othe
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import importlib.util
 import json
 import os
-import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,15 @@ import torch
 
 from draggan_widget.files import write_whole
 from draggan_widget.models.checkpoints.load import CheckpointError, best_device
+from draggan_widget.models.diffusion import single_file
+from draggan_widget.models.diffusion.checks import (
+    SPARE,
+    check_memory,
+    check_packages,
+    check_precision,
+    numbers_of,
+    telling,
+)
 from draggan_widget.models.diffusion.network import Diffusion
 from draggan_widget.models.diffusion.sampling import Sampling
 from draggan_widget.models.diffusion.text import ClipText, Text, Vocabulary
@@ -45,11 +52,10 @@ KNOWN_STRANGERS = {
     "Inpaint": "a model for inpainting",
     "Upscale": "a model for upscaling",
 }
-READS = "folders of Stable Diffusion 1 and 2, and of models of pixels (UNet2DModel), as diffusers saves them"
-FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-"""Bytes of the numbers in safetensors files."""
-SPARE = 1.25
-"""Memory that reading takes, as a multiple of the weights."""
+READS = (
+    "folders of Stable Diffusion 1 and 2, and of models of pixels (UNet2DModel), as diffusers saves them, and single "
+    "files of Stable Diffusion 1 and 2"
+)
 
 
 def is_diffusion_folder(path: str | os.PathLike[str]) -> bool:
@@ -61,18 +67,31 @@ def is_diffusion_folder(path: str | os.PathLike[str]) -> bool:
         return False
 
 
+def is_diffusion_file(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a file that holds a diffusion model, perhaps of a kind that cannot be read."""
+    try:
+        file = Path(path).expanduser()
+        return file.is_file() and single_file.kind_of_file(file) is not None
+    except (OSError, ValueError, RuntimeError):  # likewise
+        return False
+
+
 @guarded
 def load_diffusion(
     source: str | os.PathLike[str],
     device: str | torch.device | None = None,
     *,
+    config: str | os.PathLike[str] | None = None,
     dtype: torch.dtype = torch.float32,
     sampling: Sampling | None = None,
 ) -> Diffusion:
-    """Return the diffusion model of a folder, frozen.
+    """Return the diffusion model of a folder or file, frozen.
 
-    :param source: a folder, as ``save_pretrained`` of diffusers writes it; its weights as safetensors. :param device:
-        where it computes; None for the best there is. :param dtype: what its networks compute in; latents are float32.
+    :param source: a folder, as ``save_pretrained`` of diffusers writes it, its weights as safetensors; or a file of
+        Stable Diffusion 1 or 2, ``.safetensors`` or ``.ckpt``, as its makers write it. :param device: where it
+        computes; None for the best there is. :param config: of a file, the folder that says what its networks look
+        like, as diffusers saves it, with or without weights; None: it is looked for beside the file, see
+        ``single_file``. :param dtype: what its networks compute in; latents are float32.
     :param sampling: its prompt, and how it samples.
     :raises ModuleNotFoundError: without diffusers or transformers. :raises FileNotFoundError: if there is no such
         folder. :raises CheckpointError: if it holds no model that can be taken, or there is too little memory for it.
@@ -80,23 +99,33 @@ def load_diffusion(
     """
     folder = Path(source).expanduser()
     there = best_device() if device is None else torch.device(device)
-    if dtype == torch.float16 and there.type == "cpu":
-        raise ValueError("half precision (float16) is slower than float32 on a processor; leave dtype out there")
+    check_precision(dtype, there)
+    if folder.is_file():
+        single_file.check_contents(folder)
+        check_packages(*NEEDED)
+        with telling(folder):
+            described = None if config is None else Path(config).expanduser()
+            made = _finite(single_file.read_file(folder, described, there, dtype, sampling))
+        return made.to(there)
     if not folder.is_dir():
-        raise FileNotFoundError(f"no folder '{shown_path(source)}'; give one that holds a diffusion model")
+        raise FileNotFoundError(f"no folder '{shown_path(source)}'; give one that holds a diffusion model, or a file")
     told = _index(folder)
     _check_pipeline(folder, told)
     for part in ("unet", "scheduler"):
         if not (folder / part).is_dir():
             raise CheckpointError(f"{shown_path(folder)} has no folder {part}; what can be read are {READS}")
     _check_memory(folder, there, dtype)
-    _need(NEEDED if (folder / "text_encoder").is_dir() else NEEDED[:1])
-    with _telling(folder):
-        model = _read(folder, told, dtype, sampling)
-        for name, weight in model.named_parameters():
-            if not bool(torch.isfinite(weight).all()):
-                raise ValueError(f"it has weights that are not finite ({quoted(name)}); get it again")
+    check_packages(*(NEEDED if (folder / "text_encoder").is_dir() else NEEDED[:1]))
+    with telling(folder):
+        model = _finite(_read(folder, told, dtype, sampling))
     return model.to(there)
+
+
+def _finite(model: Diffusion) -> Diffusion:
+    for name, weight in model.named_parameters():
+        if not bool(torch.isfinite(weight).all()):
+            raise ValueError(f"it has weights that are not finite ({quoted(name)}); get it again")
+    return model
 
 
 def save_diffusion(folder: str | os.PathLike[str], model: Diffusion) -> None:
@@ -187,13 +216,8 @@ def _check_pipeline(folder: Path, told: dict[str, Any]) -> None:
 
 def _check_memory(folder: Path, device: torch.device, dtype: torch.dtype) -> None:
     """Check that the weights have room. :raises CheckpointError: if not, saying how much there is to read."""
-    numbers = sum(_numbers(file) for part in ("unet", "vae", "text_encoder") for file in _weights(folder / part))
-    needed, free = numbers * dtype.itemsize * SPARE, _free_memory(device)
-    if free is not None and needed > free:
-        raise CheckpointError(
-            f"{shown_path(folder)} needs about {needed / 2**30:.1f} GB of memory, and {free / 2**30:.1f} GB are free; "
-            "close other notebooks, or give dtype=torch.float16 on a GPU"
-        )
+    numbers = sum(numbers_of(file) for part in ("unet", "vae", "text_encoder") for file in _weights(folder / part))
+    check_memory(folder, numbers * dtype.itemsize * SPARE, device)
 
 
 def _weights(part: Path) -> list[Path]:
@@ -208,53 +232,3 @@ def _weights(part: Path) -> list[Path]:
             "again with safe_serialization=True, since .bin files can run code"
         )
     return files
-
-
-def _numbers(file: Path) -> int:
-    """Return how many numbers a safetensors file holds, from its header alone."""
-    try:
-        with file.open("rb") as stream:
-            (length,) = struct.unpack("<Q", stream.read(8))
-            if length > min(100 << 20, file.stat().st_size):
-                raise ValueError("its header is longer than itself")
-            header = json.loads(stream.read(length))
-        spans = [each["data_offsets"] for name, each in header.items() if name != "__metadata__"]
-        widths = [FLOATS.get(each["dtype"], 4) for name, each in header.items() if name != "__metadata__"]
-        return sum((last - first) // width for (first, last), width in zip(spans, widths, strict=True))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-        raise CheckpointError(f"{shown_path(file)} is damaged ({one_line(error, 100)}); get it again") from error
-
-
-def _free_memory(device: torch.device) -> int | None:
-    """Return how many bytes are free on a device; None where nobody says."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    with contextlib.suppress(OSError, ValueError, LookupError):
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    return None
-
-
-def _need(names: tuple[str, ...]) -> None:
-    missing = [name for name in names if importlib.util.find_spec(name) is None]
-    if missing:
-        raise ModuleNotFoundError(
-            f"diffusion models need {' and '.join(missing)}; pip install 'draggan_widget[diffusion]'", name=missing[0]
-        )
-
-
-@contextlib.contextmanager
-def _telling(folder: Path) -> Iterator[None]:
-    """Say in one sentence what is wrong with a folder."""
-    try:
-        yield
-    except MemoryError as error:
-        raise CheckpointError(
-            f"{shown_path(folder)} needs more memory than there is; close other notebooks, and try again"
-        ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{shown_path(folder)} cannot be taken: {one_line(error, 300)}") from error
-    except Exception as error:  # safetensors and tokenizers have errors of their own
-        if type(error).__module__.split(".")[0] in ("safetensors_rust", "safetensors", "tokenizers", "builtins"):
-            raise CheckpointError(f"{shown_path(folder)} is damaged: {one_line(error, 300)}; get it again") from error
-        raise

@@ -104,6 +104,16 @@ class Diffusion(Generator):
         """
         return self.sharing_weights()._take(dataclasses.replace(self._sampling, **changes))
 
+    @property
+    def weights_key(self) -> tuple[int, ...]:
+        """See ``Generator``: one of another prompt counts as the same, one that has learnt another picture does not."""
+        learnt = next((each.data_ptr() for name, each in self.unet.named_parameters() if "lora_" in name), 0)
+        return self.scale.data_ptr(), learnt
+
+    def is_of(self, other: Diffusion) -> bool:
+        """Return whether both are of the same weights, but perhaps for what they have learnt of a picture."""
+        return self.scale.data_ptr() == other.scale.data_ptr()
+
     def sharing_weights(self) -> Diffusion:
         """Return a copy in modules of its own, whose weights lie in the same memory."""
         tokenizer = getattr(self.text, "tokenizer", None)
@@ -163,7 +173,10 @@ class Diffusion(Generator):
 
         Differentiable. Of what it says, ``schedule`` makes the picture, the noise, or the next step.
         """
-        said = self._pass(noisy, level, self._prompt)
+        return self._guided(noisy, level, self._pass(noisy, level, self._prompt))
+
+    def _guided(self, noisy: Tensor, level: int, said: Tensor) -> Tensor:
+        """Return what is said with the prompt, away from what is said without it where guidance is on."""
         if self._nothing is None:
             return said
         without = self._pass(noisy, level, self._nothing)
@@ -206,10 +219,17 @@ class Diffusion(Generator):
 
     def features_and_step(self, noisy: Tensor, blocks: Sequence[int]) -> tuple[list[Tensor], Tensor]:
         """Return maps (N, C, h, w) of noisy pictures at the level of a latent, and these one level on, of one pass."""
+        maps, said = self.features_and_said(noisy, blocks, self.level)
+        return maps, self.schedule.move(noisy, said, self.level, self.level - 1)
+
+    def features_and_said(self, noisy: Tensor, blocks: Sequence[int], level: int) -> tuple[list[Tensor], Tensor]:
+        """Return maps (N, C, h, w) of noisy pictures at a level, and what the network says of them: see ``said``.
+
+        Maps are those of the pass that is led by the prompt, whatever guidance there is.
+        """
         with tapped(self.unet, blocks, whole=True) as seen:
-            said = self.said(noisy, self.level)
-        step = self.schedule.move(noisy, said, self.level, self.level - 1)
-        return [seen[block].to(noisy) for block in blocks], step
+            said = self._pass(noisy, level, self._prompt)
+        return [seen[block].to(noisy) for block in blocks], self._guided(noisy, level, said)
 
     def map_size(self, block: int) -> tuple[int, int]:
         """(h, w) of the feature map after a block."""

@@ -34,6 +34,13 @@ SAID = {
 }
 """Attribute → what is said of a face that has little of it, and of one that has much; None for nothing."""
 WORDS = tuple(word for pair in SAID.values() for word in pair if word is not None)
+MIRRORED = {
+    "turned-left": "turned-right",
+    "turned-right": "turned-left",
+    "tilted-left": "tilted-right",
+    "tilted-right": "tilted-left",
+}
+"""What is said of a mirrored picture in place of a word; all others hold of both."""
 MUCH = 0.8
 """σ from which on an attribute is said."""
 LEFT_OUT = 0.4
@@ -60,3 +67,8 @@ def caption(latent: np.ndarray, names: Sequence[str], draw: np.random.Generator)
     words = [word for word in words_of(latent, names) if draw.random() >= LEFT_OUT]
     draw.shuffle(words)
     return " ".join(words)
+
+
+def mirrored(said: str) -> str:
+    """Return what a caption says of the mirrored picture."""
+    return " ".join(MIRRORED.get(word, word) for word in said.split())

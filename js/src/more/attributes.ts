@@ -7,6 +7,7 @@ import { Amount } from "./amount.ts";
 import { finds } from "./finding.ts";
 import { Fold } from "./fold.ts";
 import { lock } from "./icons.ts";
+import { Prompt } from "./prompt.ts";
 import { Slides } from "./slides.ts";
 import { closing, Teaching } from "./teaching.ts";
 import type { Told } from "./told.ts";
@@ -39,7 +40,10 @@ export class Attributes {
   readonly #empty = make("p", {}, READING);
   readonly #holds = make("div", { class: "dg-row dg-holds", role: "group", named: "Hold several at once" });
   readonly #list = make("div");
+  readonly #asks = make("div", "dg-ask", this.#words, this.#do);
+  readonly #prompt: Prompt;
   readonly #teaching: Teaching;
+  readonly #teach: HTMLElement;
   readonly #slides: Slides;
   #amounts: readonly Amount[] = [];
   #groups: { fold: Fold; label: string; amounts: readonly Amount[] }[] = [];
@@ -57,28 +61,27 @@ export class Attributes {
     this.#host = host;
     const next = () => ++this.#number;
     this.#slides = new Slides((slide) => host.send({ type: "change", ...slide }), next);
+    this.#prompt = new Prompt(host, (text) => {
+      this.#said_by = next();
+      this.#tell("", false);
+      host.send({ type: "prompt", id: this.#said_by, text });
+    });
     this.#teaching = new Teaching(host, (name) => {
       this.#said_by = next();
       host.send({ type: "teach", id: this.#said_by, name });
     });
+    this.#teach = make("div", {}, this.#teaching.fold.head, this.#teaching.fold.body);
     const close = closing("Attributes", host);
     this.element = make(
       "section",
       { role: "group", named: "Attributes", hidden: true },
-      make(
-        "div",
-        "dg-panel-head",
-        make("strong", {}, "Attributes"),
-        this.#search,
-        close,
-        make("div", "dg-ask", this.#words, this.#do),
-      ),
+      make("div", "dg-panel-head", make("strong", {}, "Attributes"), this.#search, close, this.#asks),
+      this.#prompt.element,
       this.#said,
       this.#empty,
       this.#holds,
       this.#list,
-      this.#teaching.fold.head,
-      this.#teaching.fold.body,
+      this.#teach,
     );
     on(this.#do, "click", () => this.#say());
     on(this.#words, "input", () => setOff(this.#do, this.#words.value.trim() === ""));
@@ -155,6 +158,14 @@ export class Attributes {
     this.show(this.#host.view); // the state may have gone on meanwhile
   }
 
+  prompt(told: Told["prompt"]): void {
+    this.#prompt.receive(told);
+    // A model that reads prompts has no attributes: what these are asked by says nothing there.
+    for (const part of [this.#asks, this.#search, this.#teach]) part.hidden = this.#prompt.there;
+    this.#asked.forget();
+    this.show(this.#host.view); // the state may have gone on meanwhile
+  }
+
   marks({ sides }: Told["marks"], pictures: readonly ArrayBufferView[]): void {
     void this.#teaching.receive(sides, pictures);
   }
@@ -173,6 +184,8 @@ export class Attributes {
     const target = event.composedPath()[0];
     const enter = event.key === "Enter";
     if (target === this.#words && enter) this.#say();
+    if (target === this.#prompt.input && enter) this.#prompt.make();
+    if (target === this.#prompt.input && event.key === "Escape") this.#prompt.forget();
     if (target === this.#teaching.name && enter) this.#teaching.teach();
     if (target === this.#search && event.key === "Escape") {
       this.#search.value = "";

@@ -16,6 +16,7 @@ export default function panels(host: PanelHost): Panels {
     {
       attributes: (told) => attributes.attributes(told),
       values: (told) => attributes.values(told),
+      prompt: (told) => attributes.prompt(told),
       marks: (told, pictures) => attributes.marks(told, pictures),
       answer: (told) => attributes.answer(told),
       engines: (told) => engines.engines(told),

@@ -32,6 +32,8 @@ export interface Told {
     readonly why: string;
   };
   values: { readonly values: Amounts; readonly began: Amounts; readonly held: readonly string[] };
+  /** null where the model reads none; `words`: all that it may have, where these are few. */
+  prompt: { readonly prompt: string | null; readonly words: readonly string[]; readonly learnt: boolean };
   marks: { readonly sides: readonly ("more" | "less")[] };
   answer: { readonly id: number; readonly done: boolean; readonly notes: readonly string[] };
   engines: {
@@ -77,6 +79,7 @@ const TOLD: { readonly [Panel in keyof Told]: Fields<Told[Panel]> } = {
     why: text,
   },
   values: { values: amounts, began: amounts, held: texts },
+  prompt: { prompt: orNull(text), words: texts, learnt: flag },
   marks: { sides: list(oneOf(["more", "less"])) },
   answer: { id: integer, done: flag, notes: texts },
   engines: { engines: list(object({ name: text, help: text, refusal: text })), present: text },

@@ -32,6 +32,8 @@ def train(monkeypatch):
     assert Path(module.__file__).parent.name == "faces_diffusion"
     monkeypatch.setattr(module, "WIDTHS", (8, 8, 16, 16))
     monkeypatch.setattr(module, "HELD_OUT", 4)
+    monkeypatch.setattr(module, "SHOWN", ("", "male beard"))
+    monkeypatch.setattr(module, "STEPS", 4)
     monkeypatch.setattr(module, "FACES", dataclasses.replace(module.FACES, part=12))
     yield module
     del sys.modules["train"]
@@ -65,6 +67,57 @@ def test_all_attributes_that_are_said_are_known_to_the_renderer():
     from scene import LATENT
 
     assert {*captions.SAID} <= {*LATENT}
+
+
+def test_a_mirrored_picture_is_said_to_be_turned_the_other_way():
+    assert captions.mirrored("male turned-left tilted-right beard") == "male turned-right tilted-left beard"
+    sides = {word for word in captions.WORDS if word.endswith(("-left", "-right"))}
+    assert sides == {*captions.MIRRORED} == {*captions.MIRRORED.values()}
+    assert all(captions.mirrored(captions.mirrored(word)) == word for word in captions.WORDS)
+
+
+def test_pictures_are_mirrored_with_their_captions(train, pictures, monkeypatch):
+    faces = train.Faces(pictures.parent, 16)  # the folder around them will do
+    sloped = torch.arange(16, dtype=torch.uint8).expand(24, 3, 16, 16)
+    monkeypatch.setattr(faces, "pictures", sloped)
+    monkeypatch.setattr(captions, "caption", lambda latent, names, draw: "turned-left")
+    seen, said = faces.batch(np.zeros(200, int), np.random.default_rng(0), mirror=True)
+    turned = seen[:, 0, 0, 0] > seen[:, 0, 0, -1]
+    assert 60 < int(turned.sum()) < 140
+    assert said == ["turned-right" if each else "turned-left" for each in turned]
+    assert faces.batch(np.zeros(9, int), np.random.default_rng(0))[1] == ["turned-left"] * 9
+
+
+def test_levels_are_drawn_mostly_where_there_is_something_to_learn_and_nowhere_never(train):
+    schedule = train.Schedule.trained(train.new_model(16).scheduler)
+    levels = train.drawn_levels(schedule, 20_000, torch.Generator().manual_seed(0))
+    assert (int(levels.min()), int(levels.max())) == (1, schedule.steps)
+    alphas = torch.tensor(schedule.alphas)[levels]
+    noise = ((1 - alphas) / alphas).sqrt().log()
+    share = float(((noise - train.MIDDLE).abs() < train.SPREAD).float().mean())
+    assert 0.6 < share < 0.75  # 68 % of four fifths, and what of the rest is there
+    last = float((levels > 0.9 * schedule.steps).float().mean())
+    assert train.EVEN / 10 * 0.8 < last < 0.1
+
+
+def test_pictures_of_another_recipe_are_refused(train, pictures, tmp_path, monkeypatch, capsys):
+    np.save(pairs.part_file(pictures, 2), np.zeros((5, 32, 32, 3), np.uint8))
+    monkeypatch.setattr(sys, "argv", ["train.py", "--pictures", str(pictures), "--out", str(tmp_path / "out")])
+    assert train.main() == 1
+    assert "part 2 in" in capsys.readouterr().err
+
+
+def test_the_quicker_precision_is_taken_after_some_steps_of_each(train, pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "has_bfloat16", lambda: True)
+    trainer = train.Trainer(tmp_path / "out", train.Faces(pictures, 16), 16, 1, 2, torch.device("cpu"))
+    draw, noise = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    for _ in range(2 * train.TRIED):
+        assert trainer.precision is None
+        assert np.isfinite(trainer.step(draw, noise))
+    assert trainer.precision in train.PRECISIONS
+    monkeypatch.setattr(train, "has_bfloat16", lambda: False)
+    plain = train.Trainer(tmp_path / "other", train.Faces(pictures, 16), 16, 1, 2, torch.device("cpu"))
+    assert plain.precision == "float32"
 
 
 def test_padding_of_shorter_captions_changes_nothing(train):
@@ -113,6 +166,8 @@ def test_a_tiny_run_learns_goes_on_where_it_stopped_and_writes_a_model_that_the_
     latent = exact.sampled(steps=5).mapping(seed=1)
     assert (model.sampled(steps=5).synthesize(latent) - exact.sampled(steps=5).synthesize(latent)).abs().max() < 0.05
     assert (tmp_path / "made-samples.png").exists()
+    assert train.main() == 0  # in the place of the one before
+    assert sorted(each.name for each in tmp_path.glob("made*")) == ["made", "made-samples.png"]
     monkeypatch.setattr(sys, "argv", [*arguments[:-1], "24"])
     assert train.main() == 1
     assert "holds the work of another side or vocabulary" in capsys.readouterr().err

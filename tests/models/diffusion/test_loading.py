@@ -9,9 +9,10 @@ import pytest
 import torch
 from random_diffusion import small_pixels, small_stable_diffusion, stable_diffusion_parts
 
-from draggan_widget import CheckpointError, load_generator
+from draggan_widget import CheckpointError, Editor, load_generator
 from draggan_widget.models import fingerprint
-from draggan_widget.models.diffusion import Sampling, is_diffusion_folder, load_diffusion, loading, save_diffusion
+from draggan_widget.models.checkpoints import load
+from draggan_widget.models.diffusion import Sampling, checks, is_diffusion_folder, load_diffusion, save_diffusion
 
 pytest.importorskip("diffusers")
 
@@ -153,7 +154,7 @@ def test_networks_may_compute_in_bfloat16_while_latents_stay_float32(folder):
 
 
 def test_too_little_memory_is_said_before_anything_is_read(folder, monkeypatch):
-    monkeypatch.setattr(loading, "_free_memory", lambda device: 10_000)
+    monkeypatch.setattr(checks, "free_memory", lambda device: 10_000)
     with pytest.raises(CheckpointError, match=r"needs about 0.0 GB of memory, and 0.0 GB are free; close other"):
         load_diffusion(folder, "cpu")
 
@@ -164,3 +165,26 @@ def test_without_diffusers_it_is_said_what_to_install(folder, monkeypatch):
         ModuleNotFoundError, match=r"need diffusers and transformers; pip install 'draggan_widget\[diff"
     ):
         load_diffusion(folder, "cpu")
+
+
+def test_the_built_in_one_is_said_how_to_come_by_while_its_weights_are_not_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "BUILTIN", tmp_path)
+    with pytest.raises(FileNotFoundError, match="weights of faces-diffusion do not come with this version; train them"):
+        load_generator("faces-diffusion", "cpu")
+    assert "faces-diffusion" not in load.builtin_names()
+    save_diffusion(tmp_path / "faces-diffusion", small_pixels())
+    assert load.builtin_names() == load.builtin_names(older=False) == ["faces-diffusion"]
+    assert load_generator("faces-diffusion", "cpu").resolution == (16, 16)
+
+
+def test_an_edit_of_the_built_in_one_is_taken_up_from_its_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(load, "BUILTIN", tmp_path)
+    save_diffusion(tmp_path / "faces-diffusion", small_pixels())
+    editor = Editor("faces-diffusion", seed=2)
+    editor.prompt = "beard"
+    editor.save(tmp_path / "a.drag")
+    again = Editor.load(tmp_path / "a.drag")
+    assert (again.prompt, again.seed) == ("beard", 2)
+    assert "load_generator('faces-diffusion'" in again.code().replace('"', "'")
+    for each in (editor, again):
+        each.close()
