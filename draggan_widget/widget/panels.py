@@ -86,8 +86,8 @@ class Panels:
                 self._answer(number, session.change(attributes.reaching(values), sliding=pulling))
             case protocol.Say(number, text):
                 self._say(number, text)
-            case protocol.Prompt(number, text):
-                session.show(lambda: self._prompt(number, text))
+            case protocol.Prompt(asked, text):
+                session.show(lambda: self._prompt(asked, text))
             case protocol.Lock(name, on):
                 session.hold_as(attributes.locking(name, on)).add_done_callback(lambda _: self._later())
             case protocol.Mark(side, number):
