@@ -10,7 +10,7 @@ from torch import Tensor
 
 from draggan_widget.editing.changes import first_of
 from draggan_widget.editing.document import Document
-from draggan_widget.editing.finish import OF_A_PHOTOGRAPH
+from draggan_widget.editing.finishing import OF_A_PHOTOGRAPH
 from draggan_widget.editing.model import Model, check_label
 from draggan_widget.engines import State, begin_with, bind, default_config, engine_of
 from draggan_widget.models import Generator

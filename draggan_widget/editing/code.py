@@ -17,7 +17,7 @@ import torch
 from draggan_widget.config import DragConfig
 from draggan_widget.directions import Directions
 from draggan_widget.editing.document import Document
-from draggan_widget.editing.finish import RESIDUAL
+from draggan_widget.editing.finishing import RESIDUAL
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.packing import packed
 from draggan_widget.editing.script import Script

@@ -22,7 +22,7 @@ from torch import Tensor
 from draggan_widget.editing import container, history
 from draggan_widget.editing.compact_files import EngineError, Storage, Stored, settings_of
 from draggan_widget.editing.document import Document
-from draggan_widget.editing.finish import OF_A_PHOTOGRAPH, checked_finish
+from draggan_widget.editing.finishing import OF_A_PHOTOGRAPH, checked_finish
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, finish, in_thread
 from draggan_widget.editing.model import Model, check_label

@@ -12,7 +12,7 @@ from PIL import Image, ImageColor
 
 from draggan_widget.editing.document import Document
 from draggan_widget.editing.drawing import HANDLE, draw_points
-from draggan_widget.editing.finish import finished
+from draggan_widget.editing.finishing import finished
 from draggan_widget.editing.history import Record, thinned
 from draggan_widget.editing.jobs import Progress, Work, in_thread
 from draggan_widget.editing.pictures import Layers, Painter

@@ -15,7 +15,7 @@ from draggan_widget.editing.asking import Asking, with_change, with_held
 from draggan_widget.editing.audience import Audience
 from draggan_widget.editing.beginnings import tuned_further, with_model
 from draggan_widget.editing.document import Document, Snapshot
-from draggan_widget.editing.finish import finished
+from draggan_widget.editing.finishing import finished
 from draggan_widget.editing.jobs import COMPARING, Running
 from draggan_widget.editing.model import Model
 from draggan_widget.editing.prompting import taking

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from draggan_widget.editing.finish import finish_of, finished
+from draggan_widget.editing.finishing import finish_of, finished
 from draggan_widget.editing.thread_tuner import Threads
 from draggan_widget.engines import picture_of, to_image
 from draggan_widget.models import Compositor, Diffusion, Generator, Layer, StyleGAN2, captured, for_glances

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.editing.finish import RESIDUAL, of_photograph
+from draggan_widget.editing.finishing import RESIDUAL, of_photograph
 from draggan_widget.engines import DragConfig, bind, engine_named, engine_names, engine_of
 from draggan_widget.models import Generator
 from draggan_widget.settings import Limits, Setting, SettingError, choice, number, settings_in

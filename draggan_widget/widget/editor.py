@@ -427,7 +427,7 @@ class Editor(EditTraits):
 
         :param object_: a word of the present prompt, or a mask (H, W), 0 … 1. :param by: pixels to the right and down.
         :param prompt: what is to be said of the picture from now on; None for the same. :param settings: of the
-            energies that lead it; None: as they come. See ``models.diffusion.instructing``.
+            energies that lead it; None: as they come. See ``models.diffusion.instructions``.
         :raises ValueError: for a model without prompts, a word that the prompt does not have, a prompt that the model
             cannot read, or an object that would leave the picture.
         """

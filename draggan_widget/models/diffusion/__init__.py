@@ -10,7 +10,7 @@ from draggan_widget.models.diffusion.identity import (
     learning,
     with_identity,
 )
-from draggan_widget.models.diffusion.instructing import Instructing, instructing
+from draggan_widget.models.diffusion.instructions import Instructing, instructing
 from draggan_widget.models.diffusion.keeping import KEPT, kept_of, with_kept
 from draggan_widget.models.diffusion.loading import (
     is_diffusion_file,

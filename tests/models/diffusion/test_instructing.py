@@ -9,7 +9,7 @@ from random_diffusion import small_pixels, small_stable_diffusion
 
 from draggan_widget.models.diffusion import Instructing, instructing
 from draggan_widget.models.diffusion.ddim import ended
-from draggan_widget.models.diffusion.instructing import Regions, energy, led, moved_noise, shifted
+from draggan_widget.models.diffusion.instructions import Regions, energy, led, moved_noise, shifted
 
 pytest.importorskip("diffusers")
 OBJECT = (slice(2, 6), slice(3, 7))
