@@ -1,7 +1,7 @@
 """Make the built-in generator "faces" from nothing: render faces, learn them, write a file the package loads.
 
     python examples/generators/faces/make.py --out DIR [--minutes 110] [--pictures 24000] [--device cuda]
-                                             [--edition 2] [--begin faces]
+                                             [--edition 2] [--begin faces-1]
 
 Stop it whenever you like; the same command goes on where it stopped. ``--export FILE`` writes what a checkpoint in
 DIR has come to, also while training goes on.
