@@ -423,7 +423,9 @@ def test_how_much_of_a_model_is_read_is_told_now_and_then(make, monkeypatch):
     def read(progress):
         for part in range(10):
             progress(part / 10)
-            time.sleep(0.05)  # as long as the worker may need to tell it
+            given_up = time.monotonic() + 0.3  # the worker may need so long to tell those that are told
+            while published[-1].jobs[0].share != part / 10 and time.monotonic() < given_up:
+                time.sleep(0.01)
         return Model(Planted((32, 32)))
 
     session.load("b.pkl", read).result(5)
