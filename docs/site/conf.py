@@ -81,6 +81,7 @@ examples/quickstart
 examples/words
 examples/your_photo
 examples/your_checkpoint
+examples/diffusion
 examples/analysis
 examples/benchmark
 examples/colab
