@@ -213,6 +213,7 @@ class _Program:
         points = ", ".join(f"({number}, {_xy(one)}, {_xy(other)})" for number, (one, other) in start.points.items())
         mask = "None" if start.mask is None else self._mask(start.mask)
         self._add(f"config = {self._config(start.config)}")
+        self._imports.add("engines")
         self._add(f"state = engines.begin_with(generator, ws, [{points}], {mask}, config)")
         for op in rest:
             match op:

@@ -76,8 +76,8 @@ def test_natural_blends_and_what_is_of_before_the_setting_does_not():
         del before["blend"]
         assert type(settings).from_dict(before).blend == "none"
         assert type(settings).from_dict(settings.to_dict()) == settings
-        with pytest.raises(ValueError, match="blend is 'picture'; choose one of features, none"):
-            settings.replace(blend="picture")
+        with pytest.raises(ValueError, match="blend is 'half'; choose one of features, picture, none"):
+            settings.replace(blend="half")
 
 
 def test_outside_the_mask_shows_the_first_picture_to_the_bit_and_without_the_setting_what_was_pulled(make, generator):

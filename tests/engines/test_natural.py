@@ -227,15 +227,17 @@ def test_pulls_in_small_pictures_of_random_weights_arrive_in_few_steps():
     assert np.median([result.steps for result in results]) <= 6
 
 
-def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives():
-    faces = load_generator("faces")
+@pytest.mark.parametrize(("name", "most"), [("faces-1", 1.5), ("faces", 2.1)])
+def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives(name, most):
+    # Pictures of the second edition have hair of strands: whatever moves changes half as much again.
+    faces = load_generator(name)
     ws = faces.mapping(seed=910_001, truncation=0.7)
     start, target = (124, 142), (130, 146)
     y, x = np.mgrid[:256, :256]
     outside = np.hypot(x - 127, y - 144) > 30
     mask = (~outside).astype(np.float32)
     changed, steps, blended = {}, {}, None
-    for name, settings, given in (
+    for way, settings, given in (
         ("free", Natural(locality=0.0), None),
         ("mask", Natural(blend="none"), mask),
         ("blended", Natural(), mask),
@@ -243,10 +245,10 @@ def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives():
     ):
         result = drag(faces, ws, [start], [target], mask=given, config=settings)
         assert result.reason in ("arrived", "near")
-        blended = result if name == "blended" else blended
-        changed[name] = difference(faces, ws, result.ws)[outside].mean()
-        steps[name] = result.steps
-    assert changed["mask"] <= 1.5
+        blended = result if way == "blended" else blended
+        changed[way] = difference(faces, ws, result.ws)[outside].mean()
+        steps[way] = result.steps
+    assert changed["mask"] <= most
     assert max(changed["mask"], changed["locality"]) < 0.5 * changed["free"]
     # What blended pictures show nothing of takes no steps.
     assert steps["blended"] < steps["mask"]

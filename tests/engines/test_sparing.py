@@ -257,12 +257,14 @@ def test_a_lip_that_is_pulled_down_opens_the_mouth_and_the_rest_of_the_face_stay
     assert only < local
 
 
-def test_a_lid_that_is_pulled_down_leaves_the_head_where_it_is(faces):
+@pytest.mark.parametrize(("name", "locality"), [("faces-1", 0.5), ("faces", 0.9)])
+def test_a_lid_that_is_pulled_down_leaves_the_head_where_it_is(name, locality):
+    faces = load_generator(name)
     y, x = np.mgrid[:256, :256]
     below = (y > 140) & (np.abs(x - 128) < 100)
     pull = faces, 31, [(94, 100), (103, 100)], [(94, 108), (103, 108)], below
     whole, _ = changes(*pull, locality=0.0)
-    local, result = changes(*pull)
+    local, result = changes(*pull, locality=locality)
     assert result.reason == "arrived"
     assert local < 0.8 * whole
     assert mahalanobis(faces.space.metric().covariance, result.ws - faces.mapping(seed=31, truncation=0.7)) < 10

@@ -27,7 +27,7 @@ def test_a_long_narrow_valley_is_gone_through_in_few_steps():
     def valley(one, other):
         return (widths * torch.cat([one, other]).square()).sum()
 
-    losses, found = descended(valley, [torch.ones(8, dtype=torch.float64), torch.ones(12, dtype=torch.float64)], 80)
+    losses, found = descended(valley, [torch.ones(8, dtype=torch.float64), torch.ones(12, dtype=torch.float64)], 100)
     assert losses[-1] < 1e-6 * losses[0]
     assert torch.cat(found).abs().max() < 0.01
 

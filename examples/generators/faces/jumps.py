@@ -183,7 +183,7 @@ def notes(rows: Sequence[Row], pulling: Sequence[str]) -> list[str]:
             near = "at least as near as" if after["left_px"] <= alone["left_px"] else "not as near as"
             fewer = "fewer steps" if after["steps"] < alone["steps"] else "no fewer steps"
             said.append(
-                f"After a jump of {label}, `{engine}` ends {near} alone ({after['left_px']:.2f} against "
+                f"After a jump of {label}, `{engine}` ends {near} alone\n  ({after['left_px']:.2f} against "
                 f"{alone['left_px']:.2f} px), in {fewer} ({after['steps']:.1f} against {alone['steps']:.1f})."
             )
     return said
@@ -194,7 +194,7 @@ def section(rows: Sequence[Row], pulling: Sequence[str], weights: str, sizes: di
     count = int(figures(rows, next(iter(METHODS.values())))["pulls"])
     jumps = {label: figures(rows, label) for label in METHODS.values()}
     lines = [
-        f"{count} pulls of a landmark by 5 % of the picture's width, in pictures of the weights `{weights[:8]}` that "
+        f"{count} pulls of a landmark by 5 % of the picture's width, in pictures of the weights `{weights[:8]}` that",
         "nothing has learned from. dlib says where the landmark came to. Figures are means unless they say otherwise.",
         "",
         f"| one jump | {' | '.join(jumps)} |",
