@@ -238,7 +238,7 @@ class Editor:
         """Waits until the image layer holds a picture, not blankness."""
         self.page.wait_for_function(
             """canvas => {
-                if (canvas.width < 32) return false;
+                if (canvas.width < 16) return false;
                 const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
                 const first = data[0];
                 for (let i = 0; i < data.length; i += 4) if (data[i + 3] === 255 && data[i] !== first) return true;
