@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ class Sealed:
     records: tuple[Record, ...]
     label: int | None
     finish: tuple[str, ...]
+    first: Any
 
     @classmethod
     def of(cls, document: Document, photo: PackedPhoto) -> Sealed:
@@ -41,7 +42,7 @@ class Sealed:
         base, drag = document.model.untuned, document.drag
         assert base is not None
         kept, ws = Kept.of(drag, document.mask), drag.ws.cpu().numpy().copy()
-        names = ("mask", "seed", "truncation", "script", "records", "label", "finish")
+        names = ("mask", "seed", "truncation", "script", "records", "label", "finish", "first")
         fields = {name: getattr(document, name) for name in names}
         return cls(photo, base, kept, ws, **fields)
 
@@ -50,9 +51,8 @@ class Sealed:
         model = now if now.packed is self.photo else self.photo.open(self.base)
         drag = self.kept.state(model.generator, self.ws)
         script, records = self.script, self.records
-        return Document(
-            model, drag, self.mask, self.seed, self.truncation, script, records, self.label, finish=self.finish
-        )
+        settings = {"finish": self.finish, "first": self.first}
+        return Document(model, drag, self.mask, self.seed, self.truncation, script, records, self.label, **settings)
 
 
 def packing() -> Callable[[Model], PackedPhoto]:

@@ -435,7 +435,8 @@ class Session:
         """
         document = self.latest.document
         model, latent = document.model, document.drag.ws
-        check_prompt(model, prompt or "")
+        if prompt or not isinstance(model.generator, Diffusion):
+            check_prompt(model, prompt or "")
 
         def done(progress: OnProgress) -> Model:
             return instructed(model, latent, object_, by, prompt, progress, settings)

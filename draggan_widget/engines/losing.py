@@ -190,7 +190,7 @@ class BoundWatched(Bound[Watched]):
         try:
             away = {number: tuple(_length(each) for each in found) for number, found in watch["away"]}
             astray = {number: _count(each) for number, each in watch["astray"]}
-            lost = tuple(watch["lost"])
+            lost = tuple(_count(each) for each in watch["lost"])
             best = None if watch["best"] is None else self._best(edit, tensors[BEST], *watch["best"])
             references = {int(name.removeprefix(REFERENCE)): tensors[name] for name in mine - {BEST}}
         except (LookupError, TypeError) as error:

@@ -107,7 +107,7 @@ class Inbox:
             case protocol.Label(value):
                 session.relabel(value)
             case protocol.Schema():
-                views.send_schema()
+                session.show(views.send_schema, "schema")  # whether a predictor serves the model takes a while
                 views.stream.retell()  # an engine may have been added since, and the state says which is in use
             case protocol.Models():
                 session.show(views.send_models, "models")

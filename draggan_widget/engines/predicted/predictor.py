@@ -237,12 +237,13 @@ def _folders() -> list[Path]:
 
 def _looked_up(model: Generator, method: str, folders: Sequence[Path]) -> Predictor:
     files = [file for folder in folders if folder.is_dir() for file in sorted(folder.glob("*.safetensors"))]
-    base, others, damaged = fingerprint(model) if files else "", [], []
+    latent, base, others, damaged = (model.num_ws, model.w_dim), "", [], []
     for file in files:
         try:
             about, _ = _told(file)
-            if about.method != method:
+            if about.method != method or (sum(about.groups), about.w_dim) != latent:
                 continue
+            base = base or fingerprint(model)  # which takes a while, so only where a file may be for the model
             if about.base != base:
                 others.append(file.name)
                 continue

@@ -167,9 +167,9 @@ def short_of(rows: Sequence[Row]) -> list[str]:
         if found["taken"] < LEAST[method]:
             said.append(f"{label} takes away {found['taken']:.0%} of the distance, and {LEAST[method]:.0%} are asked.")
         if found["mahalanobis2"] > MOST_DISTANCE2:
-            said.append(f"{label} goes {found['mahalanobis2']:.1f} far, and {MOST_DISTANCE2:g} is the most asked.")
+            said.append(f"{label} goes {found['mahalanobis2']:.1f} far, more than the {MOST_DISTANCE2:g} aimed at.")
         if found["milliseconds"] > MOST_MILLISECONDS:
-            said.append(f"{label} takes {found['milliseconds']:.0f} ms, and {MOST_MILLISECONDS:g} is the most asked.")
+            said.append(f"{label} takes {found['milliseconds']:.0f} ms, more than the {MOST_MILLISECONDS:g} aimed at.")
     return said
 
 
