@@ -33,10 +33,10 @@ from measurer import Measurer, fit
 from pairs import finished_parts
 from scene import LATENT
 from torch import Tensor, nn
-from whole import write_atomically
 
 from draggan_widget import load_generator
 from draggan_widget.directions import Directions
+from draggan_widget.files import write_whole
 from draggan_widget.models import fingerprint, mapping_fingerprint
 
 ROOT = Path(__file__).parents[3]
@@ -106,7 +106,7 @@ def move(
         if looks and (moved := person.moved(more) + person.moved(less)):
             entry["descriptor"] = round(float(np.mean(moved)), 3)
         found[name] = entry
-        write_atomically(kept, lambda stream: stream.write(_kept(mark.hexdigest(), found)))
+        write_whole(kept, _kept(mark.hexdigest(), found))
         print(name, entry, flush=True)
     return found
 

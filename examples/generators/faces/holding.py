@@ -25,11 +25,11 @@ from dataset import SIZE
 from measurer import OF_POSE, Measurer, nose_tips
 from scene import LATENT
 from torch import Tensor, nn
-from whole import write_atomically
 
 from draggan_widget import load_generator
 from draggan_widget.directions import Directions
 from draggan_widget.engines import Natural, begin_with
+from draggan_widget.files import write_whole
 from draggan_widget.models import fingerprint
 
 PULLED = 0.08
@@ -89,7 +89,7 @@ def measure(source: str, folder: Path, attribute: str, seeds: int) -> list[dict[
             row[f"{name} latent"] = round(directions.measure(ends[name], [attribute])[attribute] - here, 3)
         rows.append(row)
         text = json.dumps({"of": mark, "rows": rows}, indent=1) + "\n"
-        write_atomically(kept, lambda stream, text=text: stream.write(text.encode()))
+        write_whole(kept, text.encode())
         print(number, row, flush=True)
     return rows[:seeds]
 

@@ -28,12 +28,12 @@ import numpy as np
 import torch
 from evaluate import put_in
 from pulls import PULLED, TRUNCATION, Pull, picture_of, pulls
-from whole import write_atomically
 
 from draggan_widget import drag, load_generator
 from draggan_widget.engines import Predicted, begin_with, default_config
 from draggan_widget.engines.natural import mahalanobis
 from draggan_widget.engines.predicted import AUTO, METHODS, USER, Predictor, give
+from draggan_widget.files import write_whole
 from draggan_widget.inversion import Landmarks
 from draggan_widget.models import Generator
 
@@ -127,7 +127,7 @@ def measured(model: Generator, count: int, ways: Sequence[tuple[str, Any, Any]],
             rows_of(model, find, pull, ways[: len(METHODS)])
             warm = True
         done[key] = [*done.get(key, []), *rows_of(model, find, pull, lacking)]
-        write_atomically(kept, lambda stream: stream.write(json.dumps(done).encode()))
+        write_whole(kept, json.dumps(done).encode())
         print(f"jumps: pull {number} of {len(wanted)}", flush=True)
     names = [name for name, *_ in ways]
     rows = [row for pull in wanted for row in done[f"{pull.seed} {pull.name}"] if row["way"] in names]
@@ -210,7 +210,8 @@ def section(rows: Sequence[Row], pulling: Sequence[str], weights: str, sizes: di
     }
     lines += [f"| {what} | {' | '.join(tell(found) for found in jumps.values())} |" for what, tell in said.items()]
     lines.append(f"| file, MB | {' | '.join(f'{sizes[method] / 1e6:.1f}' for method in METHODS)} |")
-    lines += ["", *([" ".join(short_of(rows)), ""] if short_of(rows) else [])]
+    short = short_of(rows)
+    lines += ["", *([" ".join(short), ""] if short else [])]
     if pulling:
         lines += ["| whole runs | px left | taken away | steps | squared distance |", "|---|---:|---:|---:|---:|"]
         for name, engine, _ in ways_of(pulling):
@@ -261,7 +262,7 @@ def main() -> int:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        write_atomically(options.csv, lambda file: file.write(stream.getvalue().encode()))
+        write_whole(options.csv, stream.getvalue().encode())
     said = section(rows, options.engines, predictor.about.base, sizes)
     if options.page is not None:
         put_in(options.page, "jumps", f"\n{said}")

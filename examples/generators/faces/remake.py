@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import beside  # noqa: F401  for what is shared
+from pairs import finished_parts
 from whole import write_atomically
 
 HERE = Path(__file__).parent
@@ -262,7 +263,7 @@ def missing_things(parts: list[Part], folder: Path) -> list[str]:
     drawn = drawing & {part.name for part in parts}
     if drawn and not (folder / "basis.npz").exists():
         problems.append(f"{', '.join(sorted(drawn))}: {folder} holds no basis.npz: run make.py --out {folder} first")
-    renders = len(list((folder / "pictures").glob("pictures-*.npy")))
+    renders = len(finished_parts(folder / "pictures"))
     if any(part.name == "attributes" for part in parts) and renders < 2:
         problems.append(
             f"attributes: {folder} holds {renders} parts of renders, 2 are needed: run make.py --out {folder}"

@@ -36,6 +36,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("faces", "sha
 import captions  # noqa: E402 - beside this file
 import pairs  # noqa: E402 - of the other recipe
 from dataset import FACES  # noqa: E402
+from forward import quick_dtype  # noqa: E402
 from scene import LATENT  # noqa: E402
 from whole import write_atomically  # noqa: E402
 
@@ -169,15 +170,6 @@ def drawn_levels(schedule: Schedule, count: int, draw: torch.Generator) -> Tenso
     return torch.where(torch.rand(count, generator=draw) < EVEN, even, near)
 
 
-def has_bfloat16() -> bool:
-    """Return whether the processor multiplies in bfloat16 by itself; elsewhere it would be slower."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags or "amx_bf16" in flags
-
-
 def vectors_of(text: Vocabulary, said: list[str]) -> tuple[Tensor, Tensor]:
     """Return vectors (n, T, D) of captions, and which of them count (n, T): captions are of different lengths."""
     rows = [text.numbers(each) for each in said]
@@ -230,7 +222,7 @@ class Trainer:
         self.average = [weight.detach().clone() for weight in self.weights]
         self.optimizer = torch.optim.AdamW(self.weights, RATE, betas=BETAS, weight_decay=DECAY)
         self.steps, self.seconds = 0, 0.0
-        if precision is None and device.type != "cuda" and not has_bfloat16():
+        if precision is None and device.type != "cuda" and quick_dtype(device) == torch.float32:
             precision = "float32"
         elif precision is None and device.type == "cuda":
             precision = "bfloat16"

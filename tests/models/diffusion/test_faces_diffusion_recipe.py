@@ -108,14 +108,14 @@ def test_pictures_of_another_recipe_are_refused(train, pictures, tmp_path, monke
 
 
 def test_the_quicker_precision_is_taken_after_some_steps_of_each(train, pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "has_bfloat16", lambda: True)
+    monkeypatch.setattr(train, "quick_dtype", lambda device: torch.bfloat16)
     trainer = train.Trainer(tmp_path / "out", train.Faces(pictures, 16), 16, 1, 2, torch.device("cpu"))
     draw, noise = np.random.default_rng(0), torch.Generator().manual_seed(0)
     for _ in range(2 * train.TRIED):
         assert trainer.precision is None
         assert np.isfinite(trainer.step(draw, noise))
     assert trainer.precision in train.PRECISIONS
-    monkeypatch.setattr(train, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(train, "quick_dtype", lambda device: torch.float32)
     plain = train.Trainer(tmp_path / "other", train.Faces(pictures, 16), 16, 1, 2, torch.device("cpu"))
     assert plain.precision == "float32"
 
