@@ -32,6 +32,16 @@ class EditPoint:
     start: XY
     """Where somebody put the handle."""
 
+    def stays(self, before: EditPoint) -> bool:
+        """Return whether its handle is the one that it was, wherever the target is."""
+        return before.handle == self.handle and before.start == self.start
+
+    def follows(self, before: EditPoint) -> bool:
+        """Return whether it is on the content that it was on: at most its target has moved. One that was put anew where
+        it was is not.
+        """
+        return before is self or (self.stays(before) and before.target != self.target)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Edit:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.engines.around import Around
 from draggan_widget.engines.base import Bound, Step, Verdict
 from draggan_widget.engines.common.sampling import channel_count
 from draggan_widget.engines.edit import XY, Edit, check_xy
@@ -63,25 +64,21 @@ class Watched:
     """Points by which the run ended."""
 
 
-class BoundWatched(Bound[Watched]):
+class BoundWatched(Around[Watched]):
     """A bound engine whose run ends when a handle is lost.
 
     :param own: the engine, bound, perhaps with another tracker. :param blocks: whose features are compared.
     """
 
     def __init__(self, own: Bound[Any], blocks: tuple[int, ...]) -> None:
-        super().__init__(own.model, own.settings)
-        self.own, self.blocks = own, blocks
+        super().__init__(own)
+        self.blocks = blocks
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
     def begin(self, edit: Edit) -> Watched:
         """Return the memory at the first step from ``edit``."""
         return Watched(self.own.begin(edit))
-
-    def place(self, handle: XY) -> XY:
-        """Return the handle where the engine can have it."""
-        return self.own.place(handle)
 
     def adapt(self, before: Edit, after: Edit, memory: Any) -> Watched:
         """Return the memory for ``after``, in which a new run begins: what was grabbed stays known, of points that are
@@ -91,12 +88,7 @@ class BoundWatched(Bound[Watched]):
         own = self.own.adapt(before, after, memory.own if mine else memory)
         if not mine or after.latent is not before.latent or after.origin is not before.origin:
             return Watched(own)
-        same = {
-            point.id
-            for point in after.points
-            if point.id in before.ids and (was := before.point(point.id)).start == point.start
-            if was.handle == point.handle
-        }
+        same = {point.id for point in after.points if point.id in before.ids and point.stays(before.point(point.id))}
         channels = channel_count(self.model, self.blocks)
         kept = {n: each for n, each in memory.references.items() if n in same and len(each) == channels}
         return Watched(own, kept)
@@ -213,22 +205,6 @@ class BoundWatched(Bound[Watched]):
     def compact(self, memory: Watched) -> Watched:
         """Return the memory with the engine's in the form that a history keeps."""
         return dataclasses.replace(memory, own=self.own.compact(memory.own))
-
-    def expand(self, edit: Edit, kept: Watched) -> Watched:
-        """Return the memory again."""
-        return dataclasses.replace(kept, own=self.own.expand(edit, kept.own))
-
-    def texture(self, edit: Edit, memory: Watched, number: int) -> tuple[bool, XY | None]:
-        """Return what the engine says."""
-        return self.own.texture(edit, memory.own, number)
-
-    def content(self, edit: Edit, memory: Watched, number: int) -> object | None:
-        """Return what the engine says."""
-        return self.own.content(edit, memory.own, number)
-
-    def confidence(self, edit: Edit, memory: Watched) -> dict[int, float]:
-        """Return what the engine says."""
-        return self.own.confidence(edit, memory.own)
 
 
 def is_astray(now: float, before: tuple[float, ...]) -> bool:

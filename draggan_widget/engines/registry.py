@@ -43,9 +43,9 @@ def engine_names(family: str | None = None) -> tuple[str, ...]:
     return tuple(name for name, engine in _engines.items() if family in (None, engine.family))
 
 
-def jumping_engines() -> tuple[str, ...]:
-    """Return the names of engines that can make the first jump for others."""
-    return tuple(name for name, engine in _engines.items() if engine.jumps)
+def jumping_engines(family: str | None = None) -> tuple[str, ...]:
+    """Return the names of engines that can make the first jump for others. :param family: as in ``engine_names``."""
+    return tuple(name for name in engine_names(family) if _engines[name].jumps)
 
 
 def engine_named(name: Any) -> Engine:

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 
 from draggan_widget.config import DragConfig
+from draggan_widget.engines.around import Around
 from draggan_widget.engines.base import Bound, Step, Verdict
-from draggan_widget.engines.trackers import Features, Sight, Tracker, make
+from draggan_widget.engines.trackers import Sight, Tracker, make
 from draggan_widget.settings import OWN
 
 if TYPE_CHECKING:
-    from draggan_widget.engines.edit import XY, Edit, EditPoint
+    from draggan_widget.engines.edit import Edit
     from draggan_widget.models import Generator
 
 VALUES = {"own", "tracker", "tracks"}
@@ -52,25 +53,21 @@ class Tracked:
     tracks: tuple[Track, ...] = ()
 
 
-class BoundTracked(Bound[Tracked]):
+class BoundTracked(Around[Tracked]):
     """A bound engine whose handles a tracker looks for.
 
     :param own: the engine, bound. :param tracker: one that has not begun; copies of it are used.
     """
 
     def __init__(self, own: Bound[Any], name: str, tracker: Tracker) -> None:
-        super().__init__(own.model, own.settings)
-        self.own, self._name, self._tracker = own, name, tracker
+        super().__init__(own)
+        self._name, self._tracker = name, tracker
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
     def begin(self, edit: Edit) -> Tracked:
         """Return the memory at the first step from ``edit``; what the tracker follows is taken with that step."""
         return Tracked(self._name, self.own.begin(edit))
-
-    def place(self, handle: XY) -> XY:
-        """Return the handle where the engine can have it."""
-        return self.own.place(handle)
 
     def adapt(self, before: Edit, after: Edit, memory: Any) -> Tracked:
         """Return the memory for ``after``; content that nobody touched is followed on.
@@ -83,7 +80,7 @@ class BoundTracked(Bound[Tracked]):
             return Tracked(self._name, own)
         if after.latent is not before.latent or after.origin is not before.origin:
             return Tracked(self._name, own)
-        same = {point.id for point in after.points if point.id in before.ids and _same(before.point(point.id), point)}
+        same = {point.id for point in after.points if point.id in before.ids and point.follows(before.point(point.id))}
         kept = [
             dataclasses.replace(
                 self._as_set(track), ids=tuple(number if number in same else None for number in track.ids)
@@ -213,22 +210,6 @@ class BoundTracked(Bound[Tracked]):
         tracks = tuple(Track(track.ids, None, _seen(track)) for track in memory.tracks)
         return Tracked(memory.name, self.own.compact(memory.own), tracks)
 
-    def expand(self, edit: Edit, kept: Tracked) -> Tracked:
-        """Return the memory again; trackers see their pictures again when they are asked."""
-        return dataclasses.replace(kept, own=self.own.expand(edit, kept.own))
-
-    def texture(self, edit: Edit, memory: Tracked, number: int) -> tuple[bool, XY | None]:
-        """Return what the engine says."""
-        return self.own.texture(edit, memory.own, number)
-
-    def content(self, edit: Edit, memory: Tracked, number: int) -> object | None:
-        """Return what the engine says."""
-        return self.own.content(edit, memory.own, number)
-
-    def confidence(self, edit: Edit, memory: Tracked) -> dict[int, float]:
-        """Return what the engine says, by its own features."""
-        return self.own.confidence(edit, memory.own)
-
 
 def with_tracker(own: Bound[Any], takes_trackers: bool) -> Bound[Any]:
     """Return a bound engine as its settings want it: as it is, or with the tracker that they name.
@@ -238,10 +219,7 @@ def with_tracker(own: Bound[Any], takes_trackers: bool) -> Bound[Any]:
     name = getattr(own.settings, "tracker", OWN) if takes_trackers else OWN
     if name == OWN and getattr(own.settings, "window", "fixed") == "adaptive":
         # These engines look for the nearest features by themselves, of the blocks that they read.
-        blocks = tuple(getattr(own, "blocks", ()))
-        return BoundTracked(
-            own, f"features:{'+'.join(map(str, blocks))}", Features(*blocks, config=search_of(own.model, own.settings))
-        )
+        name = f"features:{'+'.join(map(str, getattr(own, 'blocks', ())))}"
     if name == OWN:
         return own
     try:
@@ -275,10 +253,3 @@ def _search(tracker: Tracker) -> tuple[Any, ...]:
 
 def _seen(track: Track) -> tuple[Sight, ...]:
     return track.seen if track.tracker is None else track.tracker.seen()
-
-
-def _same(before: EditPoint, after: EditPoint) -> bool:
-    """Return whether a point is on the content that it was on: at most its target has moved."""
-    return before is after or (
-        before.handle == after.handle and before.start == after.start and before.target != after.target
-    )

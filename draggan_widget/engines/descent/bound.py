@@ -110,9 +110,7 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
         """
         if after.latent is not before.latent or after.origin is not before.origin:
             return self.begin(after)
-        same = {
-            point.id for point in after.points if point.id in before.ids and _on_the_same(before.point(point.id), point)
-        }
+        same = {point.id for point in after.points if point.id in before.ids and point.follows(before.point(point.id))}
         spots = {number: spot for number, spot in memory.spots.items() if number in same and self._knows(memory, spot)}
         swapped = {*before.ids} != same or {*after.ids} != same
         back = any(_turned(before.point(number), after.point(number)) for number in same)
@@ -316,13 +314,6 @@ class BoundDescent(Bound[Memory[S]], abc.ABC):
     def content(self, edit: Edit, memory: Memory[S], number: int) -> Any:
         """Return where a point was put, the same object until it is put elsewhere; None until that was looked at."""
         return edit.point(number).start if number in memory.spots else None
-
-
-def _on_the_same(before: EditPoint, after: EditPoint) -> bool:
-    """Return whether a point is on the content that it was on: at most its target has moved."""
-    return before is after or (
-        before.handle == after.handle and before.start == after.start and before.target != after.target
-    )
 
 
 def _turned(before: EditPoint, after: EditPoint) -> bool:

@@ -102,11 +102,7 @@ def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | Non
     config, course = state.config, state.course
     if has_arrived(state.distances, config, state.resolution):
         return "arrived"
-    if config.stall_steps is not None and course.idle >= config.stall_steps:
-        return "stalled"
-    if config.max_steps is not None and state.step - course.first_step >= config.max_steps:
-        return "capped"
-    return None
+    return course.over(state.step, config.stall_steps, config.max_steps)
 
 
 def _reader(generator: Generator, state: DragState, latent: Tensor, ahead: dict[int, Tensor]) -> Reader:

@@ -20,7 +20,7 @@ from draggan_widget.engines.common.following import find_spots, read_spots, spot
 from draggan_widget.engines.common.geometry import Frame, lengths, surroundings
 from draggan_widget.engines.common.sampling import DivergedError, Reader
 from draggan_widget.engines.draggan.engine import texture_of
-from draggan_widget.engines.edit import XY, Edit, EditPoint
+from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.predicted.network import MOST_PIECES
 from draggan_widget.engines.predicted.predictor import Predictor, predictor_for
 from draggan_widget.engines.predicted.settings import AUTO, METHODS, Predicted
@@ -84,9 +84,7 @@ class BoundPredicted(Bound[Memory]):
         """Return the memory for ``after``: a point whose target alone has moved is followed by what it was."""
         if after.latent is not before.latent:
             return self.begin(after)
-        same = {
-            point.id for point in after.points if point.id in before.ids and _on_the_same(before.point(point.id), point)
-        }
+        same = {point.id for point in after.points if point.id in before.ids and point.stays(before.point(point.id))}
         return Memory({number: each for number, each in memory.references.items() if number in same}, after.step)
 
     def verdict(self, edit: Edit, memory: Memory) -> Verdict | None:
@@ -301,8 +299,3 @@ class PredictedEngine(Engine):
         """Return the settings as they hold: the number of jumps is named even where it is left open."""
         own = LOOKS if settings.method == AUTO else 1
         return {**settings.to_dict(), "max_steps": own if settings.max_steps is None else settings.max_steps}
-
-
-def _on_the_same(before: EditPoint, after: EditPoint) -> bool:
-    """Return whether a point is on the content that it was on: at most its target has moved."""
-    return before.handle == after.handle and before.start == after.start
