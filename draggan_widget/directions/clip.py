@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.directions.direction import LONGEST, Direction, DirectionError, check_name
-from draggan_widget.directions.teaching import THIN
-from draggan_widget.models import guarded, mapping_fingerprint
+from draggan_widget.directions.teaching import learned, whitened
+from draggan_widget.models import guarded
 from draggan_widget.settings import check_whole, shown
 from draggan_widget.texts import one_line, quoted, read_json, shown_path
 
@@ -40,7 +40,6 @@ AGAINST = "a face"
 LEAST_SCORE = 0.1
 """R² below which CLIP sees nothing in the model's pictures that its latents could change."""
 PENALTIES = np.geomspace(30, 0.003, 25)
-REACH = 3.0
 GET = "give a folder that holds a CLIP model as transformers saves it, such as a copy of openai/clip-vit-base-patch32"
 MEAN, SPREAD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of colours of the pictures that CLIP was trained on, where a folder does not tell its own."""
@@ -188,19 +187,7 @@ class Sight:
         spread = (reading @ metric.covariance @ reading).sqrt()
         reading = reading / spread
         change = change / (change @ reading)  # so that one σ of it is read as one
-        return Direction(
-            name,
-            label or name.replace("_", " ").capitalize(),
-            "clip",
-            change.float().expand(self.model.num_ws, -1).contiguous(),
-            reading,
-            float(metric.mean @ reading),
-            "clip",
-            round(score, 4),
-            -REACH,
-            REACH,
-            mapping_fingerprint(self.model),
-        )
+        return learned(self.model, "clip", name, label, change, reading, score)
 
     def _explained(self, basis: Mapping[str, Direction] | None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Return what is known of the samples (n, K), and readings and changes (K, w_dim) of each of these."""
@@ -212,9 +199,7 @@ class Sight:
             changes = torch.stack([each.change[0].double() for each in basis.values()])
             return self._latents @ readings.T - zeros, (readings, changes)
         metric = self.model.space.metric()
-        values, vectors = torch.linalg.eigh(metric.covariance)
-        thick = values > THIN * values[-1]
-        white, back = vectors[:, thick] / values[thick].sqrt(), vectors[:, thick] * values[thick].sqrt()
+        white, back = whitened(metric.covariance)
         return (self._latents - metric.mean) @ white, (white.T, back.T)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from draggan_widget.directions.direction import Direction, DirectionError, check_name
+from draggan_widget.directions.direction import Direction, DirectionError, Source, check_name
 from draggan_widget.models import guarded, mapping_fingerprint
 from draggan_widget.texts import quoted
 
@@ -69,19 +69,36 @@ def taught(
         reading, change, score = _of_known(w, marks, list(basis.values()))
     else:
         reading, change, score = _of_latents(w, marks, metric.mean, metric.covariance)
+    return learned(model, "taught", name, label, change, reading, score)
+
+
+def learned(
+    model: Generator, source: Source, name: str, label: str | None, change: Tensor, reading: Tensor, score: float
+) -> Direction:
+    """Return the direction that was learned of examples. :param source: its group too.
+
+    :param change: of one σ, (w_dim,). :param reading: (w_dim,), by which a latent is read in σ.
+    """
     return Direction(
         name,
         label or name.replace("_", " ").capitalize(),
-        "taught",
+        source,
         change.float().expand(model.num_ws, -1).contiguous(),
         reading,
-        float(metric.mean @ reading),
-        "taught",
+        float(model.space.metric().mean @ reading),
+        source,
         round(score, 4),
         -REACH,
         REACH,
         mapping_fingerprint(model),
     )
+
+
+def whitened(covariance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what latents are multiplied by to be white (w_dim, K), and back (w_dim, K): without what hardly varies."""
+    values, vectors = torch.linalg.eigh(covariance)
+    thick = values > THIN * values[-1]
+    return vectors[:, thick] / values[thick].sqrt(), vectors[:, thick] * values[thick].sqrt()
 
 
 def _of_known(w: Tensor, marks: Tensor, basis: list[Direction]) -> tuple[Tensor, Tensor, float]:
@@ -101,9 +118,7 @@ def _of_known(w: Tensor, marks: Tensor, basis: list[Direction]) -> tuple[Tensor,
 
 def _of_latents(w: Tensor, marks: Tensor, mean: Tensor, covariance: Tensor) -> tuple[Tensor, Tensor, float]:
     """Return the same of ridge regression in the whitened latents; the change is the least in their metric."""
-    values, vectors = torch.linalg.eigh(covariance)
-    thick = values > THIN * values[-1]
-    white = vectors[:, thick] / values[thick].sqrt()
+    white, _ = whitened(covariance)
     x = (w - mean) @ white
     weights, score = ridge(x, marks)
     reading = white @ weights

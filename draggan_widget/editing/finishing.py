@@ -6,12 +6,11 @@ joined in the features while a picture is made (``layers_of``), and so comes bef
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from PIL import Image
-
-from draggan_widget.inversion import paste
 
 if TYPE_CHECKING:
     from draggan_widget.editing.document import Document
@@ -66,14 +65,7 @@ def pasted(document: Document, picture: Image.Image, *, whole: bool = False) -> 
         raise ValueError("this edit is not of a photograph; open one by editor.open_photo(…)")
     # Made here, in the thread that owns the model.
     unedited = None if whole else photo.fitted if document.model.packed is None else photo.residual.fitted
-
-    def made() -> Image.Image:
-        photograph = paste(photo.picture, photo.square, picture, unedited, mask, residual=residual)
-        if photo.alpha is not None:
-            photograph.putalpha(photo.alpha)
-        return photograph
-
-    return made
+    return functools.partial(photo.pasted, picture, unedited, mask, residual=residual)
 
 
 def _with_residual(document: Document, picture: Image.Image, quick: bool) -> Image.Image:

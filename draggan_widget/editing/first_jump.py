@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from draggan_widget.editing.changes import first_of
-from draggan_widget.engines import bind, engine_named, engine_names, engine_of
+from draggan_widget.engines import bind, engine_named, engine_of, jumping_engines
 from draggan_widget.models import Generator
 from draggan_widget.settings import Setting, SettingError, shown
 from draggan_widget.texts import one_line
@@ -65,9 +65,9 @@ def jump_told(config: Any, first: Any) -> dict[str, str]:
     return {FIRST: next(label for label, settings in named.items() if settings == first)}
 
 
-def jumps_beside(config: Any) -> list[str]:
+def jumps_beside(config: Any) -> tuple[str, ...]:
     """Return the names of the engines that can jump for the one that ``config`` is of."""
-    return [name for name in engine_names(engine_of(config).family) if engine_named(name).jumps]
+    return jumping_engines(engine_of(config).family)
 
 
 def _offered(model: Generator, config: Any, first: Any) -> Iterator[tuple[str, Any]]:

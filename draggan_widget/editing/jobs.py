@@ -22,6 +22,8 @@ from typing import Any, Generic, TypeVar
 
 from PIL import Image
 
+from draggan_widget.models import ended
+
 T = TypeVar("T")
 R = TypeVar("R")
 LOADING = "load"
@@ -75,14 +77,7 @@ class GivenUpError(RuntimeError):
 
 def finish(job: Work[T]) -> T:
     """Return the result of a job, all of which is done at once, in this thread."""
-    while True:
-        try:
-            told = next(job)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-        if isinstance(told, Future):
-            wait([told])
+    return ended(job, lambda told: wait([told]) if isinstance(told, Future) else None)
 
 
 def in_thread(

@@ -47,8 +47,7 @@ def check_prompt(model: Model, prompt: str) -> None:
 
 
 def prompted(model: Model, prompt: str) -> Model:
-    """Return the model of the same weights with another prompt. Raises as ``check_prompt``."""
-    check_prompt(model, prompt)
+    """Return the model of the same weights with another prompt, which ``check_prompt`` has passed."""
     assert isinstance(model.generator, Diffusion)
     return dataclasses.replace(model, generator=model.generator.sampled(prompt=prompt))
 

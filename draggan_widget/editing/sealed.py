@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from draggan_widget.editing.model import Model
 
 
+CARRIED = ("mask", "seed", "truncation", "script", "records", "label", "finish", "first")
+"""What of a document is kept as it is."""
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sealed:
     """A document whose photograph is packed; ``opened`` gives it again, exactly."""
@@ -42,17 +46,13 @@ class Sealed:
         base, drag = document.model.untuned, document.drag
         assert base is not None
         kept, ws = Kept.of(drag, document.mask), drag.ws.cpu().numpy().copy()
-        names = ("mask", "seed", "truncation", "script", "records", "label", "finish", "first")
-        fields = {name: getattr(document, name) for name in names}
-        return cls(photo, base, kept, ws, **fields)
+        return cls(photo, base, kept, ws, **{name: getattr(document, name) for name in CARRIED})
 
     def opened(self, now: Model) -> Document:
         """Return the document. :param now: the present model, which it goes on with if that is of its photograph."""
         model = now if now.packed is self.photo else self.photo.open(self.base)
         drag = self.kept.state(model.generator, self.ws)
-        script, records = self.script, self.records
-        settings = {"finish": self.finish, "first": self.first}
-        return Document(model, drag, self.mask, self.seed, self.truncation, script, records, self.label, **settings)
+        return Document(model, drag, **{name: getattr(self, name) for name in CARRIED})
 
 
 def packing() -> Callable[[Model], PackedPhoto]:

@@ -132,11 +132,13 @@ class UndoStack:
 def _first_of_few_models(past: Sequence[Entry], now: Document) -> int:
     """Return the place of the oldest entry from which on there are no more models than may be kept."""
     others: set[tuple[int, ...]] = set()
+    present = now.model.generator
+    here = present.weights_key
     for place in range(len(past) - 1, -1, -1):
         held = past[place].document
         generator = None if isinstance(held, Sealed) else held.model.generator
-        if generator is not None and generator.weights_key != now.model.generator.weights_key:
-            others.add(generator.weights_key)
+        if generator is not None and generator is not present and (key := generator.weights_key) != here:
+            others.add(key)
         if len(others) > OTHER_MODELS:
             return place + 1
     return 0

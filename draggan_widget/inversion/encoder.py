@@ -155,7 +155,6 @@ def _looked_up(model: Generator, folders: Sequence[Path]) -> Encoder | None:
 def _about(file: Path) -> dict[str, Any]:
     """Return what a file says of itself. :raises ValueError: if that is not what ``save`` writes."""
     about = told_by(file, HEADER, FORMAT)
-    del about["format"]
     if not isinstance(about.get("base"), str):
         raise ValueError("it is of another format")
     return about

@@ -33,7 +33,7 @@ from draggan_widget.inversion.pivot import first_guess, fit_pivot
 from draggan_widget.inversion.residual import Residual
 from draggan_widget.inversion.settings import Inversion
 from draggan_widget.inversion.tuning import Tuner
-from draggan_widget.models import Layer, TunedCopy, fingerprint, guarded
+from draggan_widget.models import Layer, TunedCopy, ended, fingerprint, guarded
 from draggan_widget.texts import read_json, shown_path
 
 if TYPE_CHECKING:
@@ -139,7 +139,16 @@ class Photo:
         :raises ValueError: for a picture or mask of another size.
         """
         unedited = None if whole else self.fitted
-        made = paste(self.picture, self.square, self._picture_of(edited), unedited, mask, residual=residual)
+        return self.pasted(self._picture_of(edited), unedited, mask, residual=residual)
+
+    def pasted(
+        self, edited: Image.Image, unedited: Image.Image | None, mask: np.ndarray | None, *, residual: bool
+    ) -> Image.Image:
+        """Return the photograph with a picture in it, without asking the model: in any thread. See ``paste``.
+
+        :param unedited: ``fitted``, made before; None: all of the picture is pasted.
+        """
+        made = paste(self.picture, self.square, edited, unedited, mask, residual=residual)
         if self.alpha is not None:
             made.putalpha(self.alpha)
         return made
@@ -228,14 +237,7 @@ def invert(
         face that is not there, or a square beside it. :raises MemoryError: if memory runs out on the way.
     """
     work = inverting(model, photo, square=square, face=face, label=label, settings=settings)
-    while True:
-        try:
-            stage = next(work)
-        except StopIteration as end:
-            result: Photo = end.value
-            return result
-        if progress is not None:
-            progress(stage)
+    return ended(work) if progress is None else ended(work, progress)
 
 
 def inverting(

@@ -8,6 +8,7 @@ that is asked for, those near it are to be what a motion by the model itself wou
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -177,14 +178,20 @@ class Tuner:
 
         It is small: of each number, a part (``NEAR``) of how much it varies among the model's own latents.
         """
-        space, random = self._base.space, np.random.RandomState(seed)
-        metric = space.metric(space.label_of(self._latent) if self._label is None else self._label)
-        numbers = random.standard_normal((metric.num_ws, metric.covariance.shape[0])) * random.uniform(*NEAR)
-        spread, axes = torch.linalg.eigh(metric.rows())  # singular: the last rows have nothing of their own
-        rows = (axes * spread.clamp(min=0).sqrt()) @ axes.T
-        changed = rows @ torch.from_numpy(numbers) @ torch.linalg.cholesky(metric.covariance).T
+        rows, columns = self._spread
+        random = np.random.RandomState(seed)
+        numbers = random.standard_normal((len(rows), len(columns))) * random.uniform(*NEAR)
+        changed = rows @ torch.from_numpy(numbers) @ columns.T
         aside: Tensor = changed[None].to(self._latent)
         return aside
+
+    @functools.cached_property
+    def _spread(self) -> tuple[Tensor, Tensor]:
+        """How the rows of the model's own latents vary together, and their numbers: square roots of covariances."""
+        space = self._base.space
+        metric = space.metric(space.label_of(self._latent) if self._label is None else self._label)
+        spread, axes = torch.linalg.eigh(metric.rows())  # singular: the last rows have nothing of their own
+        return (axes * spread.clamp(min=0).sqrt()) @ axes.T, torch.linalg.cholesky(metric.covariance)
 
     def _seen(self, model: Generator, latent: Tensor) -> Tensor:
         """Return a picture of half the side, where the model has previews, for it is cheaper; else a whole one."""

@@ -25,6 +25,7 @@ from draggan_widget.models.space import Metric, Space, WPlus, one_thread
 from draggan_widget.models.stylegan2 import StyleGAN2
 from draggan_widget.models.stylegan3 import StyleGAN3
 from draggan_widget.models.tuned import TunedCopy, difference
+from draggan_widget.models.working import ended
 
 __all__ = [
     "CheckpointError",
@@ -48,6 +49,7 @@ __all__ = [
     "captured",
     "check_seed",
     "difference",
+    "ended",
     "find_checkpoint",
     "fingerprint",
     "for_glances",

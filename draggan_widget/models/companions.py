@@ -52,7 +52,10 @@ def load_companion(path: str | os.PathLike[str], what: str, made: Callable[[Path
 
 
 def told_by(file: Path, header: str, form: int) -> dict[str, Any]:
-    """Return what a file says of itself. :raises ValueError: if that is not what ``save_companion`` writes."""
+    """Return what a file says of itself, but for its ``format``.
+
+    :raises ValueError: if that is not what ``save_companion`` writes.
+    """
     try:
         with safetensors.safe_open(file, "pt") as opened:
             described = (opened.metadata() or {}).get(header)
@@ -61,6 +64,6 @@ def told_by(file: Path, header: str, form: int) -> dict[str, Any]:
     if described is None:
         raise ValueError("it is something else")
     told = read_json(described)
-    if not isinstance(told, dict) or told.get("format") != form:
+    if not isinstance(told, dict) or told.pop("format", None) != form:
         raise ValueError("it is of another format")
     return told

@@ -96,8 +96,12 @@ class Compositor:
     def _shares_of(self, top: Layer, block: int) -> Shares:
         assert top.mask is not None
         if self._shares is None or self._shares[0] is not top.mask or self._shares[1] != top.faded:
-            make = Shares.fading if top.faded else Shares.of
-            self._shares = top.mask, top.faded, make(self._model, block, top.mask, top.latent)
+            made = (
+                Shares.fading(self._model, top.mask, top.latent)
+                if top.faded
+                else Shares.of(self._model, block, top.mask, top.latent)
+            )
+            self._shares = top.mask, top.faded, made
         return self._shares[2]
 
     def _remembered(self, layers: Sequence[Layer], upto: int | None) -> _Made:
@@ -137,13 +141,13 @@ class Shares:
         return cls(F.adaptive_avg_pool2d(wide, size), _smoothed(wide, half))
 
     @classmethod
-    def fading(cls, model: Generator, block: int, mask: np.ndarray, like: Tensor) -> Shares:  # noqa: ARG003
+    def fading(cls, model: Generator, mask: np.ndarray, like: Tensor) -> Shares:
         """Return those by which pictures alone are joined: 1 inside the mask, 0 farther than ``WIDER`` and half of
-        ``FEATHER`` from it. The parameters are those of ``of``.
+        ``FEATHER`` from it. See ``of``.
         """
         height = model.resolution[0]
         wide, half = (max(1, round(part * height)) for part in (WIDER, FEATHER / 2))
-        return cls(None, _smoothed(_dilated(mask, wide, like), min(half, wide)))
+        return cls(None, _smoothed(_dilated(mask, wide, like), half))
 
     def like(self, features: Tensor) -> Tensor:
         """Return those of a map (1, C, h, w) that may have a margin around the picture."""

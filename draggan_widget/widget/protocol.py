@@ -351,6 +351,7 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
     """Return what a page shows but pictures, masks and lists. ``entry``: the model's name in the list of models."""
     document, model = snapshot.document, snapshot.model
     height, width = model.generator.resolution
+    jump = jump_told(document.config, document.first)
     return {
         "type": "state",
         "status": snapshot.status,
@@ -378,8 +379,8 @@ def state_message(snapshot: Snapshot, entry: str | None = None, feedback: Feedba
         "edited": snapshot.step > 0,
         "rate": snapshot.rate,
         "warning": feedback.warning,
-        "settings": settings_in_use(document, snapshot.speed) | jump_told(document.config, document.first),
-        "defaults": usual_settings(document) | jump_told(document.config, None),
+        "settings": settings_in_use(document, snapshot.speed) | jump,
+        "defaults": usual_settings(document) | dict.fromkeys(jump, ""),
         "length": snapshot.length,
         "shown": snapshot.shown,
         "amounts": _amounts(document),

@@ -121,11 +121,7 @@ class Inverted:
             return bench.picture(bench.seeded(self.first_seed + 10_000 + number)).clamp(-1, 1)
         if number >= len(self._files):
             raise UnmeasuredError(f"there are only {len(self._files)} pictures")
-        flat = open_photo(self._files[number]).flat
-        cut = crop(flat, Square.middle(flat.size, model.resolution), model.resolution)
-        kind: str = {1: "L", 3: "RGB", 4: "RGBA"}[model.channels]
-        array = np.array(cut.convert(kind), np.float32).reshape(*model.resolution, -1)
-        return (torch.from_numpy(array).permute(2, 0, 1)[None] / 127.5 - 1).to(next(model.parameters()))
+        return middle_of(self._files[number], model)
 
 
 def inversion_ways() -> list[InversionWay]:
@@ -153,10 +149,24 @@ def inverted(model: Generator, wanted: Tensor, way: InversionWay) -> tuple[Gener
         latent = found
     if not settings.tuning_steps:
         return model, latent
+    return tuned(model, latent, wanted, label, settings), latent
+
+
+def tuned(model: Generator, latent: Tensor, wanted: Tensor, label: int | None, settings: Inversion) -> Generator:
+    """Return the copy of a model that is tuned for a picture (1, C, H, W), all steps at once."""
     tuner = Tuner(model, latent, wanted, label, settings)
     for _ in tuner.steps():
         pass
-    return tuner.copy().apply(model), latent
+    return tuner.copy().apply(model)
+
+
+def middle_of(file: str | Path, model: Generator) -> Tensor:
+    """Return the middle of a photograph, (1, C, H, W) in [-1, 1], as large as a model's pictures."""
+    flat = open_photo(file).flat
+    cut = crop(flat, Square.middle(flat.size, model.resolution), model.resolution)
+    kind: str = {1: "L", 3: "RGB", 4: "RGBA"}[model.channels]
+    array = np.array(cut.convert(kind), np.float32).reshape(*model.resolution, -1)
+    return (torch.from_numpy(array).permute(2, 0, 1)[None] / 127.5 - 1).to(next(model.parameters()))
 
 
 def _identity(bench: Bench, one: Tensor, other: Tensor) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Diffusion models, on Hugging Face diffusers (the extra ``diffusion``), which only reading and tuning one imports."""
 
 from draggan_widget.models.diffusion.correspondence import described, found_again
-from draggan_widget.models.diffusion.ddim import Climb, ended, inverted, inverting
+from draggan_widget.models.diffusion.ddim import Climb, inverted, inverting
 from draggan_widget.models.diffusion.identity import (
     Identity,
     Lesson,
@@ -23,6 +23,7 @@ from draggan_widget.models.diffusion.sampling import Sampling
 from draggan_widget.models.diffusion.schedule import Schedule
 from draggan_widget.models.diffusion.space import NoisySpace
 from draggan_widget.models.diffusion.text import ClipText, Text, Vocabulary
+from draggan_widget.models.working import ended
 
 __all__ = [
     "KEPT",

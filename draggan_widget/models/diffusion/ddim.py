@@ -7,18 +7,16 @@ picture is not known yet, so it is asked of the one before, as the field does; `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from collections.abc import Generator as Work
-from typing import NamedTuple, TypeVar
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from draggan_widget.models.diffusion.network import Diffusion
+from draggan_widget.models.working import ended
 from draggan_widget.settings import check_whole
-
-S = TypeVar("S")
-R = TypeVar("R")
 
 
 class Climb(NamedTuple):
@@ -33,20 +31,6 @@ class Climb(NamedTuple):
 def inverted(model: Diffusion, picture: Tensor, *, refine: int = 0) -> Tensor:
     """Return the latent (1, 2·C, h, w) of a picture (1, channels, H, W) in [-1, 1]. See ``inverting``."""
     return ended(inverting(model, picture, refine=refine))
-
-
-def ended(work: Work[S, None, R], tell: Callable[[S], object] = lambda _: None) -> R:
-    """Do work that can be left at any step, such as ``inverting``, to its end, and return its result.
-
-    :param tell: called with what it yields; what it raises ends the work there.
-    """
-    while True:
-        try:
-            step = next(work)
-        except StopIteration as end:
-            result: R = end.value
-            return result
-        tell(step)
 
 
 def inverting(model: Diffusion, picture: Tensor, *, refine: int = 0) -> Work[Climb, None, Tensor]:

@@ -22,10 +22,10 @@ from draggan_widget.models.diffusion.text import ClipText
 from draggan_widget.texts import quoted, shown_path
 
 ENDINGS = (".safetensors", ".ckpt")
-PARTS = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
+UNET, VAE, TEXT = "model.diffusion_model.", "first_stage_model.", "cond_stage_model."
+PARTS = (UNET, VAE, TEXT)
 """Beginnings of the names of the weights that are read: of UNet, VAE and text encoder. Others, such as a second set of
 averaged ones, are not."""
-UNET, VAE, TEXT = (*PARTS,)
 MARKS = {
     r"conditioner\.embedders\.": "Stable Diffusion XL",
     r"(?:model\.diffusion_model\.)?joint_blocks\.\d": "Stable Diffusion 3",
@@ -50,7 +50,10 @@ def kind_of_file(path: Path) -> str | None:
 
     Only its header or table of contents is read.
     """
-    names = _names(path) if path.suffix.lower() in ENDINGS else []
+    return _kind_of(_names(path)) if path.suffix.lower() in ENDINGS else None
+
+
+def _kind_of(names: list[str]) -> str | None:
     for mark, kind in MARKS.items():
         if any(re.match(mark, name) for name in names):
             return kind
@@ -122,7 +125,7 @@ def read_file(
 def check_contents(file: Path) -> None:
     """Check that a file holds a Stable Diffusion 1 or 2 whole. :raises CheckpointError: if not, saying what it is."""
     names = _names(file)
-    kind = kind_of_file(file)
+    kind = _kind_of(names)
     reads = "what can be read in one file are Stable Diffusion 1 and 2"
     if kind is None:
         raise CheckpointError(f"{shown_path(file)} holds no diffusion model that is known; {reads}")
