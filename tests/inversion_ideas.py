@@ -26,24 +26,9 @@ import torch
 from torch import Tensor
 
 from draggan_widget import drag, load_generator
+from draggan_widget.analysis.experiments.inversions import BY, InversionWay, Inverted, inverted, middle_of, tuned
 from draggan_widget.engines import to_image
-from draggan_widget.inversion import (
-    CHIN,
-    EYE_CORNER,
-    MOUTH_CORNER,
-    NOSE_TIP,
-    Inversion,
-    Landmarks,
-    Square,
-    Tuner,
-    crop,
-    encoder_for,
-    first_guess,
-    fit_pivot,
-    ms_ssim,
-    open_photo,
-    psnr,
-)
+from draggan_widget.inversion import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Inversion, Landmarks, ms_ssim, psnr
 from draggan_widget.inversion import pivot as pivot_file
 from draggan_widget.models import Generator
 
@@ -70,25 +55,12 @@ TUNINGS = {
     "up to 31 dB": Inversion(enough=31.0),
 }
 MARKS = {"nose": NOSE_TIP, "eye": EYE_CORNER, "mouth": MOUTH_CORNER, "chin": CHIN}
-BY = 0.05
-"""Of the width, by which each of them is pulled: along a random direction, and against it."""
-FIRST_SEED = 80_000
-"""Of the model's own samples that are pulled for comparison."""
 Row = dict[str, Any]
-
-
-def photographs(folder: Path, model: Generator) -> Iterator[Tensor]:
-    """Yield the middle of each picture of a folder, (1, 3, H, W) in [-1, 1]."""
-    for file in sorted(folder.glob("*.png")):
-        flat = open_photo(file).flat
-        cut = np.array(crop(flat, Square.middle(flat.size, model.resolution), model.resolution), np.float32)
-        yield torch.from_numpy(cut).permute(2, 0, 1)[None] / 127.5 - 1
 
 
 def fitted(model: Generator, wanted: Tensor, settings: Inversion, *, encoder: bool = True) -> Tensor:
     """Return the latent to which the fit of a photograph comes."""
-    guess = first_guess(model, None, wanted, encoder_for(model) if encoder else None)
-    *_, latent = fit_pivot(model, wanted, guess, None, settings)
+    _, latent = inverted(model, wanted, InversionWay("", dataclasses.replace(settings, tuning_steps=0), encoder))
     return latent
 
 
@@ -108,7 +80,7 @@ def pivots(model: Generator, number: int, wanted: Tensor, known: set[tuple[int, 
 
 
 def pulls(model: Generator, latent: Tensor, number: int, landmarks: Landmarks) -> Iterator[Row]:
-    """Yield how far each landmark is from where it was pulled to, as dlib finds it."""
+    """Yield how far each landmark is from where it was pulled to, along a random direction and against it, by dlib."""
     with torch.no_grad():
         found = landmarks(np.asarray(to_image(model.synthesize(latent))))
     if found is None:
@@ -134,24 +106,21 @@ def tunings(model: Generator, number: int, wanted: Tensor, known: set[tuple[int,
     def told(name: str, made: Callable[[], tuple[Generator, Tensor]]) -> Iterator[Row]:
         if (number, name) in known:
             return
-        tuned, latent = made()
+        copy, latent = made()
         with torch.no_grad():
-            near = round(psnr(tuned.synthesize(latent), wanted), 2)
-        for row in pulls(tuned, latent, number, landmarks):
+            near = round(psnr(copy.synthesize(latent), wanted), 2)
+        for row in pulls(copy, latent, number, landmarks):
             yield {"sample": number, "way": name, "psnr": "" if name == "own samples" else near, **row}
 
-    yield from told("own samples", lambda: (model, model.space.draw(seed=FIRST_SEED + number, truncation=0.7)))
+    yield from told("own samples", lambda: (model, model.space.draw(seed=Inverted.first_seed + number, truncation=0.7)))
     latent = fitted(model, wanted, Inversion())
     yield from told("not tuned", lambda: (model, latent))
     for name, settings in TUNINGS.items():
 
-        def tuned(settings: Inversion = settings) -> tuple[Generator, Tensor]:
-            tuner = Tuner(model, latent, wanted, None, settings)
-            for _ in tuner.steps():
-                pass
-            return tuner.copy().apply(model), latent
+        def made(settings: Inversion = settings) -> tuple[Generator, Tensor]:
+            return tuned(model, latent, wanted, None, settings), latent
 
-        yield from told(name, tuned)
+        yield from told(name, made)
 
 
 def summary(rows: list[Row]) -> str:
@@ -206,9 +175,8 @@ def main() -> None:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
         if fresh:
             writer.writeheader()
-        for number, wanted in enumerate(photographs(options.photos, model)):
-            if number >= options.samples:
-                break
+        for number, file in enumerate(sorted(options.photos.glob("*.png"))[: options.samples]):
+            wanted = middle_of(file, model)
             for row in measure(model, number, wanted, known):
                 rows.append(row)
                 writer.writerow(row)

@@ -98,6 +98,17 @@ def small_stable_diffusion(folder: Path, seed: int = 0, sampling: Sampling = QUI
     return Diffusion(parts["unet"], parts["scheduler"], vae=parts["vae"], text=text, sampling=sampling)
 
 
+def saved_stable_diffusion(folder):
+    """Write a small one as diffusers' own pipeline saves it; return its parts."""
+    from diffusers import StableDiffusionPipeline
+
+    parts = stable_diffusion_parts(folder.parent)
+    StableDiffusionPipeline(
+        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    ).save_pretrained(folder)
+    return parts
+
+
 def small_pixels(seed: int = 0, *, words: bool = True, prediction: str = "v_prediction", sampling=None) -> Diffusion:
     """A model of pixels, of 16 px, with a vocabulary of captions or without any text."""
     from diffusers import DDIMScheduler, UNet2DConditionModel, UNet2DModel

@@ -5,9 +5,19 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 
-from draggan_widget.engines import Edit, EditPoint, engine_of
+from draggan_widget.engines import DragConfig, Edit, EditPoint, FreeDrag, GoodDrag, StableDrag, engine_of
+
+DESCENTS = [
+    DragConfig(learning_rate=0.05),
+    FreeDrag(learning_rate=0.05),
+    StableDrag(learning_rate=0.05, supervision_radius=24.0),
+    GoodDrag(learning_rate=0.05, supervision_radius=24.0),
+]
+"""The engines that step by Adam, in settings for small random networks."""
+each_descent = pytest.mark.parametrize("settings", DESCENTS, ids=lambda settings: type(settings).__name__)
 
 
 def sampled(feature_map, xy, resolution):

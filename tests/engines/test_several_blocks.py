@@ -7,23 +7,16 @@ import copy
 import numpy as np
 import pytest
 import torch
-from plainly import Descent, advanced, begun, sampled
+from plainly import Descent, advanced, begun, each_descent, sampled
 from planted import Planted
 from test_gooddrag import tracked
 
-from draggan_widget.engines import DragConfig, FreeDrag, GoodDrag, StableDrag, State
+from draggan_widget.engines import DragConfig, GoodDrag, State
 from draggan_widget.engines.common.scaling import scales_of
 from draggan_widget.engines.trackers import Features
 
 BLOCKS = (3, 4)
 HANDLES, TARGETS = [(20.3, 30.6), (44.0, 18.5)], [(32.0, 36.0), (36.0, 24.0)]
-ALL = [
-    DragConfig(learning_rate=0.05),
-    FreeDrag(learning_rate=0.05),
-    StableDrag(learning_rate=0.05, supervision_radius=24.0),
-    GoodDrag(learning_rate=0.05, supervision_radius=24.0),
-]
-each = pytest.mark.parametrize("settings", ALL, ids=lambda settings: type(settings).__name__)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +102,7 @@ def test_twenty_steps_are_those_of_a_plain_reference(double):
     assert np.abs(edit.handles - HANDLES).max() > 0.5, "this compares nothing"
 
 
-@each
+@each_descent
 def test_how_large_the_features_of_a_block_are_makes_no_difference(settings):
     small, large = Unlike((64, 64)), Unlike((64, 64))
     large.times = 100.0
@@ -129,7 +122,7 @@ def test_how_large_the_features_of_a_block_are_makes_no_difference(settings):
     assert np.abs(course(small, "joined") - course(large, "joined")).max() > 0.05, "this compares nothing"
 
 
-@each
+@each_descent
 def test_a_file_goes_on_exactly_and_features_of_other_settings_are_taken_anew(generator, settings):
     def point(state):
         return state.add_point(1, HANDLES[0], TARGETS[0])

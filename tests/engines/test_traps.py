@@ -5,18 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from plainly import advanced, begun
+from plainly import DESCENTS, advanced, begun, each_descent
 from planted import Planted
 
-from draggan_widget.engines import DragConfig, FreeDrag, GoodDrag, Natural, StableDrag, drag
-
-DESCENTS = [
-    DragConfig(learning_rate=0.05),
-    FreeDrag(learning_rate=0.05),
-    StableDrag(learning_rate=0.05, supervision_radius=24.0),
-    GoodDrag(learning_rate=0.05, supervision_radius=24.0),
-]
-each = pytest.mark.parametrize("settings", DESCENTS, ids=lambda settings: type(settings).__name__)
+from draggan_widget.engines import Natural, drag
 
 
 class Scaled(Planted):
@@ -48,7 +40,7 @@ def pull(planted, settings, by=(9.0, 3.0)):
     return drag(planted, ws, [start], [start + np.array(by)], config=settings)
 
 
-@each
+@each_descent
 def test_no_length_of_an_engine_depends_on_how_large_features_are(settings):
     """FreeDrag's l of 0.3 belongs to one network's features; Adam and tracking are blind to their size."""
     plain, larger = Scaled((96, 80)), Scaled((96, 80))
@@ -60,7 +52,7 @@ def test_no_length_of_an_engine_depends_on_how_large_features_are(settings):
 
 
 @pytest.mark.parametrize("kind", [Dead, Cut])
-@each
+@each_descent
 def test_rows_that_reach_no_feature_stall_at_once_and_leave_the_latent(settings, kind):
     model = kind((96, 80))
     ws = model.mapping(seed=1)
@@ -95,7 +87,7 @@ def test_the_weight_of_a_mask_depends_neither_on_its_size_nor_on_that_of_the_pic
     assert terms == pytest.approx([1.0, 1.0, 1.0])
 
 
-@each
+@each_descent
 def test_a_drag_that_is_capped_is_no_longer_than_its_cap(settings):
     """FreeDrag's own stop ends its inner loop only."""
     result = pull(Planted((96, 80)), settings.replace(max_steps=4, stall_steps=None, tolerance=0.0))
@@ -103,7 +95,7 @@ def test_a_drag_that_is_capped_is_no_longer_than_its_cap(settings):
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (79, 95), (0, 95)])
-@each
+@each_descent
 def test_handles_in_the_corners_are_pulled_without_a_place_beyond_the_border(settings, corner):
     model = Planted((96, 80))
     result = drag(model, model.mapping(seed=1), [corner], [(40, 48)], config=settings.replace(max_steps=5))

@@ -27,6 +27,15 @@ class Page:
     def of(self, kind):
         return [content for content, _ in self.told if content["type"] == kind]
 
+    def panel(self, name):
+        """What a panel was told so far."""
+        return [message["told"] for message in self.of("panel") if message["panel"] == name]
+
+    def answer(self, number):
+        """What was told of the question of that number, once it is."""
+        self.wait_for(lambda page: any(each["id"] == number for each in page.panel("answer")))
+        return next(each for each in self.panel("answer") if each["id"] == number)
+
     def masks(self):
         """Buffers of the masks told so far."""
         return [buffers for content, buffers in self.told if content["type"] == "mask"]

@@ -148,42 +148,33 @@ def page(editor):
     return page
 
 
-def told(page, panel):
-    return [message["told"] for message in page.of("panel") if message["panel"] == panel]
-
-
-def answer(page, number):
-    page.wait_for(lambda page: any(each["id"] == number for each in told(page, "answer")))
-    return next(each for each in told(page, "answer") if each["id"] == number)
-
-
 def test_a_page_is_told_of_the_prompt_and_its_words_and_changes_it(page):
     page.say("attributes")
-    page.wait_for(lambda page: told(page, "prompt"))
+    page.wait_for(lambda page: page.panel("prompt"))
     # It may be told once more, as the first picture comes.
-    assert told(page, "prompt")[-1] == {"prompt": "young smiling", "words": [*KNOWN], "learnt": False}
-    assert told(page, "attributes")[-1]["attributes"] == []
+    assert page.panel("prompt")[-1] == {"prompt": "young smiling", "words": [*KNOWN], "learnt": False}
+    assert page.panel("attributes")[-1]["attributes"] == []
     before = page.frames()[-1]
     page.say("prompt", id=1, text="old beard")
-    assert answer(page, 1) == {"id": 1, "done": True, "notes": []}
-    assert told(page, "prompt")[-1]["prompt"] == page.editor.prompt == "old beard"
+    assert page.answer(1) == {"id": 1, "done": True, "notes": []}
+    assert page.panel("prompt")[-1]["prompt"] == page.editor.prompt == "old beard"
     page.wait_for(lambda page: page.frames()[-1] != before)
     state = page.wait_for_state(undo="prompt 'old beard'", can_undo=True)
     assert (state["message"], state["seed"], state["step"]) == ("The prompt is 'old beard'.", 3, 0)
     page.say("undo")
     page.wait_for_state(redo="prompt 'old beard'")
     page.say("values")
-    page.wait_for(lambda page: told(page, "prompt")[-1]["prompt"] == "young smiling")
+    page.wait_for(lambda page: page.panel("prompt")[-1]["prompt"] == "young smiling")
     assert page.editor.prompt == "young smiling"
 
 
 def test_a_page_hears_why_a_prompt_cannot_be_and_everything_stays(page):
     page.say("prompt", id=2, text="old dragon")
-    refused = answer(page, 2)
+    refused = page.answer(2)
     assert not refused["done"]
     assert refused["notes"][0].startswith("this model does not know the word 'dragon'; it knows old, young")
     page.say("prompt", id=3, text="old " * 25)
-    assert answer(page, 3)["notes"] == ["the prompt has 25 words, and this model reads 24; shorten it"]
+    assert page.answer(3)["notes"] == ["the prompt has 25 words, and this model reads 24; shorten it"]
     assert (page.editor.prompt, page.of("state")[-1]["trouble"]) == ("young smiling", "")
     with pytest.raises(TypeError, match=r"identity is a dict; give draggan_widget.models.diffusion.Identity\("):
         page.editor.identity = {"steps": 3}
@@ -199,7 +190,7 @@ def test_undo_leads_back_through_many_prompts_since_they_share_their_weights(edi
 
 def test_the_prompt_of_a_page_is_in_the_file_and_in_the_code(page, tmp_path):
     page.say("prompt", id=1, text="beard")
-    assert answer(page, 1)["done"]
+    assert page.answer(1)["done"]
     page.editor.save(tmp_path / "a.drag")
     again = Editor.load(tmp_path / "a.drag", model=small_pixels())
     assert (again.prompt, again.code()) == ("beard", page.editor.code())
@@ -213,10 +204,10 @@ def test_a_gan_has_no_prompt_to_a_page():
         page = Page(editor)
         page.say("ready", view="page")
         page.say("attributes")
-        page.wait_for(lambda page: told(page, "prompt"))
-        assert told(page, "prompt") == [{"prompt": None, "words": [], "learnt": False}]
+        page.wait_for(lambda page: page.panel("prompt"))
+        assert page.panel("prompt") == [{"prompt": None, "words": [], "learnt": False}]
         page.say("prompt", id=1, text="old")
-        assert answer(page, 1)["notes"] == ["StyleGAN2 reads no prompts; load a diffusion model, or use say(…)"]
+        assert page.answer(1)["notes"] == ["StyleGAN2 reads no prompts; load a diffusion model, or use say(…)"]
     finally:
         editor.close()
 
@@ -246,8 +237,8 @@ def test_a_photograph_that_a_page_opens_is_learnt_as_a_job_that_tells_how_far_it
     assert shares == sorted(shares)
     assert any(0 < share < 1 for share in shares)
     page.say("attributes")
-    page.wait_for(lambda page: told(page, "prompt"))
-    assert told(page, "prompt")[-1]["learnt"]
+    page.wait_for(lambda page: page.panel("prompt"))
+    assert page.panel("prompt")[-1]["learnt"]
     assert len(identity_of(page.editor.generator)) > 0
     page.say("undo")
     page.wait_for_state(redo="learning of a picture", seed=3)

@@ -27,27 +27,18 @@ def page(model):
     editor.close()
 
 
-def told(page, panel):
-    return [message["told"] for message in page.of("panel") if message["panel"] == panel]
-
-
-def answer(page, number):
-    page.wait_for(lambda page: any(each["id"] == number for each in told(page, "answer")))
-    return next(each for each in told(page, "answer") if each["id"] == number)
-
-
 def values(page):
     page.editor.latent  # noqa: B018 - what was asked before is carried out, and told
-    before = len(told(page, "values"))
+    before = len(page.panel("values"))
     page.say("values")
-    page.wait_for(lambda page: len(told(page, "values")) > before)
-    return told(page, "values")[-1]
+    page.wait_for(lambda page: len(page.panel("values")) > before)
+    return page.panel("values")[-1]
 
 
 def attributes(page):
     page.say("attributes")
-    page.wait_for(lambda page: told(page, "values"))
-    return told(page, "attributes")[-1]
+    page.wait_for(lambda page: page.panel("values"))
+    return page.panel("attributes")[-1]
 
 
 def test_the_code_of_the_panels_comes_when_it_is_asked_for(page):
@@ -64,10 +55,10 @@ def test_a_slider_is_answered_each_time_and_is_one_step_of_undo(page):
     before = editor.latent
     for number, value in enumerate((0.2, 0.5, 0.8), start=1):
         page.say("change", id=number, values={name: value}, pulling=True)
-        assert answer(page, number) == {"id": number, "done": True, "notes": []}
-        assert told(page, "values")[-1]["values"][name] == pytest.approx(value, abs=0.01)
+        assert page.answer(number) == {"id": number, "done": True, "notes": []}
+        assert page.panel("values")[-1]["values"][name] == pytest.approx(value, abs=0.01)
     page.say("change", id=4, values={name: 1.0}, pulling=False)
-    assert answer(page, 4)["done"]
+    assert page.answer(4)["done"]
     assert values(page)["values"][name] == pytest.approx(1.0, abs=0.01)
     editor.undo()
     assert np.array_equal(editor.latent, before)
@@ -87,7 +78,7 @@ def test_amounts_are_told_with_the_state_for_the_timeline(page):
     name = attributes(page)["attributes"][0]["name"]
     now = values(page)["values"][name]
     page.say("change", id=1, values={name: now + 0.5}, pulling=False)
-    answer(page, 1)
+    page.answer(1)
     page.editor.latent  # noqa: B018 - until the page has been told
     page.wait_for(lambda page: page.of("state")[-1]["amounts"])
     ((step, words),) = page.of("state")[-1]["amounts"]
@@ -99,7 +90,7 @@ def test_amounts_are_told_with_the_state_for_the_timeline(page):
 def test_more_than_the_model_can_is_cut_and_said(page):
     name = attributes(page)["attributes"][0]["name"]
     page.say("change", id=1, values={name: 50.0}, pulling=False)
-    said = answer(page, 1)
+    said = page.answer(1)
     assert said["done"]
     assert "as far as" in said["notes"][0]
 
@@ -107,13 +98,13 @@ def test_more_than_the_model_can_is_cut_and_said(page):
 def test_words_are_answered_with_what_was_done_and_what_was_not_understood(page):
     listed = attributes(page)["attributes"]
     page.say("say", id=1, text="more principal 1, and some sparkels")
-    said = answer(page, 1)
+    said = page.answer(1)
     assert said["done"]
     assert said["notes"][0] == f"{listed[0]['label']} +1 σ"
     assert any("'sparkels' is not known" in note for note in said["notes"])
     before = page.editor.latent
     page.say("say", id=2, text="sparkels")
-    said = answer(page, 2)
+    said = page.answer(2)
     assert not said["done"]
     assert "'sparkels' is not known" in said["notes"][0]
     assert np.array_equal(page.editor.latent, before)
@@ -122,7 +113,7 @@ def test_words_are_answered_with_what_was_done_and_what_was_not_understood(page)
 def test_a_name_that_is_none_is_said_and_changes_nothing(page):
     before = page.editor.latent
     page.say("change", id=1, values={"principle-1": 1.0}, pulling=False)
-    said = answer(page, 1)
+    said = page.answer(1)
     assert not said["done"]
     assert "the nearest is 'principal-1'" in said["notes"][0]
     assert np.array_equal(page.editor.latent, before)
@@ -132,7 +123,7 @@ def test_locks_hold_and_one_of_a_group_that_is_let_go_leaves_the_others(page):
     group = [each["name"] for each in attributes(page)["attributes"] if each["group"] == "principal"]
 
     def held(wanted):
-        page.wait_for(lambda page: told(page, "values")[-1]["held"] == wanted)
+        page.wait_for(lambda page: page.panel("values")[-1]["held"] == wanted)
 
     page.say("lock", name="principal", on=True)
     held(group)
@@ -153,37 +144,37 @@ def test_marked_pictures_teach_a_direction(page):
         editor.seed = seed + 10
         page.say("mark", side="more" if seed % 2 else "less", number=None)
     page.say("mark", side="more", number=None)
-    page.wait_for(lambda page: len((told(page, "marks") or [{"sides": []}])[-1]["sides"]) == 7)
+    page.wait_for(lambda page: len((page.panel("marks") or [{"sides": []}])[-1]["sides"]) == 7)
     pictures = [buffers for content, buffers in page.told if content.get("panel") == "marks"][-1]
     assert len(pictures) == 7
     assert all(each.startswith(b"\xff\xd8") for each in pictures)
     page.say("mark", side=None, number=6)
-    page.wait_for(lambda page: len(told(page, "marks")[-1]["sides"]) == 6)
+    page.wait_for(lambda page: len(page.panel("marks")[-1]["sides"]) == 6)
     page.say("teach", id=1, name="  odd look ")
-    said = answer(page, 1)
+    said = page.answer(1)
     assert said["done"]
     assert "Odd look is among the taught ones" in said["notes"][0]
-    assert [each["source"] for each in told(page, "attributes")[-1]["attributes"]][-1] == "taught"
-    assert told(page, "marks")[-1]["sides"] == []
+    assert [each["source"] for each in page.panel("attributes")[-1]["attributes"]][-1] == "taught"
+    assert page.panel("marks")[-1]["sides"] == []
     assert "odd look" in editor.attributes.directions
 
 
 def test_too_few_marks_are_said_and_stay(page):
     page.say("mark", side="more", number=None)
     page.say("teach", id=1, name="odd")
-    said = answer(page, 1)
+    said = page.answer(1)
     assert not said["done"]
     assert "mark at least 2 pictures of each" in said["notes"][0]
     page.say("attributes")
-    page.wait_for(lambda page: told(page, "attributes"))
-    assert told(page, "marks")[-1]["sides"] == ["more"]
+    page.wait_for(lambda page: page.panel("attributes"))
+    assert page.panel("marks")[-1]["sides"] == ["more"]
 
 
 def test_engines_are_listed_with_a_line_and_compared_and_one_is_taken(page):
     editor = page.editor
     page.say("engines")
-    page.wait_for(lambda page: told(page, "engines"))
-    listed = told(page, "engines")[-1]
+    page.wait_for(lambda page: page.panel("engines"))
+    listed = page.panel("engines")[-1]
     assert listed["present"] == "natural"
     assert all(each["help"] for each in listed["engines"])
     refusals = {each["name"]: each["refusal"] for each in listed["engines"] if each["refusal"]}
@@ -191,14 +182,14 @@ def test_engines_are_listed_with_a_line_and_compared_and_one_is_taken(page):
     assert "predictor" in refusals["predicted"]
     assert "dragdiffusion" not in {each["name"] for each in listed["engines"]}, "it is of another family"
     page.say("compare", engines=["natural", "draggan"])
-    page.wait_for(lambda page: told(page, "refused"))
-    assert "no pull to compare yet" in told(page, "refused")[-1]["why"]
+    page.wait_for(lambda page: page.panel("refused"))
+    assert "no pull to compare yet" in page.panel("refused")[-1]["why"]
     editor.points = [{"handle": [20, 20], "target": [26, 20]}]
     before = editor.latent
     page.say("compare", engines=["natural", "nobody", "freedrag"])
     page.wait_for(lambda page: len(ended(page)) == 3, timeout=60)
     assert ended(page) == {"natural": "done", "nobody": "failed", "freedrag": "done"}
-    assert "no engine 'nobody'" in next(each["why"] for each in told(page, "compared") if each["status"] == "failed")
+    assert "no engine 'nobody'" in next(each["why"] for each in page.panel("compared") if each["status"] == "failed")
     assert np.array_equal(editor.latent, before)
     pictures = [
         buffers for content, buffers in page.told if content.get("panel") == "compared" and content["told"]["step"] > 0
@@ -216,7 +207,7 @@ def test_engines_are_listed_with_a_line_and_compared_and_one_is_taken(page):
 
 def ended(page):
     over = ("done", "failed", "cancelled")
-    return {each["engine"]: each["status"] for each in told(page, "compared") if each["status"] in over}
+    return {each["engine"]: each["status"] for each in page.panel("compared") if each["status"] in over}
 
 
 def test_a_view_that_comes_later_is_told_of_the_comparison(page):
@@ -225,8 +216,8 @@ def test_a_view_that_comes_later_is_told_of_the_comparison(page):
     page.wait_for(lambda page: ended(page), timeout=60)
     page.told.clear()
     page.say("engines")
-    page.wait_for(lambda page: told(page, "compared"))
-    assert told(page, "compared")[-1]["status"] == "done"
+    page.wait_for(lambda page: page.panel("compared"))
+    assert page.panel("compared")[-1]["status"] == "done"
 
 
 def test_one_that_is_cancelled_says_so_and_the_next_goes_on(page):
@@ -246,7 +237,7 @@ def test_a_comparison_goes_with_its_model(page):
     page.say("compare", engines=["natural"])
     page.wait_for(lambda page: ended(page), timeout=60)
     page.editor.load_model(small_stylegan2(seed=5))
-    page.wait_for(lambda page: told(page, "round")[-1]["engines"] == [])
+    page.wait_for(lambda page: page.panel("round")[-1]["engines"] == [])
     before = page.editor.latent
     page.say("take", engine="natural")
     assert np.array_equal(page.editor.latent, before)
@@ -256,8 +247,8 @@ def test_a_comparison_goes_with_its_model(page):
 def test_of_what_is_as_far_as_it_goes_no_more_is_said_to_be_done(page):
     name = attributes(page)["attributes"][0]["name"]
     page.say("change", id=1, values={name: 50.0}, pulling=False)
-    answer(page, 1)
+    page.answer(1)
     page.say("say", id=2, text="more principal 1")
-    said = answer(page, 2)
+    said = page.answer(2)
     assert said["notes"] == ["Component 1: +0 σ instead of +1 ('more'); it is as far as the model goes"]
     page.wait_for_state(message=f"{said['notes'][0]}.")

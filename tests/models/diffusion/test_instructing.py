@@ -7,8 +7,7 @@ import pytest
 import torch
 from random_diffusion import small_pixels, small_stable_diffusion
 
-from draggan_widget.models.diffusion import Instructing, instructing
-from draggan_widget.models.diffusion.ddim import ended
+from draggan_widget.models.diffusion import Instructing, ended, instructing
 from draggan_widget.models.diffusion.instructions import Regions, energy, led, moved_noise, shifted
 
 pytest.importorskip("diffusers")
@@ -17,8 +16,8 @@ OBJECT = (slice(2, 6), slice(3, 7))
 
 
 @pytest.fixture(scope="module")
-def model():
-    return small_pixels()
+def model(pixels):
+    return pixels
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import json
 
 import pytest
 import torch
-from random_diffusion import small_pixels, small_stable_diffusion, stable_diffusion_parts
+from random_diffusion import saved_stable_diffusion, small_pixels, small_stable_diffusion
 
 from draggan_widget import CheckpointError, Editor, load_generator
 from draggan_widget.models import fingerprint
@@ -20,13 +20,7 @@ pytest.importorskip("diffusers")
 @pytest.fixture
 def folder(tmp_path):
     """A Stable Diffusion as diffusers' own pipeline saves it, with a safety checker named in its index."""
-    from diffusers import StableDiffusionPipeline
-
-    parts = stable_diffusion_parts(tmp_path)
-    pipeline = StableDiffusionPipeline(
-        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
-    pipeline.save_pretrained(tmp_path / "sd")
+    saved_stable_diffusion(tmp_path / "sd")
     return tmp_path / "sd"
 
 

@@ -9,7 +9,7 @@ import shutil
 import pytest
 import safetensors.torch
 import torch
-from random_diffusion import original_layout, stable_diffusion_parts
+from random_diffusion import original_layout, saved_stable_diffusion
 
 from draggan_widget import CheckpointError, load_generator
 from draggan_widget.models.diffusion import Sampling, checks, load_diffusion
@@ -23,14 +23,8 @@ def made(tmp_path_factory):
     """A folder with a Stable Diffusion as diffusers saves it, ``sd``, and the same weights in one file, by their
     makers' names.
     """
-    from diffusers import StableDiffusionPipeline
-
     folder = tmp_path_factory.mktemp("made")
-    parts = stable_diffusion_parts(folder)
-    pipeline = StableDiffusionPipeline(
-        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
-    pipeline.save_pretrained(folder / "sd")
+    parts = saved_stable_diffusion(folder / "sd")
     weights = original_layout(parts)
     weights["model_ema.decay"] = torch.ones(())  # which is not read
     safetensors.torch.save_file(weights, str(folder / "sd.safetensors"))
