@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from unittest.mock import MagicMock
 
+import carry
 import command
+import dissect
 import evaluate
 import make
 import measure
@@ -22,6 +24,7 @@ import pairs
 import pulls
 import pytest
 import remake
+import safetensors.torch
 import torch
 import trainer as training
 import weights
@@ -34,6 +37,7 @@ from team import Team
 from variety import Faces, align, head_pose
 
 from draggan_widget import load_generator
+from draggan_widget.models import fingerprint
 
 SMALL = {
     "z_dim": len(LATENT),
@@ -514,6 +518,86 @@ def test_what_comes_with_the_package_is_made_for_its_weights():
     of_predictors = owners.pop("predictors")
     assert of_predictors == remake.present()
     assert owners == dict.fromkeys(("arrays", "encoder", "metric"), remake.present())
+
+
+@pytest.fixture
+def drawing(folder):
+    """A file of weights that were hardly trained."""
+    first = trainer(folder)
+    first.step(32, 4)
+    weights.export(RECIPE, first.average, folder / "drawing.safetensors", 2)
+    return folder / "drawing.safetensors"
+
+
+def dissecting(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["dissect.py", *map(str, arguments)])
+    return dissect.main()
+
+
+@pytest.mark.parametrize(("layer", "unit"), [("b16.conv0", 3), ("b32.conv1", 0)])
+def test_a_silenced_unit_says_the_same_everywhere_and_no_other_weight_changes(drawing, layer, unit, monkeypatch):
+    made = drawing.with_name("silent.safetensors")
+    assert dissecting(monkeypatch, drawing, "--silence", f"{layer}:{unit}", "--out", made) == 0
+    before, after = (load_generator(path, device="cpu") for path in (drawing, made))
+    ws = [before.mapping(seed=seed, truncation=0.7) for seed in range(dissect.SAMPLES)]
+    was, said = dissect.maps_of(before, ws)[layer][:, unit], dissect.maps_of(after, ws[:1])[layer][:, unit]
+    assert float(was.std()) > 0.01
+    assert float(said.std()) < 1e-3
+    assert float(said.mean()) == pytest.approx(float(was.flatten(1).median(1).values.median()), abs=2e-3)
+    changed = [
+        name for name, weight in before.state_dict().items() if not torch.equal(weight, after.state_dict()[name])
+    ]
+    assert changed == [f"network.synthesis.{layer}.weight", f"network.synthesis.{layer}.bias"]
+    assert dissect.notes_of(made) == dissect.notes_of(drawing)
+
+
+def test_units_that_do_something_on_one_side_alone_are_found():
+    maps = torch.randn(1, 5, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.1
+    maps[0, 3, 3:6, 11:14] = 3.0
+    maps[0, 1] = maps[0, 1] + maps[0, 1].flip(-1)
+    (first, by), *_ = dissect.suspects(maps, (12 * 16 + 8, 4 * 16 + 8), 256)
+    assert first == 3
+    assert by > 3
+
+
+def test_units_that_are_not_there_are_named(drawing, monkeypatch, capsys):
+    made = drawing.with_name("silent.safetensors")
+    assert dissecting(monkeypatch, drawing, "--silence", "b32.conv1:999", "b99.conv0:1", "--out", made) == 1
+    assert "there is no unit b32.conv1:999, b99.conv0:1; layers are b4.conv1" in capsys.readouterr().err
+    assert not made.exists()
+    with pytest.raises(SystemExit):
+        dissecting(monkeypatch, drawing, "--silence", "b32.conv1", "--out", made)
+    assert "names no unit" in capsys.readouterr().err
+
+
+def test_what_was_made_for_nearly_the_same_weights_is_carried_over_and_no_other(drawing, tmp_path, monkeypatch, capsys):
+    old = load_generator(drawing, device="cpu")
+    file = tmp_path / "metric.safetensors"
+
+    def carried(new, base):
+        safetensors.torch.save_file({"layer": torch.ones(2, 2)}, file, {"fingerprint": base, "blocks": "2+3"})
+        monkeypatch.setattr(carry, "KEYS", {file: "fingerprint"})
+        monkeypatch.setattr(carry, "BLOCKS", (2, 3))
+        monkeypatch.setattr(carry, "load_generator", lambda source, device: old if source == drawing else new)
+        monkeypatch.setattr(carry, "present", lambda: fingerprint(new))
+        monkeypatch.setattr(sys, "argv", ["carry.py", str(drawing)])
+        return carry.main(), remake.header_of(file)["fingerprint"]
+
+    assert carried(old, fingerprint(old)) == (1, fingerprint(old))
+    near, far, meaning = (copy.deepcopy(old) for _ in range(3))
+    with torch.no_grad():
+        near.network["synthesis"]["b8"].conv0.bias.add_(1e-4)
+        far.network["synthesis"]["b8"].conv0.weight.neg_()
+        meaning.network["mapping"].fc0.weight.mul_(1.01)
+    assert carried(near, fingerprint(old)) == (0, fingerprint(near))
+    assert torch.equal(safetensors.torch.load_file(file)["layer"], torch.ones(2, 2))
+    assert carried(near, "of other weights") == (0, "of other weights")
+    assert "left: it is of other weights" in capsys.readouterr().out
+    assert carried(far, fingerprint(old)) == (1, fingerprint(old))
+    assert carried(meaning, fingerprint(old)) == (1, fingerprint(old))
+    said = capsys.readouterr().err
+    assert "that is too much" in said
+    assert "latents mean something else" in said
 
 
 def test_figures_are_put_into_their_place_in_a_card(tmp_path):

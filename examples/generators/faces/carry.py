@@ -37,7 +37,7 @@ KEYS = {
 
 
 @torch.no_grad()
-def apart(old: Generator, new: Generator, blocks: tuple[int, ...] = BLOCKS) -> float:
+def apart(old: Generator, new: Generator, blocks: tuple[int, ...]) -> float:
     """Return how far features of two generators are apart, as ``MOST`` has it: that of the block where it is most."""
     differ, vary = torch.zeros(len(blocks)), torch.zeros(len(blocks))
     for seed in range(SAMPLES):
@@ -72,7 +72,7 @@ def main() -> int:
     if mapping_fingerprint(old) != mapping_fingerprint(new):
         print("latents mean something else: make all again by remake.py", file=sys.stderr)
         return 1
-    differ = apart(old, new)
+    differ = apart(old, new, BLOCKS)
     print(f"features differ by {differ:.1%} of how much they vary; {MOST:.0%} is allowed")
     if differ > MOST:
         print("that is too much: make all again by remake.py", file=sys.stderr)
