@@ -42,8 +42,8 @@ CELL = 8
 """Pixels, of half the picture and of the face, whose edges are told together."""
 FACE_SIDE, FACE_WIDTH = 160, 2.6
 """Pixels of the face, and how wide it is in eye distances."""
-MIDDLE = (-0.55, -0.66)
-"""Depth and height of its middle between brows and chin, in the renderer's measure."""
+MIDDLE = -0.66
+"""Height of its middle, the tip of the nose, in the renderer's measure."""
 ROWS = {
     "whole": {"top": (0, 5), "middle": (5, 11), "bottom": (11, 16)},
     "face": {"brows": (0, 4), "eyes": (4, 8), "nose": (8, 12), "mouth": (12, 16), "chin": (16, 20)},
@@ -67,8 +67,8 @@ KINDS = {
     "bottom": {"bottom edges": 0.4, "bottom colours": 0.4},
     "colours": {f"{name} colours": 0.8 / 3 for name in ROWS["whole"]},
 }
-"""Sorts of units: how much zones count for each; the rest, up to 1, all zones share."""
-WIDTH, RIDGE = 0.08, 1e-2
+"""Sorts of units: how much zones count for each; the rest, up to 1, all zones of the same view share."""
+WIDTH, RIDGE = 0.08, 2e-2
 """γ of ``exp(-γ·d²)`` and the ridge, of units of every sort."""
 POSE_WIDTH, POSE_RIDGE = 0.05, 3e-3
 """The same of units that read the pose, of the whole picture."""
@@ -95,6 +95,10 @@ def r_squared(said: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 def edges(pictures: Tensor, cell: int) -> Tensor:
     """How strong the edges of each orientation are in each cell: pictures ``(n, 3, s, s)`` → ``(n, D)``."""
+    return torch.cat([_edges(one[None], cell) for one in pictures])  # of one at a time, all fits into the cache
+
+
+def _edges(pictures: Tensor, cell: int) -> Tensor:
     grey = pictures.mean(1, keepdim=True)
     across = F.pad(grey, (1, 1, 0, 0), mode="replicate")
     along = F.pad(grey, (0, 0, 1, 1), mode="replicate")
@@ -137,7 +141,7 @@ def from_the_front(pictures: Tensor, pose: Tensor) -> Tensor:
     What is hidden in the picture is what lies before it there.
     """
     line = ((torch.arange(FACE_SIDE) + 0.5) / FACE_SIDE - 0.5) * FACE_WIDTH
-    x, z = line.repeat(FACE_SIDE), (MIDDLE[1] - line).repeat_interleave(FACE_SIDE)
+    x, z = line.repeat(FACE_SIDE), (MIDDLE - line).repeat_interleave(FACE_SIDE)
     places, _ = placed(pose, torch.stack([x, depth(x, z), z], 1))
     grid = places.view(len(pose), FACE_SIDE, FACE_SIDE, 2) * torch.tensor([1.0, -1.0])
     return F.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
@@ -169,7 +173,8 @@ def placed(pose: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
 def nose_tips(pose: Tensor, size: int = SIZE) -> Tensor:
     """Where the tips of noses are in pictures, of their pose ``(n, 6)``: (x, y) in pixels ``(n, 2)``."""
-    places, _ = placed(pose, torch.tensor([[0.0, *MIDDLE]]))
+    x, z = torch.tensor([0.0]), torch.tensor([MIDDLE])
+    places, _ = placed(pose, torch.stack([x, depth(x, z), z], 1))
     return (places[:, 0] * torch.tensor([1.0, -1.0]) + 1) / 2 * size - 0.5
 
 
@@ -203,23 +208,6 @@ class Seen:
             yield name, apart(own if told is None else told[:, numbers], own)
 
 
-def share(kind: str, zone: str) -> float:
-    """How much a zone counts for units of a sort, of 1."""
-    return KINDS[kind].get(zone, 0.0) + (1 - sum(KINDS[kind].values())) / len(ZONES)
-
-
-def mixed(distances: Iterator[tuple[str, Tensor]], kinds: Iterable[str]) -> dict[str, Tensor]:
-    """Squared distances (m, n) as units of each sort have them, of those in all zones."""
-    found: dict[str, Tensor] = {}
-    for zone, apart_there in distances:
-        for kind in kinds:
-            if kind in found:
-                found[kind].add_(apart_there, alpha=share(kind, zone))
-            else:
-                found[kind] = share(kind, zone) * apart_there
-    return found
-
-
 def apart(some: Tensor, others: Tensor) -> Tensor:
     """Squared distances (m, n) of rows."""
     squares = some.square().sum(1)[:, None] + others.square().sum(1)
@@ -231,6 +219,24 @@ def solved(distances: Tensor, wanted: Tensor, width: float, ridge: float) -> Ten
     gram = torch.exp(-width * distances.double())
     gram.diagonal().add_(ridge)
     return torch.cholesky_solve(wanted.double(), torch.linalg.cholesky(gram)).float()
+
+
+def share(kind: str, zone: str) -> float:
+    """How much a zone counts for units of a sort, of 1."""
+    own = KINDS[kind]
+    views = {ZONES[each][0] for each in own}
+    others = [each for each, (view, _, _) in ZONES.items() if view in views]
+    return own.get(zone, 0.0) + (1 - sum(own.values())) / len(others) * (zone in others)
+
+
+def mixed(distances: Iterable[tuple[str, Tensor]], kinds: Iterable[str]) -> dict[str, Tensor]:
+    """Squared distances (m, n) as units of each sort have them, of those in all zones."""
+    found: dict[str, Tensor] = {}
+    for zone, there in distances:
+        for kind in kinds:
+            if part := share(kind, zone):
+                found[kind] = found[kind].add_(there, alpha=part) if kind in found else part * there
+    return found
 
 
 def chosen(said: Tensor, wanted: Tensor) -> Tensor:
