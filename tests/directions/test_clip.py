@@ -249,7 +249,8 @@ def test_a_phrase_that_clip_cannot_read_is_refused_before_any_picture_is_looked_
     looked = []
     clip = load_clip(folder)
     watched = Clip(lambda pictures: looked.append(pictures) or clip.pictures(pictures), clip.texts)
-    for text, error in (("wizardly " * 12, "cannot be one"), ("a b c d e f g h " * 3, "this CLIP reads 30; shorten it")):
+    longer = "a b c d e f g h " * 3
+    for text, error in (("wizardly " * 12, "cannot be one"), (longer, "this CLIP reads 30; shorten it")):
         with pytest.raises(DirectionError, match=error):
             editor.say(text, clip=watched)
     assert not looked

@@ -203,8 +203,8 @@ def test_the_table_of_the_docs_says_of_each_attribute_once_what_became_of_it():
     assert lines["Person"][2] == "age"
     words = table.replace(",", " ").split()
     assert all(words.count(name) == 1 for name in LATENT if "_" in name)
-    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}))
-    assert "0.5 or more for 2 of 80. 1 qualify." in said
+    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}), 7)
+    assert "0.5 or more for 2 of 80. Moved on 7 samples, 1 qualify." in said
     assert "0.100" in said
     assert max(map(len, attributes.in_lines(said).splitlines())) <= 120
 
