@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from draggan_widget.texts import shown_path
+from draggan_widget.texts import one_line, shown_path
 
 fcntl: ModuleType | None
 try:
@@ -36,6 +36,8 @@ STALE_AFTER = 60.0
 STALE_UNLOCKED = 86_400.0
 """The same where the file system knows no locks, so that nobody can be seen to hold it."""
 FULL = (errno.ENOSPC, errno.EDQUOT)
+READERS = ("safetensors_rust", "safetensors", "tokenizers", "builtins", "diffusers")
+"""Libraries that read weights and words of networks, and their errors' modules."""
 
 _cleaned: dict[Path, float] = {}
 
@@ -172,6 +174,29 @@ def written_whole(path: StrPath) -> Iterator[Path]:
         if partial is not None:
             with contextlib.suppress(OSError):
                 partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def telling(what: StrPath, kind: type[ValueError], remedy: str = "") -> Iterator[None]:
+    """Say in one sentence, as an error of a ``kind``, what is wrong with files that another library reads within this.
+
+    :param what: the file or folder. :param remedy: what to do where it holds something else; "" for nothing said.
+    """
+    do = f"; {remedy}" if remedy else ""
+    try:
+        yield
+    except kind:
+        raise
+    except MemoryError as error:
+        raise kind(
+            f"{shown_path(what)} needs more memory than there is; close other notebooks, and try again"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise kind(f"{shown_path(what)} cannot be taken: {one_line(error, 300)}{do}") from error
+    except Exception as error:  # such libraries have errors of their own
+        if type(error).__module__.split(".")[0] in READERS:
+            raise kind(f"{shown_path(what)} is damaged: {one_line(error, 300)}; get it again") from error
+        raise
 
 
 @contextlib.contextmanager

@@ -7,10 +7,9 @@ direction. So no picture is optimised until CLIP likes it: what is found is a ch
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +20,10 @@ from torch import Tensor
 
 from draggan_widget.directions.direction import LONGEST, Direction, DirectionError, check_name
 from draggan_widget.directions.teaching import learned, whitened
+from draggan_widget.files import telling
 from draggan_widget.models import guarded
 from draggan_widget.settings import check_whole, shown
-from draggan_widget.texts import one_line, quoted, read_json, shown_path
+from draggan_widget.texts import quoted, read_json, shown_path
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -35,8 +35,9 @@ AT_ONCE = 4
 """Pictures that are looked at in one go."""
 TEMPLATES = ("{}", "a photo of {}", "a picture of {}", "an image of {}, close up")
 """What texts are put into; CLIP's view of a text is the mean of these."""
-AGAINST = "a face"
-"""The plain text that others are compared with, unless told otherwise."""
+FACE, PICTURE = "a face", "a picture"
+"""Plain texts that others are compared with: of models of faces, which is what is taken unless told otherwise, and of
+any other."""
 LEAST_SCORE = 0.1
 """R² below which CLIP sees nothing in the model's pictures that its latents could change."""
 PENALTIES = np.geomspace(30, 0.003, 25)
@@ -74,7 +75,7 @@ def load_clip(path: str | os.PathLike[str]) -> Clip:
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder '{shown_path(path)}'; {GET}")
     _check_kind(folder)
-    with _telling(folder):
+    with telling(folder, DirectionError, GET):
         loaded: Any = transformers.CLIPModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
         network, told = loaded
         if missing := sorted(told["missing_keys"]):
@@ -146,11 +147,27 @@ class Sight:
         return self.share < 1
 
     @guarded
+    def towards(self, text: str, against: str = FACE) -> Tensor:
+        """Return the unit vector (D,) of CLIP's space from one text to another, which needs no looking at pictures.
+
+        :raises DirectionError: for a text that says nothing, one longer than CLIP reads, or two that it sees as the
+            same.
+        """
+        for said in (text, against):
+            if not isinstance(said, str) or not said.strip():
+                raise DirectionError(f"the text {shown(said)} says nothing; give words, such as 'a face with freckles'")
+        with torch.no_grad():
+            along = _view(self.clip, text) - _view(self.clip, against)
+        if float(along.norm()) < 1e-4:
+            raise DirectionError(f"CLIP sees {quoted(text)} and {quoted(against)} as the same; say it otherwise")
+        return _unit(along[None])[0]
+
+    @guarded
     def direction(
         self,
         text: str,
         *,
-        against: str = AGAINST,
+        against: str = FACE,
         name: str | None = None,
         label: str | None = None,
         basis: Mapping[str, Direction] | None = None,
@@ -161,19 +178,14 @@ class Sight:
         :param name: None for the text. :param label: for people; None for the name.
         :param basis: known directions, of which it is made; None for one of the latents as they are.
         :returns: a direction whose ``score`` is R² on pictures that were left out in turn.
-        :raises DirectionError: if CLIP sees no such difference among the model's pictures, or two texts as the same.
+        :raises DirectionError: if CLIP sees no such difference among the model's pictures; and, before these are looked
+            at, as ``towards``.
         """
+        along = self.towards(text, against)
+        name = check_name(text[:LONGEST] if name is None else name)
         while self.look():
             pass
-        for said in (text, against):
-            if not isinstance(said, str) or not said.strip():
-                raise DirectionError(f"the text {shown(said)} says nothing; give words, such as 'a face with freckles'")
-        name = check_name(text[:LONGEST] if name is None else name)
-        with torch.no_grad():
-            along = _view(self.clip, text) - _view(self.clip, against)
-        if float(along.norm()) < 1e-4:
-            raise DirectionError(f"CLIP sees {quoted(text)} and {quoted(against)} as the same; say it otherwise")
-        seen = torch.cat(self._seen) @ _unit(along[None])[0]
+        seen = torch.cat(self._seen) @ along
         x, directions = self._explained(basis)
         weights, score = regressed(x, seen)
         if score < LEAST_SCORE:
@@ -208,7 +220,7 @@ def by_words(
     clip: Clip | str | os.PathLike[str],
     text: str,
     *,
-    against: str = AGAINST,
+    against: str = FACE,
     basis: Mapping[str, Direction] | None = None,
     samples: int = SAMPLES,
 ) -> Direction:
@@ -282,16 +294,3 @@ def _colours(folder: Path) -> tuple[Tensor, Tensor]:
     if not bool((spread > 0).all()):
         raise ValueError("its preprocessor_config.json names colours that cannot be")
     return mean, spread
-
-
-@contextlib.contextmanager
-def _telling(folder: Path) -> Iterator[None]:
-    """Say in one sentence what is wrong with a folder."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise DirectionError(f"{shown_path(folder)} cannot be taken: {one_line(error, 300)}; {GET}") from error
-    except Exception as error:  # safetensors and tokenizers have errors of their own
-        if type(error).__module__.split(".")[0] in ("safetensors_rust", "safetensors", "tokenizers", "builtins"):
-            raise DirectionError(f"{shown_path(folder)} is damaged: {one_line(error, 300)}; get it again") from error
-        raise

@@ -145,7 +145,11 @@ class Directions(Mapping[str, Direction]):
     def measure(self, latent: Any, names: Iterable[str] | None = None) -> dict[str, float]:
         """Return how many σ above the mean a latent (1, num_ws, w_dim) is, by name; None for all directions."""
         checked = self._model.space.check(latent)
-        return {name: self[name].value(checked) for name in (self if names is None else names)}
+        wanted = [self[name] for name in (self if names is None else names)]
+        if not wanted:
+            return {}
+        seen = torch.stack([each.reading for each in wanted]) @ checked.detach()[0].cpu().double().mean(dim=0)
+        return {each.name: value - each.zero for each, value in zip(wanted, seen.tolist(), strict=True)}
 
     def within(self, latent: Any, amounts: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
         """Return amounts that leave a latent in the range of the model's own samples, and a sentence for each cut.

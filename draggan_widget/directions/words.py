@@ -221,7 +221,8 @@ class _Clause:
             borrowed = next((each for each in lenders if self._borrow(each)), None)
         elif before is not None and self._lacks_noun():
             borrowed = before if self._borrow(before) else None
-        if beyond:
+        self.unknown = self._not_understood()
+        if beyond and self.unknown:
             self._leave()
         self.negated |= negated
         if negated and not self._gone:
@@ -230,7 +231,6 @@ class _Clause:
         if borrowed is not None and not self._degrees and not adjectives:
             self._degrees = [(len(self.words), factor) for _, factor in borrowed._degrees[-1:]]
         self._modify()
-        self._look_for_unknown()
 
     def _places(self, borrowed: tuple[str, ...]) -> dict[str, list[int]]:
         places: dict[str, list[int]] = {}
@@ -300,23 +300,21 @@ class _Clause:
 
     def _leave(self) -> None:
         """Leave what has a word that is not known to somebody else: with all of the clause that says nothing yet."""
-        self._look_for_unknown()
-        if not self.unknown:
-            return
         used = {place for match in self.matches for place in match.places} | self._marked | self._subjects
         places = [place for place, word in enumerate(self.words) if place not in used and word not in FILLERS]
         self.matches.append(_Match(" ".join(self.words[place] for place in places), {}, places, beyond=True))
         self.unknown = []
 
-    def _look_for_unknown(self) -> None:
+    def _not_understood(self) -> list[str]:
+        """Return the words, each once, that no phrase that was found has, and that mean something."""
         known, used = self._vocabulary.stems, {place for match in self.matches for place in match.places}
+        found: dict[str, None] = {}
         for place, (word, each) in enumerate(zip(self.words, self._stems, strict=True)):
             if place in used | self._marked | self._subjects or each in FILLERS or word in FILLERS or word.isdigit():
                 continue
-            if each in PERSONS or each in known:
-                continue
-            if word not in self.unknown:
-                self.unknown.append(word)
+            if each not in PERSONS and each not in known:
+                found[word] = None
+        return list(found)
 
 
 def words_of(vocabulary: Vocabulary) -> list[str]:

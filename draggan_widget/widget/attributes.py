@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from draggan_widget.analysis import changed_attributes
 from draggan_widget.directions import (
+    FACE,
+    PICTURE,
     Clip,
     Direction,
     DirectionError,
@@ -16,6 +18,7 @@ from draggan_widget.directions import (
     Listed,
     Sight,
     check_amount,
+    check_name,
     load_clip,
     taught,
 )
@@ -28,9 +31,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from draggan_widget.models import Generator
-
-AGAINST, ANY = "a face", "a picture"
-"""What phrases that CLIP is to understand are about: of models whose attributes are known, and of any other."""
 
 
 class Attributes:
@@ -209,6 +209,7 @@ class Attributes:
 
     def _found(self, phrase: str, clip: Clip | str | os.PathLike[str]) -> str:
         """Take the direction of a phrase, as CLIP sees it, among the others; return how surely it was found."""
+        check_name(phrase)
         model = self._session.read(lambda: self._session.generator)
         if not isinstance(clip, Clip):
             if self._clip is None or self._clip[0] != str(clip):
@@ -218,13 +219,15 @@ class Attributes:
         if sight is None or sight.model is not model or sight.clip is not clip:
             made = clip
             sight = self._sight = self._session.read(lambda: Sight(model, made))
+        whose = FACE if self.directions.known else PICTURE
+        text = f"{whose}, {phrase}"
+        self._session.read(lambda: sight.towards(text, whose))  # what it cannot read is told before the looking
         while self._session.read(sight.look):  # a few pictures at a time, so that the page answers meanwhile
             pass
-        whose = AGAINST if self.directions.known else ANY
 
         def found() -> Direction:
             directions = self._of(model)
-            direction = sight.direction(f"{whose}, {phrase}", against=whose, name=phrase, basis=directions.known)
+            direction = sight.direction(text, against=whose, name=phrase, basis=directions.known)
             directions.add(direction)
             return direction
 

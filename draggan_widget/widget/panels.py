@@ -83,7 +83,7 @@ class Panels:
             case protocol.Ask():
                 session.show(self._tell_engines, "engines")
             case protocol.ChangeTo(number, values, pulling):
-                self._answer(number, session.change(attributes.reaching(values), sliding=pulling))
+                self._answer(number, session.change(attributes.reaching(values), sliding=pulling), soon=pulling)
             case protocol.Say(number, text):
                 self._say(number, text)
             case protocol.Prompt(asked, text):
@@ -155,15 +155,23 @@ class Panels:
     def _later(self) -> None:
         self._session.soon(self._tell_values)
 
-    def _answer(self, number: int, asked: Future[Any]) -> None:
+    def _answer(self, number: int, asked: Future[Any], *, soon: bool = False) -> None:
+        """Answer when it is done, and tell values. :param soon: the answer comes first: a page that slides waits for it
+        with the next value, and takes the values as they come. Else the page may show by the answer what it was told.
+        """
+
         def answer(done: Future[Any]) -> None:
             if done.cancelled():
                 return
             error = done.exception()
             notes = done.result() or () if error is None else (one_line(error),)
+            told = protocol.answer_message(number, notes, done=error is None)
+            if soon:
+                self._tell(told, [])
             if error is None:
                 self._tell_values()
-            self._tell(protocol.answer_message(number, notes, done=error is None), [])
+            if not soon:
+                self._tell(told, [])
 
         asked.add_done_callback(answer)
 

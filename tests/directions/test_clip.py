@@ -198,6 +198,16 @@ def test_texts_and_numbers_that_say_nothing_are_refused(small, ask, error):
         ask(sight)
 
 
+def test_a_text_that_clip_cannot_read_is_refused_before_any_picture_is_looked_at(folder, small):
+    sight = Sight(small, folder, samples=16)
+    for text, error in (("red " * 40, "this CLIP reads 30; shorten it"), (" ", "says nothing"), ("a face", "the same")):
+        with pytest.raises(DirectionError, match=error):
+            sight.direction(text)
+    with pytest.raises(DirectionError, match="cannot be one"):
+        sight.direction("red", name=" ")
+    assert sight.share == 0
+
+
 def test_regression_tells_how_well_it_does_on_what_was_left_out():
     random = torch.Generator().manual_seed(1)
     x = torch.randn(80, 30, generator=random)
@@ -233,6 +243,18 @@ def test_a_phrase_beyond_the_list_is_found_by_clip_and_is_one_step_of_undo(edito
     assert np.array_equal(editor.latent, before)
     editor.say("red")  # it is a word from now on
     assert not np.array_equal(editor.latent, before)
+
+
+def test_a_phrase_that_clip_cannot_read_is_refused_before_any_picture_is_looked_at(editor, folder):
+    looked = []
+    clip = load_clip(folder)
+    watched = Clip(lambda pictures: looked.append(pictures) or clip.pictures(pictures), clip.texts)
+    longer = "a b c d e f g h " * 3
+    for text, error in (("wizardly " * 12, "cannot be one"), (longer, "this CLIP reads 30; shorten it")):
+        with pytest.raises(DirectionError, match=error):
+            editor.say(text, clip=watched)
+    assert not looked
+    assert "wizardly" not in editor.attributes.directions
 
 
 def test_a_path_that_holds_no_clip_changes_nothing(editor, tmp_path):

@@ -13,7 +13,23 @@ import pytest
 import remake
 import torch
 from dataset import FACES
-from measurer import POSE, Measurer, edges, fit, nose_tips, r_squared, read_attributes, upright
+from measurer import (
+    FACE_SIDE,
+    FACE_WIDTH,
+    MIDDLE,
+    POSE,
+    Measurer,
+    depth,
+    edges,
+    fit,
+    from_the_front,
+    nose_tips,
+    of_face,
+    of_whole,
+    placed,
+    r_squared,
+    read_attributes,
+)
 from pairs import part_file, part_latents
 from scene import LATENT
 
@@ -30,20 +46,47 @@ def test_edges_are_told_by_their_orientation_and_by_where_they_are():
     assert float(told[0, 1, 2]) > 5 * float(told[0, 1, 0])
 
 
-def test_a_face_is_brought_upright_to_one_place_wherever_its_pose_puts_it():
-    random = torch.Generator().manual_seed(0)
-    pose = torch.randn(8, len(POSE), generator=random)
-    places = nose_tips(pose)
+def places_in(pictures):
+    """Centres of mass (n, 2) of dark pictures (n, h, w) with one light spot each."""
+    rows, columns = (torch.arange(float(size)) for size in pictures.shape[1:])
+    whole = pictures.sum((1, 2))
+    return torch.stack([pictures.sum(1) @ columns, pictures.sum(2) @ rows], 1) / whole[:, None]
+
+
+@pytest.mark.parametrize(("x", "z"), [(0.0, MIDDLE), (0.35, -1.25), (-0.5, 0.0)], ids=["nose", "mouth", "eye"])
+def test_a_place_of_a_face_is_seen_from_the_front_where_it_is_whatever_the_pose(x, z):
+    pose = torch.randn(12, len(POSE), generator=torch.Generator().manual_seed(0)).clamp(-1.5, 1.5)
+    point = torch.tensor([[x, float(depth(torch.tensor(x), torch.tensor(z))), z]])
+    there = (placed(pose, point)[0][:, 0] * torch.tensor([1.0, -1.0]) + 1) * 128 - 0.5
     rows, columns = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
-    near = [torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 18) for x, y in places]
-    faces = upright(torch.stack(near)[:, None].expand(-1, 3, -1, -1), pose)[:, 0]
-    line = torch.arange(faces.shape[1], dtype=torch.float32)
-    middle = (faces.shape[1] - 1) / 2
-    for face in faces:
-        x, y = (face.sum(0) @ line) / face.sum(), (face.sum(1) @ line) / face.sum()
-        assert abs(float(x) - middle) < 0.5
-        assert abs(float(y) - middle) < 0.5
-    assert float((places[:, 0] - 127.5).abs().max()) > 10
+    spots = torch.stack([torch.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 8) for x, y in there])
+    seen = places_in(from_the_front(spots[:, None].expand(-1, 3, -1, -1), pose)[:, 0])
+    wanted = (torch.tensor([x, MIDDLE - z]) / FACE_WIDTH + 0.5) * FACE_SIDE - 0.5
+    assert float((seen - wanted).abs().max()) < 1
+    assert float((there - there.mean(0)).abs().max()) > 10
+    if x == 0:
+        assert torch.allclose(nose_tips(pose), there, atol=1e-3)
+
+
+def test_every_number_that_is_seen_belongs_to_one_zone_and_every_sort_of_units_looks_at_all_of_a_view():
+    picture = torch.zeros(1, 3, 256, 256)
+    told = {"whole": of_whole(picture), "face": of_face(picture, torch.zeros(1, len(POSE)))}
+    for view, numbers in told.items():
+        zones = torch.cat(list(measurer.zones_of(view).values()))
+        assert sorted(zones.tolist()) == list(range(numbers.shape[1]))
+    for kind in measurer.KINDS:
+        shares = {zone: measurer.share(kind, zone) for zone in measurer.ZONES}
+        assert sum(shares.values()) == pytest.approx(1)
+        views = {measurer.ZONES[zone][0] for zone, counts in shares.items() if counts}
+        assert all(counts > 0 for zone, counts in shares.items() if measurer.ZONES[zone][0] in views)
+
+
+def test_readings_are_chosen_whose_mean_is_nearest_to_what_is_wanted():
+    wanted = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(4, 200, 3, generator=torch.Generator().manual_seed(1))
+    counts = measurer.chosen(torch.stack([wanted + noise[0], wanted + noise[1], 3 * noise[2], 3 * noise[3]]), wanted)
+    assert (counts.sum(0) == measurer.ROUNDS).all()
+    assert (counts[:2] >= 3).all()  # two of like noise are better together
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +203,8 @@ def test_the_table_of_the_docs_says_of_each_attribute_once_what_became_of_it():
     assert lines["Person"][2] == "age"
     words = table.replace(",", " ").split()
     assert all(words.count(name) == 1 for name in LATENT if "_" in name)
-    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}))
-    assert "0.5 or more for 2 of 80. 1 qualify." in said
+    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}), 7)
+    assert "0.5 or more for 2 of 80. Moved on 7 samples, 1 qualify." in said
     assert "0.100" in said
     assert max(map(len, attributes.in_lines(said).splitlines())) <= 120
 

@@ -56,12 +56,23 @@ def test_a_slider_is_answered_each_time_and_is_one_step_of_undo(page):
     for number, value in enumerate((0.2, 0.5, 0.8), start=1):
         page.say("change", id=number, values={name: value}, pulling=True)
         assert page.answer(number) == {"id": number, "done": True, "notes": []}
-        assert page.panel("values")[-1]["values"][name] == pytest.approx(value, abs=0.01)
+        page.wait_for(lambda page: page.panel("values")[-1]["values"][name] == pytest.approx(value, abs=0.01))  # noqa: B023
     page.say("change", id=4, values={name: 1.0}, pulling=False)
     assert page.answer(4)["done"]
     assert values(page)["values"][name] == pytest.approx(1.0, abs=0.01)
     editor.undo()
     assert np.array_equal(editor.latent, before)
+
+
+def test_while_a_slider_is_held_the_answer_for_which_the_next_value_waits_comes_before_all_values(page):
+    name = attributes(page)["attributes"][0]["name"]
+    for number, pulling in ((1, True), (2, False)):
+        before = len(page.told)
+        page.say("change", id=number, values={name: 0.3 * number}, pulling=pulling)
+        page.answer(number)
+        values(page)
+        told = [content["panel"] for content, _ in page.told[before:] if content["type"] == "panel"]
+        assert told[:2] == (["answer", "values"] if pulling else ["values", "answer"])
 
 
 def test_while_a_slider_is_held_pictures_are_quick_and_the_last_is_exact(page):

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import json
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,23 +86,3 @@ def free_memory(device: torch.device) -> int | None:
         lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines() if ":" in line)
         return int(lines["MemAvailable"].split()[0]) * 1024
     return None
-
-
-@contextlib.contextmanager
-def telling(what: Path) -> Iterator[None]:
-    """Say in one sentence what is wrong with a model that is read within this."""
-    try:
-        yield
-    except MemoryError as error:
-        raise CheckpointError(
-            f"{shown_path(what)} needs more memory than there is; close other notebooks, and try again"
-        ) from error
-    except CheckpointError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise CheckpointError(f"{shown_path(what)} cannot be taken: {one_line(error, 300)}") from error
-    except Exception as error:  # safetensors and tokenizers have errors of their own, and so has diffusers
-        known = ("safetensors_rust", "safetensors", "tokenizers", "builtins", "diffusers")
-        if type(error).__module__.split(".")[0] in known:
-            raise CheckpointError(f"{shown_path(what)} is damaged: {one_line(error, 300)}; get it again") from error
-        raise

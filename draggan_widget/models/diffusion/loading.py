@@ -17,7 +17,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from draggan_widget.files import write_whole
+from draggan_widget.files import telling, write_whole
 from draggan_widget.models.checkpoints.load import CheckpointError, best_device
 from draggan_widget.models.diffusion import single_file
 from draggan_widget.models.diffusion.checks import (
@@ -26,7 +26,6 @@ from draggan_widget.models.diffusion.checks import (
     check_packages,
     check_precision,
     numbers_of,
-    telling,
 )
 from draggan_widget.models.diffusion.network import Diffusion
 from draggan_widget.models.diffusion.sampling import Sampling
@@ -103,7 +102,7 @@ def load_diffusion(
     if folder.is_file():
         single_file.check_contents(folder)
         check_packages(*NEEDED)
-        with telling(folder):
+        with telling(folder, CheckpointError):
             described = None if config is None else Path(config).expanduser()
             made = _finite(single_file.read_file(folder, described, there, dtype, sampling))
         return made.to(there)
@@ -116,7 +115,7 @@ def load_diffusion(
             raise CheckpointError(f"{shown_path(folder)} has no folder {part}; what can be read are {READS}")
     _check_memory(folder, there, dtype)
     check_packages(*(NEEDED if (folder / "text_encoder").is_dir() else NEEDED[:1]))
-    with telling(folder):
+    with telling(folder, CheckpointError):
         model = _finite(_read(folder, told, dtype, sampling))
     return model.to(there)
 

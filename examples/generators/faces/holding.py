@@ -6,7 +6,7 @@ DIR2 is the folder in which ``attributes.py`` has put the network that reads pic
 nose is pulled sideways by 8 % of the picture: freely, and with the attribute held. Beside these the head is turned as
 far by the attribute "yaw" alone, which leaves everything else as it is by construction: what is read of that is the
 error of network and generator, which no way of holding can bring down. What was done stays in DIR2: run again to go on.
-``--write`` puts the figures into docs/directions.md.
+``--write`` puts the figures into docs/directions.md, and the rows into docs/data.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
-from attributes import NETWORK, PAGE, drawn, in_lines
+from attributes import NETWORK, PAGE, ROOT, drawn, in_lines
 from dataset import SIZE
 from measurer import OF_POSE, Measurer, nose_tips
 from scene import LATENT
@@ -108,6 +108,18 @@ def summary(attribute: str, rows: list[dict[str, float]]) -> str:
     )
 
 
+def rows_file(attribute: str) -> Path:
+    """Where the rows of an attribute are kept with the docs."""
+    return ROOT / f"docs/data/held_{attribute}.csv"
+
+
+def as_table(rows: list[dict[str, float]]) -> str:
+    """Rows as comma-separated values: what is read, of which turn, and what the latent says, all in σ."""
+    lines = [",".join(["sample", *(name.replace(" ", "_") for name in rows[0])])]
+    lines += [",".join(map(str, [number, *row.values()])) for number, row in enumerate(rows)]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,6 +142,7 @@ def main() -> int:
         from evaluate import put_in
 
         put_in(PAGE, f"held {options.attribute}", in_lines(said))
+        write_whole(rows_file(options.attribute), as_table(rows).encode())
     return 0
 
 
