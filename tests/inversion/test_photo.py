@@ -203,8 +203,8 @@ def test_fine_maps_alone_are_tuned_and_what_latents_mean_to_a_layer_stays():
     assert tuned(model, tuned_from=4) == (fine | {"b4"}, False)
     layers, styles = tuned(upright_stylegan3(64))
     assert styles  # of these nothing is known to be better left alone than what says where things are
-    assert len(layers) == len(upright_stylegan3(64).blocks)
-    assert "input" not in layers
+    assert {name[0] for name in layers} == {"L"}  # and not its input
+    assert len(layers) == len(upright_stylegan3(64).blocks) + 1  # which makes the picture
 
 
 def test_neighbours_are_nearer_to_what_the_models_own_motion_makes_of_the_photograph(generator):
