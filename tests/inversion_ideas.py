@@ -33,25 +33,26 @@ from draggan_widget.inversion import pivot as pivot_file
 from draggan_widget.models import Generator
 
 USUAL = Inversion(pivot_steps=50)
-PIVOTS: dict[str, tuple[Inversion, dict[str, float]]] = {
-    "adam": (USUAL, {}),
-    "adam, twice the rate": (dataclasses.replace(USUAL, pivot_rate=0.4), {}),
-    "adam, falls later": (USUAL, {"FADE": 0.6}),
-    "adam, twice the rate, half the rise": (dataclasses.replace(USUAL, pivot_rate=0.4), {"WARM": 0.05}),
-    "lbfgs": (dataclasses.replace(USUAL, pivot_rule="lbfgs"), {}),
-    "lbfgs, twice the rate": (dataclasses.replace(USUAL, pivot_rule="lbfgs", pivot_rate=0.4), {}),
+PIVOTS: dict[str, tuple[Inversion, dict[str, Any]]] = {
+    "as it is": (USUAL, {}),
+    "half the rate": (dataclasses.replace(USUAL, pivot_rate=0.15), {}),
+    "twice the rate": (dataclasses.replace(USUAL, pivot_rate=0.6), {}),
+    "falls sooner": (USUAL, {"FADE": 0.3}),
+    "own 0.6": (dataclasses.replace(USUAL, own=0.6), {}),
+    "whole pictures only": (USUAL, {"COARSE": ()}),
     "300 from the mean": (dataclasses.replace(USUAL, pivot_steps=300), {}),
 }
 """Name → settings, and constants of ``inversion.pivot`` that are others."""
 TUNINGS = {
     "as it is": Inversion(),
+    "all maps": Inversion(tuned_from=4),
+    "from 16 px on": Inversion(tuned_from=16),
+    "from 64 px on": Inversion(tuned_from=64),
     "nothing is held": Inversion(locality=0.0),
     "locality 0.5": Inversion(locality=0.5),
-    "neighbours 0.1": Inversion(neighbours=0.1),
     "neighbours 0.3": Inversion(neighbours=0.3),
     "neighbours 1": Inversion(neighbours=1.0),
-    "neighbours 0.3 alone": Inversion(locality=0.0, neighbours=0.3),
-    "half as many steps": Inversion(tuning_steps=100),
+    "half as many steps": Inversion(tuning_steps=75),
     "up to 31 dB": Inversion(enough=31.0),
 }
 MARKS = {"nose": NOSE_TIP, "eye": EYE_CORNER, "mouth": MOUTH_CORNER, "chin": CHIN}

@@ -17,7 +17,7 @@ from draggan_widget.editing.export import FILES, KINDS, Kind, can_write_mp4, png
 from draggan_widget.editing.export import latent as latent_bytes
 from draggan_widget.editing.feedback import NO_FEEDBACK, Feedback, Observer, Texture
 from draggan_widget.editing.films import film, gif
-from draggan_widget.editing.finishing import finished, of_photograph, pasted
+from draggan_widget.editing.finishing import finished, pasted
 from draggan_widget.editing.first_jump import FIRST, jump_setting, jump_told
 from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.history import History, Record, at_step, later, thinned
@@ -110,7 +110,6 @@ __all__ = [
     "later",
     "limits_of",
     "load_drag",
-    "of_photograph",
     "pasted",
     "png",
     "prompt_of",

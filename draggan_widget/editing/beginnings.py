@@ -72,9 +72,8 @@ def with_model(document: Document, model: Model) -> Document:
     if model.photo is not None:
         drag = begin_with(model.generator, model.photo.latent, [], None, config)
         script = (("config", drag.config),)
-        return Document(
-            model, drag, None, None, document.truncation, script, label=label, first=first, finish=OF_A_PHOTOGRAPH
-        )
+        begun = Document(model, drag, None, None, document.truncation, script, label=label, first=first)
+        return begun.changed(finish=OF_A_PHOTOGRAPH, of_photo=True)
     if model.begins is not None:
         drag = begin_with(model.generator, model.begins, [], None, config)
         return Document(model, drag, None, None, document.truncation, (("config", drag.config),), first=first)

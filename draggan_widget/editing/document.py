@@ -35,6 +35,8 @@ class Document:
     """Settings of an engine that makes the first step of each run, a jump; None for no jump."""
     finish: tuple[str, ...] = ()
     """Names of what is done to its pictures after synthesis, in order; see ``finish``."""
+    of_photo: bool = False
+    """Whether it began with the photograph that its model was tuned for, and not with a seed or another latent."""
 
     @property
     def config(self) -> Any:

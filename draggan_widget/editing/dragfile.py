@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from draggan_widget.editing import container, history
@@ -304,7 +305,9 @@ class DragFile:
         if any(later <= earlier for earlier, later in zip(steps, [*steps[1:], drag.step + 1], strict=False)):
             raise ValueError("its records are not in the order of their steps")
         first = None if old or FIRST not in values else _first(values[FIRST])
-        return Document(model, drag, mask, seed, truncation, script, records, label, first, done)
+        photo = model.photo if seed is None else None
+        of_photo = photo is not None and (bool(done) or torch.equal(drag.w0, photo.latent))
+        return Document(model, drag, mask, seed, truncation, script, records, label, first, done, of_photo)
 
 
 def _first(value: Any) -> Any:

@@ -49,11 +49,6 @@ def checked_finish(names: object, *, of_photo: bool) -> tuple[str, ...]:
     return tuple(names)
 
 
-def of_photograph(document: Document) -> bool:
-    """Return whether a photograph is edited, of which a fit leaves something."""
-    return document.model.photo is not None and document.seed is None
-
-
 def pasted(document: Document, picture: Image.Image, *, whole: bool = False) -> Callable[[], Image.Image]:
     """Return what makes the photograph in full size with a picture of its edit in it; that may be in any thread.
 

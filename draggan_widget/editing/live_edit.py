@@ -450,11 +450,15 @@ class LiveEdit:
         if self._look is not None and not self._gesture:
             self.stop()
         self._remember(done)
-        if not self.runner.on and self.audience.status not in ("error", "paused"):
-            self.audience.message = ""  # it told of what was done before
+        self._hush()
         shown, self._look = self._look, None
         if not self._gesture:
             self._take_up(shown)
+
+    def _hush(self) -> None:
+        """Leave out what is told of the edit, since it is of what was done before."""
+        if not self.runner.on and self.audience.status not in ("error", "paused"):
+            self.audience.message = ""
 
     def _take_up(self, shown: Document | None) -> None:
         """Go on from a document of the past, with the settings that hold now."""
@@ -470,9 +474,14 @@ class LiveEdit:
         self.now = changes.with_config(self.now, config)
 
     def _take_finish(self, finish: tuple[str, ...]) -> None:
-        if finish != self.now.finish:
-            self._begin_edit("details of the photograph" if finish else "details left out")
-            self.now = self.now.changed(finish=finish)
+        """Have other things done to all pictures of the edit, whichever of them is looked at; its course stays."""
+        if finish == self.now.finish:
+            return
+        self._remember("details of the photograph" if finish else "details left out")
+        self._hush()
+        self.now = self.now.changed(finish=finish)
+        self._look = None if self._look is None else self._look.changed(finish=finish)
+        self._edit += 1  # since the pictures of all steps are others now
 
     def _drop_points(self, numbers: Iterable[int]) -> None:
         self.now = changes.without_points(self.now, numbers)

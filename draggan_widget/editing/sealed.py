@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from draggan_widget.editing.model import Model
 
 
-CARRIED = ("mask", "seed", "truncation", "script", "records", "label", "finish", "first")
+CARRIED = ("mask", "seed", "truncation", "script", "records", "label", "finish", "of_photo", "first")
 """What of a document is kept as it is."""
 
 
@@ -38,6 +38,7 @@ class Sealed:
     records: tuple[Record, ...]
     label: int | None
     finish: tuple[str, ...]
+    of_photo: bool
     first: Any
 
     @classmethod

@@ -461,6 +461,16 @@ class Session:
         name = name or (photo.name if isinstance(photo, Opened) else "photograph")
         return self._commands.open_photo(photo, name, ask, how)
 
+    def open_own(
+        self, picture: Any, *, name: str = "", ask: Callable[[Placing], None] | None = None, wait: bool = False
+    ) -> Future[None]:
+        """Go on with somebody's own picture in the way of the present model: ``open_photo``, or ``learn`` for a
+        diffusion model, which places no square but takes the middle.
+        """
+        if isinstance(self.latest.model.generator, Diffusion):
+            return self.learn(picture, name or (picture.name if isinstance(picture, Opened) else ""))
+        return self.open_photo(picture, name=name, ask=ask, wait=wait)
+
     @property
     def fitting(self) -> Fitting | None:
         """The photograph that is being fitted; any thread may ask."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from draggan_widget.editing.finishing import RESIDUAL, of_photograph
+from draggan_widget.editing.finishing import RESIDUAL
 from draggan_widget.engines import DragConfig, bind, engine_named, engine_names, engine_of
 from draggan_widget.models import Generator
 from draggan_widget.settings import Limits, Setting, SettingError, choice, number, settings_in
@@ -62,13 +62,13 @@ def settings_for(config: Any, *, of_photo: bool = False) -> dict[str, Setting]:
 
 def settings_there(document: Document) -> dict[str, Setting]:
     """Return the settings that there are for an edit, by name."""
-    return settings_for(document.config, of_photo=of_photograph(document))
+    return settings_for(document.config, of_photo=document.of_photo)
 
 
 def settings_in_use(document: Document, speed: float | None = None) -> dict[str, Any]:
     """Return the settings as an edit has them, by name, as values that JSON can hold."""
     values = settings_of(document.model.generator, document.config, speed)
-    if of_photograph(document):
+    if document.of_photo:
         values["residual"] = CARRIED if RESIDUAL in document.finish else LEFT_OUT
     return values
 
@@ -76,7 +76,7 @@ def settings_in_use(document: Document, speed: float | None = None) -> dict[str,
 def usual_settings(document: Document) -> dict[str, Any]:
     """Return the settings that an edit has unless somebody changes them, by name."""
     values = default_settings(document.model.generator, document.config)
-    return {**values, "residual": CARRIED} if of_photograph(document) else values
+    return {**values, "residual": CARRIED} if document.of_photo else values
 
 
 def with_finish(document: Document, values: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -87,7 +87,7 @@ def with_finish(document: Document, values: Mapping[str, Any]) -> tuple[tuple[st
     rest = dict(values)
     if "residual" not in rest:
         return document.finish, rest
-    if not of_photograph(document):
+    if not document.of_photo:
         raise SettingError("residual is for the edit of a photograph; open one by editor.open_photo(…)")
     setting, value = settings_in(_OfAPhotograph)["residual"], rest.pop("residual")
     others = tuple(name for name in document.finish if name != RESIDUAL)

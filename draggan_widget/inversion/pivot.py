@@ -15,21 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from draggan_widget.inversion.lbfgs import LBFGS
 from draggan_widget.inversion.losses import unlikeness
 from draggan_widget.inversion.settings import Inversion
+from draggan_widget.inversion.soap import Soap
 from draggan_widget.models import Diffusion, fingerprint, guarded
 
 if TYPE_CHECKING:
     from draggan_widget.inversion.encoder import Encoder
     from draggan_widget.models import Generator
 
-WARM, FADE = 0.1, 0.3
+WARM, FADE = 0.1, 0.6
 """Shares of the steps in which the rate rises at first, and after which it falls to nothing."""
-FIRST = 0.25
-"""Of the rate: how long the first step of L-BFGS is, in each coordinate."""
-BETAS = (0.9, 0.99)
-"""Of Adam; steps are so few that a long memory of squared gradients would be of the beginning."""
 COARSE = ((64, 0.2), (128, 0.7))
 """Pixels of the height of the pictures that are compared, and the share of the steps until which they are, where the
 model has previews: coarse pictures are cheap, and the pivot is soft anyway."""
@@ -86,32 +82,24 @@ def _fitted(
     factor = torch.linalg.cholesky(model.space.metric(label).covariance).to(start)
     common = torch.zeros(1, model.w_dim, dtype=start.dtype, device=start.device, requires_grad=True)
     each = torch.zeros(model.num_ws, model.w_dim, dtype=start.dtype, device=start.device, requires_grad=True)
-    adam = torch.optim.Adam([common, each], betas=BETAS)
-    bent = LBFGS([common, each], FIRST * settings.pivot_rate) if settings.pivot_rule == "lbfgs" else None
+    descent = Soap([common, each])
     stages = _stages(model, wanted)
     steps = settings.pivot_steps
-    best, least, seen = start, math.inf, wanted
+    best, least = start, math.inf
     for number in range(steps):
         done = number / steps
-        adam.param_groups[0]["lr"] = settings.pivot_rate * min(1.0, (done + 1 / steps) / WARM) * faded(done, FADE)
         latent = start + ((common + settings.own * each) @ factor.T)[None]
-        before = seen
         block, seen = next((block, seen) for until, block, seen in stages if done < until)
-        if bent is not None and seen is not before:
-            bent.forget()
         loss = unlikeness(model.synthesize(latent) if block is None else model.preview(latent, block), seen)
         loss = loss + settings.prior * (common.square().mean() + each.square().mean())
-        adam.zero_grad()
+        common.grad = each.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         now = latent.detach()
         if block is None and float(loss.detach()) < least:
             best, least = now, float(loss.detach())
         if not bool(torch.isfinite(loss)):
             break
-        if bent is None:
-            adam.step()
-        else:
-            bent.step(float(loss.detach()))
+        descent.step(settings.pivot_rate * min(1.0, (done + 1 / steps) / WARM) * faded(done, FADE))
         yield best if block is None else now
     yield best
 

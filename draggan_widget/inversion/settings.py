@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from draggan_widget.settings import Settings, choice, number, whole
+from draggan_widget.settings import Settings, number, whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,22 +12,20 @@ class Inversion(Settings):
     """How a photograph becomes a latent and a tuned copy. Checked when they are made, as those of an engine."""
 
     pivot_steps: int = whole(60, "Pivot steps", "Steps in which the latent is fitted.", most=10_000)
-    """Steps of Adam in which the latent is fitted; most of them on coarse pictures where the model has previews."""
-    pivot_rate: float = number(0.2, "Pivot rate", "How far a step of the fit goes.", above=True, most=10)
-    """Learning rate in whitened coordinates, in which latents have variance 1."""
-    pivot_rule: str = choice(
-        "adam",
-        "Pivot rule",
-        "How steps of the fit are found: by Adam, or by L-BFGS, which learns how the picture bends.",
-        {"adam": "Adam", "lbfgs": "L-BFGS"},
-    )
-    """``"adam"``, or ``"lbfgs"``, for which ``pivot_rate`` is the longest step at first."""
-    own: float = number(0.6, "Rows on their own", "How much rows may differ; 0 is W.", most=10)
+    """Steps in which the latent is fitted; most of them on coarse pictures where the model has previews."""
+    pivot_rate: float = number(0.3, "Pivot rate", "How far a step of the fit goes.", above=True, most=10)
+    """How far a step goes at most, about, in each of the whitened coordinates, in which latents have variance 1."""
+    own: float = number(1.0, "Rows on their own", "How much rows may differ; 0 is W.", most=10)
     """How much each row of the latent may differ from the others, as a part of how latents differ; 0: W."""
     prior: float = number(2e-3, "Prior", "How firmly the latent stays among the model's own.", most=10)
     """Weight of the mean square of the whitened coordinates."""
-    tuning_steps: int = whole(200, "Tuning steps", "Steps at most in which weights are tuned; 0: none.", most=10_000)
+    tuning_steps: int = whole(150, "Tuning steps", "Steps at most in which weights are tuned; 0: none.", most=10_000)
     """Steps of Adam at most in which the weights of a copy are tuned."""
+    tuned_from: int = whole(
+        32, "Tuned from", "Pixels of the coarsest maps whose weights are tuned.", least=4, most=8192
+    )
+    """Pixels of the coarsest maps of StyleGAN2 whose weights are tuned, or an eighth of the picture's if that is less:
+    coarser ones say where things are. Of other models all are tuned."""
     tuning_rate: float = number(1e-2, "Tuning rate", "How far a step of the tuning goes.", above=True, most=1)
     """Learning rate of the weights once it has risen; it falls to nothing in the last three fifths of the steps."""
     enough: float = number(32.5, "Good enough", "The PSNR at which tuning ends, in dB.", most=100)

@@ -1,15 +1,18 @@
 """A copy of a model, tuned until the pivot's picture is the photograph: PTI (Roich et al., 2021, section 3.2).
 
-Only weights of the synthesis change, and only as far as needed: it ends once the picture is near enough. Pictures at
-latents around the pivot are held (section 3.3), so that what is pulled later still moves as the model knows it. Where
-that is asked for, those near it are to be what a motion by the model itself would make of the photograph.
+Only weights of the synthesis change, and only as far as needed: it ends once the picture is near enough. Coarse maps of
+StyleGAN2, which say where things are, stay the model's own, and so does what latents mean to each layer; that is
+quicker as well. Pictures at latents around the pivot are held (section 3.3), so that what is pulled later still moves
+as the model knows it. Where that is asked for, those near it are to be what a motion by the model itself would make of
+the photograph.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,11 +34,18 @@ TUNED = "network.synthesis."
 """With which the names of weights begin that are tuned."""
 LEFT_ALONE = TUNED + "input."
 """The Fourier features of StyleGAN3, which say where things are (Alaluf et al., 2022)."""
+BLOCK = re.compile(re.escape(TUNED) + r"b(\d+)\.")
+"""With which the names of weights of a block of StyleGAN2 begin, which is called by the pixels of its maps."""
+STYLES = ".affine."
+"""What such names have in them where weights make styles of the latent."""
+SQUARES = 10.0
+"""How much the mean square of the difference counts beside its size: few large differences are seen more than many
+small ones."""
 LIKE = 0.95
 """MS-SSIM that a picture has when it is near enough."""
 LOOK_EVERY = 10
 """Steps between two looks at whether it is."""
-COARSE, COARSE_FROM = 0.3, 64
+COARSE, COARSE_FROM = 0.4, 64
 """Share of the steps that are taken at half the side, where the model has previews, which is cheaper; and the pixels of
 half the side from which on that is done."""
 HOLD_EVERY = 6
@@ -93,11 +103,13 @@ class Tuner:
         self._half = (
             block_of_height(model, model.resolution[0] // 2) if model.resolution[0] >= 2 * COARSE_FROM else None
         )
-        tuned = {name: weight for name, weight in model.named_parameters() if _is_tuned(name)}
-        self.model = TunedCopy(fingerprint(model), tuned).apply(model)
+        weights = dict(model.named_parameters())
+        names = _tuned_names(list(weights), self._settings.tuned_from)
+        self.model = TunedCopy(fingerprint(model), {name: weights[name] for name in names}).apply(model)
         """The copy, for looking at and working with between two steps; its weights still change. Those that will not
         it shares with ``model``."""
-        self._weights = [weight for name, weight in self.model.named_parameters() if _is_tuned(name)]
+        own = dict(self.model.named_parameters())
+        self._weights = [own[name] for name in names]
 
     def steps(self) -> Iterator[Tuning]:
         """Tune it, yielding how far it is before each step, until it is near enough or ``tuning_steps`` are done."""
@@ -123,7 +135,7 @@ class Tuner:
                 whole = wanted is self._wanted
                 if whole and number % LOOK_EVERY == 0 and near >= settings.enough and self._is_like(picture.detach()):
                     return
-                loss = unlikeness(picture, wanted, FINE)
+                loss = unlikeness(picture, wanted, FINE) + SQUARES * (picture - wanted).square().mean()
                 if self._perceptual is not None and whole:
                     loss = loss + settings.lpips * self._perceptual(picture, wanted)
                 if settings.locality and number % HOLD_EVERY == 0:
@@ -198,5 +210,13 @@ class Tuner:
         return model.synthesize(latent) if self._half is None else model.preview(latent, self._half)
 
 
-def _is_tuned(name: str) -> bool:
-    return name.startswith(TUNED) and not name.startswith(LEFT_ALONE)
+def _tuned_names(names: Sequence[str], coarsest: int) -> list[str]:
+    """Return the names of weights that are tuned, of all those of a model.
+
+    :param coarsest: pixels of the coarsest maps of StyleGAN2 that change, or an eighth of the finest if that is less.
+    """
+    blocks = {name: int(found[1]) for name in names if (found := BLOCK.match(name))}
+    if not blocks:
+        return [name for name in names if name.startswith(TUNED) and not name.startswith(LEFT_ALONE)]
+    least = min(coarsest, max(blocks.values()) // 8)
+    return [name for name, size in blocks.items() if size >= least and STYLES not in name]

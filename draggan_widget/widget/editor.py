@@ -38,7 +38,7 @@ from draggan_widget.editing import (
 from draggan_widget.engines import blend_of, default_config, engine_of
 from draggan_widget.files import write_whole
 from draggan_widget.inversion import Inversion, open_photo
-from draggan_widget.models import Diffusion, Generator, check_seed
+from draggan_widget.models import Generator, check_seed
 from draggan_widget.models.diffusion import Identity, Instructing
 from draggan_widget.texts import printable
 from draggan_widget.widget import exports
@@ -149,10 +149,7 @@ class Editor(EditTraits):
         if mask is not None:
             self.mask = mask
         if opened is not None:
-            if isinstance(model.generator, Diffusion):
-                self._session.learn(opened, opened.name)
-            else:
-                self._session.open_photo(opened, ask=weakly(self._ask))
+            self._session.open_own(opened, ask=weakly(self._ask))
         reruns.note(self)
 
     # --- the edit, from Python -------------------------------------------------------------------------------------

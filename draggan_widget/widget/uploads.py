@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from draggan_widget.editing import Placing, Session
 from draggan_widget.inversion import Square
-from draggan_widget.models import Diffusion
 from draggan_widget.widget import protocol
 from draggan_widget.widget.views import Views
 
@@ -30,10 +29,7 @@ class Uploads:
         self._views.tell(protocol.part_message(part.view, len(self._parts)))
         if len(self._parts) == part.size:
             data, self._of, self._parts = bytes(self._parts), None, bytearray()
-            if isinstance(self._session.latest.model.generator, Diffusion):
-                self._session.learn(data, part.name)  # no square is placed: its middle is taken
-            else:
-                self._session.open_photo(data, name=part.name, ask=self.ask, wait=True)
+            self._session.open_own(data, name=part.name, ask=self.ask, wait=True)
 
     def place(self, square: Square) -> None:
         """Take a square: the one that is waited for, or another one for the photograph that is being opened."""

@@ -11,7 +11,7 @@ import numpy as np
 from anywidget import AnyWidget
 from PIL import Image
 
-from draggan_widget.editing import NO_FEEDBACK, Document, Model, Observer, Session, Snapshot, of_photograph
+from draggan_widget.editing import NO_FEEDBACK, Document, Model, Observer, Session, Snapshot
 from draggan_widget.models import builtin_names
 from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
@@ -161,4 +161,4 @@ class Views:
 
 def _settings_of(document: Document) -> tuple[type, bool]:
     """Return what it hangs on which settings there are for an edit, but for its model."""
-    return type(document.config), of_photograph(document)
+    return type(document.config), document.of_photo

@@ -20,6 +20,12 @@ editor.inversion = Inversion(pivot_steps=4, tuning_steps=10_000, enough=100)
 editor.config = endless
 """
 
+COPIES = """
+import gc
+gc.collect()
+print(sum(isinstance(each, type(editor.generator)) for each in gc.get_objects()), "models")
+"""
+
 
 @pytest.fixture(scope="module")
 def photo():
@@ -123,6 +129,22 @@ def test_cancel_leads_back_and_nothing_is_fetched_or_too_large(opened, photo):
     while editor.wait_for_lossless().tobytes() != before.tobytes():
         assert time.monotonic() < end, "the picture of before does not come back"
         time.sleep(0.1)
+
+
+def test_of_two_photographs_one_after_the_other_one_copy_of_the_weights_is_left(opened, photo):
+    editor, (_, data) = opened.editor(), photo
+    job, about = editor.root.locator(".dg-job"), editor.root.locator(".dg-about")
+    opened.execute("usual, editor.inversion = editor.inversion, Inversion(pivot_steps=2, tuning_steps=2)")
+    for name in ("one.png", "two.png"):
+        choose(editor, name, data)
+        editor.button("Use this square").click(timeout=30_000)
+        expect(about).to_contain_text(name, timeout=60_000)
+        expect(job).to_be_hidden(timeout=60_000)
+    opened.wait_for_output(COPIES, "2 models", timeout=60)  # as it came, and tuned for the second photograph
+    opened.execute("editor.inversion = usual")
+    while not about.inner_text().startswith("StyleGAN2"):
+        editor.click("Undo")
+        editor.page.wait_for_timeout(100)
 
 
 def test_a_kernel_that_is_started_again_in_the_midst_of_it_is_noticed(opened, photo):

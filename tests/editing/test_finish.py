@@ -25,6 +25,7 @@ from draggan_widget.editing import (
     pasted,
     settings_in_use,
     settings_there,
+    with_finish,
 )
 from draggan_widget.editing.beginnings import first_document, new_image, with_latent, with_model
 from draggan_widget.editing.packed_photo import PackedPhoto
@@ -70,7 +71,11 @@ def test_an_edit_of_a_photograph_begins_with_its_details_and_other_edits_have_no
         assert plain.finish == ()
         assert "residual" not in settings_there(plain)
         assert "residual" not in settings_in_use(plain)
-    assert with_latent(document, document.drag.ws).finish == ()
+    given = with_latent(document, document.drag.ws)  # which is no photograph's, though its model was tuned for one
+    assert given.finish == ()
+    assert "residual" not in settings_there(given)
+    with pytest.raises(SettingError, match="residual is for the edit of a photograph; open one"):
+        with_finish(given, {"residual": "carried"})
     picture = Image.new("RGB", (32, 32))
     assert finished(other, picture) is picture
 
@@ -128,6 +133,26 @@ def test_a_setting_leaves_them_out_and_undo_brings_them_back(session, document):
         session.set_settings({"residual": "none"}).result(60)
 
 
+def test_it_is_changed_at_an_earlier_step_that_is_looked_at_and_the_later_ones_stay(session, document):
+    session.set_points([], [{"id": 1, "handle": (9.0, 9.0), "target": (16.0, 9.0)}]).result(60)
+    for _ in range(3):
+        session.step_once().result(60)
+    newest, edit = session.now().drag.ws.clone(), session.latest.edit
+    session.look(1).result(60)
+    looked_at, bare = session.latest.seen.drag.ws.clone(), session.glimpse(session.latest.seen, quick=False).picture
+    session.set_settings({"residual": "none"}).result(60)
+    seen = session.latest
+    assert (seen.shown, seen.step) == (1, 3)
+    assert seen.seen.drag.ws.equal(looked_at)
+    assert seen.document.drag.ws.equal(newest)
+    assert seen.seen.finish == seen.document.finish == ()
+    assert not same(session.glimpse(seen.seen, quick=False).picture, bare)
+    assert seen.edit > edit  # so that pages ask for the pictures of all steps again
+    session.undo().result(60)
+    assert session.latest.step == 3
+    assert session.now().finish == ("residual",)
+
+
 def test_the_photograph_itself_is_without_them_as_well(base, document):
     photo = document.model.photo
     edited = ImageChops.offset(photo.fitted, 3, 0)
@@ -142,9 +167,9 @@ def test_it_is_kept_in_files_in_undo_and_in_code(base, document, finish, tmp_pat
     document = document.changed(finish=finish)
     path = tmp_path / "a.drag"
     dragfile.save_drag(path, document, document.model.generator, None)
-    assert DragFile.read(path).document(base).finish == finish
-    sealed = Sealed.of(document, document.model.packed)
-    assert sealed.opened(document.model).finish == finish
+    for again in (DragFile.read(path).document(base), Sealed.of(document, document.model.packed).opened(base)):
+        assert again.finish == finish
+        assert again.of_photo
     code = code_of(document, document.model)
     last = "image = photo.with_residual(ws)" if finish else "image = engines.to_image(generator.synthesize(ws))"
     assert code.splitlines()[-1] == last
