@@ -28,7 +28,7 @@ from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.natural.sparing import Rest, prepared, rest_of
-from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
+from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of, view
 from draggan_widget.engines.projection import Projection
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class BoundNatural(Bound[Memory]):
             rest = rest_of(self.model, label, self._reading.block).to(edit.origin)
             memory = dataclasses.replace(memory, rest=rest)
         leaf, held = _leaf_of(edit, memory), self._what_stays(edit, memory)
-        changed = None if held is None else held.change(self._maps(leaf))
+        changed = None if held is None else held.change(self._view(leaf))
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
         memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
@@ -217,7 +217,7 @@ class BoundNatural(Bound[Memory]):
         tried = latent.detach().requires_grad_()
         spared = None
         if held is not None and changed is not None:
-            spared = changed, held.change(self._maps(tried))
+            spared = changed, held.change(self._view(tried))
         if back:  # where the content is in that picture is known
             found = np.array([memory.home[number] for number in edit.ids])
         else:
@@ -250,7 +250,7 @@ class BoundNatural(Bound[Memory]):
                 f"around the handle of point {number} the picture is the same everywhere, so that nothing says how "
                 "it moves; put it on something that stands out"
             )
-        linear = Linear(motion, held, None if held is None else self._maps(leaf))
+        linear = Linear(motion, held, None if held is None else self._view(leaf))
         own_rows, own, common = self.settings.own_rows, self.settings.own, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
@@ -389,11 +389,12 @@ class BoundNatural(Bound[Memory]):
 
     # --- features ----------------------------------------------------------------------------------------------------
 
-    def _maps(self, leaf: Tensor) -> Tensor:
-        """Return the whole map of the block that is held; all that is read of the latent then comes from whole maps."""
-        blocks = tuple(sorted({self._hold, self._reading.block, *self._track}))
+    def _view(self, leaf: Tensor) -> Tensor:
+        """Return the view that is held; where whole maps make it up, all that is read of the latent is of these."""
         with torch.enable_grad():
-            return self.model.maps(leaf, blocks)[blocks.index(self._hold)]
+            if not self.model.has_previews:
+                self.model.maps(leaf, tuple(sorted({self._hold, self._reading.block, *self._track})))
+            return view(self.model, leaf, self._hold)
 
     def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""
