@@ -162,18 +162,19 @@ def test_a_pull_costs_no_more_than_its_budget_to_be_local_unless_it_costs_that_a
     assert all(less <= more * (1 + 1e-6) for more, less in itertools.pairwise(times))
 
 
-def test_a_change_that_costs_more_to_be_local_than_it_spares_is_not_local(asked):
+def test_a_change_that_costs_more_to_be_local_than_it_spares_is_not_local(asked, monkeypatch):
     metric, rest, _ = asked
-    # As a nose that takes the head along: all places move with it, and hardly anything but them.
+    # As a nose that takes the head along: all places move with it, and little that is its own does.
     together = rest.sparing.rows.sum(dim=0)
     jacobian = torch.zeros(2, metric.rows.shape[0], together.shape[1], dtype=torch.float64)
-    jacobian[0, : len(together)], jacobian[1, : len(together)] = together, rest.sparing.rows[40]
-    wanted = torch.tensor([1.0, 0.0], dtype=torch.float64)
-    (_, _, cost, moves), (_, _, least, all_move) = (
-        change_with((metric, rest, jacobian), wanted, locality) for locality in (0.5, 0.0)
-    )
+    jacobian[:, : len(together)] = torch.stack([together, rest.sparing.rows[40]])
+    own = torch.from_numpy(np.random.RandomState(4).randn(*together.shape))
+    jacobian[0, : len(together)] += 0.1 * float(together.norm() / own.norm()) * own
+    wanted, three = torch.tensor([1.0, 0.0], dtype=torch.float64), (metric, rest, jacobian)
+    (_, _, cost, moves), (_, _, least, all_move) = (change_with(three, wanted, each) for each in (0.5, 0.0))
     assert cost * moves**sparing.SHARE <= (1 + sparing.FLAT) * least * all_move**sparing.SHARE
-    assert cost < 0.5 * min(sparing.BUDGET**2 / least, sparing.TIMES * least)
+    monkeypatch.setattr(sparing, "FLAT", 1e9)
+    assert change_with(three, wanted, 0.5)[2] > 2 * cost
 
 
 def test_a_pull_twice_as_far_is_no_more_local_and_nothing_jumps_on_the_way(asked):

@@ -17,7 +17,7 @@ def model(request):
 
 def test_features_are_held_and_the_coarse_picture_where_the_model_has_one(model):
     latent = model.mapping(seed=3)
-    block = held_block(model, model.blocks[-1])
+    block = held_block(model, model.blocks[-1], masked=True)
     seen = view(model, latent, block)
     (features,) = model.feature_maps(latent, [block])
     drawn = model.channels if model.has_previews else 0
@@ -28,13 +28,18 @@ def test_features_are_held_and_the_coarse_picture_where_the_model_has_one(model)
         assert torch.equal(seen[:, -drawn:], model.preview(latent, block))
 
 
+def test_a_pull_that_is_to_be_local_holds_a_coarser_block(model):
+    block = held_block(model, model.blocks[-1], masked=False)
+    assert model.map_size(block)[0] == model.resolution[0] // 8
+
+
 def test_no_finer_block_is_held_than_motion_is_read_of(model):
-    assert held_block(model, 2) == 2
+    assert held_block(model, 2, masked=True) == 2
 
 
 def test_features_and_the_coarse_picture_count_half_each_whatever_their_size(model):
     latent = model.mapping(seed=3)
-    block = held_block(model, model.blocks[-1])
+    block = held_block(model, model.blocks[-1], masked=True)
     covariance = model.space.metric().covariance.to(latent)
     held = Held.of(model, latent, block, np.full(model.map_size(block), 5.0), covariance)
     count = held.before.shape[1] - (model.channels if model.has_previews else 0)
@@ -51,7 +56,7 @@ def test_features_and_the_coarse_picture_count_half_each_whatever_their_size(mod
 
 def test_only_what_the_mask_leaves_free_may_change(model):
     latent = model.mapping(seed=3)
-    block = held_block(model, model.blocks[-1])
+    block = held_block(model, model.blocks[-1], masked=True)
     height, width = model.resolution
     mask = np.ones((height, width), np.float32)
     mask[:, : width // 2] = 0

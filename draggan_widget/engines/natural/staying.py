@@ -17,16 +17,20 @@ LOCAL = 3e3
 """Weight of what else would change, at a locality of 1."""
 NEARBY = 0.06
 """Of the picture's height: as far around a handle, about, everything may change however local it is to be."""
-HELD, SEEN = 1 / 8, 1 / 4
-"""Of the picture's height, how many cells high the map that is held is at least: 32 of 256; and where the model has
-coarse pictures, which are held with it, 64: features alone do not tell which of their changes will be seen."""
+HELD, MASKED = 1 / 8, 1 / 4
+"""Of the picture's height, how many cells high the map that is held is at least: 32 of 256; and 64 for a mask, where
+the model has coarse pictures, which are held with it: features alone do not tell which of their changes will be seen,
+so that finer ones bring nothing."""
 PROBES = 6
 """Random sums of what is held, by whose gradients it is estimated how much each row changes it."""
 
 
-def held_block(model: Generator, reading: int) -> int:
-    """Return the block whose map is held: a coarse one, whose passes are cheap, and none beyond block ``reading``."""
-    least = (SEEN if model.has_previews else HELD) * model.resolution[0]
+def held_block(model: Generator, reading: int, *, masked: bool) -> int:
+    """Return the block whose map is held: a coarse one, whose passes are cheap, and none beyond block ``reading``.
+
+    :param masked: whether it is for a mask, or else for a pull that is to be local.
+    """
+    least = (MASKED if masked and model.has_previews else HELD) * model.resolution[0]
     enough = (block for block in model.blocks if model.map_size(block)[0] >= least and rows_of(model, block))
     return min(next(enough, reading), reading)
 
@@ -94,7 +98,7 @@ class Held:
             seen = view(model, leaf, block)
         before = seen.detach()
         drawn = model.channels if model.has_previews else 0
-        parts = [part for part in before.split([before.shape[1] - drawn, drawn], dim=1) if part.numel()]
+        parts = [part for part in torch.split(before, [before.shape[1] - drawn, drawn], dim=1) if part.numel()]
         tiny = torch.finfo(before.dtype).tiny
         counts = [part.new_full((part.shape[1],), 1 / part.numel()) / part.var().clamp(min=tiny) for part in parts]
         weights = torch.cat(counts)[:, None, None] / len(parts) * torch.from_numpy(firm).to(before)
