@@ -27,7 +27,7 @@ VERDICTS: tuple[Verdict, ...] = ("arrived", "near", "stalled", "capped")
 WORDS = {
     "space": "a space of latents",
     "synthesize": "pictures",
-    **dict.fromkeys(("features", "sample_features", "feature_maps", "maps", "map_size"), "features"),
+    **dict.fromkeys(("features", "sample_features", "feature_maps", "maps", "views", "map_size"), "features"),
     **dict.fromkeys(("blocks", "default_block", "block_of_row"), "blocks"),
     **dict.fromkeys(("num_ws", "w_dim"), "a latent of rows"),
 }

@@ -216,6 +216,13 @@ class Generator(nn.Module, abc.ABC):
         found = [latest.tensors[block] for block in blocks]
         return found if torch.is_grad_enabled() else [feature_map.detach() for feature_map in found]
 
+    def views(self, ws: Tensor, block: int) -> tuple[Tensor, Tensor | None]:
+        """The map (N, C, h, w) of a block, and its ``preview`` or None where there are none; differentiable in ``ws``.
+
+        A generator that can computes both together.
+        """
+        return self.maps(ws, (block,))[0], self.preview(ws, block) if self.has_previews else None
+
     # --- picture -------------------------------------------------------------------------------------------------
 
     @abc.abstractmethod

@@ -227,9 +227,8 @@ def test_pulls_in_small_pictures_of_random_weights_arrive_in_few_steps():
     assert np.median([result.steps for result in results]) <= 6
 
 
-@pytest.mark.parametrize(("name", "most"), [("faces-1", 1.5), ("faces", 2.1)])
-def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives(name, most):
-    # Pictures of the second edition have hair of strands: whatever moves changes half as much again.
+@pytest.mark.parametrize("name", ["faces-1", "faces"])
+def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives(name):
     faces = load_generator(name)
     ws = faces.mapping(seed=910_001, truncation=0.7)
     start, target = (124, 142), (130, 146)
@@ -248,7 +247,7 @@ def test_mask_and_locality_hold_the_rest_of_a_face_while_the_handle_arrives(name
         blended = result if way == "blended" else blended
         changed[way] = difference(faces, ws, result.ws)[outside].mean()
         steps[way] = result.steps
-    assert changed["mask"] <= most
+    assert changed["mask"] <= 1.5
     assert max(changed["mask"], changed["locality"]) < 0.5 * changed["free"]
     # What blended pictures show nothing of takes no steps.
     assert steps["blended"] < steps["mask"]

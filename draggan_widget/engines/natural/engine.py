@@ -28,7 +28,7 @@ from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.natural.sparing import Rest, prepared, rest_of
-from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of
+from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of, view
 from draggan_widget.engines.projection import Projection
 
 if TYPE_CHECKING:
@@ -81,7 +81,6 @@ class BoundNatural(Bound[Memory]):
         block, self._track = blocks_of(model, settings)
         self._frame = Frame.of(model.resolution, settings.supervision_radius, settings.tracking_radius)
         self._reading = Reading(model, block, self._frame)
-        self._hold = held_block(model, block)
         self._only_here = max(0.0, settings.locality - HALF) / (1 - HALF)
         self._stride = settings.stride * model.resolution[0] / 512
         self._spot = spot(round(SPOT * self._reading.cell))
@@ -192,7 +191,7 @@ class BoundNatural(Bound[Memory]):
             rest = rest_of(self.model, label, self._reading.block).to(edit.origin)
             memory = dataclasses.replace(memory, rest=rest)
         leaf, held = _leaf_of(edit, memory), self._what_stays(edit, memory)
-        changed = None if held is None else held.change(self._maps(leaf))
+        changed = None if held is None else held.change(self._view(leaf, held))
         ahead = self._ahead(np.array([memory.seen.get(point.id, point.handle) for point in edit.points]))
         memory = self._grabbed(edit, memory, leaf, ahead)
         to_go = edit.targets - edit.handles
@@ -217,7 +216,7 @@ class BoundNatural(Bound[Memory]):
         tried = latent.detach().requires_grad_()
         spared = None
         if held is not None and changed is not None:
-            spared = changed, held.change(self._maps(tried))
+            spared = changed, held.change(self._view(tried, held))
         if back:  # where the content is in that picture is known
             found = np.array([memory.home[number] for number in edit.ids])
         else:
@@ -250,7 +249,7 @@ class BoundNatural(Bound[Memory]):
                 f"around the handle of point {number} the picture is the same everywhere, so that nothing says how "
                 "it moves; put it on something that stands out"
             )
-        linear = Linear(motion, held, None if held is None else self._maps(leaf))
+        linear = Linear(motion, held, None if held is None else self._view(leaf, held))
         own_rows, own, common = self.settings.own_rows, self.settings.own, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
@@ -353,9 +352,11 @@ class BoundNatural(Bound[Memory]):
         return float(lengths(edit.targets - home).max()) <= self.settings.tolerance / 2
 
     def _what_stays(self, edit: Edit, memory: Memory) -> Held | None:
-        asked, block = self.settings, self._hold
-        if not self._only_here and (edit.mask is None or not asked.mask_weight):
+        asked = self.settings
+        masked = edit.mask is not None and bool(asked.mask_weight)
+        if not self._only_here and not masked:
             return None
+        block = held_block(self.model, self._reading.block, masked=masked)
         starts = np.array([point.start for point in edit.points])
         # Outside a mask the picture stays as it was when the mask was set.
         before = memory.base if edit.mask is None or not edit.below else edit.below[-1].latent
@@ -389,11 +390,12 @@ class BoundNatural(Bound[Memory]):
 
     # --- features ----------------------------------------------------------------------------------------------------
 
-    def _maps(self, leaf: Tensor) -> Tensor:
-        """Return the whole map of the block that is held; all that is read of the latent then comes from whole maps."""
-        blocks = tuple(sorted({self._hold, self._reading.block, *self._track}))
+    def _view(self, leaf: Tensor, held: Held) -> Tensor:
+        """Return the view that is held; where whole maps make it up, all that is read of the latent is of these."""
         with torch.enable_grad():
-            return self.model.maps(leaf, blocks)[blocks.index(self._hold)]
+            if not self.model.has_previews:
+                self.model.maps(leaf, tuple(sorted({held.block, self._reading.block, *self._track})))
+            return view(self.model, leaf, held.block)
 
     def _ahead(self, middles: np.ndarray) -> dict[int, Tensor]:
         """Return what is read of a latent in which handles are about ``middles`` (N, 2), by block."""
@@ -498,7 +500,7 @@ class NaturalDrag(Engine):
     help = "The least change, measured as the model's own pictures differ, that takes the points there: a few steps"
     Settings = Natural
     takes_trackers = True
-    needs = (*Engine.needs, "sample_features", "maps", "map_size", "blocks", "default_block", "num_ws", "w_dim")
+    needs = (*Engine.needs, "sample_features", "maps", "views", "map_size", "blocks", "default_block", "num_ws", "w_dim")
 
     def check_model(self, model: Any) -> None:
         """Check that a model has what this engine needs, and that its latents differ."""

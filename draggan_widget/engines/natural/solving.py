@@ -18,7 +18,7 @@ from torch import Tensor
 
 from draggan_widget.engines.natural.metric import Metric
 from draggan_widget.engines.natural.motion import Motion
-from draggan_widget.engines.natural.staying import Held
+from draggan_widget.engines.natural.staying import Held, view
 
 FEW = 8
 """Handles up to which each coordinate has a backward pass of its own; of more, all are solved for together."""
@@ -33,12 +33,12 @@ TINY = torch.finfo(torch.float32).tiny
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Linear:
-    """The motion of handles, and the features that are held, as linear functions of a change of the latent."""
+    """The motion of handles, and the view that is held, as linear functions of a change of the latent."""
 
     motion: Motion
     held: Held | None
     now: Tensor | None
-    """(1, C, h, w), of the block that is held, with its graph."""
+    """(1, C, h, w), the view that is held, with its graph."""
 
     @functools.cached_property
     def jacobian(self) -> Tensor:
@@ -55,7 +55,7 @@ class Linear:
             moved = motion.leaf.detach() + length * change[None]
             features = None
             if self.held is not None and self.now is not None:
-                features = (motion.reading.model.maps(moved, (self.held.block,))[0] - self.now) / length
+                features = (view(motion.reading.model, moved, self.held.block) - self.now) / length
             return motion.along(moved, length), features
 
     def transposed(self, amounts: Tensor | None, features: Tensor | None) -> Tensor:

@@ -34,14 +34,16 @@ RADII = 12.0, 24.0
 """Pixels of a picture of 512, as the settings have them."""
 NEARBY = 0.06
 """Of the picture's height: as far around a handle, about, all may move however local a pull is to be."""
-BUDGET = 14.0
-"""At a locality of one half: what a change may cost to be local, for each handle, in the metric."""
+BUDGET, TIMES = 12.0, 10.0
+"""At a locality of one half: what a change may cost to be local, for each handle, in the metric: so much on the
+geometric mean of what it costs anyway and of what it costs to be local, and so many times what it costs anyway."""
 DEARER, GAIN = 0.3, 0.3
 """By what part a change that costs more than that all the same may become dearer to be local, at a locality of one
 half, and by how much of what it brings: if half as much else moves, by no more than a factor of 2 to that power."""
-FLAT = 0.08
-"""By what part the product of what a change costs and of how much else moves may be above its least, where the one has
-grown as much as the other has shrunk; likewise. A change may become dearer by as much whatever it brings."""
+FLAT, SHARE = 0.15, 1.3
+"""By what part the product of what a change costs and of how much else moves, to the power of the latter, may be above
+its least, where the one has grown as much as the other has shrunk; likewise. A change may become dearer by the former
+whatever it brings."""
 WEIGHTS, FINER = np.geomspace(0.01, 100.0, 33), 9
 """λ that are tried, where 1 makes what else moves cost as much as the metric; and how many between two of them."""
 
@@ -182,11 +184,12 @@ class Rest:
         if not (rest > 0 and cost > 0 and np.isfinite(cost / rest)):
             return 0.0
         odds = min(locality / (1 - min(locality, 0.5)), 1.0)
-        most, dearer, flat = BUDGET * odds * len(wanted) / 2, 1 + DEARER * odds, 1 + FLAT * odds
-        best, least, tried = 0.0, cost * rest, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
+        budget, dearer, flat = BUDGET * odds * len(wanted) / 2, 1 + DEARER * odds, 1 + FLAT * odds
+        most = min(budget**2 / cost, (1 + (TIMES - 1) * odds) * cost)
+        best, least, tried = 0.0, cost * rest**SHARE, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
         for _ in range(2):
             dear, moves = costs(tried)
-            products = dear * moves
+            products = dear * moves**SHARE
             leasts = torch.cummin(torch.cat([nothing + least, products]), dim=0).values[1:]
             worth = cost * ((rest / moves) ** (GAIN * odds)).clamp(max=dearer)
             fine = (

@@ -202,13 +202,30 @@ class StyleGAN2(Generator):
         """See ``Generator``."""
         maps: dict[int, Tensor] = {}
         x: Tensor | None = None
-        scale = HALF_SCALE if self.operands is torch.float16 and ws.requires_grad else 1.0
-        rows = (ws if scale == 1 else _scaled(ws, 1 / scale)).unbind(1)
+        scale = self._gradient_scale(ws)
+        rows = _scaled(ws, 1 / scale).unbind(1)
         for block, layers in enumerate(self._synthesis_blocks()[: max(blocks)], start=1):
             x = layers.grow(x, rows[_rows(block)])
             maps[block] = x
-        found = [maps[block] for block in blocks]
-        return found if scale == 1 else [_scaled(feature_map, scale) for feature_map in found]
+        return [_scaled(maps[block], scale) for block in blocks]
+
+    def views(self, ws: Tensor, block: int) -> tuple[Tensor, Tensor | None]:
+        """See ``Generator``."""
+        if not self.has_previews:
+            return super().views(ws, block)
+        scale, seen = self._gradient_scale(ws), list[Tensor]()
+
+        def look(x: Tensor, picture: Tensor | None) -> tuple[Tensor, Tensor | None]:
+            seen.append(x)
+            return x, picture
+
+        layers = self._synthesis_blocks()[:block]
+        picture = self._paint(_scaled(ws, 1 / scale), layers, Change(block, look))
+        assert picture is not None
+        return _scaled(seen[0], scale), _scaled(picture, scale)
+
+    def _gradient_scale(self, ws: Tensor) -> float:
+        return HALF_SCALE if self.operands is torch.float16 and ws.requires_grad else 1.0
 
     def sample_features(
         self, ws: Tensor, blocks: int | Sequence[int], xy: Tensor, ahead: Mapping[int, Tensor] | None = None
@@ -336,7 +353,7 @@ class _Scale(torch.autograd.Function):
 
 
 def _scaled(x: Tensor, factor: float) -> Tensor:
-    return cast("Tensor", _Scale.apply(x, factor))  # type: ignore[no-untyped-call]
+    return x if factor == 1 else cast("Tensor", _Scale.apply(x, factor))  # type: ignore[no-untyped-call]
 
 
 def _check_resolution(resolution: Any, channels: Mapping[int, int] | None) -> tuple[int, int]:
