@@ -63,6 +63,14 @@ def test_a_caption_says_what_a_face_has_much_or_little_of():
     assert len(captions.WORDS) == len({*captions.WORDS})
 
 
+def test_of_women_nothing_is_said_of_beards_which_the_renderer_does_not_show():
+    latent = np.zeros(len(NAMES))
+    latent[NAMES.index("sex")], latent[NAMES.index("beard")] = -1.5, 2.0
+    assert captions.words_of(latent, NAMES) == ["female"]
+    latent[NAMES.index("beard")] = -2.0
+    assert captions.words_of(latent, NAMES) == ["female"]
+
+
 def test_all_attributes_that_are_said_are_known_to_the_renderer():
     from scene import LATENT
 
