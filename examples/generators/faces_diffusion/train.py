@@ -42,9 +42,9 @@ from forward import quick_dtype  # noqa: E402
 from scene import LATENT  # noqa: E402
 from whole import write_atomically  # noqa: E402
 
-WIDTHS = (24, 48, 96, 128)
+WIDTHS = (32, 64, 96, 112)
 """Channels of the levels of the UNet, from the picture's side down to an eighth of it. Few at the first, where there
-are most places: in a given time a processor then sees more pictures."""
+are most places: in a given time a processor then sees more pictures. In half precision they make 9.3 MB."""
 TEXT = 64
 """Numbers of the vector of a word."""
 RATE, DECAY, BETAS = 5e-4, 0.01, (0.9, 0.99)

@@ -30,6 +30,7 @@ def train(monkeypatch):
     import train as module
 
     assert Path(module.__file__).parent.name == "faces_diffusion"
+    monkeypatch.setattr(module, "FULL_WIDTHS", module.WIDTHS, raising=False)
     monkeypatch.setattr(module, "WIDTHS", (8, 8, 16, 16))
     monkeypatch.setattr(module, "HELD_OUT", 4)
     monkeypatch.setattr(module, "SHOWN", ("", "male beard"))
@@ -106,6 +107,11 @@ def test_levels_are_drawn_mostly_where_there_is_something_to_learn_and_nowhere_n
     assert 0.6 < share < 0.75  # 68 % of four fifths, and what of the rest is there
     last = float((levels > 0.9 * schedule.steps).float().mean())
     assert train.EVEN / 10 * 0.8 < last < 0.1
+
+
+def test_in_half_precision_the_model_has_less_than_ten_megabytes(train, monkeypatch):
+    monkeypatch.setattr(train, "WIDTHS", train.FULL_WIDTHS)
+    assert 2 * sum(each.numel() for each in train.new_model(64).parameters()) < 9.9e6
 
 
 def test_pictures_of_another_recipe_are_refused(train, pictures, tmp_path, monkeypatch, capsys):
