@@ -141,7 +141,7 @@ def test_it_is_the_engine_that_pulls_on_such_a_model_where_nobody_chose_and_noth
         warnings.simplefilter("error")
         assert default_config(stable) == DragDiffusion()
         assert bind(stable).block == 3
-    assert engine_names("diffusion") == ("dragdiffusion",)
+    assert engine_names("diffusion") == ("dragdiffusion", "fastdrag")
     assert "dragdiffusion" not in engine_names("gan")
     assert engine_named("dragdiffusion").values(stable, DragDiffusion())["block"] == 3
 

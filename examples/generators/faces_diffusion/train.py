@@ -344,13 +344,24 @@ class Trainer:
         levels = torch.randint(1, self.schedule.steps + 1, (len(clean),), generator=draw)
         return float(self._loss(clean, said, levels, draw))
 
-    @torch.no_grad()
-    def averaged(self) -> Diffusion:
-        """Return the model of averaged weights, on the processor."""
-        made = new_model(self.side)
-        for weight, average in zip([*made.unet.parameters(), *made.text.parameters()], self.average, strict=True):
-            weight.copy_(average)
-        return made.sampled()
+
+@torch.no_grad()
+def averaged(out: Path) -> Diffusion:
+    """Return the model of averaged weights that a folder's checkpoint has come to, on the processor.
+
+    :raises FileNotFoundError: if there is none. :raises ValueError: for one of other widths or vocabulary.
+    """
+    if not (out / CHECKPOINT).exists():
+        raise FileNotFoundError(f"{out} holds no checkpoint; train first")
+    kept = torch.load(out / CHECKPOINT, map_location="cpu", weights_only=True)
+    made = new_model(kept["side"])
+    weights = [*made.unet.parameters(), *made.text.parameters()]
+    same = tuple(kept["words"]) == captions.WORDS
+    if not same or [each.shape for each in kept["average"]] != [each.shape for each in weights]:
+        raise ValueError(f"{out} holds the work of other widths or another vocabulary")
+    for weight, average in zip(weights, kept["average"], strict=True):
+        weight.copy_(average)
+    return made.sampled()
 
 
 def export(folder: Path, model: Diffusion) -> None:
@@ -386,7 +397,7 @@ def samples(model: Diffusion, each: int = 4) -> Image.Image:
 def main() -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=Path, required=True, help="the folder that faces/make.py filled")
+    parser.add_argument("--pictures", type=Path, help="the folder that faces/make.py filled")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the result")
     parser.add_argument("--minutes", type=float, default=90, help="time to train")
     parser.add_argument("--batch", type=int, default=16, help="pictures of a step; 128 on a GPU")
@@ -402,9 +413,14 @@ def main() -> int:
     options = parser.parse_args()
     if options.minutes <= 0 or options.batch < 1 or options.side < 16 or options.side % 8:
         parser.error("--minutes must be above 0, --batch at least 1, and --side a multiple of 8 of at least 16")
-    if options.export is not None and not (options.out / CHECKPOINT).exists():
-        print(f"Cannot export: {options.out} holds no checkpoint; train first", file=sys.stderr)
-        return 1
+    if options.export is not None:
+        try:
+            return exported(options.export, averaged(options.out))
+        except (FileNotFoundError, ValueError) as error:
+            print(f"Cannot export: {error}", file=sys.stderr)
+            return 1
+    if options.pictures is None:
+        parser.error("--pictures is needed for training")
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     try:
         faces = Faces(options.pictures, options.side)
@@ -413,14 +429,17 @@ def main() -> int:
     except (FileNotFoundError, ValueError) as error:
         print(f"Cannot start: {error}", file=sys.stderr)
         return 1
-    if options.export is None:
-        try:
-            trainer.run(lambda text: print(text, flush=True))
-        except FloatingPointError as error:
-            print(f"Stopped: {error}", file=sys.stderr)
-            return 1
-    folder = options.export or options.out / "faces-diffusion"
-    export(folder, trainer.averaged())
+    try:
+        trainer.run(lambda text: print(text, flush=True))
+    except FloatingPointError as error:
+        print(f"Stopped: {error}", file=sys.stderr)
+        return 1
+    return exported(options.out / "faces-diffusion", averaged(options.out))
+
+
+def exported(folder: Path, model: Diffusion) -> int:
+    """Write a model, and tell what came of it; returns the exit status."""
+    export(folder, model)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
     print(f"done: {folder}, {size:.1f} MB, samples in {folder.name}-samples.png beside it")
     return 0

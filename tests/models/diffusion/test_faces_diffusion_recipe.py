@@ -176,7 +176,7 @@ def test_a_tiny_run_learns_goes_on_where_it_stopped_and_writes_a_model_that_the_
     assert train.main() == 0
     model = load_generator(tmp_path / "made", "cpu")
     assert (model.resolution, model.text.known) == ((16, 16), captions.WORDS)
-    exact = trainer.averaged()
+    exact = train.averaged(tmp_path / "out")
     latent = exact.sampled(steps=5).mapping(seed=1)
     assert (model.sampled(steps=5).synthesize(latent) - exact.sampled(steps=5).synthesize(latent)).abs().max() < 0.05
     assert (tmp_path / "made-samples.png").exists()
