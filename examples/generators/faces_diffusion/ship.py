@@ -18,6 +18,7 @@ from pathlib import Path
 import measure  # of this folder: before train, which looks into those of other recipes
 import torch
 import train
+import words_and_pull
 from PIL import Image
 from whole import write_atomically
 
@@ -31,6 +32,7 @@ PLACE = ROOT / "draggan_widget/models/builtin" / NAME
 CARD = PLACE.with_suffix(".md")
 ROWS = ROOT / "docs/data/faces_diffusion.csv"
 SAMPLES, PULLS = ROOT / "docs/faces_diffusion.png", ROOT / "docs/faces_diffusion_pulls.png"
+WORDS = ROOT / "docs/words_and_pull.png"
 ENGINES = ("dragdiffusion", "fastdrag")
 MOST = 10_000_000
 """Bytes that may be shipped."""
@@ -98,6 +100,8 @@ def ship(model: Diffusion, samples: int, drags: int, identity: int) -> None:
     numbers = sum(weight.numel() for weight in model.parameters())
     put("size", f"{numbers / 1e6:.2f} million parameters, stored as float16: {size_of(PLACE) / 1e6:.1f} MB.")
     if samples:
+        strip = words_and_pull.strip(words_and_pull.panels(NAME, words_and_pull.SEED))
+        write_atomically(WORDS, lambda stream: strip.save(stream, "PNG", optimize=True))
         found = measure.faces_among(model, samples)
         put("samples", f"dlib finds a face in {found} of {samples} samples, of seeds 0 to {samples - 1} without words.")
         back = measure.inversions(model, 8)
@@ -125,7 +129,7 @@ def main() -> int:
     """The command; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, nargs="?", help="the --out of train.py; none: the weights that are there")
-    parser.add_argument("--samples", type=int, default=50, help="0: neither samples nor inversion are measured")
+    parser.add_argument("--samples", type=int, default=50, help="0: neither samples nor inversion are looked at")
     parser.add_argument("--drags", type=int, default=50)
     parser.add_argument("--identity", type=int, default=20, help="steps of learning each picture before its pull")
     options = parser.parse_args()
