@@ -13,7 +13,7 @@ class FastDrag(Settings):
     """How FastDrag warps (Zhao et al., NeurIPS 2024)."""
 
     reach: float = number(
-        0.2,
+        0.35,
         "Reach without a mask",
         "How far around a pull its surroundings go along, in parts of the picture's longer side.",
         above=True,
