@@ -182,7 +182,7 @@ def check_torch(here: dict[str, Any]) -> Findings:
 
 
 def check_diffusion(here: dict[str, Any]) -> Findings:
-    """Check the packages that diffusion models need, where somebody has begun to install them."""
+    """Check the packages that diffusion models need, where somebody has begun to install them, and the built-in one."""
     needed = least_versions("diffusion")
     found = {name: version_of(name) for name in needed}
     install = f"{here['python']} -m pip install -U 'draggan_widget[diffusion]'"
@@ -197,6 +197,20 @@ def check_diffusion(here: dict[str, Any]) -> Findings:
             yield Finding("note", "diffusion models", f"{name} {version} is older than {least}", install)
         else:
             yield Finding("ok", "diffusion models", f"{name} {version}")
+    if here["versions"]["torch"] is None or not found["diffusers"]:
+        return
+    from draggan_widget import load_generator
+
+    try:
+        model = load_generator("faces-diffusion")
+        latent = model.mapping(seed=3)
+        began = time.perf_counter()
+        model.synthesize(latent)
+    except (ImportError, ValueError) as error:  # versions that do not fit each other fail at import
+        yield Finding("wrong", "diffusion models", f"faces-diffusion does not work: {error}", install)
+    else:
+        took = time.perf_counter() - began
+        yield Finding("ok", "diffusion models", f"a picture of faces-diffusion takes {took:.1f} s")
 
 
 def check_writing(here: dict[str, Any]) -> Findings:

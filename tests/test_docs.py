@@ -17,7 +17,16 @@ import tracking_table
 
 from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis.experiments.evaluation import Evaluation
-from draggan_widget.engines import DragDiffusion, FreeDrag, GoodDrag, Natural, Predicted, StableDrag, unregister
+from draggan_widget.engines import (
+    DragDiffusion,
+    FastDrag,
+    FreeDrag,
+    GoodDrag,
+    Natural,
+    Predicted,
+    StableDrag,
+    unregister,
+)
 from draggan_widget.settings import settings_in
 
 ROOT = Path(__file__).parent.parent
@@ -157,7 +166,9 @@ def settings_table(config):
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("config", [Natural, DragConfig, FreeDrag, StableDrag, GoodDrag, Predicted, DragDiffusion])
+@pytest.mark.parametrize(
+    "config", [Natural, DragConfig, FreeDrag, StableDrag, GoodDrag, Predicted, DragDiffusion, FastDrag]
+)
 def test_the_table_of_settings_is_that_of_the_code(config):
     table, page = settings_table(config), "predictors" if config is Predicted else "engines"
     assert table in text_of(ROOT / "docs" / f"{page}.md"), f"docs/{page}.md needs this table:\n{table}"

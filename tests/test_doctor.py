@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -216,11 +218,10 @@ def diffusion(monkeypatch, here, versions):
 
 def test_what_diffusion_models_need_is_looked_at_where_somebody_has_begun_to_install_it(monkeypatch, here):
     whole = {"diffusers": "0.42.1", "peft": "0.21.2", "transformers": "5.24.0"}
-    assert diffusion(monkeypatch, here, whole) == [
-        ("ok", "diffusers 0.42.1"),
-        ("ok", "peft 0.21.2"),
-        ("ok", "transformers 5.24.0"),
-    ]
+    pytest.importorskip("diffusers")
+    *packages, tried = diffusion(monkeypatch, here, whole)
+    assert packages == [("ok", "diffusers 0.42.1"), ("ok", "peft 0.21.2"), ("ok", "transformers 5.24.0")]
+    assert re.fullmatch(r"a picture of faces-diffusion takes \d+\.\d s", tried[1])
     assert diffusion(monkeypatch, here, {}) == [
         ("ok", "not wanted here; they need the extra diffusion (diffusers, peft, transformers)")
     ]
@@ -228,3 +229,6 @@ def test_what_diffusion_models_need_is_looked_at_where_somebody_has_begun_to_ins
         ("note", "diffusers 0.20.0 is older than 0.34"),
         ("note", "peft is missing, so not all of them works"),
     ]
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None)
+    level, said = diffusion(monkeypatch, here, whole)[-1]
+    assert (level, said.startswith("faces-diffusion does not work: diffusion models need diffusers")) == ("wrong", True)

@@ -23,6 +23,10 @@ from draggan_widget.models import save_generator
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "draggan_widget"
+DIFFUSION = (
+    *("model_index.json", "words.json", "words.safetensors", "scheduler/scheduler_config.json"),
+    *("unet/config.json", "unet/diffusion_pytorch_model.safetensors"),
+)
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -44,6 +48,8 @@ def test_the_wheel_holds_bundle_weights_cards_notebooks_and_type_marker(wheel):
         "draggan_widget/models/builtin/faces.safetensors",
         "draggan_widget/models/builtin/faces.md",
         "draggan_widget/models/builtin/faces_attributes.json",
+        "draggan_widget/models/builtin/faces-diffusion.md",
+        *(f"draggan_widget/models/builtin/faces-diffusion/{name}" for name in DIFFUSION),
         "draggan_widget/analysis/experiments/field.csv",
         *(f"draggan_widget/examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")),
     }

@@ -180,6 +180,17 @@ def test_importing_the_package_its_settings_and_its_command_line_imports_no_torc
     assert said == "[]\n"
 
 
+def test_the_side_of_gans_imports_nothing_that_diffusion_models_need():
+    code = (
+        "import sys; from draggan_widget import Editor, drag, load_generator\n"
+        "faces = load_generator('faces', 'cpu'); drag(faces, faces.mapping(seed=1), [(98, 174)], [(96, 172)])\n"
+        "editor = Editor(faces, seed=1, models='.'); editor.image; editor.close()\n"
+        "print(sorted({'diffusers', 'transformers', 'peft'} & set(sys.modules)))"
+    )
+    said = subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT)
+    assert said == "[]\n"
+
+
 def test_every_public_name_loads_from_its_room():
     from draggan_widget import analysis
 

@@ -25,6 +25,7 @@ include_patterns = [
     "examples/*.ipynb",
     "examples/generators/faces_diffusion/README.md",
     "draggan_widget/models/builtin/faces.md",
+    "draggan_widget/models/builtin/faces-diffusion.md",
 ]
 # Folders without pages are not searched: there may be thousands of files in them.
 exclude_patterns = [".*", "build", "dist", "js", "tests"]
@@ -97,6 +98,7 @@ docs/development
 CONTRIBUTING
 CHANGELOG
 draggan_widget/models/builtin/faces
+draggan_widget/models/builtin/faces-diffusion
 examples/generators/faces_diffusion/README
 ```
 """

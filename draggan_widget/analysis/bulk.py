@@ -14,6 +14,7 @@ import reprlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ import torch
 from draggan_widget.analysis.bulk_jobs import Batch, Job, Outcome, absolute, check_jobs
 from draggan_widget.analysis.ledger import Ledger
 from draggan_widget.engines import check_ws, default_config, drag, engine_names, engine_of
-from draggan_widget.models import Generator, find_checkpoint, load_generator
+from draggan_widget.models import Generator, builtin_names, find_checkpoint, load_generator
 
 Source = str | Generator
 Progress = Callable[[int, int, Outcome], None]
@@ -276,10 +277,11 @@ def _threads(wanted: int | None) -> Iterator[None]:
 
 
 def _model(source: str | bytes) -> Generator:
-    """Return the generator of a name, a path or a pickle; a file that was replaced is read again."""
-    if isinstance(source, bytes):
+    """Return the generator of a name, a path or a pickle; a file or folder that was replaced is read again."""
+    if isinstance(source, bytes) or source in builtin_names():
         return _loaded(source, None)
-    file = find_checkpoint(source).stat()
+    folder = Path(source).expanduser()
+    file = (folder if folder.is_dir() else find_checkpoint(source)).stat()
     return _loaded(source, (file.st_mtime_ns, file.st_size))
 
 

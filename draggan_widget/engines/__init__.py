@@ -12,6 +12,7 @@ from draggan_widget.engines.common.sampling import DivergedError
 from draggan_widget.engines.dragdiffusion import DragDiffusion, DragDiffusionEngine
 from draggan_widget.engines.draggan.engine import DragGAN
 from draggan_widget.engines.edit import XY, Edit, EditPoint, check_mask, check_ws, check_xy
+from draggan_widget.engines.fastdrag import FastDrag, FastDragEngine
 from draggan_widget.engines.finish import blend_of, layers_of, picture_of, to_image, with_blend
 from draggan_widget.engines.freedrag import FreeDrag, FreeDragEngine
 from draggan_widget.engines.gooddrag import GoodDrag, GoodDragEngine
@@ -40,6 +41,7 @@ register(StableDragEngine())
 register(GoodDragEngine())
 register(PredictedEngine())
 register(DragDiffusionEngine())
+register(FastDragEngine())
 
 __all__ = [
     "VERDICTS",
@@ -56,6 +58,8 @@ __all__ = [
     "Edit",
     "EditPoint",
     "Engine",
+    "FastDrag",
+    "FastDragEngine",
     "FreeDrag",
     "FreeDragEngine",
     "GoodDrag",

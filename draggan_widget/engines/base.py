@@ -30,6 +30,7 @@ WORDS = {
     **dict.fromkeys(("features", "sample_features", "feature_maps", "maps", "views", "map_size"), "features"),
     **dict.fromkeys(("blocks", "default_block", "block_of_row"), "blocks"),
     **dict.fromkeys(("num_ws", "w_dim"), "a latent of rows"),
+    **dict.fromkeys(("moving", "paired", "schedule"), "a noisy picture as its latent"),
 }
 """What people call the parts of a model that an engine may need."""
 

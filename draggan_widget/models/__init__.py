@@ -9,6 +9,7 @@ from draggan_widget.models.checkpoints import (
     builtin_names,
     find_checkpoint,
     load_generator,
+    offered_names,
     placed,
     save_generator,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "load_diffusion",
     "load_generator",
     "mapping_fingerprint",
+    "offered_names",
     "one_thread",
     "placed",
     "plain_torch",

@@ -12,7 +12,7 @@ from anywidget import AnyWidget
 from PIL import Image
 
 from draggan_widget.editing import NO_FEEDBACK, Document, Model, Observer, Session, Snapshot
-from draggan_widget.models import builtin_names
+from draggan_widget.models import offered_names
 from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
 from draggan_widget.widget.outbox import Outbox
@@ -112,7 +112,7 @@ class Views:
     def send_models(self) -> None:
         """Send the names of the models that are offered, if any are."""
         if self._model_list is not None:
-            self.tell(protocol.models_message(builtin_names(older=False), self._model_list.files()))
+            self.tell(protocol.models_message(offered_names(), self._model_list.files()))
 
     def _send_mask(self, mask: np.ndarray | None) -> None:
         self._mask = mask

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
+from draggan_widget.models import offered_names
+
 pytestmark = pytest.mark.browser
 
 SMALL = """
@@ -139,7 +141,7 @@ def test_a_model_is_chosen_and_one_that_cannot_be_loaded_leaves_everything_as_it
     editor = notebook.editor()
     chooser = editor.button("Model")
     assert chooser.locator("option").all_inner_texts() == [
-        *("StyleGAN2", "faces", "broken.pkl", "cats.safetensors", "digits.safetensors")
+        *("StyleGAN2", *offered_names(), "broken.pkl", "cats.safetensors", "digits.safetensors")
     ]
     first = editor.picture()
     chooser.select_option("cats.safetensors")
@@ -178,7 +180,7 @@ def test_a_file_that_has_come_is_listed_when_the_list_is_opened(show):
     editor = notebook.editor()
     notebook.execute("save_generator(folder / 'dogs.safetensors', small(4))")
     editor.button("Model").focus()
-    expect(editor.button("Model").locator("option")).to_have_count(6)
+    expect(editor.button("Model").locator("option")).to_have_count(5 + len(offered_names()))
 
 
 def test_by_key_only_the_model_that_is_stayed_at_is_loaded(show):
@@ -189,7 +191,7 @@ def test_by_key_only_the_model_that_is_stayed_at_is_loaded(show):
         "module.load_generator = lambda source, *rest: loads.append(source) or real(source, *rest)"
     )
     editor.button("Model").focus()
-    for _ in range(4):
+    for _ in range(3 + len(offered_names())):
         editor.page.keyboard.press("ArrowDown")
         editor.page.wait_for_timeout(60)
     notebook.wait_for_output("print(editor.model)", "digits.safetensors")

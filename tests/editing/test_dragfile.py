@@ -421,7 +421,7 @@ def test_an_edit_of_an_engine_that_is_not_there_is_refused_and_loads_once_it_is_
     unregister("nudge")
     with pytest.raises(
         DragFileError,
-        match=r"a\.drag cannot go on here: there is no engine 'nudge' here, only natural, .*dragdiffusion; register it",
+        match=r"a\.drag cannot go on here: there is no engine 'nudge' here, only natural, .*fastdrag; register it",
     ):
         load_drag(path, generator)
     assert path.read_bytes() == before

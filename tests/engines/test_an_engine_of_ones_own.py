@@ -118,7 +118,7 @@ def test_it_is_chosen_by_name_in_one_step_of_undo_and_keeps_points_and_latent(ge
         assert editor.engine == "nudge"
         with pytest.raises(
             Exception,
-            match="there is no engine 'magic'; choose one of natural, draggan, .*dragdiffusion, nudge",
+            match="there is no engine 'magic'; choose one of natural, draggan, .*fastdrag, nudge",
         ):
             editor.engine = "magic"
     finally:

@@ -40,6 +40,7 @@ def reference(model, latent, handles, targets, mask, settings, steps):
     unet, schedule, level = model.unet, model.schedule, model.level
     alpha, below = model.schedule.alphas[level], model.schedule.alphas[level - 1]
     words = model.text(model.sampling.prompt).to(latent)
+    unit = model.resolution[0] / model.side[0] / 4  # two pixels of Stable Diffusion, whose cells are eight pixels
     block = unet.up_blocks[(settings.block or model.default_block()) - 2]
 
     def look(noisy):
@@ -77,14 +78,14 @@ def reference(model, latent, handles, targets, mask, settings, steps):
         motion = torch.zeros((), dtype=latent.dtype)
         for (x, y), (to_x, to_y) in zip(handles, targets, strict=True):
             left = np.hypot(to_x - x, to_y - y)
-            if left <= 2 * settings.tolerance:
+            if left <= unit * settings.tolerance:
                 continue
-            d = (2 * (to_x - x) / left, 2 * (to_y - y) / left)
+            d = (unit * (to_x - x) / left, unit * (to_y - y) / left)
             reach = range(-settings.supervision_radius, settings.supervision_radius + 1)
             for dy in reach:
                 for dx in reach:
-                    here = at(features, x + 2 * dx, y + 2 * dy).detach()
-                    motion = motion + (at(features, x + 2 * dx + d[0], y + 2 * dy + d[1]) - here).abs().mean()
+                    here = at(features, x + unit * dx, y + unit * dy).detach()
+                    motion = motion + (at(features, x + unit * dx + d[0], y + unit * dy + d[1]) - here).abs().mean()
         loss = motion
         if stay is not None:
             loss = loss + settings.mask_weight * ((step - unpulled).abs() * stay).sum()
@@ -96,11 +97,11 @@ def reference(model, latent, handles, targets, mask, settings, steps):
             features, _ = look(noisy)
         moved = []
         for (x, y), (to_x, to_y), each in zip(handles, targets, wanted, strict=True):
-            if np.hypot(to_x - x, to_y - y) <= 2 * settings.tolerance:
+            if np.hypot(to_x - x, to_y - y) <= unit * settings.tolerance:
                 moved.append((x, y))
                 continue
             reach = range(-settings.tracking_radius, settings.tracking_radius + 1)
-            places = [(x + 2 * dx, y + 2 * dy) for dy in reach for dx in reach]
+            places = [(x + unit * dx, y + unit * dy) for dy in reach for dx in reach]
             height, width = model.resolution
             places = [(px, py) for px, py in places if 0 <= px < width and 0 <= py < height]
             away = [float((at(features, *place) - each).abs().sum()) for place in places]
@@ -141,7 +142,7 @@ def test_it_is_the_engine_that_pulls_on_such_a_model_where_nobody_chose_and_noth
         warnings.simplefilter("error")
         assert default_config(stable) == DragDiffusion()
         assert bind(stable).block == 3
-    assert engine_names("diffusion") == ("dragdiffusion",)
+    assert engine_names("diffusion") == ("dragdiffusion", "fastdrag")
     assert "dragdiffusion" not in engine_names("gan")
     assert engine_named("dragdiffusion").values(stable, DragDiffusion())["block"] == 3
 
@@ -166,7 +167,7 @@ def test_a_heavy_mask_keeps_what_is_outside_it(pixels):
 
 def test_a_run_ends_arrived_capped_or_stalled(pixels):
     latent = pixels.mapping(seed=1)
-    assert drag(pixels, latent, [(4, 8)], [(7, 8)]).reason == "arrived"  # a place and a half away
+    assert drag(pixels, latent, [(4, 8)], [(4.4, 8)]).reason == "arrived"  # less than two places away
     assert drag(pixels, latent, [(4, 8)], [(14, 8)], config=DragDiffusion(max_steps=2, tolerance=0.0)).steps == 2
     still = DragDiffusion(learning_rate=1e-6, stall_steps=3)
     result = drag(pixels, latent, [(4, 8)], [(14, 8)], config=still)

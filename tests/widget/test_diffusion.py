@@ -102,10 +102,13 @@ def test_an_editor_of_a_gan_learns_nothing(tmp_path):
         editor.close()
 
 
-def test_it_is_offered_no_engines_for_gans_and_a_gan_none_for_it(editor):
-    assert "engine" not in settings_for(DragDiffusion())  # there is but one
-    assert "dragdiffusion" not in [value for value, _ in settings_for(Natural())["engine"].choices]
-    assert "engine" not in editor.settings
+def test_it_is_offered_the_engines_for_such_models_and_a_gan_none_of_them(editor):
+    assert [value for value, _ in settings_for(DragDiffusion())["engine"].choices] == ["dragdiffusion", "fastdrag"]
+    assert not {"dragdiffusion", "fastdrag"} & {value for value, _ in settings_for(Natural())["engine"].choices}
+    editor.points = [{"handle": [4, 8], "target": [12, 8]}]
+    editor.engine = "fastdrag"
+    editor.step_once()
+    assert (editor.engine, editor.step, tuple(editor.points[0]["handle"])) == ("fastdrag", 1, (12, 8))
 
 
 def test_an_editor_of_a_gan_has_no_prompt_and_goes_on_to_a_diffusion_model_and_back():
@@ -134,7 +137,7 @@ def test_the_code_of_an_edit_makes_its_latent_again(tmp_path):
         code, latent = editor.code(), editor.latent
     finally:
         editor.close()
-    assert "generator = generator.sampled(prompt='beard', steps=50, strength=0.7, guidance=1.0)" in code
+    assert "generator = generator.sampled(prompt='beard', steps=6, strength=0.7, guidance=1.0)" in code
     space: dict = {}
     exec(code, space)
     assert np.abs(space["ws"].numpy() - latent).max() < 1e-5

@@ -248,7 +248,7 @@ def test_a_new_editor_takes_settings_of_its_engine_and_refuses_those_of_others(g
         Editor(generator, config=Slide(), learning_rate=0.1)
     with pytest.raises(
         ValueError,
-        match="there is no engine 'magic'; choose one of natural, draggan, .*dragdiffusion, slide",
+        match="there is no engine 'magic'; choose one of natural, draggan, .*fastdrag, slide",
     ):
         Editor(generator, engine="magic")
 

@@ -22,7 +22,7 @@ from random_stylegan2 import small_stylegan2
 from draggan_widget import CheckpointError, DragConfig, DragGAN, dragging
 from draggan_widget.editing import Model
 from draggan_widget.engines import Natural
-from draggan_widget.models import save_generator
+from draggan_widget.models import offered_names, save_generator
 from draggan_widget.widget import protocol
 from draggan_widget.widget.model_list import ModelList
 
@@ -401,7 +401,7 @@ def test_the_page_is_told_the_list_and_anew_whenever_it_asks(folder):
     editor = DragGAN(folder / "cats.safetensors", models=folder)
     page = ready(editor)
     first = page.of("models")[-1]
-    assert first == {"type": "models", "builtin": ["faces"], "files": ModelList(folder).files()}
+    assert first == {"type": "models", "builtin": offered_names(), "files": ModelList(folder).files()}
     assert page.of("state")[-1]["model"] == "cats.safetensors"
     (folder / "another.pt").write_bytes(b"")
     try:

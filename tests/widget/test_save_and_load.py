@@ -241,7 +241,7 @@ def test_an_edit_that_cannot_be_loaded_here_is_told_in_words_and_the_open_edit_s
     data = path.read_bytes()
     with pytest.raises(
         DragFileError,
-        match=r"there is no engine 'gone' here, only natural, draggan, .*dragdiffusion; register it",
+        match=r"there is no engine 'gone' here, only natural, draggan, .*fastdrag; register it",
     ):
         DragGAN.load(path, model=editor.generator)
     assert path.read_bytes() == data

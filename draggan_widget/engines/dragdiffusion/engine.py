@@ -5,7 +5,9 @@ pulled and followed as in DragGAN, by Adam on the noisy picture itself. The iden
 the attention that the pulled picture pays to the unpulled one, belong to the model: see ``models.diffusion``.
 
 Ours are: features read from the map itself at any place, where the paper first blows it up to half the picture's side,
-which is the same at places of that grid and nearly so between them; and that a run ends when nothing comes nearer.
+which is the same at places of that grid and nearly so between them; a grid that goes by the cells of the noisy picture,
+so that the paper's numbers mean the same where a cell is not eight pixels; and that a run ends when nothing comes
+nearer.
 """
 
 from __future__ import annotations
@@ -60,6 +62,8 @@ class BoundDragDiffusion(Bound[Memory]):
         block = model.default_block() if settings.block is None else settings.block
         check_blocks(model, (block,), f"block is {block}", ", or leave it None")
         self.block = block
+        self.spacing = model.resolution[0] / model.side[0] / formulas.PER_CELL
+        """Pixels between two places of the grid."""
         self._unpulled: tuple[Tensor, Tensor] | None = None
 
     def place(self, handle: XY) -> XY:
@@ -106,7 +110,7 @@ class BoundDragDiffusion(Bound[Memory]):
         if not edit.points:
             return None
         settings = self.settings
-        if float(edit.distances.max()) <= formulas.PLACE * settings.tolerance:
+        if float(edit.distances.max()) <= self.spacing * settings.tolerance:
             return "arrived"
         return memory.course.over(edit.step, settings.stall_steps, settings.max_steps)
 
@@ -124,9 +128,11 @@ class BoundDragDiffusion(Bound[Memory]):
         for point in edit.points:
             if point.id not in references:
                 references[point.id] = read(np.array([point.handle]))[0].detach().clone()
-        near = edit.distances <= formulas.PLACE * settings.tolerance
+        near = edit.distances <= self.spacing * settings.tolerance
         moving = ~near if not near.all() else ~np.zeros_like(near)
-        motion = formulas.motion(read, edit.handles[moving], edit.targets[moving], settings.supervision_radius)
+        motion = formulas.motion(
+            read, edit.handles[moving], edit.targets[moving], settings.supervision_radius, self.spacing
+        )
         kept = None if onward is None or stay is None else formulas.staying(onward, self._before(edit), stay)
         total = motion if kept is None else motion + settings.mask_weight * kept
         (gradient,) = torch.autograd.grad(total, noisy)
@@ -153,7 +159,8 @@ class BoundDragDiffusion(Bound[Memory]):
         """Return the edit with its handles where their features are; those that are near stay."""
         wanted = torch.stack([references[number] for number in edit.ids])
         radius, size = self.settings.tracking_radius, self.model.resolution
-        found = np.where(near[:, None], edit.handles, formulas.tracked(read, edit.handles, wanted, radius, size))
+        seen = formulas.tracked(read, edit.handles, wanted, radius, size, self.spacing)
+        found = np.where(near[:, None], edit.handles, seen)
         points = tuple(
             dataclasses.replace(point, handle=(float(x), float(y)))
             for point, (x, y) in zip(edit.points, found, strict=True)

@@ -11,8 +11,9 @@ from draggan_widget.settings import Settings, blocks, max_steps, number, stall_s
 class DragDiffusion(Settings):
     """How DragDiffusion pulls (Shi et al., CVPR 2024); the numbers are the paper's.
 
-    Lengths count places of a grid of half the picture's side, on which the paper puts its features: a place is two
-    pixels. How far up its way the picture is pulled is not here but in the model's ``Sampling``.
+    Lengths count places of a grid on which features are read, a quarter of a cell of the noisy picture apart: for
+    Stable Diffusion two pixels, as in the paper. How far up its way the picture is pulled is not here but in the
+    model's ``Sampling``.
     """
 
     block: int | None = blocks(
@@ -20,11 +21,11 @@ class DragDiffusion(Settings):
     )
     """Block of the UNet whose features are read. None: the model's own; of Stable Diffusion the third of its way up."""
     supervision_radius: int = whole(
-        1, "Pull radius", "Half the side of the square that is pulled, in places of two pixels.", most=64
+        1, "Pull radius", "Half the side of the square that is pulled, in quarters of a cell.", most=64
     )
     """r1."""
     tracking_radius: int = whole(
-        3, "Search radius", "How far around itself a handle is looked for, in places of two pixels.", least=1, most=64
+        3, "Search radius", "How far around itself a handle is looked for, in quarters of a cell.", least=1, most=64
     )
     """r2."""
     learning_rate: float = number(
@@ -37,7 +38,7 @@ class DragDiffusion(Settings):
     """Step size of Adam, on the noisy picture."""
     mask_weight: float = number(0.1, "Mask weight λ", "How strongly what is not painted is kept.", most=10_000)
     """λ, of the sum of what the next noisy picture changes outside the mask."""
-    tolerance: float = tolerance(2.0, "A handle has arrived when it is nearer to its target, in places of two pixels.")
+    tolerance: float = tolerance(2.0, "A handle has arrived when it is nearer to its target, in quarters of a cell.")
     """A point that is nearer is no longer pulled."""
     max_steps: int | None = max_steps(80)
     """Adam steps after which a run is capped. None: no cap."""

@@ -11,6 +11,7 @@ from draggan_widget.models.checkpoints.load import (  # isort: skip -- the reade
     builtin_names,
     find_checkpoint,
     load_generator,
+    offered_names,
     placed,
     save_generator,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "describe",
     "find_checkpoint",
     "load_generator",
+    "offered_names",
     "placed",
     "plain",
     "read_checkpoint",

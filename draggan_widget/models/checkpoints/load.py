@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -31,12 +32,6 @@ if TYPE_CHECKING:
     from draggan_widget.models.base import Generator
 
 BUILTIN = Path(__file__).parents[1] / "builtin"
-MADE_BY = {
-    "faces-diffusion": (
-        "train them by examples/generators/faces_diffusion/train.py of its sources, and give the folder that it writes"
-    )
-}
-"""Built-in names that there may be, and how to come by them where their weights are not there."""
 HEADER = "draggan_widget"
 """The key of a safetensors header under which our description of the generator stands, as JSON."""
 TUNED = "draggan_tuned"
@@ -72,6 +67,12 @@ def builtin_names(*, older: bool = True) -> list[str]:
     names = sorted(path.parent.name for path in BUILTIN.glob("*/model_index.json"))
     names += [path.stem for path in BUILTIN.glob("*.safetensors")]
     return [name for name in sorted(names) if older or builtin_base(name) == name]
+
+
+def offered_names() -> list[str]:
+    """Return the built-in names that people are offered: no older editions, and diffusion models where they can run."""
+    able = importlib.util.find_spec("diffusers") is not None
+    return [name for name in builtin_names(older=False) if able or not (BUILTIN / name).is_dir()]
 
 
 def builtin_base(name: str) -> str:
@@ -135,9 +136,14 @@ def placed(generator: Generator, device: str | torch.device | None = None) -> Ge
 def find_checkpoint(source: str | os.PathLike[str]) -> Path:
     """Return the file of a built-in name or a path.
 
-    :raises FileNotFoundError: naming the built-in ones. :raises CheckpointError: if it may not be looked at.
+    :raises FileNotFoundError: naming the built-in ones. :raises CheckpointError: if it may not be looked at, or is the
+        name of a diffusion model, which is a folder.
     """
     if os.fspath(source) in builtin_names():
+        if (BUILTIN / os.fspath(source)).is_dir():
+            raise CheckpointError(
+                f"{os.fspath(source)} is a diffusion model, which is no file; take it by load_generator or Editor"
+            )
         return BUILTIN / f"{os.fspath(source)}.safetensors"
     try:
         return readable(source, "a checkpoint file")
@@ -151,10 +157,6 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
             raise
         known = cause is None or isinstance(cause, FileNotFoundError)
         reason = "" if known else f" ({one_line(getattr(cause, 'strerror', None) or str(cause), 100)})"
-        if os.fspath(source) in MADE_BY and not reason:
-            raise FileNotFoundError(
-                f"the weights of {shown(source)} do not come with this version; {MADE_BY[os.fspath(source)]}"
-            ) from error
         raise FileNotFoundError(
             f"no generator '{shown(source)}': it is neither a file nor a built-in name{reason}; "
             f"those are: {', '.join(builtin_names())}"

@@ -68,13 +68,13 @@ def learning(model: Diffusion, picture: Tensor, settings: Identity | None = None
         with plain_torch():
             for weight in weights:
                 weight.requires_grad_()
-            losses = []
-            for level in torch.randint(1, schedule.steps + 1, (settings.batch,), generator=draw).tolist():
-                noise = torch.randn(clean.shape, generator=draw).to(clean)
-                noisy = schedule.join(clean, noise, level)
-                said = learner.asked(noisy, schedule.times[level - 1], prompt)
-                losses.append(F.mse_loss(said, schedule.said(clean, noise, level)))
-            loss = torch.stack(losses).mean()
+            levels = torch.randint(1, schedule.steps + 1, (settings.batch,), generator=draw).tolist()
+            noises = [torch.randn(clean.shape, generator=draw).to(clean) for _ in levels]
+            pairs = list(zip(noises, levels, strict=True))
+            noisy = torch.cat([schedule.join(clean, noise, level) for noise, level in pairs])
+            times = torch.tensor([schedule.times[level - 1] for level in levels], device=clean.device)
+            wanted = torch.cat([schedule.said(clean, noise, level) for noise, level in pairs])
+            loss = F.mse_loss(learner.asked(noisy, times, prompt), wanted)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

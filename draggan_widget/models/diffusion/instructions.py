@@ -105,13 +105,14 @@ def shifted(maps: Tensor, by: tuple[int, int]) -> Tensor:
     return made
 
 
-def moved_noise(model: Diffusion, noisy: Tensor, regions: Regions) -> Tensor:
+def moved_noise(model: Diffusion, noisy: Tensor, said: Tensor, regions: Regions) -> Tensor:
     """Return the noisy picture (1, C, h, w) with which the way down begins: the object's noise is moved.
 
     What was uncovered keeps its noise and gets the mean colour of the rest, or of all where there is no rest.
+
+    :param said: what the network says of ``noisy``.
     """
-    with torch.no_grad():
-        picture, noise = model.schedule.split(noisy, model.said(noisy, model.level), model.level)
+    picture, noise = model.schedule.split(noisy, said, model.level)
     rest = regions.kept if bool(regions.kept.any()) else torch.ones_like(regions.kept)
     colour = (picture * rest).sum(dim=(2, 3), keepdim=True) / rest.sum()
     plain = model.schedule.join(colour.expand_as(picture), noise, model.level)
@@ -182,11 +183,13 @@ def instructing(
     mask = model.word_maps(latent, object_)[0, 0] if isinstance(object_, str) else torch.as_tensor(object_)
     regions = Regions.of(model, mask, (steps[0] or 0.0, steps[1] or 0.0), settings.least)
     changed = model if prompt is None else model.sampled(prompt=prompt)
-    source = model.moving(latent)
-    noisy, block = moved_noise(model, source, regions), model.default_block()
+    noisy = source = model.moving(latent)
+    block = model.default_block()
     for level in range(model.level, 0, -1):
         with torch.no_grad():
             (before,), said = model.features_and_said(source, (block,), level)
+            if level == model.level:
+                noisy = moved_noise(model, source, said, regions)
             source = model.schedule.move(source, said, level, level - 1)
         if settings.weight and level > settings.until * model.level:
             noisy = led(changed, noisy, before, regions, level, settings)

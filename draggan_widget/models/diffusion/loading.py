@@ -133,7 +133,7 @@ def save_diffusion(folder: str | os.PathLike[str], model: Diffusion) -> None:
     unet: Any = model.unet
     unet.save_pretrained(there / "unet")
     model.scheduler.save_pretrained(there / "scheduler")
-    index: dict[str, Any] = {"_class_name": "DDIMPipeline", "prompt": model.sampling.prompt}
+    index: dict[str, Any] = {"_class_name": "DDIMPipeline", "sampling": dataclasses.asdict(model.sampling)}
     if model.vae is not None:
         vae: Any = model.vae
         vae.save_pretrained(there / "vae")
@@ -166,10 +166,13 @@ def _read(folder: Path, told: dict[str, Any], dtype: torch.dtype, sampling: Samp
     text = _text(folder, dtype)
     if (text is None) != (kind == "UNet2DModel"):
         raise ValueError("it has a UNet that looks at prompts and no text encoder, or the other way round")
-    asked = told.get("prompt")
-    prompt = asked if isinstance(asked, str) and text is not None else ""
-    made = Diffusion(unet, scheduler, vae=vae, text=text, sampling=Sampling(prompt=prompt))
-    return made if sampling is None else made.sampled(**dataclasses.asdict(sampling))
+    stored = told.get("sampling")
+    if sampling is None and isinstance(stored, dict):
+        try:
+            sampling = Sampling(**stored)
+        except TypeError as error:
+            raise ValueError(f"its {INDEX} does not say how it samples in terms that are known") from error
+    return Diffusion(unet, scheduler, vae=vae, text=text, sampling=sampling)
 
 
 def _text(folder: Path, dtype: torch.dtype) -> Text | None:

@@ -194,10 +194,11 @@ class Diffusion(Generator):
     def _pass(self, noisy: Tensor, level: int, prompt: Tensor | None) -> Tensor:
         return self.asked(noisy, self.schedule.times[level - 1], prompt)
 
-    def asked(self, noisy: Tensor, time: int, prompt: Tensor | None) -> Tensor:
+    def asked(self, noisy: Tensor, time: int | Tensor, prompt: Tensor | None) -> Tensor:
         """Return what the network says of noisy pictures (N, C, h, w) at a time step of its training.
 
-        :param prompt: vectors (1, T, D); None of a model that reads none.
+        :param time: of all of them, or one for each (N,). :param prompt: vectors (1, T, D); None of a model that reads
+            none.
         """
         unet: Any = self.unet
         asked = noisy.to(unet.dtype)

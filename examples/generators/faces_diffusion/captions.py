@@ -41,6 +41,8 @@ MIRRORED = {
     "tilted-right": "tilted-left",
 }
 """What is said of a mirrored picture in place of a word; all others hold of both."""
+OF_MEN = ("beard",)
+"""Attributes that the renderer shows of men alone: of women nothing is said of them, whatever their numbers are."""
 MUCH = 0.8
 """σ from which on an attribute is said."""
 LEFT_OUT = 0.4
@@ -55,7 +57,7 @@ def words_of(latent: np.ndarray, names: Sequence[str]) -> list[str]:
     found = []
     for name, (little, much) in SAID.items():
         word = much if values[name] > MUCH else little if values[name] < -MUCH else None
-        if word is not None:
+        if word is not None and (name not in OF_MEN or values["sex"] > 0):
             found.append(word)
     return found
 

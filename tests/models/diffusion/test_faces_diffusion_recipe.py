@@ -30,6 +30,7 @@ def train(monkeypatch):
     import train as module
 
     assert Path(module.__file__).parent.name == "faces_diffusion"
+    monkeypatch.setattr(module, "FULL_WIDTHS", module.WIDTHS, raising=False)
     monkeypatch.setattr(module, "WIDTHS", (8, 8, 16, 16))
     monkeypatch.setattr(module, "HELD_OUT", 4)
     monkeypatch.setattr(module, "SHOWN", ("", "male beard"))
@@ -61,6 +62,14 @@ def test_a_caption_says_what_a_face_has_much_or_little_of():
     both = (1 - captions.SILENT) * (1 - captions.LEFT_OUT) ** 2
     assert sum(each.count(" ") for each in said) / 400 == pytest.approx(both, abs=0.06)
     assert len(captions.WORDS) == len({*captions.WORDS})
+
+
+def test_of_women_nothing_is_said_of_beards_which_the_renderer_does_not_show():
+    latent = np.zeros(len(NAMES))
+    latent[NAMES.index("sex")], latent[NAMES.index("beard")] = -1.5, 2.0
+    assert captions.words_of(latent, NAMES) == ["female"]
+    latent[NAMES.index("beard")] = -2.0
+    assert captions.words_of(latent, NAMES) == ["female"]
 
 
 def test_all_attributes_that_are_said_are_known_to_the_renderer():
@@ -98,6 +107,11 @@ def test_levels_are_drawn_mostly_where_there_is_something_to_learn_and_nowhere_n
     assert 0.6 < share < 0.75  # 68 % of four fifths, and what of the rest is there
     last = float((levels > 0.9 * schedule.steps).float().mean())
     assert train.EVEN / 10 * 0.8 < last < 0.1
+
+
+def test_in_half_precision_the_model_has_less_than_ten_megabytes(train, monkeypatch):
+    monkeypatch.setattr(train, "WIDTHS", train.FULL_WIDTHS)
+    assert 2 * sum(each.numel() for each in train.new_model(64).parameters()) < 9.9e6
 
 
 def test_pictures_of_another_recipe_are_refused(train, pictures, tmp_path, monkeypatch, capsys):
@@ -162,7 +176,7 @@ def test_a_tiny_run_learns_goes_on_where_it_stopped_and_writes_a_model_that_the_
     assert train.main() == 0
     model = load_generator(tmp_path / "made", "cpu")
     assert (model.resolution, model.text.known) == ((16, 16), captions.WORDS)
-    exact = trainer.averaged()
+    exact = train.averaged(tmp_path / "out")
     latent = exact.sampled(steps=5).mapping(seed=1)
     assert (model.sampled(steps=5).synthesize(latent) - exact.sampled(steps=5).synthesize(latent)).abs().max() < 0.05
     assert (tmp_path / "made-samples.png").exists()

@@ -8,7 +8,7 @@ import torch
 from random_diffusion import small_pixels, small_stable_diffusion
 
 from draggan_widget.models.diffusion import Instructing, ended, instructing
-from draggan_widget.models.diffusion.instructions import Regions, energy, led, moved_noise, shifted
+from draggan_widget.models.diffusion.instructions import REFINE, Regions, energy, led, moved_noise, shifted
 
 pytest.importorskip("diffusers")
 OBJECT = (slice(2, 6), slice(3, 7))
@@ -85,9 +85,15 @@ def test_the_energy_is_that_of_the_formula_place_by_place(model, mask):
     assert float(energy(now, was, regions, settings)) == pytest.approx(expected, rel=1e-5)
 
 
+def told(model, noisy):
+    """What the network says of noisy pictures at the level of a latent."""
+    with torch.no_grad():
+        return model.said(noisy, model.level)
+
+
 def test_the_noise_of_the_object_is_moved_and_the_rest_keeps_its_own(model, latent, mask):
     noisy, regions = model.moving(latent), Regions.of(model, mask, (3.0, 2.0))
-    made = moved_noise(model, noisy, regions)
+    made = moved_noise(model, noisy, told(model, noisy), regions)
     assert torch.equal(made[:, :, 4:8, 6:10], noisy[:, :, 2:6, 3:7])
     kept = regions.kept[0, 0].bool()
     assert torch.equal(made[..., kept], noisy[..., kept])
@@ -105,7 +111,7 @@ def test_a_led_step_is_that_of_the_formula_with_numbers_of_double_length(mask):
     noisy, regions = model.moving(latent), Regions.of(model, mask.double(), (3.0, 2.0))
     level, settings, block = model.level, Instructing(weight=0.4), model.default_block()
     (before,), _ = model.features_and_said(noisy, (block,), level)
-    start = moved_noise(model, noisy, regions)
+    start = moved_noise(model, noisy, told(model, noisy), regions)
     found = led(model, start, before, regions, level, settings)
     step = 1e-6
 
@@ -133,7 +139,7 @@ def test_leading_lowers_the_energy(model, latent, mask):
     block, level = model.default_block(), model.level
     with torch.no_grad():
         (before,), _ = model.features_and_said(noisy, (block,), level)
-    start = moved_noise(model, noisy, regions)
+    start = moved_noise(model, noisy, told(model, noisy), regions)
 
     def left(weight):
         settings = Instructing(weight=weight)
@@ -168,6 +174,15 @@ def test_an_object_is_moved_and_other_words_are_said_while_the_rest_stays(tmp_pa
     assert float(away[kept].mean()) < 0.05 * float(clean[0].std())
     assert float(away[~kept].mean()) > 5 * float(away[kept].mean())
     assert torch.equal(changed.moving(made), changed.source(made))
+
+
+def test_the_network_is_asked_no_more_often_than_there_are_noisy_pictures_to_ask_of(model, latent, mask):
+    asked = []
+    hook = model.unet.register_forward_hook(lambda *call: asked.append(call[0]))
+    ended(instructing(model, latent, mask, (3.0, 2.0), prompt="old beard"))
+    hook.remove()
+    # Down: of the unpulled and of the pulled picture at each level. Up again: once, and as often as is refined.
+    assert len(asked) == (2 + 1 + REFINE) * model.level
 
 
 def test_a_word_of_the_prompt_is_the_object_and_an_unknown_one_is_refused(model, latent):

@@ -10,6 +10,7 @@ import torch
 from random_diffusion import saved_stable_diffusion, small_pixels, small_stable_diffusion
 
 from draggan_widget import CheckpointError, Editor, load_generator
+from draggan_widget.analysis import drag_many
 from draggan_widget.models import fingerprint
 from draggan_widget.models.checkpoints import load
 from draggan_widget.models.diffusion import Sampling, checks, is_diffusion_folder, load_diffusion, save_diffusion
@@ -55,9 +56,23 @@ def test_a_model_of_pixels_is_saved_and_read_again(tmp_path, words):
     save_diffusion(tmp_path / "made", model)
     again = load_generator(str(tmp_path / "made"), "cpu")
     assert fingerprint(again) == fingerprint(model)
-    assert again.sampling == Sampling(prompt=model.sampling.prompt)
+    assert again.sampling == model.sampling
     latent = model.mapping(seed=1)
-    torch.testing.assert_close(again.sampled(steps=6).synthesize(latent), model.synthesize(latent))
+    torch.testing.assert_close(again.synthesize(latent), model.synthesize(latent))
+
+
+def test_a_folder_that_says_how_it_samples_in_terms_that_are_not_known_is_refused(tmp_path):
+    save_diffusion(tmp_path, small_pixels())
+    for stored, said in (
+        ({"pace": 3}, "its model_index.json does not say how it samples in terms that are known"),
+        ({"steps": 0}, "steps is 0; it must be a whole number"),
+        ({"prompt": "beards"}, "does not know the word 'beards'"),
+    ):
+        told = {**json.loads((tmp_path / "model_index.json").read_text()), "sampling": stored}
+        (tmp_path / "model_index.json").write_text(json.dumps(told))
+        with pytest.raises(CheckpointError, match=said):
+            load_generator(tmp_path, "cpu")
+    assert load_diffusion(tmp_path, "cpu", sampling=Sampling(steps=4)).sampling.steps == 4
 
 
 def test_a_stable_diffusion_is_saved_and_read_again(tmp_path):
@@ -161,14 +176,24 @@ def test_without_diffusers_it_is_said_what_to_install(folder, monkeypatch):
         load_diffusion(folder, "cpu")
 
 
-def test_the_built_in_one_is_said_how_to_come_by_while_its_weights_are_not_there(tmp_path, monkeypatch):
+def test_a_built_in_one_is_a_folder_and_is_offered_where_it_can_run(tmp_path, monkeypatch):
     monkeypatch.setattr(load, "BUILTIN", tmp_path)
-    with pytest.raises(FileNotFoundError, match="weights of faces-diffusion do not come with this version; train them"):
-        load_generator("faces-diffusion", "cpu")
-    assert "faces-diffusion" not in load.builtin_names()
     save_diffusion(tmp_path / "faces-diffusion", small_pixels())
-    assert load.builtin_names() == load.builtin_names(older=False) == ["faces-diffusion"]
+    assert load.builtin_names() == load.builtin_names(older=False) == load.offered_names() == ["faces-diffusion"]
     assert load_generator("faces-diffusion", "cpu").resolution == (16, 16)
+    with pytest.raises(CheckpointError, match="^faces-diffusion is a diffusion model, which is no file; take it by"):
+        load.find_checkpoint("faces-diffusion")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None)
+    assert (load.builtin_names(), load.offered_names()) == (["faces-diffusion"], [])
+    with pytest.raises(ModuleNotFoundError, match=r"need diffusers; pip install 'draggan_widget\[diffusion\]'$"):
+        load_generator("faces-diffusion", "cpu")
+
+
+def test_jobs_take_a_folder(tmp_path):
+    save_diffusion(tmp_path / "mine", small_pixels())
+    pull = {"seed": 1, "handles": [[4, 8]], "targets": [[9, 8]], "engine": "fastdrag"}
+    (outcome,) = drag_many(tmp_path / "mine", [pull])
+    assert (outcome.error, outcome.reason) == (None, "arrived")
 
 
 def test_an_edit_of_the_built_in_one_is_taken_up_from_its_file(tmp_path, monkeypatch):
