@@ -69,12 +69,13 @@ def main() -> int:
 
 def run(lab: Lab, name: str, folder: Path, minutes: float) -> list[str]:
     """Run a notebook and photograph it; return a line for each thing that went wrong."""
-    notebook = lab.open(f"{name}.ipynb", width=WIDE, height=1000)
-    page, complaints = notebook.page, []
+    page, complaints = lab.browser.new_context(viewport={"width": WIDE, "height": 1000}).new_page(), []
+    page.set_default_timeout(60_000 * minutes)
+    lab.pages.append(page)
+    notebook = lab.open(f"{name}.ipynb", page=page)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     began = time.monotonic()
-    page.set_default_timeout(60_000 * minutes)
     page.evaluate("jupyterapp.shell.collapseLeft()")
     page.evaluate("() => jupyterapp.commands.execute('notebook:run-all-cells')")
     page.wait_for_timeout(2000)  # the last picture of an editor, the small ones of its timeline
