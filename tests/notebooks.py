@@ -72,7 +72,7 @@ def run(lab: Lab, name: str, folder: Path, minutes: float) -> list[str]:
     page, complaints = lab.browser.new_context(viewport={"width": WIDE, "height": 1000}).new_page(), []
     page.set_default_timeout(60_000 * minutes)
     lab.pages.append(page)
-    notebook = lab.open(f"{name}.ipynb", page=page)
+    notebook = lab.open(f"{name}.ipynb", page=page, timeout=60 * minutes)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     began = time.monotonic()
