@@ -24,7 +24,7 @@ if sys.maxsize <= 2**32:
         "draggan_widget needs a 64-bit Python, as torch does, and this is a 32-bit one: install the other"
     )
 
-__version__ = "0.1.0"
+__version__ = "1.0.0rc1"
 __all__ = [
     "CheckpointError",
     "DragConfig",

@@ -15,6 +15,7 @@ import pytest
 import tomllib
 import tracking_table
 
+import draggan_widget
 from draggan_widget import DragConfig, cli, drag
 from draggan_widget.analysis.experiments.evaluation import Evaluation
 from draggan_widget.engines import (
@@ -203,6 +204,16 @@ def test_the_table_of_crossings_is_that_of_the_raw_rows():
     for one, other in zip(before, now, strict=True):
         cells = [one[0], *(cell for pair in zip(one[1:], other[1:], strict=True) for cell in pair)]
         assert f"| {' | '.join(cells)} |" in page
+
+
+def test_package_citation_changelog_and_pages_name_the_same_version():
+    version = draggan_widget.__version__
+    assert f"\nversion: {version}\n" in text_of(ROOT / "CITATION.cff")
+    (newest, *_) = re.findall(r"^## (\S+)", text_of(ROOT / "CHANGELOG.md"), re.MULTILINE)
+    assert newest == version
+    named = [each for page in (README, *PAGES) for each in re.findall(r"draggan_widget-([\w.]+)-py3", text_of(page))]
+    assert len(named) > 1
+    assert {*named} == {version}
 
 
 def test_metadata_docs_and_tools_name_the_same_pythons():

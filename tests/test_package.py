@@ -87,7 +87,7 @@ def test_example_notebooks_run_headless_and_become_pages_that_show_the_picture(p
     editors = [data for data in shown if data["text/plain"].startswith("Editor of")]
     assert len(editors) == (path.name != "benchmark.ipynb")
     for data in editors:
-        assert f"data:image/png;base64,{data['image/png']}" in page.replace("\n", "")
+        assert f"data:image/jpeg;base64,{data['image/jpeg']}" in page.replace("\n", "")
 
 
 def test_the_notebook_of_your_own_model_takes_a_path_and_says_what_it_did(tmp_path):

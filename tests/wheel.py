@@ -36,7 +36,7 @@ ws = generator.mapping(seed=9, truncation=0.7)
 steps = drag_steps(generator, ws, handles=[(98, 174)], targets=[(82, 163)])
 before, after = next(steps), next(steps)
 print(f"{before.distances[0]:.1f} px to go, then {after.distances[0]:.1f}")
-sys.exit(after.distances[0] >= before.distances[0])
+sys.exit(bool(after.distances[0] >= before.distances[0]))
 """
 
 

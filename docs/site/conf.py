@@ -48,6 +48,7 @@ html_static_path = ["../../draggan_widget/widget/static", "demo"]
 html_css_files = ["demo.css"]
 html_extra_path = ["extra"]
 html_show_copyright = False
+pygments_dark_style = "github-dark"  # that of the theme underlines the names of modules, as if they were links
 html_copy_source = False
 
 CONTENTS = """

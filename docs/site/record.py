@@ -20,7 +20,7 @@ from PIL import Image
 from draggan_widget import Editor
 
 OUT = Path(__file__).parent / "demo" / "recording.json"
-PULLS = [((98, 174), (86, 165)), ((141, 163), (155, 155))]
+PULLS = [((98, 174), (86, 165)), ((160, 172), (172, 163))]
 """Picture pixels: what is pulled, and where to."""
 QUALITY = 88
 MOST_BYTES = 1_000_000

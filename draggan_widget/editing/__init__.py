@@ -41,6 +41,7 @@ from draggan_widget.editing.provenance import provenance_of
 from draggan_widget.editing.session import Session
 from draggan_widget.editing.settings import (
     SETTINGS,
+    check_settings,
     default_settings,
     limits_of,
     settings_for,
@@ -48,7 +49,6 @@ from draggan_widget.editing.settings import (
     settings_of,
     settings_there,
     usual_settings,
-    with_finish,
     with_settings,
 )
 
@@ -90,6 +90,7 @@ __all__ = [
     "check_drag_path",
     "check_label",
     "check_points",
+    "check_settings",
     "check_truncation",
     "code_of",
     "default_settings",
@@ -125,6 +126,5 @@ __all__ = [
     "settings_there",
     "thinned",
     "usual_settings",
-    "with_finish",
     "with_settings",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from draggan_widget.editing.changes import first_of
-from draggan_widget.engines import bind, engine_named, engine_of, jumping_engines
+from draggan_widget.engines import engine_named, engine_of, jumping_engines
 from draggan_widget.models import Generator
 from draggan_widget.settings import Setting, SettingError, shown
 from draggan_widget.texts import one_line
@@ -20,7 +20,7 @@ HELP = "A trained network answers a pull at once, coarsely; the engine goes on f
 def jump_setting(model: Generator, config: Any, first: Any) -> Setting | None:
     """Return the setting as a page offers it for a model; None beside an engine in whose family nothing jumps.
 
-    What cannot be had is no choice; its help says why, and the remedy. It costs a hash of the model's weights.
+    What cannot be had is no choice; its help says why, and the remedy. It costs a hash of the model's weights, once.
 
     :param config: settings of the engine that goes on. :param first: who makes the jump now, or None.
     """
@@ -29,7 +29,7 @@ def jump_setting(model: Generator, config: Any, first: Any) -> Setting | None:
     choices, lacking = [("", NOBODY)], []
     for label, settings in _offered(model, config, first):
         try:
-            bind(model, settings)
+            engine_of(settings).check(model, settings)
         except ValueError as error:
             said = one_line(error)
             lacking.append(f" {said[:1].upper()}{said[1:]}.")

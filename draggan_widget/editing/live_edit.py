@@ -21,7 +21,7 @@ from draggan_widget.editing.model import Model
 from draggan_widget.editing.prompting import taking
 from draggan_widget.editing.runner import LOOK_EVERY, Runner
 from draggan_widget.editing.sealed import Sealed
-from draggan_widget.editing.settings import with_finish, with_settings
+from draggan_widget.editing.settings import Choice, choice_of, usual_choice
 from draggan_widget.editing.undo import Entry, UndoStack
 from draggan_widget.engines import DivergedError, DragRecord, DragResult, engine_of
 from draggan_widget.settings import check_whole
@@ -307,13 +307,19 @@ class LiveEdit:
         self.audience.publish()
 
     def set_settings(self, values: Mapping[str, Any]) -> None:
-        """Take some settings by name. :raises ValueError: naming one that cannot be taken."""
-        now = self.now
-        finish, rest = with_finish(now, values)
-        config, speed = with_settings(now.model.generator, now.config, self.runner.speed, rest)
-        self._take_config(config)
-        self._take_finish(finish)
-        self.runner.speed = speed
+        """Take some settings by name. :raises ValueError: naming one that cannot be taken; then none is."""
+        self._take(choice_of(self.now, self.runner.speed, values))
+
+    def reset_settings(self) -> None:
+        """Take all settings of the engine as the model has them, and no first jump."""
+        self._take(usual_choice(self.now))
+
+    def _take(self, choice: Choice) -> None:
+        self._take_config(choice.config)  # which may be refused
+        self._take_finish(choice.finish)
+        if choice.first != self.now.first:
+            self.now = self.now.changed(first=choice.first)
+        self.runner.speed = choice.speed
         self.audience.publish()
 
     def replace(self, document: Document, done: str, message: str = "") -> None:
@@ -467,11 +473,12 @@ class LiveEdit:
             self._go_to(timeline.taken_up(shown, self.now.config).changed(first=self.now.first))
 
     def _take_config(self, config: Any) -> None:
-        if engine_of(config) is not engine_of(self.now.config):
-            changes.with_config(self.now, config)  # before anything is stopped, since it may refuse
+        before = self.now
+        taken = changes.with_config(before, config)  # before anything is stopped, since it may refuse
+        if engine_of(config) is not engine_of(before.config):
             self.stop()
             self._begin_edit(f"engine {engine_of(config).name}")
-        self.now = changes.with_config(self.now, config)
+        self.now = taken if self.now is before else changes.with_config(self.now, config)
 
     def _take_finish(self, finish: tuple[str, ...]) -> None:
         """Have other things done to all pictures of the edit, whichever of them is looked at; its course stays."""

@@ -30,7 +30,6 @@ from draggan_widget.editing.commands import Commands
 from draggan_widget.editing.comparison import Pulled, pulled_by
 from draggan_widget.editing.document import Document, Snapshot
 from draggan_widget.editing.dragfile import DragFile
-from draggan_widget.editing.first_jump import jump_chosen
 from draggan_widget.editing.fitting import Fitting, Placing
 from draggan_widget.editing.jobs import COMPARING, Jobs, Progress, Work, finish
 from draggan_widget.editing.live_edit import LiveEdit
@@ -38,7 +37,6 @@ from draggan_widget.editing.model import Model, OnProgress
 from draggan_widget.editing.own_picture import instructed, knowing
 from draggan_widget.editing.pictures import Glimpse, Layers, Studio
 from draggan_widget.editing.prompting import PROMPT, check_prompt, prompted
-from draggan_widget.editing.settings import settings_there
 from draggan_widget.editing.worker import Worker
 from draggan_widget.engines import XY, DragResult
 from draggan_widget.inversion import Inversion, Opened, Square, open_photo
@@ -552,15 +550,6 @@ class Session:
         """Take who makes the first jump of runs: an engine's name, settings of it, or None for nobody."""
         return self._commands.submit(lambda: self._live.set_first(first))
 
-    def choose_first(self, label: Any) -> Future[None]:
-        """Take who makes the first jump of runs, as a page calls it; None for nobody. See ``first_jump``."""
-
-        def choose() -> None:
-            now = self._live.now
-            self._live.set_first(jump_chosen(now.model.generator, now.config, now.first, label))
-
-        return self._commands.submit(choose)
-
     def set_settings(self, values: Mapping[str, Any]) -> Future[None]:
         """Take some settings by name, from the next step on; None is the generator's own. See ``settings``."""
 
@@ -572,8 +561,7 @@ class Session:
 
     def reset_settings(self) -> Future[None]:
         """Take all settings as the generator has them, and no first jump."""
-        self.set_first(None)
-        return self.set_settings({name: None for name in settings_there(self._live.now) if name != "engine"})
+        return self._commands.submit(self._live.reset_settings)
 
     # --- in parts ----------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from draggan_widget.editing.finishing import RESIDUAL
+from draggan_widget.editing.first_jump import FIRST, jump_chosen
 from draggan_widget.engines import DragConfig, bind, engine_named, engine_names, engine_of
 from draggan_widget.models import Generator
 from draggan_widget.settings import Limits, Setting, SettingError, choice, number, settings_in
@@ -79,20 +80,65 @@ def usual_settings(document: Document) -> dict[str, Any]:
     return {**values, "residual": CARRIED} if document.of_photo else values
 
 
-def with_finish(document: Document, values: Mapping[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the finish that an edit has by some settings, and the others of them.
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What settings by name come to, each where an edit has it."""
 
-    :raises SettingError: for a value that there is not, or one for a photograph where none is edited.
+    config: Any
+    """Of the engine."""
+    first: Any
+    """Of who makes the first jump of runs, or None."""
+    finish: tuple[str, ...]
+    speed: float | None
+
+
+def choice_of(document: Document, speed: float | None, values: Mapping[str, Any]) -> Choice:
+    """Return what an edit has with some settings changed; None means the model's own again.
+
+    Whether the engine takes all of its own together is found when it is bound with them, by ``with_config``.
+
+    :param speed: as it is. :param values: by the names of ``settings_there``, or ``first``, as a page calls it.
+    :raises SettingError: naming the setting and what it can be, for one that cannot be taken. :raises ValueError: if
+        who is to make the first jump cannot serve the model.
     """
-    rest = dict(values)
-    if "residual" not in rest:
-        return document.finish, rest
+    generator, rest = document.model.generator, dict(values)
+    first, finish = document.first, document.finish
+    if FIRST in rest:
+        first = jump_chosen(generator, document.config, first, rest.pop(FIRST))
+    if "residual" in rest:
+        finish = _finish(document, rest.pop("residual"))
+    config, speed = with_settings(generator, document.config, speed, rest)
+    return Choice(config, first, finish, speed)
+
+
+def check_settings(document: Document, speed: float | None, values: Mapping[str, Any]) -> None:
+    """Check that an edit can have some settings. :raises SettingError: as ``choice_of``, or as the engine says that
+    it does not take them together.
+    """
+    config = choice_of(document, speed, values).config
+    if config == document.config and type(config) is type(document.config):
+        return
+    try:
+        bind(document.model.generator, config)
+    except ValueError as error:
+        raise SettingError(str(error)) from error
+
+
+def usual_choice(document: Document) -> Choice:
+    """Return what an edit has whose settings nobody changed, of the engine in use."""
+    names = [name for name in settings_there(document) if name != "engine"]
+    return choice_of(document, None, dict.fromkeys([FIRST, *names]))
+
+
+def _finish(document: Document, value: Any) -> tuple[str, ...]:
+    """Return the finish that the setting ``residual`` asks for. :raises SettingError: where there is no such value, or
+    no photograph is edited.
+    """
     if not document.of_photo:
         raise SettingError("residual is for the edit of a photograph; open one by editor.open_photo(…)")
-    setting, value = settings_in(_OfAPhotograph)["residual"], rest.pop("residual")
     others = tuple(name for name in document.finish if name != RESIDUAL)
-    asked = CARRIED if value is None else setting.check(value)
-    return ((RESIDUAL, *others) if asked == CARRIED else others), rest
+    asked = CARRIED if value is None else settings_in(_OfAPhotograph)["residual"].check(value)
+    return (RESIDUAL, *others) if asked == CARRIED else others
 
 
 def settings_of(generator: Generator, config: Any, speed: float | None = None) -> dict[str, Any]:
@@ -117,7 +163,8 @@ def with_settings(
 ) -> tuple[Any, float | None]:
     """Return the config and the speed with some settings changed; None means the generator's own again.
 
-    With another "engine" its settings are the model's own, but for those that are given along.
+    With another "engine" its settings are the model's own, but for those that are given along. Whether it takes them
+    together is found when it is bound.
 
     :raises SettingError: naming the setting and what it can be, for one that cannot be taken; nothing is left out
         silently.
@@ -137,10 +184,9 @@ def with_settings(
             raise SettingError(_unknown(name, known, engine.name))
         changes[name] = own[name] if value is None else known[name].check(value, limits_of(generator))
     speed = changes.pop("speed", speed)
-    if changes:  # whether an engine takes it is no matter of the setting alone
+    if changes:
         try:
             config = config.replace(**changes)
-            bind(generator, config)
         except ValueError as error:
             raise SettingError(str(error)) from error
     return config, speed

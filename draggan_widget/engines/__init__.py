@@ -31,7 +31,7 @@ from draggan_widget.engines.registry import (
 from draggan_widget.engines.run import DragRecord, DragResult, drag, drag_steps
 from draggan_widget.engines.stabledrag import StableDrag, StableDragEngine
 from draggan_widget.engines.state import State, begin_with, check_jump
-from draggan_widget.engines.tracked import BoundTracked, search_of
+from draggan_widget.engines.tracked import BoundTracked, search_of, searched_by
 
 # The first one that can serve a model is its default.
 register(NaturalDrag())
@@ -93,6 +93,7 @@ __all__ = [
     "picture_of",
     "register",
     "search_of",
+    "searched_by",
     "to_image",
     "unregister",
     "with_blend",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from draggan_widget.engines.base import Bound, M
@@ -20,6 +21,10 @@ class Around(Bound[M]):
     def __init__(self, own: Bound[Any]) -> None:
         super().__init__(own.model, own.settings)
         self.own = own
+
+    def preparing(self, edit: Edit, memory: Any) -> Iterator[float] | None:
+        """Return what the engine has to do once before the next step."""
+        return self.own.preparing(edit, memory.own)
 
     def place(self, handle: XY) -> XY:
         """Return the handle where the engine can have it."""

@@ -182,6 +182,13 @@ class Engine(abc.ABC):
         :raises ValueError: in one sentence, if the model cannot serve it, or not with these settings.
         """
 
+    def check(self, model: Generator, settings: Any) -> None:
+        """Check that ``bind`` would serve, for a list of what can be chosen: no weights are loaded for it.
+
+        :raises ValueError: in one sentence, as ``bind``.
+        """
+        self.bind(model, settings)
+
     def values(self, model: Generator, settings: Any) -> dict[str, Any]:  # noqa: ARG002
         """Return the settings by name as they hold on a model, as values that JSON can hold."""
         values: dict[str, Any] = settings.to_dict()

@@ -73,6 +73,7 @@ class BoundWatched(Around[Watched]):
     def __init__(self, own: Bound[Any], blocks: tuple[int, ...]) -> None:
         super().__init__(own)
         self.blocks = blocks
+        self._stored: tuple[Best, Best] | None = None
 
     # --- what an engine does -----------------------------------------------------------------------------------------
 
@@ -203,8 +204,24 @@ class BoundWatched(Around[Watched]):
         return Best(self.model.space.check(latent), places, _length(left))
 
     def compact(self, memory: Watched) -> Watched:
-        """Return the memory with the engine's in the form that a history keeps."""
-        return dataclasses.replace(memory, own=self.own.compact(memory.own))
+        """Return the memory with the engine's in the form that a history keeps, and the best state off the device."""
+        return dataclasses.replace(memory, own=self.own.compact(memory.own), best=self._off_the_device(memory.best))
+
+    def expand(self, edit: Edit, kept: Any) -> Watched:
+        """Return the memory again, its best state on the device."""
+        memory = super().expand(edit, kept)
+        best = memory.best
+        if best is None or best.latent.device == edit.latent.device:
+            return memory
+        return dataclasses.replace(memory, best=dataclasses.replace(best, latent=best.latent.to(edit.latent.device)))
+
+    def _off_the_device(self, best: Best | None) -> Best | None:
+        """Return the best state with its latent in the processor's memory: once, for records of many steps share it."""
+        if best is None or best.latent.device.type == "cpu":
+            return best
+        if self._stored is None or self._stored[0] is not best:
+            self._stored = best, dataclasses.replace(best, latent=best.latent.cpu())
+        return self._stored[1]
 
 
 def is_astray(now: float, before: tuple[float, ...]) -> bool:

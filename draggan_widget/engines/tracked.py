@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 VALUES = {"own", "tracker", "tracks"}
 PREFIX = "tracker."
+SEARCH = ("tracking_radius", "window", "several_blocks")
+"""Settings by which a tracker of features searches for whatever engine."""
 INCOMPLETE = "what the tracker remembers is incomplete, or of another edit"
 
 
@@ -240,15 +242,18 @@ def search_of(model: Generator, settings: Any) -> DragConfig:
     if isinstance(settings, DragConfig):
         return settings
     carried = getattr(model, "drag_config", None) or DragConfig()
-    names = ("tracking_radius", "window", "several_blocks")
-    return carried.replace(**{name: getattr(settings, name) for name in names if hasattr(settings, name)})
+    return carried.replace(**{name: getattr(settings, name) for name in SEARCH if hasattr(settings, name)})
+
+
+def searched_by(config: DragConfig) -> tuple[Any, ...]:
+    """Return what a tracker of features goes by, of the settings that ``search_of`` gives."""
+    return tuple(getattr(config, name) for name in ("method", "block", *SEARCH))
 
 
 def _search(tracker: Tracker) -> tuple[Any, ...]:
-    """Return what a tracker of features goes by, of the settings that it was made with; () of others."""
+    """Return what a tracker goes by, of the settings that it was made with; () where it goes by none."""
     config = getattr(tracker, "config", None)
-    names = ("method", "block", "tracking_radius", "window", "several_blocks")
-    return () if config is None else tuple(getattr(config, name) for name in names)
+    return () if config is None else searched_by(config)
 
 
 def _seen(track: Track) -> tuple[Sight, ...]:

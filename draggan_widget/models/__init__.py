@@ -16,7 +16,7 @@ from draggan_widget.models.checkpoints import (
 from draggan_widget.models.companions import load_companion, save_companion, told_by
 from draggan_widget.models.compositing import Compositor, Layer
 from draggan_widget.models.diffusion import Diffusion, load_diffusion
-from draggan_widget.models.fingerprints import fingerprint
+from draggan_widget.models.fingerprints import base_fingerprint, fingerprint
 from draggan_widget.models.graphs import captured
 from draggan_widget.models.guard import guarded, plain_torch
 from draggan_widget.models.mapped import all_weights, cache_folder, mapping_fingerprint, store, stored
@@ -42,6 +42,7 @@ __all__ = [
     "TunedCopy",
     "WPlus",
     "all_weights",
+    "base_fingerprint",
     "best_device",
     "builtin_base",
     "builtin_edition",

@@ -296,9 +296,17 @@ class Remembered:
         return remembered
 
     def serves(self, ws: Tensor) -> bool:
-        """Whether these are features of that very tensor, with a graph if one is wanted."""
-        same = self.owner() is ws and self.version == ws._version
-        return same and (self.has_graph or not (ws.requires_grad and torch.is_grad_enabled()))
+        """Whether these are features of that very tensor, with a graph if one is wanted; or of one with the same
+        numbers where no graph can be wanted, such as a tracker is given. On a GPU, comparing would wait for it.
+        """
+        owner = self.owner()
+        if owner is None or self.version != owner._version:
+            return False
+        if owner is ws:
+            return self.has_graph or not (ws.requires_grad and torch.is_grad_enabled())
+        if torch.is_grad_enabled() or ws.device.type != "cpu" or (ws.shape, ws.dtype) != (owner.shape, owner.dtype):
+            return False
+        return owner.device == ws.device and torch.equal(owner, ws)
 
 
 def sample_map(feature_map: Tensor, xy: Tensor, resolution: tuple[int, int]) -> Tensor:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import weakref
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+_known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def base_fingerprint(model: Any) -> str:
+    """Return the fingerprint of a model, or of the one that it is a tuned copy of.
+
+    Each is taken once, for people ask whenever settings change: the weights of a model stay as they are.
+    """
+    model = model.mapped.untuned(model) if hasattr(model, "mapped") else model
+    if model not in _known:
+        _known[model] = fingerprint(model)
+    return _known[model]
 
 
 def fingerprint(generator: nn.Module) -> str:

@@ -48,7 +48,7 @@ from draggan_widget.widget.hosts import reruns
 from draggan_widget.widget.inbox import Inbox
 from draggan_widget.widget.model_list import ModelList, model_of_file, read_model
 from draggan_widget.widget.states import EditState, States
-from draggan_widget.widget.static_preview import WIDTH, preview_png
+from draggan_widget.widget.static_preview import WIDTH, preview
 from draggan_widget.widget.traits import EditTraits, weakly
 from draggan_widget.widget.views import Views
 
@@ -527,9 +527,9 @@ class Editor(EditTraits):
             return None
         data, metadata = bundle
         try:
-            png = preview_png(self.snapshot(WIDTH))
-            data["image/png"] = base64.b64encode(png).decode()
-            self.set_trait("still", png)
+            mime, picture = preview(self.snapshot(WIDTH))
+            data[mime] = base64.b64encode(picture).decode()
+            self.set_trait("still", picture)
         except Exception:  # what is shown for want of a kernel must not keep the widget from being shown
             log.exception("no picture for pages without a kernel")
         data["text/plain"] = f"{self._said()}. To pull its points, run this cell in a notebook."

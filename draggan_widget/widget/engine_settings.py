@@ -15,11 +15,10 @@ from draggan_widget.editing import (
     SETTINGS,
     Session,
     Snapshot,
+    check_settings,
     settings_for,
     settings_in_use,
     settings_there,
-    with_finish,
-    with_settings,
 )
 from draggan_widget.engines import engine_named, engine_names, engine_of
 from draggan_widget.settings import Setting, settings_in
@@ -90,10 +89,9 @@ class EngineSetting(Mirrored):
 
     def validate(self, obj: Any, value: Any) -> Any:
         """Return the value as it is kept, checked against the bounds that the engine in use gives."""
-        if value is None or not obj._by_user(self.name):
+        if not obj._by_user(self.name):
             return value
-        setting = obj._settings_there()[self.name]
-        checked = trait_error(setting.check, value)
+        checked = value if value is None else trait_error(obj._settings_there()[self.name].check, value)
         obj._check_settings({self.name: checked})  # the engine may refuse it, which who assigns is to hear at once
         return list(checked) if isinstance(checked, tuple) else checked
 
@@ -155,8 +153,7 @@ class WithSettings(anywidget.AnyWidget):
 
     def _check_settings(self, values: dict[str, Any]) -> None:
         now = self._session.latest
-        _, rest = trait_error(with_finish, now.document, values)
-        trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, rest)
+        trait_error(check_settings, now.document, now.speed, values)
 
     def __getattr__(self, name: str) -> Any:
         """Return the setting of that name. Python asks for it where there is no such attribute."""

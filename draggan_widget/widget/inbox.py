@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from draggan_widget.editing import FIRST, LOADING, PHOTO, Model, Session
+from draggan_widget.editing import LOADING, PHOTO, Model, Session
 from draggan_widget.widget import exports, protocol
 from draggan_widget.widget.attributes import Attributes
 from draggan_widget.widget.hosts import answers
@@ -90,7 +90,7 @@ class Inbox:
             case protocol.Command(name):
                 getattr(session, name)()
             case protocol.Settings(values):
-                self._set(dict(values))
+                session.set_settings(values)
             case protocol.Look(step):
                 session.look(step)
             case protocol.Branch(step):
@@ -117,13 +117,6 @@ class Inbox:
                 session.set_mask(mask)
             case _:
                 self.panels.take(message)
-
-    def _set(self, values: dict[str, Any]) -> None:
-        """Take other settings; who makes the first jump is one to the page alone."""
-        if FIRST in values:
-            self._session.choose_first(values.pop(FIRST))
-        if values:
-            self._session.set_settings(values)
 
     def _put_point(self, point: protocol.Point) -> None:
         self._session.put_point(point.id, handle=point.handle, target=point.target, pulling=point.pulling)

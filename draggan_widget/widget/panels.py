@@ -28,7 +28,7 @@ from draggan_widget.editing import (
     prompt_of,
     pull_of,
 )
-from draggan_widget.engines import bind, engine_named, engine_names, engine_of
+from draggan_widget.engines import engine_named, engine_names, engine_of
 from draggan_widget.models import mapping_fingerprint
 from draggan_widget.texts import one_line
 from draggan_widget.widget import panel_protocol as protocol
@@ -133,14 +133,17 @@ class Panels:
         self._tell(protocol.panel_message("attributes", told), [])
         self._tell_prompt()
         self._tell_marks()
-        self._tell_values()
+        self._tell_amounts()
 
     def _tell_values(self) -> None:
-        snapshot = self._session.latest
-        document = snapshot.seen
-        if prompt_of(document.model) is not None:
+        if prompt_of(self._session.latest.seen.model) is None:
+            self._tell_amounts()
+        else:
             self._tell_prompt()
-            return
+
+    def _tell_amounts(self) -> None:
+        """Say what the picture has of each attribute; nothing where it has none, but a prompt."""
+        document = self._session.latest.seen
         try:
             directions = self._attributes.here(document.model.generator)
         except ValueError:
@@ -334,7 +337,8 @@ class _Compared:
 def _refusal(engine: str, model: Any) -> str:
     """Return why an engine cannot serve a model, in a sentence; empty where it can."""
     try:
-        bind(model, engine_named(engine).defaults(model))
+        asked = engine_named(engine)
+        asked.check(model, asked.defaults(model))
     except ValueError as error:
         return one_line(error)
     return ""

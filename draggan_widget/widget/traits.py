@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from draggan_widget.editing import Session, Snapshot, check_label, check_points, check_truncation, with_settings
+from draggan_widget.editing import Session, Snapshot, check_label, check_points, check_truncation
 from draggan_widget.engines import check_mask, engine_named, engine_names, engine_of
 from draggan_widget.models import check_seed
 from draggan_widget.settings import as_whole
@@ -88,7 +88,9 @@ class EditTraits(WithSettings):
     first = Mirrored(None, help="name of the engine that makes the first step of a run, a jump; None: no jump")
     provenance = traitlets.Bool(True, help="whether saved files say that they were made by a machine").tag(sync=True)
     settled = traitlets.Int(0, help="another number whenever a page sees the edit come to rest").tag(sync=True)
-    still = traitlets.Bytes(b"", read_only=True, help="a PNG for pages without a kernel").tag(sync=True)
+    still = traitlets.Bytes(b"", read_only=True, help="a picture for pages without a kernel, JPEG or PNG").tag(
+        sync=True
+    )
     mask = traitlets.Any(None, allow_none=True, help="(H, W), 1 = may move; None = everything may")
 
     _session: Session
@@ -164,12 +166,9 @@ class EditTraits(WithSettings):
     @traitlets.validate(*SETTING_TRAITS)
     def _valid_setting(self, proposal: Any) -> Any:
         name, value = proposal["trait"].name, proposal["value"]
-        if self._by_user(name):
-            now = self._session.latest
-            trait_error(with_settings, now.model.generator, now.document.drag.config, now.speed, {name: value})
-            if value is None and getattr(self, name) is None:
-                # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
-                self._assign(self._session.set_settings({name: None}))
+        if value is None and self._by_user(name) and getattr(self, name) is None:
+            # No change, and yet the model's own may be another: "no cap" and "the model's cap" are both None.
+            self._assign(self._session.set_settings({name: None}))
         return value
 
     @traitlets.validate("engine")

@@ -82,8 +82,9 @@ class Lab:
         scale: float = 1,
         page: Page | None = None,
         classic: bool = False,
+        timeout: float = 60,
     ):
-        """A notebook in a page, its kernel ready; ``classic``: in Notebook 7."""
+        """A notebook in a page, its kernel ready within so many seconds; ``classic``: in Notebook 7."""
         if page is None:
             context = self.browser.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
             page = context.new_page()
@@ -91,7 +92,7 @@ class Lab:
         place = f"notebooks/{name}?" if classic else f"lab/tree/{name}?reset&"
         page.goto(f"{self.url}/{place}token={self.token}")
         page.wait_for_function(
-            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=60_000
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel", timeout=1000 * timeout
         )
         return Notebook(page)
 

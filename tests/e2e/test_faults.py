@@ -223,7 +223,7 @@ def test_fifty_runs_of_the_cell_leave_one_editor_one_thread_and_no_more_memory(l
             notebook.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
         notebook.editor()
         notebook.wait_for_output(look, "1 1")
-        # IPython records each output, of which the still picture is a quarter of a megabyte: that is its own to keep.
+        # IPython records each output, the still picture in it: that is its own to keep.
         notebook.execute("get_ipython().history_manager.outputs.clear()")
         return int(notebook.execute("gc.collect(); print(held())")[0])
 

@@ -332,7 +332,7 @@ def test_a_notebook_of_somebody_else_shows_the_picture_without_its_kernel(lab, c
     picture.wait_for(timeout=30_000)
     assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 512
     seen = Image.open(io.BytesIO(picture.screenshot())).convert("RGB").resize((16, 16))
-    kept = base64.b64decode(saved["cells"][0]["outputs"][0]["data"]["image/png"])
+    kept = base64.b64decode(saved["cells"][0]["outputs"][0]["data"]["image/jpeg"])
     expected = Image.open(io.BytesIO(kept)).convert("RGB").resize((16, 16))
     assert len(expected.getcolors(256)) > 50
     assert max(abs(a - b) for a, b in zip(seen.tobytes(), expected.tobytes(), strict=True)) < 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -142,6 +143,21 @@ def test_who_goes_on_after_a_loss_begins_anew_and_a_change_takes_the_word_back(v
     assert state.begin_run().verdict is None
     assert state.with_config(ALL[0].replace(on_lost="go_on")).lost == ()
     assert state.with_config(ALL[0].replace(tracker="features")).steps(1).lost == ()
+
+
+def test_a_history_keeps_the_best_state_off_the_device_once_for_all_records_that_share_it(vanishing):
+    state = begun(vanishing, ALL[2]).steps(3)
+    kept = [state.bound.compact(state.memory) for _ in range(2)]
+    assert all(each.best is state.memory.best for each in kept), "there is no device here"
+    there = dataclasses.replace(state.memory.best, latent=torch.empty(1, 4, 2, device="meta"))
+    with mock.patch.object(torch.Tensor, "cpu", return_value=state.ws):
+        first, second = (state.bound._off_the_device(there) for _ in range(2))
+    assert first is second
+    assert first.latent is state.ws
+    memory = dataclasses.replace(kept[0], best=first)
+    again = state.bound.expand(dataclasses.replace(state.edit, latent=there.latent), memory)
+    assert again.best.latent.device.type == "meta"
+    assert state.bound.expand(state.edit, memory).best is first
 
 
 def test_with_another_tracker_it_is_that_ones_handles_that_are_watched(vanishing):

@@ -13,7 +13,7 @@ from predictors import Roaming
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import drag
-from draggan_widget.engines import Edit, EditPoint, Natural, Predicted, State, begin_with, bind
+from draggan_widget.engines import Edit, EditPoint, Natural, Predicted, State, begin_with, bind, engine_named
 from draggan_widget.engines.predicted import METHODS, MOST_PIECES, BoundPredicted, Predictor, Shape, give, predictor_for
 from draggan_widget.engines.predicted.predictor import About
 
@@ -271,6 +271,9 @@ def test_zoom_is_asked_of_networks_that_know_of_it_only(method):
     give(deaf, Predictor(about, predictors.trained(method).shape))
     with pytest.raises(ValueError, match=r"^zoom is 0.1; this predictor was trained on drags, which do not tell"):
         bind(deaf, Predicted(method, zoom=0.1))
+    with pytest.raises(ValueError, match=r"^zoom is 0.1; this predictor was trained on drags"):
+        engine_named("predicted").check(deaf, Predicted(method, zoom=0.1))
+    engine_named("predicted").check(deaf, Predicted(method))
 
 
 def test_a_copy_tuned_for_a_photograph_is_served_by_the_predictor_of_its_model(method):

@@ -16,6 +16,7 @@ from draggan_widget import DragConfig, Editor, drag
 from draggan_widget.analysis.experiments.ways import Way
 from draggan_widget.editing import Session
 from draggan_widget.engines import (
+    BoundTracked,
     EditPoint,
     FreeDrag,
     GoodDrag,
@@ -27,7 +28,10 @@ from draggan_widget.engines import (
     engine_names,
     search_of,
 )
+from draggan_widget.engines.losing import BoundWatched
 from draggan_widget.engines.trackers import bringing, make, metric
+from draggan_widget.models import StyleGAN2
+from draggan_widget.models.stylegan2.sparse_forward import Windows
 from draggan_widget.settings import TRACKERS, Limits, SettingError, settings_in
 
 SETTINGS = [
@@ -66,6 +70,39 @@ def begun(planted, settings, by=(7.0, -4.0)):
 
 
 # --- in every engine -------------------------------------------------------------------------------------------------
+
+
+def test_what_is_around_an_engine_lets_it_prepare(planted):
+    class Preparing(type(bind(planted, DragConfig(block=2)))):
+        def preparing(self, edit, memory):
+            assert isinstance(memory, type(self.begin(edit)))
+            return iter([0.5])
+
+    own = Preparing(planted, DragConfig(block=2))
+    around = BoundWatched(BoundTracked(own, "features", make("features", own.settings)), (2,))
+    edit = begun(planted, DragConfig(block=2)).edit
+    assert list(around.preparing(edit, around.begin(edit))) == [0.5]
+
+
+@pytest.mark.parametrize("watched", [{}, {"on_lost": "stop"}], ids=["", "watched"])
+@pytest.mark.parametrize(
+    "settings",
+    [DragConfig(block=4, learning_rate=0.01), GoodDrag(block=4, pulls=1), StableDrag(block=4)],
+    ids=lambda settings: type(settings).__name__,
+)
+def test_a_tracker_and_a_watch_read_what_the_engine_has_computed_already(generator, settings, watched, monkeypatch):
+    computed = []
+    evaluate, maps = Windows.evaluate, StyleGAN2.feature_maps
+    monkeypatch.setattr(Windows, "evaluate", lambda self, *of: computed.append(1) or evaluate(self, *of))
+    monkeypatch.setattr(StyleGAN2, "feature_maps", lambda self, *of: computed.append(1) or maps(self, *of))
+
+    def counts(settings):
+        state = State.begin(generator, generator.mapping(seed=3), settings).add_point(1, (20, 30), (32, 36)).steps(2)
+        computed.clear()
+        state.steps(3)
+        return len(computed)
+
+    assert counts(settings.replace(tracker="features:4", **watched)) == counts(settings)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import pytest
 import traitlets
+from page import Page
 
 import draggan_widget
 from draggan_widget import DragConfig, DragGAN, Editor
@@ -105,6 +106,38 @@ def test_a_setting_is_set_in_its_long_form_as_in_its_short_one(editor):
     assert editor.block == settings["block"] == [2, 3]
     settings["learning_rate"] = None  # the model's own
     assert editor.config.learning_rate == editor.generator.drag_config.learning_rate
+
+
+def test_a_setting_is_tried_by_who_assigns_it_and_bound_by_who_pulls_once_each(editor, monkeypatch):
+    engine, binds = type(engine_named("draggan")), []
+    bind = engine.bind
+    monkeypatch.setattr(engine, "bind", lambda self, *of: binds.append(threading.get_ident()) or bind(self, *of))
+    editor.learning_rate = 0.02
+    editor.latent  # noqa: B018 - until it holds
+    assert len(binds) == 2
+    editor.settings["tolerance"] = 2
+    assert len(binds) == 4
+    assert sum(each == threading.get_ident() for each in binds) == 2
+    binds.clear()
+    page = Page(editor)
+    page.say("ready", view="page")
+    page.say("settings", values={"learning_rate": 0.03})
+    page.wait_for(lambda page: page.of("state") and page.of("state")[-1]["settings"]["learning_rate"] == 0.03)
+    assert len(binds) == 1
+    page.say("settings", values={"learning_rate": 0.03})
+    page.say("reset_settings")
+    page.wait_for(lambda page: page.of("state")[-1]["settings"] == page.of("state")[-1]["defaults"])
+    assert len(binds) == 2
+
+
+def test_settings_are_reset_as_they_are_when_it_is_done_not_when_it_is_asked_for(editor, slide):
+    session, held = editor._session, threading.Event()
+    session.show(held.wait)
+    session.set_settings({"engine": "slide", "pace": 0.5})
+    reset = session.reset_settings()
+    held.set()
+    reset.result(30)
+    assert session.now().config == Slide()
 
 
 @pytest.mark.parametrize(("name", "value"), [("learning_rate", 3), ("edit_layers", 90), ("method", "magic")])

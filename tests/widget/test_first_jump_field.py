@@ -8,10 +8,11 @@ from page import Page
 from predictors import Roaming
 from random_stylegan2 import small_stylegan2
 
-from draggan_widget import Editor
+from draggan_widget import Editor, load_generator
 from draggan_widget.editing import jump_setting, jump_told
-from draggan_widget.engines import DragConfig, Predicted, engine_named
-from draggan_widget.engines.predicted import METHODS, give
+from draggan_widget.engines import DragConfig, Natural, Predicted, engine_named
+from draggan_widget.engines.predicted import METHODS, Predictor, give
+from draggan_widget.models import fingerprints
 
 AUTO, USER = METHODS.values()
 
@@ -52,6 +53,16 @@ def test_only_methods_with_a_predictor_are_offered_and_of_others_it_says_why(pag
     bare = jump_setting(small_stylegan2(32), DragConfig(), None)
     assert [value for value, _ in bare.choices] == [""]
     assert all(f"no predictor of {label}" in bare.help for label in METHODS.values())
+
+
+def test_what_serves_a_model_is_told_from_the_heads_of_files_and_its_weights_are_hashed_once(monkeypatch):
+    faces, hashed = load_generator("faces", "cpu"), []
+    monkeypatch.setattr(Predictor, "load", lambda path: pytest.fail(f"{path} was loaded"))
+    hash_of = fingerprints.fingerprint_of
+    monkeypatch.setattr(fingerprints, "fingerprint_of", lambda weights: hashed.append(1) or hash_of(weights))
+    for _ in range(2):
+        assert [value for value, _ in jump_setting(faces, Natural(), None).choices] == ["", AUTO, USER]
+    assert len(hashed) == 1
 
 
 def test_a_choice_holds_for_the_document_and_is_taken_away_again(page):

@@ -98,7 +98,7 @@ def page():
 
 def test_in_a_real_kernel_it_shows_follows_stops_and_bears_busy_cells(page):
     assert page.comm is not None
-    assert {VIEW, "image/png", "text/plain"} <= {*page.shown}
+    assert {VIEW, "image/jpeg", "text/plain"} <= {*page.shown}
     page.take_subshell()
     page.say("ready", view="wire")
     page.until(lambda: page.frames() > 0 and page.state())

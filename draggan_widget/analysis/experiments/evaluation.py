@@ -86,6 +86,31 @@ Add = Callable[[int, dict[str, Any]], None]
 SETTLED = ("samples", "failed", "lost", "arrived", *(f"frechet_{name}" for name in LOOKS))
 
 
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a table of an evaluation is written. A subclass writes cells in another way."""
+
+    first: tuple[str, ...] = ()
+    """Figures that stand before the others."""
+    heads: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What figures are called, where not as in ``COLUMNS``."""
+    bold: bool = False
+    """Whether the least figure of the ways that edit is bold, where less is better."""
+    padded: bool = True
+    """See ``lay_out``."""
+
+    def way(self, name: str) -> str:
+        """Return a way as the first cell of its line has it."""
+        return name
+
+    def cell(self, way: str, figures: Mapping[str, float], name: str) -> str:  # noqa: ARG002 - a subclass may ask
+        """Return a figure of a way, one of its means ``figures``: of pictures in which no face was found, the share."""
+        value = figures.get(name)
+        if name == "lost" and value is not None:
+            value = 100 * value / figures["samples"] if figures["samples"] else None
+        return MISSING if value is None or math.isnan(value) else f"{value:.{COLUMNS[name][1]}f}"
+
+
 @dataclasses.dataclass(frozen=True, repr=False)
 class Evaluation:
     """What came of it."""
@@ -121,25 +146,31 @@ class Evaluation:
         ▲ marks a figure that exceeds the least one by more than twice the standard error of the paired differences.
         What no edit has nothing of, such as change, is compared among the others.
         """
-        parts = []
-        for experiment, ways in self.summary().items():
-            names = [name for name in COLUMNS if any(name in figures for figures in ways.values())]
-            names = [name for name in names if name not in ("failed", "lost") or any(f[name] for f in ways.values())]
-            farther = self.farther(experiment)
-            rows = [
-                [
-                    way,
-                    *(
-                        _figure(_shown(figures, name), COLUMNS[name][1]) + (MARK if (way, name) in farther else "")
-                        for name in names
-                    ),
-                ]
-                for way, figures in ways.items()
-            ]
-            parts.append(f"{experiment}\n\n{lay_out(['', *(COLUMNS[name][0] for name in names)], rows)}")
+        parts = [f"{experiment}\n\n{self.table(experiment)}" for experiment in self.summary()]
         reasons = sorted({row["error"].partition("\n")[0] for row in self.rows if "error" in row})
         parts += [f"not measured: {reason}" for reason in reasons]
         return "\n\n".join(parts)
+
+    def table(self, experiment: str, style: Style | None = None) -> str:
+        """Return the table of an experiment, ▲ behind figures as ``to_markdown`` has it.
+
+        :param style: how it is written; None: as on a terminal. :raises KeyError: if there is no such experiment.
+        """
+        style = Style() if style is None else style
+        ways, farther = self.summary()[experiment], self.farther(experiment)
+        known = {name for figures in ways.values() for name in figures}
+        known -= {name for name in ("failed", "lost") if not any(figures[name] for figures in ways.values())}
+        names = [name for name in dict.fromkeys([*style.first, *COLUMNS]) if name in known]
+        least = {name: _least(ways, name) for name in MARKED} if style.bold else {}
+
+        def cell(way: str, figures: Mapping[str, float], name: str) -> str:
+            text = style.cell(way, figures, name)
+            bold = way != NO_EDIT and name in least and figures.get(name) == least[name]
+            return f"**{text}**" if bold else text + (MARK if (way, name) in farther else "")
+
+        head = ["", *(style.heads.get(name, COLUMNS[name][0]) for name in names)]
+        rows = [[style.way(way), *(cell(way, figures, name) for name in names)] for way, figures in ways.items()]
+        return lay_out(head, rows, padded=style.padded)
 
     def farther(self, experiment: str) -> set[tuple[str, str]]:
         """Return ways with a figure that is surely larger than the least, and the name of that figure.
@@ -426,13 +457,6 @@ def _larger(rows: Sequence[dict[str, Any]], name: str) -> set[str]:
     return surely
 
 
-def _shown(figures: Mapping[str, float], name: str) -> float | None:
-    """Return a figure as tables have it: of pictures in which no face was found, the share."""
-    value = figures.get(name)
-    if name != "lost" or value is None:
-        return value
-    return 100 * value / figures["samples"] if figures["samples"] else None
-
-
-def _figure(value: float | None, digits: int) -> str:
-    return MISSING if value is None or math.isnan(value) else f"{value:.{digits}f}"
+def _least(ways: Mapping[str, Mapping[str, float]], name: str) -> float | None:
+    """Return the least mean of the ways that edit."""
+    return min((figures[name] for way, figures in ways.items() if way != NO_EDIT and name in figures), default=None)

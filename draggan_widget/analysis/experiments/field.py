@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from draggan_widget.analysis.experiments.evaluation import COLUMNS, MARK, MARKED, Evaluation, Interrupted, evaluate
+from draggan_widget.analysis.experiments.evaluation import Evaluation, Interrupted, Style, evaluate
 from draggan_widget.analysis.experiments.experiments import (
     Detector,
     Experiment,
@@ -187,38 +187,29 @@ def table(evaluation: Evaluation, title: str) -> str:
 
     :raises KeyError: if there is no part of that title.
     """
-    ways, farther = evaluation.summary()[title], evaluation.farther(title)
-    known = {name for figures in ways.values() for name in figures}
-    known -= {name for name in ("failed", "lost") if not any(figures[name] for figures in ways.values())}
-    names = [name for name in (*FIRST, *(each for each in COLUMNS if each not in FIRST)) if name in known]
-    heads = [HEADS.get(name, COLUMNS[name][0]) for name in names]
-    lines = [f"| | {' | '.join(heads)} |", f"|---|{'---:|' * len(names)}"]
-    best = {name: _least(ways, name) for name in names if name in MARKED}
-    for way, figures in ways.items():
-        cells = []
-        for name in names:
-            text = _cell(evaluation, title, way, figures, name)
-            bold = way != NO_EDIT and name in best and figures.get(name) == best[name]
-            cells.append(f"**{text}**" if bold else text + (MARK if (way, name) in farther else ""))
-        lines.append(f"| {way if way == NO_EDIT else f'`{way}`'} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return evaluation.table(
+        title, _OfThePage(FIRST, HEADS, bold=True, padded=False, evaluation=evaluation, title=title)
+    )
 
 
-def _least(ways: Mapping[str, Mapping[str, float]], name: str) -> float | None:
-    """Return the least mean of the ways that edit."""
-    return min((figures[name] for way, figures in ways.items() if way != NO_EDIT and name in figures), default=None)
+@dataclasses.dataclass(frozen=True)
+class _OfThePage(Style):
+    """Tables as the page has them: the distance with twice its standard error."""
 
+    evaluation: Evaluation = dataclasses.field(kw_only=True)
+    title: str = dataclasses.field(kw_only=True)
 
-def _cell(evaluation: Evaluation, title: str, way: str, figures: Mapping[str, float], name: str) -> str:
-    value = figures.get(name)
-    if value is None or math.isnan(value):
-        return MISSING
-    if name == "lost":
-        return f"{100 * value / max(figures['samples'], 1):.0f}"
-    if name == "mahalanobis2":  # from a few to hundreds of thousands
-        return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-    text = f"{value:.{COLUMNS[name][1]}f}"
-    return f"{text} ± {spread(evaluation, title, way, name):.2f}" if name == "distance" else text
+    def way(self, name: str) -> str:
+        return name if name == NO_EDIT else f"`{name}`"
+
+    def cell(self, way: str, figures: Mapping[str, float], name: str) -> str:
+        value = figures.get(name)
+        if name == "mahalanobis2" and value is not None:  # from a few to hundreds of thousands
+            return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+        text = super().cell(way, figures, name)
+        if name != "distance" or text == MISSING:
+            return text
+        return f"{text} ± {spread(self.evaluation, self.title, way, name):.2f}"
 
 
 def spread(evaluation: Evaluation, title: str, way: str, name: str) -> float:

@@ -26,6 +26,7 @@ from draggan_widget.engines import (
     engine_names,
     engine_of,
     search_of,
+    searched_by,
 )
 from draggan_widget.engines.predicted import METHODS
 from draggan_widget.engines.trackers import Tracker, make
@@ -95,7 +96,7 @@ class Way:
         if self.tracker is None or self.config is None:
             raise ValueError(f"{self.name} is tracked by the method itself")
         config = search_of(model, self.config)
-        key = f"{self.tracker} by {config.method} in {config.block}, {config.tracking_radius:g}"
+        key = f"{self.tracker} by {searched_by(config)}"
         if key not in made:
             made[key] = make(self.tracker, config)
         return made[key]

@@ -85,8 +85,9 @@ def step(generator: Generator, state: DragState, allowed: Projection | None = No
     if not state.points:
         raise ValueError("there are no points to drag; add a handle and its target first")
     with torch.inference_mode(mode=False), torch.enable_grad():
-        state, latent, moments, loss = _supervise(generator, eased(state), allowed)
-        handles = _track(generator, state, latent)
+        scales = scales_in(generator, state)
+        state, latent, moments, loss = _supervise(generator, eased(state), allowed, scales)
+        handles = _track(generator, state, latent, scales)
     points = tuple(
         dataclasses.replace(point, handle=(float(x), float(y)), seen=point.handle)
         for point, (x, y) in zip(state.points, handles, strict=True)
@@ -105,9 +106,11 @@ def terminate(state: DragState) -> Literal["arrived", "stalled", "capped"] | Non
     return course.over(state.step, config.stall_steps, config.max_steps)
 
 
-def _reader(generator: Generator, state: DragState, latent: Tensor, ahead: dict[int, Tensor]) -> Reader:
+def _reader(
+    generator: Generator, state: DragState, latent: Tensor, ahead: dict[int, Tensor], scales: Scales | None
+) -> Reader:
     """Return what reads features as tracking compares them."""
-    blocks, scales = blocks_of(generator, state.config), scales_in(generator, state)
+    blocks = blocks_of(generator, state.config)
 
     def read(xy: np.ndarray) -> Tensor:
         found = generator.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)), ahead)
@@ -116,9 +119,8 @@ def _reader(generator: Generator, state: DragState, latent: Tensor, ahead: dict[
     return read
 
 
-def _for_loss(generator: Generator, state: DragState, read: Reader) -> Reader:
+def _for_loss(read: Reader, scales: Scales | None) -> Reader:
     """Return what reads features as the loss, a mean over channels, compares them."""
-    scales = scales_in(generator, state)
     if scales is None:
         return read
     weights = scales.pulled
@@ -171,7 +173,7 @@ def _with_references(state: DragState, read: Reader) -> DragState:
 
 
 def _supervise(
-    generator: Generator, state: DragState, allowed: Projection | None
+    generator: Generator, state: DragState, allowed: Projection | None, scales: Scales | None
 ) -> tuple[DragState, Tensor, Moments, dict[str, float]]:
     """Return the state with all references, the latent after one Adam step, the moments, and the terms of the loss."""
     config, latent = state.config, state.latent
@@ -182,9 +184,9 @@ def _supervise(
         bases = state.anchor.maps(generator, blocks)
         maps = generator.maps(latent, blocks)
     ahead = _ahead(generator, state, np.array([point.seen for point in state.points]))
-    read = _reader(generator, state, latent, ahead)
+    read = _reader(generator, state, latent, ahead, scales)
     state = _with_references(state, read)
-    motion = method.motion_loss(_for_loss(generator, state, read), state.handles, state.targets, frame)
+    motion = method.motion_loss(_for_loss(read, scales), state.handles, state.targets, frame)
     keeping: Tensor | None = None
     if mask is not None and keep is None:
         keeping = _mask_loss(method, maps, bases, mask)
@@ -233,7 +235,7 @@ def edited_rows(config: DragConfig, rows: int) -> int | None:
     return None if config.space == "w" else min(config.edit_layers, rows)
 
 
-def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray:
+def _track(generator: Generator, state: DragState, latent: Tensor, scales: Scales | None) -> np.ndarray:
     """Return where the handles are in the picture of ``latent``, one step on from ``state``."""
     references = [point.reference for point in state.points if point.reference is not None]
     frame = frame_of(state.config, state.resolution)
@@ -241,7 +243,7 @@ def _track(generator: Generator, state: DragState, latent: Tensor) -> np.ndarray
     # computes it once for both.
     if _mask_of(state) is not None and _kept(generator, state) is None:
         generator.maps(latent, blocks_of(generator, state.config))
-    read = _reader(generator, state, latent, _ahead(generator, state, state.handles))
+    read = _reader(generator, state, latent, _ahead(generator, state, state.handles), scales)
     return method_of(state.config).track(read, state.handles, references, frame)
 
 

@@ -10,6 +10,7 @@ from draggan_widget.engines.predicted.predictor import (
     forget,
     give,
     predictor_for,
+    told_of_predictor,
 )
 from draggan_widget.engines.predicted.settings import AUTO, METHODS, USER, Predicted
 
@@ -31,4 +32,5 @@ __all__ = [
     "give",
     "missed",
     "predictor_for",
+    "told_of_predictor",
 ]

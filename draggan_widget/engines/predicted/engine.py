@@ -22,7 +22,7 @@ from draggan_widget.engines.common.sampling import DivergedError, Reader
 from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.predicted.network import MOST_PIECES
-from draggan_widget.engines.predicted.predictor import Predictor, predictor_for
+from draggan_widget.engines.predicted.predictor import About, Predictor, predictor_for, told_of_predictor
 from draggan_widget.engines.predicted.settings import AUTO, METHODS, Predicted
 from draggan_widget.engines.projection import Holding
 
@@ -284,12 +284,13 @@ class PredictedEngine(Engine):
         """Return a predictor on a model. :raises ValueError: if there is none for it, or it does not know of growth."""
         self.check_model(model)
         predictor = predictor_for(model, settings.method)
-        if settings.zoom is not None and not predictor.about.zooms:
-            raise ValueError(
-                f"zoom is {settings.zoom}; this predictor was trained on drags, which do not tell how content grows: "
-                "leave it None, or train one on the motion of a renderer"
-            )
+        _check_zoom(settings, predictor.about)
         return BoundPredicted(model, settings, predictor)
+
+    def check(self, model: Generator, settings: Predicted) -> None:
+        """See ``Engine``. No predictor is loaded for it."""
+        self.check_model(model)
+        _check_zoom(settings, told_of_predictor(model, settings.method))
 
     def variants(self, settings: Predicted) -> dict[str, Any]:
         """Return the settings with each of the methods, by what it is called."""
@@ -299,3 +300,11 @@ class PredictedEngine(Engine):
         """Return the settings as they hold: the number of jumps is named even where it is left open."""
         own = LOOKS if settings.method == AUTO else 1
         return {**settings.to_dict(), "max_steps": own if settings.max_steps is None else settings.max_steps}
+
+
+def _check_zoom(settings: Predicted, about: About) -> None:
+    if settings.zoom is not None and not about.zooms:
+        raise ValueError(
+            f"zoom is {settings.zoom}; this predictor was trained on drags, which do not tell how content grows: "
+            "leave it None, or train one on the motion of a renderer"
+        )

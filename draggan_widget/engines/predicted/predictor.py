@@ -9,17 +9,18 @@ import dataclasses
 import math
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from draggan_widget.engines.common.sampling import channel_count
 from draggan_widget.engines.predicted.network import MOTION, AutoDragGAN, Network, Points, Shape, UserControllableLT
 from draggan_widget.engines.predicted.settings import AUTO, METHODS, USER
-from draggan_widget.models import cache_folder, fingerprint, guarded, load_companion, save_companion, told_by
+from draggan_widget.models import base_fingerprint, cache_folder, guarded, load_companion, save_companion, told_by
 from draggan_widget.texts import one_line, shown_path
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ GROWTH = 0.2
 """Of the logarithm of a factor: a growth that counts as one unit."""
 LARGEST = 8192
 """Of the numbers in a file that say how large a network is."""
+T = TypeVar("T")
 _found: weakref.WeakKeyDictionary[Generator, dict[str, Predictor]] = weakref.WeakKeyDictionary()
 
 
@@ -157,31 +159,7 @@ class Predictor(nn.Module):
 
     def check(self, model: Generator) -> None:
         """Check that it is for a model. :raises ValueError: in one sentence, if it is not."""
-        about = self.about
-        if fingerprint(model) != about.base:
-            raise ValueError(f"this predictor was trained for other weights ({about.model}); {_train(about.method)}")
-        unlike = self._unlike(model)
-        if unlike:
-            raise ValueError(
-                f"this predictor of {about.model} does not fit the model: {unlike}; {_train(about.method)}"
-            )
-
-    def _unlike(self, model: Generator) -> str:
-        about = self.about
-        if not set(about.blocks) <= set(model.blocks):
-            return f"it reads block {'+'.join(map(str, about.blocks))}, and there are {len(model.blocks)}"
-        like = next(model.parameters())
-        nowhere = like.new_zeros(1, model.num_ws, model.w_dim)
-        with torch.no_grad():
-            width = model.sample_features(nowhere, about.blocks, torch.zeros(1, 2, dtype=torch.float64)).shape[1]
-        if width != self.shape.channels:
-            return f"it reads {self.shape.channels} features at a point, and there are {width}"
-        if (sum(about.groups), about.w_dim) != (model.num_ws, model.w_dim):
-            latent = f"{sum(about.groups)}×{about.w_dim}"
-            return f"its latents have {latent} numbers, and those of the model {model.num_ws}×{model.w_dim}"
-        if about.resolution != tuple(model.resolution):
-            return f"its pictures have {about.resolution} pixels, and those of the model {tuple(model.resolution)}"
-        return ""
+        _check(self.about, self.shape, model)
 
     # --- its file ------------------------------------------------------------------------------------------------
 
@@ -212,8 +190,19 @@ def predictor_for(model: Generator, method: str, folders: Sequence[Path] | None 
     model = model.mapped.untuned(model)
     known = _found.setdefault(model, {}) if folders is None else {}
     if method not in known:
-        known[method] = _looked_up(model, method, _folders() if folders is None else folders)
+        known[method] = _looked_up(model, method, folders, Predictor.load)
     return known[method]
+
+
+def told_of_predictor(model: Generator, method: str) -> About:
+    """Return what the predictor of a model says of itself, of which nothing is loaded.
+
+    :param method: one of ``METHODS``. :raises ValueError: as ``predictor_for``; that weights are damaged, that alone
+        may find.
+    """
+    model = model.mapped.untuned(model)
+    known = _found.get(model, {})
+    return known[method].about if method in known else _looked_up(model, method, None, lambda file: _told(file)[0])
 
 
 def give(model: Generator, predictor: Predictor) -> None:
@@ -235,23 +224,29 @@ def _folders() -> list[Path]:
         return [FOLDER]
 
 
-def _looked_up(model: Generator, method: str, folders: Sequence[Path]) -> Predictor:
+def _looked_up(model: Generator, method: str, folders: Sequence[Path] | None, read: Callable[[Path], T]) -> T:
+    """Return what ``read`` makes of the first file of a predictor for a model.
+
+    :param read: raises OSError or ValueError for a file that is damaged, which is then passed by.
+    :raises ValueError: as ``predictor_for``.
+    """
+    folders = _folders() if folders is None else folders
     files = [file for folder in folders if folder.is_dir() for file in sorted(folder.glob("*.safetensors"))]
-    latent, base, others, damaged = (model.num_ws, model.w_dim), "", [], []
+    latent, others, damaged = (model.num_ws, model.w_dim), [], []
     for file in files:
         try:
-            about, _ = _told(file)
+            about, shape = _told(file)
             if about.method != method or (sum(about.groups), about.w_dim) != latent:
                 continue
-            base = base or fingerprint(model)  # which takes a while, so only where a file may be for the model
-            if about.base != base:
+            # Which takes a while, so only where a file may be for the model.
+            if about.base != base_fingerprint(model):
                 others.append(file.name)
                 continue
-            found = Predictor.load(file)
+            found = read(file)
         except (OSError, ValueError) as error:
             damaged.append(f"{shown_path(file.name)} cannot be used ({one_line(error, 120)})")
             continue
-        found.check(model)
+        _check(about, shape, model)
         return found
     reason = ""
     if damaged:
@@ -259,6 +254,29 @@ def _looked_up(model: Generator, method: str, folders: Sequence[Path]) -> Predic
     elif others:
         reason = f": {shown_path(others[0])} is for other weights, another edition of the model say"
     raise ValueError(f"there is no predictor of {METHODS[method]} for this model{reason}; {_train(method)}")
+
+
+def _check(about: About, shape: Shape, model: Generator) -> None:
+    """Check that a predictor is for a model. :raises ValueError: in one sentence, if it is not."""
+    if base_fingerprint(model) != about.base:
+        raise ValueError(f"this predictor was trained for other weights ({about.model}); {_train(about.method)}")
+    unlike = _unlike(about, shape, model)
+    if unlike:
+        raise ValueError(f"this predictor of {about.model} does not fit the model: {unlike}; {_train(about.method)}")
+
+
+def _unlike(about: About, shape: Shape, model: Generator) -> str:
+    if not set(about.blocks) <= set(model.blocks):
+        return f"it reads block {'+'.join(map(str, about.blocks))}, and there are {len(model.blocks)}"
+    width = channel_count(model, about.blocks)
+    if width != shape.channels:
+        return f"it reads {shape.channels} features at a point, and there are {width}"
+    if (sum(about.groups), about.w_dim) != (model.num_ws, model.w_dim):
+        latent = f"{sum(about.groups)}×{about.w_dim}"
+        return f"its latents have {latent} numbers, and those of the model {model.num_ws}×{model.w_dim}"
+    if about.resolution != tuple(model.resolution):
+        return f"its pictures have {about.resolution} pixels, and those of the model {tuple(model.resolution)}"
+    return ""
 
 
 def _train(method: str) -> str:

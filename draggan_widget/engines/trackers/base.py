@@ -15,7 +15,7 @@ import torch
 
 from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import check_blocks, check_parts
-from draggan_widget.engines.common.scaling import scales_of
+from draggan_widget.engines.common.scaling import Scales, scales_of
 from draggan_widget.engines.draggan.methods import blocks_of, frame_of, method_of
 from draggan_widget.engines.finish import to_image
 from draggan_widget.engines.trackers.windows import LOOKED_BACK, found_in_windows
@@ -77,6 +77,7 @@ class Features:
         self.blocks, self.config = blocks, config
         self._references: list[Tensor] = []
         self._seen: tuple[Sight, ...] = ()
+        self._scales: Scales | None = None
 
     def check(self, model: Any) -> None:
         """See ``Tracker``."""
@@ -88,6 +89,9 @@ class Features:
         self.check(model)
         first = places(handles)
         self._seen = ((latent.detach(), first),)
+        if self.weighs_blocks:
+            several = self._settings(model).several_blocks
+            self._scales = scales_of(model, self._seen[0][0], self._blocks(model), several)
         self._references = list(self._read(model, latent, first))
 
     def track(self, model: Any, latent: Tensor) -> np.ndarray:
@@ -123,13 +127,11 @@ class Features:
         return self.config or getattr(model, "drag_config", None) or DragConfig()
 
     def _read(self, model: Any, latent: Tensor, xy: np.ndarray) -> Tensor:
-        blocks = self._blocks(model)
         with torch.no_grad():
-            read: Tensor = model.sample_features(latent, blocks, torch.from_numpy(np.ascontiguousarray(xy)))
-        if not self.weighs_blocks:
-            return read
-        scales = scales_of(model, self._seen[0][0], blocks, self._settings(model).several_blocks)
-        return read if scales is None else read * scales.tracked
+            read: Tensor = model.sample_features(
+                latent, self._blocks(model), torch.from_numpy(np.ascontiguousarray(xy))
+            )
+        return read if self._scales is None else read * self._scales.tracked
 
     def _blocks(self, model: Any) -> tuple[int, ...]:
         return self.blocks or blocks_of(model, self._settings(model))

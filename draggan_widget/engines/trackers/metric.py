@@ -7,7 +7,6 @@ the built-in faces comes with the package. A file is of one model's weights, and
 from __future__ import annotations
 
 import os
-import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from draggan_widget.config import DragConfig
 from draggan_widget.engines.base import check_blocks, check_parts
 from draggan_widget.engines.trackers.base import Features
 from draggan_widget.files import write_whole
-from draggan_widget.models import fingerprint
+from draggan_widget.models import base_fingerprint, fingerprint
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -72,7 +71,7 @@ class LearnedMetric(Features):
         :raises ValueError: for a model that it was not trained on.
         """
         check_parts(model, ("sample_features", "blocks"), "the tracker", "track by flow")
-        if _fingerprint(model) != self._model:
+        if base_fingerprint(model) != self._model:
             raise ValueError(
                 f"the metric in {self._path.name} was trained on another model; track by features, or train one for it"
             )
@@ -80,18 +79,6 @@ class LearnedMetric(Features):
 
     def _read(self, model: Any, latent: Tensor, xy: np.ndarray) -> Tensor:
         return projected(super()._read(model, latent, xy), self._layer)
-
-
-_known: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
-"""Fingerprints of models, each taken once: engines ask whenever settings change."""
-
-
-def _fingerprint(model: Any) -> str:
-    """Return the fingerprint of a model, or of the one that it is a tuned copy of."""
-    model = model.mapped.untuned(model) if hasattr(model, "mapped") else model
-    if model not in _known:
-        _known[model] = fingerprint(model)
-    return _known[model]
 
 
 def projected(features: Tensor, layer: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ def builtin_names(*, older: bool = True) -> list[str]:
 
     :param older: whether editions that were replaced count, such as ``faces-1``.
     """
-    names = sorted(path.parent.name for path in BUILTIN.glob("*/model_index.json"))
+    names = [path.parent.name for path in BUILTIN.glob("*/model_index.json")]
     names += [path.stem for path in BUILTIN.glob("*.safetensors")]
     return [name for name in sorted(names) if older or builtin_base(name) == name]
 

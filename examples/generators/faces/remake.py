@@ -51,11 +51,19 @@ class Part:
     name: str
     what: str
     needs: tuple[str, ...]
-    """Packages without which it cannot be made."""
+    """Packages without which it cannot be made, whatever there is already."""
     make: Callable[[Path], None]
     """Makes it, working in a folder."""
     own: Callable[[], str | None] | None = None
     """The fingerprint that it names itself; of a part without, ``made_for.json`` says it."""
+    draws: bool = False
+    """Whether heads are drawn for it, by the packages ``TO_DRAW``."""
+    basis: bool = False
+    """Whether the ``basis.npz`` of the folder is read, by which heads differ."""
+    drawn: Callable[[Path], bool] = lambda folder: False
+    """Whether what would be drawn is in the folder already; then neither packages nor basis are needed."""
+    renders: int = 0
+    """Parts of renders that the folder must have."""
 
     def made_for(self) -> str | None:
         """The fingerprint of the weights that it was made for."""
@@ -130,9 +138,14 @@ def motion_parts(folder: Path) -> list[Path]:
     return [folder / f"motion/motion-{part:05d}.npz" for part in range(-(-HEADS // PART))]
 
 
+def has_motion(folder: Path) -> bool:
+    """Whether all of them are there."""
+    return all(part.exists() for part in motion_parts(folder))
+
+
 def make_predictors(folder: Path) -> None:
     """Train both predictors on the motion of heads, and measure their jumps."""
-    if not all(part.exists() for part in motion_parts(folder)):
+    if not has_motion(folder):
         run(HERE / "motion.py", "--out", folder / "motion", "--heads", HEADS, "--basis", folder / "basis.npz")
     out, threads = folder / f"predictors-{present()[:8]}", os.cpu_count() or 1
     learned = ("--motion", folder / "motion", "--samples", HEADS - PART, "--minutes", MINUTES, "--threads", threads)
@@ -231,12 +244,17 @@ def of_attributes() -> str | None:
 TO_DRAW = ("moderngl", "anny")
 PARTS = (
     Part("arrays", "how the rest of a face moves", (), make_arrays, of_arrays),
-    Part("encoder", "the encoder of photographs", (), make_encoder, of_encoder),
-    Part("metric", "the metric of trackers", TO_DRAW, make_metric, of_metric),
-    Part("predictors", "networks that answer pulls, and their figures", ("dlib",), make_predictors, of_predictors),
-    Part("attributes", "what attributes do in pictures", ("dlib", "scipy"), make_attributes, of_attributes),
-    Part("distances", "docs/data/faces_distances.csv", TO_DRAW, make_distances),
-    Part("card", "the figures of the card", (*TO_DRAW, "dlib"), make_card),
+    Part("encoder", "the encoder of photographs", (), make_encoder, of_encoder, basis=True),
+    Part("metric", "the metric of trackers", (), make_metric, of_metric, draws=True, basis=True),
+    Part(
+        *("predictors", "networks that answer pulls, and their figures", ("dlib",), make_predictors, of_predictors),
+        draws=True,
+        basis=True,
+        drawn=has_motion,
+    ),
+    Part("attributes", "what attributes do in pictures", ("dlib", "scipy"), make_attributes, of_attributes, renders=2),
+    Part("distances", "docs/data/faces_distances.csv", (), make_distances, draws=True, basis=True),
+    Part("card", "the figures of the card", ("dlib",), make_card, draws=True, basis=True),
     Part("sheets", "docs/faces.jpg and docs/edits.jpg", ("dlib",), make_sheets),
     Part("photos", "docs/photos.jpg", ("dlib",), make_photos),
     Part("masks", "docs/masks.jpg and its rows", ("dlib",), make_masks),
@@ -252,22 +270,22 @@ def stale(parts: tuple[Part, ...] = PARTS) -> list[Part]:
 
 def missing_things(parts: list[Part], folder: Path) -> list[str]:
     """What would make the work fail, in words, each with its remedy."""
-    still = not all(part.exists() for part in motion_parts(folder))
-    drawing = {"encoder", "metric", "distances", "card", *(("predictors",) if still else ())}
+    undrawn = [part for part in parts if not part.drawn(folder)]
     problems = [
         f'{part.name}: the package {name} is not installed: pip install -e ".[test,faces]"'
         for part in parts
-        for name in (*part.needs, *(TO_DRAW if still and part.name == "predictors" else ()))
+        for name in (*(TO_DRAW if part.draws and part in undrawn else ()), *part.needs)
         if importlib.util.find_spec(name) is None
     ]
-    drawn = drawing & {part.name for part in parts}
-    if drawn and not (folder / "basis.npz").exists():
-        problems.append(f"{', '.join(sorted(drawn))}: {folder} holds no basis.npz: run make.py --out {folder} first")
-    renders = len(finished_parts(folder / "pictures"))
-    if any(part.name == "attributes" for part in parts) and renders < 2:
-        problems.append(
-            f"attributes: {folder} holds {renders} parts of renders, 2 are needed: run make.py --out {folder}"
-        )
+    differing = sorted(part.name for part in undrawn if part.basis)
+    if differing and not (folder / "basis.npz").exists():
+        problems.append(f"{', '.join(differing)}: {folder} holds no basis.npz: run make.py --out {folder} first")
+    there = len(finished_parts(folder / "pictures"))
+    problems += [
+        f"{part.name}: {folder} holds {there} parts of renders, {part.renders} are needed: run make.py --out {folder}"
+        for part in parts
+        if there < part.renders
+    ]
     return problems
 
 

@@ -8,8 +8,9 @@ export class StillPicture {
   /** Whether that picture is there. */
   left = false;
 
-  async show(png: ArrayBufferView): Promise<void> {
-    const picture = await createImageBitmap(blobOf(png, "png")).catch(() => null);
+  /** A JPEG, or a PNG where it has alpha: browsers tell by its first bytes. */
+  async show(data: ArrayBufferView): Promise<void> {
+    const picture = await createImageBitmap(blobOf(data, "jpeg")).catch(() => null);
     if (!picture) return;
     Object.assign(this.element, { width: picture.width, height: picture.height });
     this.element.getContext("2d")?.drawImage(picture, 0, 0);
