@@ -15,6 +15,7 @@ from draggan_widget.editing import (
     DragFileError,
     Model,
     Session,
+    check_settings,
     code_of,
     container,
     dragfile,
@@ -25,7 +26,6 @@ from draggan_widget.editing import (
     pasted,
     settings_in_use,
     settings_there,
-    with_finish,
 )
 from draggan_widget.editing.beginnings import first_document, new_image, with_latent, with_model
 from draggan_widget.editing.packed_photo import PackedPhoto
@@ -75,7 +75,7 @@ def test_an_edit_of_a_photograph_begins_with_its_details_and_other_edits_have_no
     assert given.finish == ()
     assert "residual" not in settings_there(given)
     with pytest.raises(SettingError, match="residual is for the edit of a photograph; open one"):
-        with_finish(given, {"residual": "carried"})
+        check_settings(given, None, {"residual": "carried"})
     picture = Image.new("RGB", (32, 32))
     assert finished(other, picture) is picture
 
