@@ -500,7 +500,10 @@ class NaturalDrag(Engine):
     help = "The least change, measured as the model's own pictures differ, that takes the points there: a few steps"
     Settings = Natural
     takes_trackers = True
-    needs = (*Engine.needs, "sample_features", "maps", "views", "map_size", "blocks", "default_block", "num_ws", "w_dim")
+    needs = (
+        *Engine.needs,
+        *("sample_features", "maps", "views", "map_size", "blocks", "default_block", "num_ws", "w_dim"),
+    )
 
     def check_model(self, model: Any) -> None:
         """Check that a model has what this engine needs, and that its latents differ."""
