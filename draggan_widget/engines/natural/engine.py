@@ -502,14 +502,7 @@ class NaturalDrag(Engine):
     takes_trackers = True
     needs = (
         *Engine.needs,
-        "sample_features",
-        "maps",
-        "views",
-        "map_size",
-        "blocks",
-        "default_block",
-        "num_ws",
-        "w_dim",
+        *("sample_features", "maps", "views", "map_size", "blocks", "default_block", "num_ws", "w_dim"),
     )
 
     def check_model(self, model: Any) -> None:
