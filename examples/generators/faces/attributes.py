@@ -84,9 +84,9 @@ def move(
 
     :param people: of how many samples dlib's descriptors are taken; 0 for none.
     """
-    mark = hashlib.sha256(json.dumps([fingerprint(generator), measurer.scores.tolist(), samples, people]).encode())
+    mark = mark_of(generator, measurer, samples, people)
     known = json.loads(kept.read_text()) if kept.exists() else {}
-    found: Found = known["found"] if known.get("of") == mark.hexdigest() else {}
+    found: Found = known["found"] if known.get("of") == mark else {}
     latents = generator.mapping(np.random.RandomState(SEED).randn(samples, len(LATENT)))
     pictures = drawn(generator, latents)
     before, person = measurer(pictures), Person(pictures[:people])
@@ -106,7 +106,7 @@ def move(
         if looks and (moved := person.moved(more) + person.moved(less)):
             entry["descriptor"] = round(float(np.mean(moved)), 3)
         found[name] = entry
-        write_whole(kept, _kept(mark.hexdigest(), found))
+        write_whole(kept, _kept(mark, found))
         print(name, entry, flush=True)
     return found
 
@@ -122,6 +122,11 @@ def judged(both: np.ndarray, place: int, readable: np.ndarray) -> dict[str, floa
         "others": round(others, 3),
         "qualifies": bool(right >= RIGHT and others < OTHERS),
     }
+
+
+def mark_of(generator: nn.Module, measurer: Measurer, *how: int) -> str:
+    """By what it is known whether a measure was of this generator, and by this network."""
+    return hashlib.sha256(json.dumps([fingerprint(generator), measurer.scores.tolist(), *how]).encode()).hexdigest()
 
 
 def _kept(mark: str, found: Found) -> bytes:
