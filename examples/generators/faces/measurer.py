@@ -13,6 +13,7 @@ from (Caruana et al. 2004).
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -204,18 +205,22 @@ class Seen:
             scale[numbers] = 1 / (spread[numbers] * len(numbers) ** 0.5)
         return cls(view, ((values.float() - mean) * scale).half(), mean, scale)
 
+    @functools.cached_property
+    def zones(self) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """Of each zone which numbers belong to it, these of all renders (n, d), and how long they are, squared (n,)."""
+        found = {}
+        for name, numbers in zones_of(self.view).items():
+            own = self.values[:, numbers].float()
+            found[name] = numbers, own, own.square().sum(1)
+        return found
+
     def distances(self, others: Tensor | None = None) -> Iterator[tuple[str, Tensor]]:
         """Yield zones, and squared distances (m, n) in these of others' raw numbers (m, D); None for its own."""
         told = None if others is None else (others.float() - self.mean) * self.scale
-        for name, numbers in zones_of(self.view).items():
-            own = self.values[:, numbers].float()
-            yield name, apart(own if told is None else told[:, numbers], own)
-
-
-def apart(some: Tensor, others: Tensor) -> Tensor:
-    """Squared distances (m, n) of rows."""
-    squares = some.square().sum(1)[:, None] + others.square().sum(1)
-    return torch.addmm(squares, some, others.T, alpha=-2).clamp_min_(0)
+        for name, (numbers, own, squares) in self.zones.items():
+            theirs = own if told is None else told[:, numbers]
+            sums = theirs.square().sum(1)[:, None] + squares
+            yield name, torch.addmm(sums, theirs, own.T, alpha=-2).clamp_min_(0)
 
 
 def solved(distances: Tensor, wanted: Tensor, width: float, ridge: float) -> Tensor:
