@@ -187,7 +187,8 @@ def test_others_that_cannot_be_read_do_not_count():
 
 def found_with(good, readable):
     return {
-        name: {"r2": 0.9 if name in readable else 0.1, "qualifies": name in good, "descriptor": 0.1} for name in LATENT
+        name: {"r2": 0.9 if name in readable else 0.1, "qualifies": name in good, "descriptor": 0.1, "samples": 7}
+        for name in LATENT
     }
 
 
@@ -197,7 +198,7 @@ def test_what_was_measured_is_noted_beside_the_weights_and_only_what_qualifies_i
 
     file = tmp_path / "attributes.json"
     file.write_text(attributes.FILE.read_text(encoding="utf-8"), encoding="utf-8")
-    attributes.write(file, "faces", found_with({"smile", "yaw"}, {"smile", "yaw", "age"}), 100)
+    attributes.write(file, "faces", found_with({"smile", "yaw"}, {"smile", "yaw", "age"}))
     known = read_known(file.read_text(encoding="utf-8"))
     found = known_directions(load_generator("faces", device="cpu"), known)
     assert {each.name for each in found if each.offered} == {"smile", "yaw"}
@@ -212,7 +213,7 @@ def test_the_table_of_the_docs_says_of_each_attribute_once_what_became_of_it():
     assert lines["Person"][2] == "age"
     words = table.replace(",", " ").split()
     assert all(words.count(name) == 1 for name in LATENT if "_" in name)
-    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}), 7)
+    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}))
     assert "0.5 or more for 2 of 80. Moved on 7 samples, 1 qualify." in said
     assert "0.100" in said
     assert max(map(len, attributes.in_lines(said).splitlines())) <= 120
@@ -272,7 +273,7 @@ def test_what_is_left_of_a_held_attribute_is_told_beside_the_error_of_the_networ
         {"free": 0.6, "held": -0.1, "free turn": 0.1, "held turn": 0.0, "free latent": 0.4, "held latent": 0.0},
         {"free": -0.3, "held": 0.2, "free turn": 0.0, "held turn": 0.3, "free latent": 0.2, "held latent": 0.001},
     ]
-    said = holding.summary("smile", rows)
+    said = holding.summary("smile", rows, "natural")
     assert "by 0.45 σ on average (2 samples), and by 0.15 σ where it is held" in said
     assert "read as 0.05 and 0.15 σ away" in said
     assert "changes it by 0.400 σ, and by 0.100 σ where it is held: 0.25 of it (0.33 asked)" in said

@@ -1,6 +1,7 @@
 """Measure in pictures how far a held attribute stays as it is while a head is turned by a pull.
 
-    python examples/generators/faces/holding.py faces --out DIR2 [--attribute smile] [--seeds 24] [--write]
+    python examples/generators/faces/holding.py faces --out DIR2 [--attribute smile] [--seeds 24]
+                                                       [--engine natural] [--write]
 
 DIR2 is the folder in which ``attributes.py`` has put the network that reads pictures. Of each sample the tip of the
 nose is pulled sideways by 8 % of the picture: freely, and with the attribute held. Beside each of the two the head is
@@ -29,7 +30,7 @@ from torch import Tensor, nn
 
 from draggan_widget import load_generator
 from draggan_widget.directions import Directions
-from draggan_widget.engines import Natural, begin_with
+from draggan_widget.engines import begin_with, engine_named
 from draggan_widget.files import write_whole
 
 PULLED = 0.08
@@ -41,10 +42,13 @@ MUST = 1 / 3
 """Of what it changes when it is not held, an attribute that is held may change by so much."""
 
 
-def pulled(generator: nn.Module, latent: Tensor, nose: np.ndarray, way: float, held: np.ndarray | None) -> Tensor:
-    """The latent after the nose was pulled sideways by so many pixels."""
+def pulled(
+    generator: nn.Module, latent: Tensor, nose: np.ndarray, way: float, held: np.ndarray | None, engine: str
+) -> Tensor:
+    """The latent after the nose was pulled sideways by so many pixels, as an engine does."""
     target = (float(np.clip(nose[0] + way, 1, SIZE - 2)), float(nose[1]))
-    state = begin_with(generator, latent, [(1, (float(nose[0]), float(nose[1])), target)], None, Natural())
+    settings = engine_named(engine).defaults(generator)
+    state = begin_with(generator, latent, [(1, (float(nose[0]), float(nose[1])), target)], None, settings)
     state = state.with_held(held)
     while state.verdict is None and state.step < MOST_STEPS:
         state = state.steps(1)
@@ -62,11 +66,11 @@ def turned(latent: Tensor, directions: Directions, read: Any, first: float, yaw:
     return latent + directions.change({"yaw": yaw * float(np.clip(share, 0.5, 2))})
 
 
-def measure(source: str, folder: Path, attribute: str, seeds: int) -> list[dict[str, float]]:
+def measure(source: str, folder: Path, attribute: str, seeds: int, engine: str) -> list[dict[str, float]]:
     """What the network reads of the attribute more than before: pulled freely, held, and turned alone."""
     generator, measurer = load_generator(source, device="cpu"), Measurer.load(folder / NETWORK)
     directions, place, turn = Directions(generator), LATENT.index(attribute), LATENT.index("yaw")
-    kept, mark = folder / f"held-{attribute}.json", mark_of(generator, measurer)
+    kept, mark = folder / f"held-{attribute}-{engine}.json", mark_of(generator, measurer)
     known = json.loads(kept.read_text()) if kept.exists() else {}
     rows: list[dict[str, float]] = known["rows"] if known.get("of") == mark else []
     held = directions.held([attribute])
@@ -79,7 +83,9 @@ def measure(source: str, folder: Path, attribute: str, seeds: int) -> list[dict[
         before = measurer(drawn(generator, latent))[0]
         nose = nose_tips(torch.from_numpy(before[None, OF_POSE]).float())[0].numpy()
         way = PULLED * SIZE * (-1) ** number
-        ends = {name: pulled(generator, latent, nose, way, what) for name, what in (("free", None), ("held", held))}
+        ends = {
+            name: pulled(generator, latent, nose, way, what, engine) for name, what in (("free", None), ("held", held))
+        }
         read = {name: measurer(drawn(generator, end))[0] for name, end in ends.items()}
         for name in ("free", "held"):
             far = float(read[name][turn] - before[turn])
@@ -98,17 +104,17 @@ def measure(source: str, folder: Path, attribute: str, seeds: int) -> list[dict[
     return rows[:seeds]
 
 
-def summary(attribute: str, rows: list[dict[str, float]]) -> str:
-    """The figures in a few sentences."""
+def summary(attribute: str, rows: list[dict[str, float]], engine: str) -> str:
+    """The figures of an engine in a few sentences."""
     names = ("free", "held")
     raw = {name: float(np.mean([abs(row[name]) for row in rows])) for name in names}
     alone = {name: float(np.mean([abs(row[f"{name} turn"]) for row in rows])) for name in names}
     beyond = {name: float(np.mean([abs(row[name] - row[f"{name} turn"]) for row in rows])) for name in names}
     latent = {name: float(np.mean([abs(row[f"{name} latent"]) for row in rows])) for name in names}
     return (
-        f"A nose pulled sideways by {100 * PULLED:.0f} % changes the {attribute} as read in the picture by "
-        f"{raw['free']:.2f} σ on average ({len(rows)} samples), and by {raw['held']:.2f} σ where it is held. Most of "
-        f"that is the turn itself: heads turned as far by *yaw* alone are read as {alone['free']:.2f} and "
+        f"A nose that `{engine}` pulls sideways by {100 * PULLED:.0f} % changes the {attribute} as read in the "
+        f"picture by {raw['free']:.2f} σ on average ({len(rows)} samples), and by {raw['held']:.2f} σ where it is held. "
+        f"Most of that is the turn itself: heads turned as far by *yaw* alone are read as {alone['free']:.2f} and "
         f"{alone['held']:.2f} σ away from where they began. Beyond such a head the pull changes it by "
         f"{beyond['free']:.3f} σ, and by {beyond['held']:.3f} σ where it is held: "
         f"{beyond['held'] / max(beyond['free'], 1e-9):.2f} of it ({MUST:.2f} asked). In the latent it is "
@@ -135,16 +141,17 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of attributes.py, with its network")
     parser.add_argument("--attribute", default="smile", choices=LATENT, metavar="NAME")
     parser.add_argument("--seeds", type=int, default=24)
+    parser.add_argument("--engine", default="natural", help="by which is pulled: natural, draggan")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     try:
-        rows = measure(options.source, options.out, options.attribute, options.seeds)
+        rows = measure(options.source, options.out, options.attribute, options.seeds, options.engine)
     except FileNotFoundError as error:
         print(f"Cannot measure: {error}", file=sys.stderr)
         return 1
-    said = summary(options.attribute, rows)
+    said = summary(options.attribute, rows, options.engine)
     print(said)
     if options.write:
         from evaluate import put_in
