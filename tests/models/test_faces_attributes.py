@@ -115,6 +115,15 @@ def test_what_pictures_show_is_read_off_those_that_were_not_seen_and_nothing_els
     assert np.delete(network.scores, shown).max() < 0.3
 
 
+def test_a_picture_and_its_mirror_image_are_read_alike_but_for_what_changes_sides(network):
+    pictures = np.random.RandomState(0).randint(0, 255, (3, 256, 256, 3), dtype=np.uint8)
+    one, other = network(pictures), network(np.ascontiguousarray(pictures[:, :, ::-1]))
+    for place, name in enumerate(LATENT):
+        if name not in measurer.SIDED:
+            sign = -1 if name in measurer.TURNED else 1
+            assert one[:, place] == pytest.approx(sign * other[:, place], abs=1e-4), name
+
+
 def test_a_network_reads_the_same_after_it_was_written(network, renders, tmp_path):
     network.save(tmp_path / "x.pt")
     again = Measurer.load(tmp_path / "x.pt")
@@ -178,7 +187,8 @@ def test_others_that_cannot_be_read_do_not_count():
 
 def found_with(good, readable):
     return {
-        name: {"r2": 0.9 if name in readable else 0.1, "qualifies": name in good, "descriptor": 0.1} for name in LATENT
+        name: {"r2": 0.9 if name in readable else 0.1, "qualifies": name in good, "descriptor": 0.1, "samples": 7}
+        for name in LATENT
     }
 
 
@@ -188,7 +198,7 @@ def test_what_was_measured_is_noted_beside_the_weights_and_only_what_qualifies_i
 
     file = tmp_path / "attributes.json"
     file.write_text(attributes.FILE.read_text(encoding="utf-8"), encoding="utf-8")
-    attributes.write(file, "faces", found_with({"smile", "yaw"}, {"smile", "yaw", "age"}), 100)
+    attributes.write(file, "faces", found_with({"smile", "yaw"}, {"smile", "yaw", "age"}))
     known = read_known(file.read_text(encoding="utf-8"))
     found = known_directions(load_generator("faces", device="cpu"), known)
     assert {each.name for each in found if each.offered} == {"smile", "yaw"}
@@ -203,7 +213,7 @@ def test_the_table_of_the_docs_says_of_each_attribute_once_what_became_of_it():
     assert lines["Person"][2] == "age"
     words = table.replace(",", " ").split()
     assert all(words.count(name) == 1 for name in LATENT if "_" in name)
-    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}), 7)
+    said = attributes.summary(found_with({"smile"}, {"smile", "yaw"}))
     assert "0.5 or more for 2 of 80. Moved on 7 samples, 1 qualify." in said
     assert "0.100" in said
     assert max(map(len, attributes.in_lines(said).splitlines())) <= 120
@@ -259,11 +269,33 @@ def test_renders_of_another_edition_and_folders_without_any_are_told(tmp_path):
 
 
 def test_what_is_left_of_a_held_attribute_is_told_beside_the_error_of_the_network():
-    rows = [{"free": 0.6, "held": -0.1, "turned": 0.1}, {"free": -0.3, "held": 0.2, "turned": 0.0}]
-    said = holding.summary("smile", rows)
-    assert "by 0.45 σ on average (2 samples), and by 0.15 σ where it is held, 0.33 of it" in said
-    assert "read as 0.05 σ away" in said
-    assert "pulled ones are 0.40 σ off, and 0.20 σ where it is held" in said
+    rows = [
+        {"free": 0.6, "held": -0.1, "free turn": 0.1, "held turn": 0.0, "free latent": 0.4, "held latent": 0.0},
+        {"free": -0.3, "held": 0.2, "free turn": 0.0, "held turn": 0.3, "free latent": 0.2, "held latent": 0.001},
+    ]
+    said = holding.summary("smile", rows, "natural")
+    assert "by 0.45 σ on average (2 samples), and by 0.15 σ where it is held" in said
+    assert "read as 0.05 and 0.15 σ away" in said
+    assert "changes it by 0.400 σ, and by 0.100 σ where it is held: 0.25 of it (0.33 asked)" in said
+    assert "0.300 and 0.0005 σ" in said
+
+
+def test_rows_of_what_is_held_are_a_table():
+    table = holding.as_table([{"free": 0.6, "free yaw": 1.0}, {"free": -0.3, "free yaw": -1.2}])
+    assert table == "sample,free,free_yaw\n0,0.6,1.0\n1,-0.3,-1.2\n"
+
+
+def test_attributes_in_the_package_were_measured_on_its_weights_and_enough_of_them_have_a_slider():
+    values = json.loads(attributes.FILE.read_text(encoding="utf-8"))
+    assert values["measured"]["fingerprint"] == remake.present()
+    good = [each["name"] for each in values["attributes"] if each["measured"]["qualifies"]]
+    assert len(good) >= 50
+    assert {"yaw", "smile", "age"} <= set(good)
+    for each in values["attributes"]:
+        if (found := each["measured"])["qualifies"]:
+            assert found["r2"] >= attributes.READABLE
+            assert found["right"] >= attributes.RIGHT
+            assert found["others"] < attributes.OTHERS
 
 
 def test_that_all_is_measured_is_noted_last_so_that_what_was_stopped_goes_on(monkeypatch, tmp_path):

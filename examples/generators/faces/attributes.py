@@ -84,9 +84,9 @@ def move(
 
     :param people: of how many samples dlib's descriptors are taken; 0 for none.
     """
-    mark = hashlib.sha256(json.dumps([fingerprint(generator), measurer.scores.tolist(), samples, people]).encode())
+    mark = mark_of(generator, measurer, samples, people)
     known = json.loads(kept.read_text()) if kept.exists() else {}
-    found: Found = known["found"] if known.get("of") == mark.hexdigest() else {}
+    found: Found = known["found"] if known.get("of") == mark else {}
     latents = generator.mapping(np.random.RandomState(SEED).randn(samples, len(LATENT)))
     pictures = drawn(generator, latents)
     before, person = measurer(pictures), Person(pictures[:people])
@@ -100,13 +100,13 @@ def move(
         if readable[place]:
             more, less = (drawn(generator, latents + sign * step) for sign in (1, -1))
             both = np.concatenate([measurer(more) - before, before - measurer(less)])
-            entry |= judged(both, place, readable)
+            entry |= judged(both, place, readable) | {"samples": samples}
         elif looks:
             more, less = (drawn(generator, latents[:people] + sign * step) for sign in (1, -1))
         if looks and (moved := person.moved(more) + person.moved(less)):
             entry["descriptor"] = round(float(np.mean(moved)), 3)
         found[name] = entry
-        write_whole(kept, _kept(mark.hexdigest(), found))
+        write_whole(kept, _kept(mark, found))
         print(name, entry, flush=True)
     return found
 
@@ -122,6 +122,11 @@ def judged(both: np.ndarray, place: int, readable: np.ndarray) -> dict[str, floa
         "others": round(others, 3),
         "qualifies": bool(right >= RIGHT and others < OTHERS),
     }
+
+
+def mark_of(generator: nn.Module, measurer: Measurer, *how: int) -> str:
+    """By what it is known whether a measure was of this generator, and by this network."""
+    return hashlib.sha256(json.dumps([fingerprint(generator), measurer.scores.tolist(), *how]).encode()).hexdigest()
 
 
 def _kept(mark: str, found: Found) -> bytes:
@@ -158,13 +163,13 @@ def adopt(file: Path, source: str) -> None:
     file.write_text(as_text(values), encoding="utf-8")
 
 
-def write(file: Path, source: str, found: Found, samples: int) -> None:
+def write(file: Path, source: str, found: Found) -> None:
     """Note what was measured in the file of attributes."""
     values = json.loads(file.read_text(encoding="utf-8"))
     generator = load_generator(source, device="cpu")
     for entry in values["attributes"]:
         entry["measured"] = {name: value for name, value in found[entry["name"]].items() if name != "descriptor"}
-    values["measured"] = {"fingerprint": fingerprint(generator), "samples": samples}
+    values["measured"] = {"fingerprint": fingerprint(generator)}
     if (mapping := mapping_fingerprint(generator)) not in values["mapping"]:
         values["mapping"].append(mapping)
     file.write_text(as_text(values), encoding="utf-8")
@@ -185,13 +190,15 @@ def table(values: dict[str, Any], found: Found) -> str:
     return "\n".join(lines)
 
 
-def summary(found: Found, samples: int) -> str:
-    """The figures of all attributes, moved on so many samples, in a few sentences."""
+def summary(found: Found) -> str:
+    """The figures of all attributes in a few sentences."""
+    counts = sorted({entry["samples"] for entry in found.values() if "samples" in entry})
+    moved = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else "no"
     scores = [entry["r2"] for entry in found.values()]
     apart = [entry["descriptor"] for entry in found.values() if "descriptor" in entry]
     said = (
         f"R² on renders that the network has not seen: median {np.median(scores):.2f}, {READABLE} or more for "
-        f"{sum(score >= READABLE for score in scores)} of {len(found)}. Moved on {samples} samples, "
+        f"{sum(score >= READABLE for score in scores)} of {len(found)}. Moved on {moved} samples, "
         f"{sum(entry['qualifies'] for entry in found.values())} qualify."
     )
     if apart:
@@ -274,13 +281,13 @@ def main() -> int:
         print(f"descriptors left out: {error}", flush=True)
         people = 0
     found = move(generator, Directions(generator), measurer, options.samples, people, options.out / "measured.json")
-    print(summary(found, options.samples))
+    print(summary(found))
     if options.write:
         from evaluate import put_in
 
-        write(FILE, options.source, found, options.samples)
+        write(FILE, options.source, found)
         values = json.loads(FILE.read_text(encoding="utf-8"))
-        put_in(PAGE, "measured", f"{in_lines(summary(found, options.samples))}\n\n{table(values, found)}")
+        put_in(PAGE, "measured", f"{in_lines(summary(found))}\n\n{table(values, found)}")
     return 0
 
 

@@ -13,6 +13,7 @@ from (Caruana et al. 2004).
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Iterable, Iterator
@@ -44,6 +45,10 @@ FACE_SIDE, FACE_WIDTH = 160, 2.6
 """Pixels of the face, and how wide it is in eye distances."""
 MIDDLE = -0.66
 """Height of its middle, the tip of the nose, in the renderer's measure."""
+TURNED = ("yaw", "roll", "shift_x", "light_x", "gaze_x", "wink", "mouth_shift", "parting", "lean", "asymmetry")
+"""Numbers that a mirror image has with the other sign."""
+SIDED = tuple(name for name in LATENT if name.startswith("back_"))
+"""Numbers of what is drawn otherwise on the left than on the right, so that it has no mirror image."""
 ROWS = {
     "whole": {"top": (0, 5), "middle": (5, 11), "bottom": (11, 16)},
     "face": {"brows": (0, 4), "eyes": (4, 8), "nose": (8, 12), "mouth": (12, 16), "chin": (16, 20)},
@@ -200,18 +205,22 @@ class Seen:
             scale[numbers] = 1 / (spread[numbers] * len(numbers) ** 0.5)
         return cls(view, ((values.float() - mean) * scale).half(), mean, scale)
 
+    @functools.cached_property
+    def zones(self) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+        """Of each zone which numbers belong to it, these of all renders (n, d), and how long they are, squared (n,)."""
+        found = {}
+        for name, numbers in zones_of(self.view).items():
+            own = self.values[:, numbers].float()
+            found[name] = numbers, own, own.square().sum(1)
+        return found
+
     def distances(self, others: Tensor | None = None) -> Iterator[tuple[str, Tensor]]:
         """Yield zones, and squared distances (m, n) in these of others' raw numbers (m, D); None for its own."""
         told = None if others is None else (others.float() - self.mean) * self.scale
-        for name, numbers in zones_of(self.view).items():
-            own = self.values[:, numbers].float()
-            yield name, apart(own if told is None else told[:, numbers], own)
-
-
-def apart(some: Tensor, others: Tensor) -> Tensor:
-    """Squared distances (m, n) of rows."""
-    squares = some.square().sum(1)[:, None] + others.square().sum(1)
-    return torch.addmm(squares, some, others.T, alpha=-2).clamp_min_(0)
+        for name, (numbers, own, squares) in self.zones.items():
+            theirs = own if told is None else told[:, numbers]
+            sums = theirs.square().sum(1)[:, None] + squares
+            yield name, torch.addmm(sums, theirs, own.T, alpha=-2).clamp_min_(0)
 
 
 def solved(distances: Tensor, wanted: Tensor, width: float, ridge: float) -> Tensor:
@@ -254,7 +263,11 @@ def chosen(said: Tensor, wanted: Tensor) -> Tensor:
 
 
 class Measurer:
-    """Reads pictures ``(n, 256, 256, 3)`` uint8: the 80 attributes in σ ``(n, 80)``."""
+    """Reads pictures ``(n, 256, 256, 3)`` uint8: the 80 attributes in σ ``(n, 80)``.
+
+    Each is read together with its mirror image, which shows the same face: of the errors, which differ, the mean is
+    smaller.
+    """
 
     def __init__(self, state: dict[str, object]) -> None:
         """Take what ``fit`` found; see ``save``."""
@@ -265,8 +278,14 @@ class Measurer:
 
     def __call__(self, pictures: np.ndarray) -> np.ndarray:
         """See the class."""
-        parts = [self._read(as_input(pictures[k : k + AT_ONCE])) for k in range(0, len(pictures), AT_ONCE)]
+        parts = [self._read_both(as_input(some)) for some in _some(pictures)]
         return torch.cat(parts).numpy()
+
+    def _read_both(self, pictures: Tensor) -> Tensor:
+        plain, other = self._read(torch.cat([pictures, pictures.flip(3)])).chunk(2)
+        signs = torch.tensor([-1.0 if name in TURNED else 1.0 for name in LATENT])
+        sided = torch.tensor([name in SIDED for name in LATENT])
+        return torch.where(sided, plain, (plain + signs * other) / 2)
 
     def _read(self, pictures: Tensor) -> Tensor:
         whole = list(self.whole.distances(of_whole(pictures)))
