@@ -241,14 +241,17 @@ class Diffusion(Generator):
         return self._sizes[block]
 
     def default_block(self) -> int:
-        """The block before the last; of a model of pixels the finest whose map has at most half the picture's side.
+        """The block before the last; of a model of pixels the finest after its middle whose map has at most a quarter
+        of the picture's side, or the coarsest of these.
 
-        Of Stable Diffusion that is the third on its way up, as in DragDiffusion.
+        Of Stable Diffusion that is the third on its way up, as in DragDiffusion. Finer ones of a model of pixels know
+        edges and not what they are of: pulled by these, ``faces-diffusion`` smears.
         """
         if self.vae is not None:
             return self.blocks[-2]
-        small = [block for block in self.blocks if 2 * self.map_size(block)[0] <= self.resolution[0]]
-        return small[-1] if small else self.blocks[0]
+        after = self.blocks[1:] or self.blocks
+        small = [block for block in after if 4 * self.map_size(block)[0] <= self.resolution[0]]
+        return small[-1] if small else after[0]
 
     @guarded
     @torch.no_grad()

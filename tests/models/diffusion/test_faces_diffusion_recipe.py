@@ -114,6 +114,11 @@ def test_in_half_precision_the_model_has_less_than_ten_megabytes(train, monkeypa
     assert 2 * sum(each.numel() for each in train.new_model(64).parameters()) < 9.9e6
 
 
+def test_its_features_are_read_where_they_know_what_an_edge_is_of(train):
+    model = train.new_model(32)
+    assert (model.default_block(), model.map_size(2), model.map_size(3)) == (2, (8, 8), (16, 16))
+
+
 def test_pictures_of_another_recipe_are_refused(train, pictures, tmp_path, monkeypatch, capsys):
     np.save(pairs.part_file(pictures, 2), np.zeros((5, 32, 32, 3), np.uint8))
     monkeypatch.setattr(sys, "argv", ["train.py", "--pictures", str(pictures), "--out", str(tmp_path / "out")])
