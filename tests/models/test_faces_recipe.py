@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import multiprocessing
+import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -507,10 +508,25 @@ def test_what_was_made_for_other_weights_is_made_again_and_goes_on_after_a_fault
 
 
 def test_parts_say_what_they_need_before_any_is_made(tmp_path):
-    needy = remake.Part("card", "figures", ("no_such_package",), lambda folder: None)
-    package, basis = remake.missing_things([needy], tmp_path)
-    assert "the package no_such_package is not installed" in package
-    assert "run make.py" in basis
+    def problems(**needs):
+        part = remake.Part("figures", "of heads", ("no_such_package",), lambda folder: None, **needs)
+        package, *others = remake.missing_things([part], tmp_path)
+        assert "figures: the package no_such_package is not installed" in package
+        return [other for other in others if "is not installed" not in other]
+
+    assert problems() == []
+    (basis,) = problems(basis=True)
+    assert re.search(r"^figures: .* holds no basis.npz: run make.py", basis)
+    (renders,) = problems(renders=2)
+    assert "holds 0 parts of renders, 2 are needed: run make.py" in renders
+    assert problems(basis=True, draws=True, drawn=lambda folder: True) == [], "all of it is drawn already"
+
+
+def test_what_draws_heads_needs_the_packages_for_that_until_they_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(remake, "TO_DRAW", ("no_such_renderer",))
+    for drawn in (False, True):
+        part = remake.Part("x", "heads", (), lambda folder: None, draws=True, drawn=lambda folder, all_=drawn: all_)
+        assert len(remake.missing_things([part], tmp_path)) == (not drawn)
 
 
 def test_what_comes_with_the_package_is_made_for_its_weights():
