@@ -113,9 +113,9 @@ def summary(attribute: str, rows: list[dict[str, float]], engine: str) -> str:
     latent = {name: float(np.mean([abs(row[f"{name} latent"]) for row in rows])) for name in names}
     return (
         f"A nose that `{engine}` pulls sideways by {100 * PULLED:.0f} % changes the {attribute} as read in the "
-        f"picture by {raw['free']:.2f} σ on average ({len(rows)} samples), and by {raw['held']:.2f} σ where it is held. "
-        f"Most of that is the turn itself: heads turned as far by *yaw* alone are read as {alone['free']:.2f} and "
-        f"{alone['held']:.2f} σ away from where they began. Beyond such a head the pull changes it by "
+        f"picture by {raw['free']:.2f} σ on average ({len(rows)} samples), and by {raw['held']:.2f} σ where it is "
+        f"held. Most of that is the turn itself: heads turned as far by *yaw* alone are read as {alone['free']:.2f} "
+        f"and {alone['held']:.2f} σ away from where they began. Beyond such a head the pull changes it by "
         f"{beyond['free']:.3f} σ, and by {beyond['held']:.3f} σ where it is held: "
         f"{beyond['held'] / max(beyond['free'], 1e-9):.2f} of it ({MUST:.2f} asked). In the latent it is "
         f"{latent['free']:.3f} and {latent['held']:.4f} σ."
