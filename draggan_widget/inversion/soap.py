@@ -47,7 +47,7 @@ class Soap:
         mean = (turned * _weights(late, BETAS[0])).sum(dim=0)
         tiny = torch.finfo(size.dtype).tiny
         way = (mean / (size + DAMPED * size.max() + tiny)) @ self._axes.T
-        for each, part in zip(self._variables, way.split([len(each) for each in self._variables]), strict=True):
+        for each, part in zip(self._variables, torch.split(way, [len(each) for each in self._variables]), strict=True):
             each.sub_(rate * part)
 
 

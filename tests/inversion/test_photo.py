@@ -321,7 +321,7 @@ def test_what_is_shown_while_it_is_tuned_is_of_the_models_size_though_it_begins_
     assert set(sizes) == {(128, 128)}
     latent = model.space.draw(seed=1)
     tuner = Tuner(model, latent, torch.zeros(1, 3, 128, 128), settings=quick)
-    assert [step.picture.shape[2] for step in tuner.steps()] == [64] * 3 + [128] * 7
+    assert [step.picture.shape[2] for step in tuner.steps()] == [64] * 4 + [128] * 6
 
 
 def test_the_measures_are_right():
