@@ -94,11 +94,11 @@ def run(lab: Lab, name: str, folder: Path, minutes: float) -> list[str]:
 def photograph(page: Page, width: int, path: Path) -> None:
     """Write a picture of a whole notebook."""
     page.set_viewport_size({"width": width, "height": 1000})
-    page.wait_for_timeout(500)
-    height = min(TALLEST, round(page.evaluate(HEIGHT)))
-    page.set_viewport_size({"width": width, "height": height})
+    for _ in range(3):  # what was out of sight is drawn only now, and may be taller than was thought
+        page.wait_for_timeout(1000)
+        page.set_viewport_size({"width": width, "height": min(TALLEST, round(page.evaluate(HEIGHT)))})
     page.evaluate(TO_THE_TOP)
-    page.wait_for_timeout(2000)  # what was out of sight is drawn only now
+    page.wait_for_timeout(1000)
     page.screenshot(path=path, animations="disabled")
 
 

@@ -250,7 +250,7 @@ def plots(evaluation: Evaluation, title: str = "one point") -> Any:
             axes.errorbar(x, y, xerr=across, yerr=up, fmt="none", ecolor=colour, alpha=0.35, linewidth=1.6)
             axes.plot(x, y, "os^Dv*P"[number % 7], color=colour, label=way, markersize=8, zorder=3)
         axes.set_xlabel(label)
-        axes.grid(color="0.9", linewidth=0.8)
+        axes.grid(color="0.5", alpha=0.25, linewidth=0.8)  # seen on light pages, and no glare on dark ones
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(0.12)

@@ -21,7 +21,7 @@ interface RecordedStep {
 export const RECORDED =
   "This is a recording: it shows the pull that was made. In a notebook the picture follows yours.";
 /** A step takes as long as it took, but within these milliseconds. */
-const [QUICKEST, SLOWEST] = [60, 160];
+const [QUICKEST, SLOWEST] = [60, 240];
 
 /** Messages that ask for nothing that a recording lacks. */
 const QUIET: ReadonlySet<PageMessage["type"]> = new Set(["bye", "ack", "cancel"]);
