@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 from draggan_widget import Editor, load_generator
 
 ROOT = Path(__file__).parents[3]
-BEFORE, AFTER = "female smiling", "male beard"
+BEFORE, AFTER = "female smiling", "old grey-hair"
 """What is said of the head, and what then."""
 STRENGTH = 0.85
 """How far up its way the picture is edited: the farther, the more words can change."""
