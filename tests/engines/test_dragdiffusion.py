@@ -141,6 +141,9 @@ def test_it_is_the_engine_that_pulls_on_such_a_model_where_nobody_chose_and_noth
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert default_config(stable) == DragDiffusion()
+        assert default_config(small_pixels()) == DragDiffusion().replace(
+            learning_rate=0.005, supervision_radius=4, tracking_radius=6, stall_steps=8
+        )
         assert bind(stable).block == 3
     assert engine_names("diffusion") == ("dragdiffusion", "fastdrag")
     assert "dragdiffusion" not in engine_names("gan")

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 INCOMPLETE = "what the engine remembers is incomplete, or of another edit"
 FIRST, SECOND = "adam.first", "adam.second"
+OF_PIXELS = DragDiffusion(learning_rate=0.005, supervision_radius=4, tracking_radius=6, stall_steps=8)
+"""Settings for models of pixels: of larger steps on smaller squares their pictures break."""
 VALUES = {"block", "first_step", "nearest", "idle", "adam_steps", "known"}
 
 
@@ -260,6 +262,10 @@ class DragDiffusionEngine(Engine):
         self.check_model(model)
         assert isinstance(model, Diffusion)
         return BoundDragDiffusion(model, settings)
+
+    def defaults(self, model: Generator) -> DragDiffusion:
+        """Return the paper's settings, or ours for a model of pixels, whose noisy picture is finer than its content."""
+        return OF_PIXELS if isinstance(model, Diffusion) and model.vae is None else DragDiffusion()
 
     def values(self, model: Generator, settings: DragDiffusion) -> dict[str, Any]:
         """Return the settings as they hold: the block is named even where the settings leave it open."""

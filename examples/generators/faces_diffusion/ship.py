@@ -1,6 +1,6 @@
 """Ship what a training has come to: weights into the package, figures into the card, pictures into the docs.
 
-    python examples/generators/faces_diffusion/ship.py OUT [--samples 50] [--drags 50] [--identity 20]
+    python examples/generators/faces_diffusion/ship.py OUT [--samples 50] [--drags 50] [--identity 0]
 
 OUT is the ``--out`` of ``train.py``, which may still be at it. What is measured goes to ``docs/data`` row by row; the
 same command goes on where it was stopped, as long as the weights are the same. Without OUT the weights that are there
@@ -121,7 +121,8 @@ def ship(model: Diffusion, samples: int, drags: int, identity: int) -> None:
             sheet = enlarged(to_image(torch.cat(shown, dim=2)))
             write_atomically(PULLS, lambda stream, sheet=sheet: sheet.save(stream, "PNG", optimize=True))
         print(*(measure.line(row.engine, [row]) for row in made if row.left == row.left), flush=True)
-    put("pulls", engines_told(rows))
+    learnt = f"pictures were learnt before, by {identity} steps of LoRA" if identity else "nothing was learnt before"
+    put("pulls", f"{len({row.pull for row in rows})} pulls; {learnt}.\n\n{engines_told(rows)}")
     put("natural", f"A pull of `natural` on `faces` takes {measure.seconds_of_natural():.2f} s by the same clock.")
 
 
@@ -131,7 +132,7 @@ def main() -> int:
     parser.add_argument("out", type=Path, nargs="?", help="the --out of train.py; none: the weights that are there")
     parser.add_argument("--samples", type=int, default=50, help="0: neither samples nor inversion are looked at")
     parser.add_argument("--drags", type=int, default=50)
-    parser.add_argument("--identity", type=int, default=20, help="steps of learning each picture before its pull")
+    parser.add_argument("--identity", type=int, default=0, help="steps of learning each picture before its pull")
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.out is not None:

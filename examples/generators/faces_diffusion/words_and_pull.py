@@ -18,14 +18,16 @@ from PIL import Image, ImageDraw, ImageFont
 from draggan_widget import Editor, load_generator
 
 ROOT = Path(__file__).parents[3]
-BEFORE, AFTER = "female smiling", "male beard"
+BEFORE, AFTER = "female smiling", "old grey-hair"
 """What is said of the head, and what then."""
-BY = (5.0, 0.0)
+STRENGTH = 0.85
+"""How far up its way the picture is edited: the farther, the more words can change."""
+BY = (4.0, 0.0)
 """Pixels that the head is moved by, of 64."""
 HEAD = (32.0, 31.0, 19.0, 24.0)
 """Middle and radii of an ellipse around it."""
-PULLS = (((37.0, 48.0), (37.0, 53.0)),)
-"""Of the moved head: the chin, down."""
+PULLS = (((37.0, 42.0), (37.0, 45.0)),)
+"""Of the moved head: the mouth, down."""
 SEED = 3
 SIDE, GAP, LINE = 192, 8, 24
 
@@ -61,7 +63,7 @@ async def done(editor: Editor) -> None:
 
 def panels(model: str, seed: int) -> list[tuple[str, Image.Image]]:
     """Return the pictures of the edit and what is said below them."""
-    editor = Editor(load_generator(model, "cpu").sampled(prompt=BEFORE), seed=seed)
+    editor = Editor(load_generator(model, "cpu").sampled(prompt=BEFORE, strength=STRENGTH), seed=seed)
     try:
         made = [(f"“{BEFORE}”", shown(editor))]
         editor.instruct(head(), by=BY, prompt=AFTER)

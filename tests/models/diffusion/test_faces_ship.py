@@ -124,7 +124,7 @@ def test_the_strip_of_words_and_a_pull_shows_what_was_said(ship, pixels, monkeyp
     found = show.panels("tiny", 3)
     assert [text for text, _ in found] == [
         "“young smiling”",
-        "“old beard”, 5 px to the right",
+        "“old beard”, 4 px to the right",
         "pulled by dragdiffusion",
         "pulled by fastdrag",
     ]
