@@ -34,7 +34,7 @@ RADII = 12.0, 24.0
 """Pixels of a picture of 512, as the settings have them."""
 NEARBY = 0.06
 """Of the picture's height: as far around a handle, about, all may move however local a pull is to be."""
-BUDGET, TIMES = 12.0, 10.0
+BUDGET, TIMES = 13.0, 6.0
 """At a locality of one half: what a change may cost to be local, for each handle, in the metric: so much on the
 geometric mean of what it costs anyway and of what it costs to be local, and so many times what it costs anyway."""
 DEARER, GAIN = 0.3, 0.3
