@@ -138,7 +138,7 @@ def test_of_two_photographs_one_after_the_other_one_copy_of_the_weights_is_left(
     for name in ("one.png", "two.png"):
         choose(editor, name, data)
         editor.button("Use this square").click(timeout=30_000)
-        expect(about).to_contain_text(name, timeout=60_000)
+        expect(about).to_contain_text(f"{name.removesuffix('.png')} · ", timeout=60_000)
         expect(job).to_be_hidden(timeout=60_000)
     opened.wait_for_output(COPIES, "2 models", timeout=60)  # as it came, and tuned for the second photograph
     opened.execute("editor.inversion = usual")
