@@ -16,9 +16,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from draggan_widget import Editor, load_generator
+from draggan_widget.models.diffusion import Instructing
 
 ROOT = Path(__file__).parents[3]
-BEFORE, AFTER = "female smiling", "old grey-hair"
+BEFORE, AFTER = "female smiling", "male beard"
 """What is said of the head, and what then."""
 STRENGTH = 0.85
 """How far up its way the picture is edited: the farther, the more words can change."""
@@ -28,6 +29,8 @@ HEAD = (32.0, 31.0, 19.0, 24.0)
 """Middle and radii of an ellipse around it."""
 PULLS = (((37.0, 42.0), (37.0, 45.0)),)
 """Of the moved head: the mouth, down."""
+LED = Instructing(weight=0.0)
+"""Not led by energies: these hold what is moved to what it was, and other words are to show here."""
 SEED = 3
 SIDE, GAP, LINE = 192, 8, 24
 
@@ -66,7 +69,7 @@ def panels(model: str, seed: int) -> list[tuple[str, Image.Image]]:
     editor = Editor(load_generator(model, "cpu").sampled(prompt=BEFORE, strength=STRENGTH), seed=seed)
     try:
         made = [(f"“{BEFORE}”", shown(editor))]
-        editor.instruct(head(), by=BY, prompt=AFTER)
+        editor.instruct(head(), by=BY, prompt=AFTER, settings=LED)
         made.append((f"“{AFTER}”, {BY[0]:g} px to the right", marked(shown(editor))))
         for engine in ("dragdiffusion", "fastdrag"):
             editor.engine = engine
