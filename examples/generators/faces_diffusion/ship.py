@@ -56,6 +56,8 @@ def installed(out: Path) -> int:
     old = PLACE.with_name(f"{NAME}.old")
     if PLACE.exists():
         PLACE.rename(old)
+    for file in made.rglob("*"):  # for whoever installs the package may not be who uses it
+        file.chmod(0o755 if file.is_dir() else 0o644)
     made.rename(PLACE)
     train.shutil.rmtree(old, ignore_errors=True)
     return int(torch.load(out / train.CHECKPOINT, map_location="cpu", weights_only=True)["steps"])
