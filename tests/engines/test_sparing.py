@@ -271,7 +271,7 @@ def test_a_lip_that_is_pulled_down_opens_the_mouth_and_the_rest_of_the_face_stay
     rest = np.hypot(x - 124, y - 180) > 40
     pull = faces, 14, [(124, 174)], [(124, 187)], rest
     whole, _ = changes(*pull, locality=0.0)
-    local, result = changes(*pull)
+    local, result = changes(*pull, locality=0.5)
     assert result.reason in ("arrived", "near")
     assert local < 0.65 * whole
     only, _ = changes(*pull, locality=0.9)
@@ -285,7 +285,7 @@ def test_a_lid_that_is_pulled_down_leaves_the_head_where_it_is(name):
     below = (y > 140) & (np.abs(x - 128) < 100)
     pull = faces, 31, [(94, 100), (103, 100)], [(94, 108), (103, 108)], below
     whole, _ = changes(*pull, locality=0.0)
-    local, result = changes(*pull)
+    local, result = changes(*pull, locality=0.5)
     assert result.reason == "arrived"
     assert local < 0.8 * whole
     assert mahalanobis(faces.space.metric().covariance, result.ws - faces.mapping(seed=31, truncation=0.7)) < 10

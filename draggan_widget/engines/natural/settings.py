@@ -20,7 +20,7 @@ class Natural(Settings):
     FORMER: ClassVar[Mapping[str, Any]] = {"blend": "none"}
 
     locality: float = number(
-        0.5, "Locality", "How much else may move along: 0 is the whole head, 1 only what is around the points.", most=1
+        0.3, "Locality", "How much else may move along: 0 is the whole head, 1 only what is around the points.", most=1
     )
     """How much else may move: 0 all that a natural change takes along, 1 only what is around the points. Between
     them a pull is as local as it can be while the change stays plausible. It is for up to 8 points."""
