@@ -422,7 +422,7 @@ def refused(parts, generator, tmp_path, spoil):
         (change("records/1/engine", "gone"), r"cannot go on here: there is no engine 'gone' here"),
         (
             change("state/engine", "x" * 1000),
-            r"cannot go on here: there is no engine 'x+….*gooddrag, predicted, dragdiffusion, fastdrag; register",
+            r"cannot go on here: there is no engine 'x+….*predicted, dragdiffusion, fastdrag; register",
         ),
         (change("state/engine", "\x1b[2J\ud800"), r"cannot go on here: there is no engine '.*' here"),
         (change("state/engine", ""), r"cannot go on here: there is no engine '' here"),
