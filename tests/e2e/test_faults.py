@@ -10,7 +10,7 @@ from test_editing import MASK
 
 pytestmark = pytest.mark.browser
 
-SLOW = {"offline": False, "latency": 150, "downloadThroughput": 12_000, "uploadThroughput": 12_000}
+SLOW = {"offline": False, "latency": 150, "downloadThroughput": 100_000, "uploadThroughput": 100_000}
 FAST = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 DIGEST = "import hashlib; print(hashlib.md5(editor.image.tobytes()).hexdigest())"
 
