@@ -19,7 +19,7 @@ from pathlib import Path
 
 import beside  # noqa: F401  for what is shared
 import torch
-from safetensors import safe_open
+from remake import header_of
 from torch import Tensor, nn
 
 from draggan_widget import load_generator
@@ -93,8 +93,7 @@ def unit_of(text: str) -> tuple[str, int]:
 
 def notes_of(path: Path) -> dict[str, str]:
     """Return what a file of weights says of itself besides its network."""
-    with safe_open(path, "pt") as file:
-        told = json.loads(file.metadata()[HEADER])
+    told = json.loads(header_of(path)[HEADER])
     return {name: value for name, value in told.items() if name not in OWN and isinstance(value, str)}
 
 

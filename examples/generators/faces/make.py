@@ -20,7 +20,7 @@ COMMAND = Command(
     constant="FACES",
     size=(256, 256),
     editions=(1, 2),
-    edition=2,  # the weights in the package are of the first
+    edition=2,
     out=Path(__file__).parent / "out",
     packages=PACKAGES,
 )
