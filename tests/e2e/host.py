@@ -303,13 +303,12 @@ class Editor:
     def status_line(self) -> str:
         return self.root.locator("[aria-live]").first.inner_text()
 
-    def points(self) -> list[str]:
-        """Labels of the focusable points."""
-        return [
-            label
-            for button in self.root.locator('[aria-label^="Point "]').all()
-            if (label := button.get_attribute("aria-label"))
-        ]
+    def expect_points(self, count: int) -> None:
+        """Waits until so many points, each a handle or a target, are there to be focused.
+
+        The view hears of them after it has shown the picture, so they may come and go while a test looks.
+        """
+        expect(self.root.locator('[aria-label^="Point "]')).to_have_count(count, timeout=20_000)
 
     # --- what a person does
 

@@ -155,24 +155,24 @@ def test_a_model_is_chosen_and_one_that_cannot_be_loaded_leaves_everything_as_it
     assert editor.root.get_attribute("data-trouble") is not None
     expect(chooser).to_have_value("cats.safetensors")
     assert editor.picture().tobytes() == second.tobytes()
-    assert len(editor.points()) == 2
+    editor.expect_points(2)
     chooser.select_option("digits.safetensors")
     editor.button("Class").wait_for()
     third = editor.wait_for_other_picture(second)
     notebook.wait_for_output("print(editor.model, editor.label, editor.points)", "digits.safetensors 0 []")
-    assert editor.points() == []
+    editor.expect_points(0)
     editor.click("Undo")
     said(editor, "Undone: model digits")
     assert editor.wait_for_other_picture(third).tobytes() == second.tobytes()
     expect(chooser).to_have_value("cats.safetensors")
     expect(editor.button("Class")).to_be_hidden()
-    assert len(editor.points()) == 2
+    editor.expect_points(2)
     editor.click("Redo")
     said(editor, "Redone: model digits")
     assert editor.wait_for_other_picture(second).tobytes() == third.tobytes()
     expect(chooser).to_have_value("digits.safetensors")
     editor.button("Class").wait_for()
-    assert editor.points() == []
+    editor.expect_points(0)
 
 
 def test_a_file_that_has_come_is_listed_when_the_list_is_opened(show):

@@ -118,7 +118,7 @@ def test_two_fingers_zoom_and_pull_nothing(notebook, touch):
         touch("touchMove", (x - spread, y), (x + spread, y))
     touch("touchEnd")
     expect_zoom(editor, "200 %")
-    assert editor.points() == []
+    editor.expect_points(0)
     assert notebook.execute(POINTS)[0].strip() == "[]"
 
 
@@ -276,7 +276,7 @@ def test_before_and_after_by_a_held_key_and_by_a_split(notebook):
     share = float(editor.button("Split").input_value())
     width = editor.root.locator(".dg-stage").bounding_box()["width"]
     assert share == pytest.approx(0.5 + 60 / width, abs=0.03)
-    assert len(editor.points()) == 2  # the bar was pulled, and nothing else
+    editor.expect_points(2)  # the bar was pulled, and nothing else
 
 
 def test_results_are_a_picture_with_its_provenance_films_and_the_code_that_makes_it_again(notebook):

@@ -124,7 +124,7 @@ def test_a_hundred_points_are_set_run_and_taken_away_while_the_page_stays_in_han
     grid = "[{'handle': [x, y], 'target': [x + 2, y + 1]} for x in range(5, 60, 6) for y in range(5, 60, 6)]"
     notebook.execute(f"editor.config = endless; editor.points = {grid}")
     editor.button("Point 100 target").wait_for(state="attached")
-    assert len(editor.points()) == 200
+    editor.expect_points(200)
     assert editor.root.bounding_box()["height"] <= before + 66  # as much as the list of points takes at most
     editor.click("Start")
     editor.wait_for_step(2)

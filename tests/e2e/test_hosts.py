@@ -172,7 +172,7 @@ def test_in_marimo_it_follows_stops_and_comes_again_and_its_value_is_known_to_ot
         assert editor.wait_for_lossless().tobytes() == picture.tobytes()
     else:  # each page is an edit of its own
         editor.wait_for_exact_step(0)
-        assert editor.points() == []
+        editor.expect_points(0)
         editor.pull((30, 30), (40, 30))
         editor.wait_for_step(3)
         editor.stop()

@@ -41,7 +41,7 @@ def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
     editor.click("Stop")
     editor.wait_for_status("stopped")
     assert "Stopped after" in editor.status_line()
-    assert sorted(editor.points()) == ["Point 1 handle", "Point 1 target"]
+    editor.expect_points(2)
     edited = editor.wait_for_other_picture(first)
     stopped_at = editor.step
     editor.click("Start")
@@ -52,7 +52,7 @@ def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
     editor.wait_for_exact_step(stopped_at)
     editor.click("Undo")
     editor.wait_for_exact_step(0)
-    assert editor.points() == []
+    editor.expect_points(0)
     assert editor.wait_for_other_picture(edited).tobytes() == first.tobytes()
     editor.click("Redo")
     editor.wait_for_exact_step(stopped_at)
@@ -61,7 +61,7 @@ def test_pull_stop_start_undo_redo_reset_with_the_mouse(notebook):
     expect(editor.button("Point 1 handle")).to_have_count(0)
     editor.click("Undo")
     editor.wait_for_exact_step(stopped_at)
-    assert len(editor.points()) == 2
+    editor.expect_points(2)
 
 
 def test_the_settled_picture_is_the_kernels_to_the_bit(notebook):
@@ -78,7 +78,7 @@ def test_with_hold_points_are_set_first_and_start_runs_them(notebook):
     editor.click("Hold")
     editor.pull((20, 20), (24, 20))
     editor.pull((40, 40), (44, 40))
-    assert len(editor.points()) == 4
+    editor.expect_points(4)
     assert (editor.status, editor.step) == ("idle", 0)
     endless(notebook)
     editor.click("Start")
@@ -92,7 +92,7 @@ def test_a_target_is_dragged_elsewhere_and_a_point_deleted(notebook):
     editor.click("Hold")
     editor.pull((20, 20), (40, 20))
     editor.pull((40, 20), (40, 50))
-    assert len(editor.points()) == 2
+    editor.expect_points(2)
     notebook.wait_for_output(TARGET, "[40, 50]")
     editor.button("Point 1 handle").focus()
     editor.page.keyboard.press("Delete")

@@ -93,7 +93,7 @@ def test_a_photograph_is_opened_placed_pulled_while_it_is_tuned_ended_and_saved(
     expect(job).not_to_contain_text("waits")
     editor.click("Good enough")
     expect(job).to_be_hidden(timeout=30_000)
-    assert editor.points() == ["Point 1 handle", "Point 1 target"]
+    editor.expect_points(2)
     expect(editor.button("Save image")).to_have_attribute(
         "title", "Save the photograph, in full size, with the edit in it"
     )
