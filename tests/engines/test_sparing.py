@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 import torch
 from random_stylegan2 import small_stylegan2
+from random_stylegan3 import small_stylegan3
 
 from draggan_widget import drag, load_generator
 from draggan_widget.engines import Natural, State, begin_with
 from draggan_widget.engines.natural import Metric, mahalanobis, sparing
+from draggan_widget.engines.natural.looks import DEAR, LOOKS, SEED, TRUNCATION, measured
 from draggan_widget.engines.natural.metric import Sparing
 from draggan_widget.engines.natural.sparing import PLACES, Rest, places, rest_of
+from draggan_widget.engines.natural.staying import rows_of
 from draggan_widget.models import TunedCopy, fingerprint
 from draggan_widget.models.mapped import Mapped
 
@@ -90,10 +93,79 @@ def test_how_the_rest_moves_is_computed_once_and_the_same_with_any_number_of_thr
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(*found)
-    assert found[0].shape[0] == 2 * PLACES**2
+    assert found[0].shape[0] == 2 * PLACES**2 + LOOKS
     assert found[0].abs().max() > 0
     monkeypatch.setattr(sparing, "_measured", lambda *_: pytest.fail("it was computed already"))
     assert torch.equal(rest_of(wide, None, wide.blocks[-1]), found[0])
+
+
+def test_looks_count_as_much_more_than_motion_as_they_should(wide):
+    rows = rest_of(wide, None, wide.blocks[-1])
+    spread = torch.einsum("krd,de,kre->k", rows, wide.space.metric().covariance, rows)
+    motion, looks = spread[: 2 * PLACES**2].sum() / PLACES**2, spread[2 * PLACES**2 :].sum()
+    assert float(looks / motion) == pytest.approx(DEAR**2, rel=1e-6)
+
+
+def test_rows_of_looks_say_how_smooth_colours_change_when_nothing_moves(wide):
+    """Against difference quotients, in a model whose latents move no place."""
+    wide = copy.deepcopy(wide).double()
+    block, rows = 4, rows_of(wide, 4)
+    still = torch.zeros(PLACES**2, 2, rows, wide.w_dim, dtype=torch.float64)
+    found = torch.stack(list(measured(wide, None, block, still, PLACES)))
+    assert found.shape == (LOOKS, rows, wide.w_dim)
+    random, direction = (
+        np.random.RandomState(SEED),
+        torch.randn(1, rows, wide.w_dim, generator=torch.manual_seed(0)).double(),
+    )
+    size = wide.map_size(block)[0]
+    middles = (np.arange(PLACES) + 0.5) * size / PLACES - 0.5
+    windows = np.exp(-0.5 * ((np.arange(size) - middles[:, None]) / (size / PLACES / 2)) ** 2)
+    windows /= windows.sum(axis=1, keepdims=True)
+    for number in range(4):
+        signs = random.choice([-1.0, 1.0], (3, PLACES, PLACES))
+        ws = wide.mapping(seed=SEED + number, truncation=TRUNCATION)
+        change = torch.nn.functional.pad(1e-6 * direction, (0, 0, 0, wide.num_ws - rows))
+        with torch.no_grad():
+            ahead, behind = (wide.preview(ws + sign * change, block)[0].double().numpy() for sign in (1, -1))
+        smooth = np.einsum("yi,cij,xj->cyx", windows, (ahead - behind) / 2e-6, windows)
+        said = float((found[number] * direction[0]).sum())
+        assert said == pytest.approx(float((signs * smooth).sum()), rel=1e-4)
+
+
+def test_what_colours_do_because_they_move_is_no_change_of_looks(wide):
+    """A motion takes out of the row what the slope of the colours makes of it."""
+    block, rows = 4, rows_of(wide, 4)
+    still = torch.zeros(PLACES**2, 2, rows, wide.w_dim, dtype=torch.float64)
+    moving = still.clone()
+    moving[:, 0, 0, 0] = 1.0  # the first number of the first row takes all places to the right
+    plain, less = (next(measured(wide, None, block, motion, PLACES)) for motion in (still, moving))
+    difference = less - plain
+    signs = np.random.RandomState(SEED).choice([-1.0, 1.0], (3, PLACES, PLACES))
+    with torch.no_grad():
+        picture = wide.preview(wide.mapping(seed=SEED, truncation=TRUNCATION), block)[0].double().numpy()
+    size = picture.shape[1]
+
+    def seen(shift):
+        middles = (np.arange(PLACES) + 0.5) * size / PLACES - 0.5
+        down, across = (
+            np.exp(-0.5 * ((np.arange(size) - middles[:, None] - by) / (size / PLACES / 2)) ** 2) for by in (0, shift)
+        )
+        # A window near the border loses what is beyond it; its sum stays that of the window that has not moved.
+        whole = np.exp(-0.5 * ((np.arange(size) - middles[:, None]) / (size / PLACES / 2)) ** 2).sum(axis=1)
+        down, across = down / whole[:, None], across / whole[:, None]
+        return float((signs * np.einsum("yi,cij,xj->cyx", down, picture, across)).sum())
+
+    slope = (seen(1e-3) - seen(-1e-3)) / 2e-3 * size / wide.resolution[1]
+    assert float(difference[0, 0]) == pytest.approx(slope, rel=1e-3)
+    difference[0, 0] = 0
+    assert float(difference.abs().max()) == 0
+
+
+@pytest.mark.parametrize("make", [lambda: small_stylegan2(architecture="resnet"), small_stylegan3])
+def test_a_model_without_coarse_pictures_has_the_motion_of_places_alone(make):
+    model = make()
+    assert not model.has_previews
+    assert rest_of(model, None, model.blocks[-1]).shape[0] == 2 * PLACES**2
 
 
 def test_other_weights_of_the_synthesis_have_another_rest(wide):
@@ -319,7 +391,7 @@ def test_how_the_rest_moves_can_be_found_in_parts_before_the_first_step(wide, tm
         next(weight for name, weight in model.named_parameters() if "synthesis" in name).add_(0.01)
     state = begin_with(model, model.mapping(seed=3), [(1, (30, 30), (40, 36))], None, Natural(locality=0.5))
     shares = list(state.preparing())
-    assert len(shares) == 2 * PLACES**2
+    assert len(shares) == 2 * PLACES**2 + LOOKS
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert list(state.preparing()) == []

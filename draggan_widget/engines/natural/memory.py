@@ -12,6 +12,7 @@ from torch import Tensor
 
 from draggan_widget.engines.common.sampling import channel_count
 from draggan_widget.engines.edit import XY, Edit, check_ws, check_xy
+from draggan_widget.engines.natural.looks import LOOKS
 from draggan_widget.engines.natural.sparing import PLACES
 from draggan_widget.models import Generator
 from draggan_widget.settings import shown
@@ -47,7 +48,8 @@ class Memory:
     at_rest: bool = True
     """Whether no step that leaves handles where they are would change less of what is to stay."""
     rest: Tensor | None = None
-    """(2N, rows, w_dim), how the rest of the picture moves with the latent; None where that was never asked for."""
+    """(2N + M, rows, w_dim), how the rest of the picture moves with the latent, and how it comes to look another; None
+    where that was never asked for."""
     weight: float | None = None
     """How much it weighs in this pull; None until its first step."""
     leaf: Tensor | None = None
@@ -155,7 +157,9 @@ def _check_covariance(covariance: Tensor, model: Generator) -> None:
 
 def _checked_rest(rest: Tensor, model: Generator) -> Tensor:
     like = next(model.parameters())
-    fits = rest.dtype == like.dtype and rest.ndim == 3 and len(rest) == 2 * PLACES**2
+    # In files from before looks were dear it is the motion of places alone.
+    counts = 2 * PLACES**2, 2 * PLACES**2 + LOOKS
+    fits = rest.dtype == like.dtype and rest.ndim == 3 and len(rest) in counts
     fits = fits and rest.shape[1] <= model.num_ws and rest.shape[2] == model.w_dim
     if not fits or not torch.isfinite(rest).all():
         raise ValueError("how the rest of the picture moves is not told for this generator")

@@ -1,9 +1,10 @@
 """How local a pull is: what else moves costs as well, as far as the local way stays a plausible one.
 
-Of all changes that move a lip, the least one often lowers the head. So how the rest of the picture would move is part
-of what a change costs: ``xᵀΣ⁻¹x + λ|Px|²``, with the rows of P the motion of places all over the picture, read in the
-mean picture of the model once and for all, but for those around the handles. It is a term of low rank, so that a step
-costs hardly more with it than without it (Woodbury).
+Of all changes that move a lip, the least one often lowers the head, or lets a beard grow. So how the rest of the
+picture would change is part of what a change costs: ``xᵀΣ⁻¹x + λ|Px|²``, with the rows of P the motion of places all
+over the picture, read in the mean picture of the model once and for all, but for those around the handles, and below
+them how pictures come to look another (``looks``). It is a term of low rank, so that a step costs hardly more with it
+than without it (Woodbury).
 
 How much it weighs, λ, is found for each pull. A brow that goes up alone costs little more than one that takes the head
 along; a nose that goes far across the face alone is like no face at all. So λ is the largest one with which the change
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor
 
 from draggan_widget.engines.common.geometry import Frame
+from draggan_widget.engines.natural import looks
 from draggan_widget.engines.natural.metric import Metric, Sparing
 from draggan_widget.engines.natural.motion import Motion, Reading
 from draggan_widget.engines.natural.staying import rows_of
@@ -63,9 +65,11 @@ def reading_block(model: Generator, finest: int) -> int:
 
 
 def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
-    """Return how places of the model's mean picture move with the latent: (2N, rows, w_dim) in float64.
+    """Return how places of the model's mean picture move with the latent, and how pictures come to look another.
 
-    A place with nothing on it moves as it likes, and counts the less for it. It is computed once a model (and class),
+    It is (2N + M, rows, w_dim) in float64; M is 0 for models without coarse pictures, in which looks are read. They
+    are scaled so as to count as much more than motion as ``looks.DEAR`` says, and motion by what there is to see: a
+    place with nothing on it moves as it likes, and counts the less for it. It is computed once a model (and class),
     and later comes from memory or from a file in the user's cache folder. A tuned copy has that of the model it was
     made of, for the faces around its pivot move alike, and it would be another one with each step of tuning.
     """
@@ -74,7 +78,7 @@ def rest_of(model: Generator, label: int | None, finest: int) -> Tensor:
     model, block, rows = _read_of(model, finest)
     found = model.mapped.known(model, rest_name(block, label), weights=all_weights)
     assert found is not None
-    return found.view(2 * PLACES**2, rows, model.w_dim)
+    return found.view(-1, rows, model.w_dim)
 
 
 def prepared(model: Generator, label: int | None, finest: int) -> Iterator[float]:
@@ -90,9 +94,18 @@ def prepared(model: Generator, label: int | None, finest: int) -> Iterator[float
     for share, part in _measured(model, label, block, rows):
         parts.append(part)
         yield share
-    made = torch.cat(parts)
+    made = _scaled(torch.stack(parts), model.space.metric(label).covariance)
     found = made if bool(torch.isfinite(made).all()) else torch.zeros_like(made)
-    model.mapped.get(model, name, lambda: found, weights=all_weights)
+    model.mapped.get(model, name, lambda: found.view(-1, model.w_dim), weights=all_weights)
+
+
+def _scaled(rows: Tensor, covariance: Tensor) -> Tensor:
+    """Return rows, of which those of looks count as they should beside the mean of what places move."""
+    with one_thread():
+        spread = (rows @ covariance * rows).sum(dim=(1, 2))
+    motion, seen = float(spread[: 2 * PLACES**2].sum()) / PLACES**2, float(spread[2 * PLACES**2 :].sum())
+    scale = looks.DEAR * (motion / seen) ** 0.5 if motion > 0 and seen > 0 else 0.0
+    return torch.cat([rows[: 2 * PLACES**2], scale * rows[2 * PLACES**2 :]])
 
 
 def _read_of(model: Generator, finest: int) -> tuple[Generator, int, int]:
@@ -104,14 +117,21 @@ def _read_of(model: Generator, finest: int) -> tuple[Generator, int, int]:
 
 def rest_name(block: int, label: int | None = None) -> str:
     """Return the name of the array that ``rest_of`` gives, of a block and class."""
-    return f"rest{PLACES}-{block}" + ("" if label is None else f"-{label}")
+    return f"rest{PLACES}-{looks.LOOKS}-{block}" + ("" if label is None else f"-{label}")
 
 
 def _measured(model: Generator, label: int | None, block: int, rows: int) -> Iterator[tuple[float, Tensor]]:
-    """Yield how much is done, and the next rows (rows, w_dim) of what all places do one below the other."""
+    """Yield how much is done, and the next rows (rows, w_dim): what all places do, and then how pictures look."""
     motion, counts = _reading(model, label, block)
+    ways: list[Tensor] = []
+    whole = len(counts) + (looks.LOOKS if model.has_previews else 0)
     for number, count in enumerate(counts):
-        yield (number + 1) / len(counts), _measured_row(motion, number, rows, count)
+        ways.append(_way(motion, number, rows))
+        yield len(ways) / whole, count * ways[-1]
+    if model.has_previews:
+        seen = looks.measured(model, label, block, torch.stack(ways).view(-1, 2, rows, model.w_dim), PLACES)
+        for number in range(looks.LOOKS):
+            yield (len(ways) + number + 1) / whole, _next(seen)
 
 
 @guarded
@@ -131,9 +151,15 @@ def _reading(model: Generator, label: int | None, block: int) -> tuple[Motion, T
 
 
 @guarded
-def _measured_row(motion: Motion, number: int, rows: int, count: Tensor) -> Tensor:
+def _way(motion: Motion, number: int, rows: int) -> Tensor:
     with one_thread():
-        return count * motion.jacobian(number, number + 1)[0, :rows].double().cpu()
+        return motion.jacobian(number, number + 1)[0, :rows].double().cpu()
+
+
+@guarded
+def _next(seen: Iterator[Tensor]) -> Tensor:
+    with one_thread():
+        return next(seen)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,7 +168,7 @@ class Rest:
 
     metric: Metric
     rows: Tensor
-    """(2N, rows, w_dim), of ``rest_of``."""
+    """(2N + M, rows, w_dim), of ``rest_of``."""
     resolution: tuple[int, int]
     starts: np.ndarray
     """(M, 2), where handles were put, in picture pixels."""
@@ -153,7 +179,8 @@ class Rest:
         where, height = places(self.resolution), self.resolution[0]
         away = np.hypot(*(where[:, None] - self.starts).transpose(2, 0, 1)).min(axis=1)
         counts = np.sqrt((1 - np.exp(-0.5 * (away / (NEARBY * height)) ** 2)) / len(where))
-        return Sparing.of(self.metric, self.rows * torch.from_numpy(np.repeat(counts, 2)).to(self.rows)[:, None, None])
+        counts = np.pad(np.repeat(counts, 2), (0, len(self.rows) - 2 * len(where)), constant_values=1.0)
+        return Sparing.of(self.metric, self.rows * torch.from_numpy(counts).to(self.rows)[:, None, None])
 
     def weight(self, jacobian: Tensor, wanted: Tensor, locality: float, damping: float) -> float:
         """Return λ: as local as a pull may be.
