@@ -19,6 +19,7 @@ from torch import Tensor
 
 from draggan_widget.models.exact import ExactProducts, exact_product
 from draggan_widget.models.guard import guarded
+from draggan_widget.models.lasting import lasting
 from draggan_widget.settings import as_number, as_whole, shown
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ SAMPLES = 6000
 """Latents that a metric is taken of."""
 AT_ONCE = 500
 """Of these, mapped at once: a network of many classes takes much memory for each."""
-SEED = 0
-"""Of their ``z``."""
+SEED, OTHERS = 0, 2
+"""Of their ``z``, and of that of others that differ from them in some numbers alone."""
 FLOOR = 1e-5
 """Variance that every direction has at least, as a part of the mean one: so the covariance can be inverted."""
 STILL = 1e-12
@@ -115,6 +116,13 @@ class Space(abc.ABC):
         :raises ValueError: for an unknown class, or if latents do not vary or are not finite.
         """
 
+    def within(self, label: int | None = None) -> Tensor | None:  # noqa: ARG002 - for those that know
+        """Return the covariance (w_dim, w_dim) of latents of one and the same person or thing, in float64.
+
+        None of a model of which nobody knows what says who or what is shown; else as ``metric``, and raises as it does.
+        """
+        return None
+
     @abc.abstractmethod
     def check_metric(self) -> None:
         """Check by a few latents whether there is a metric, which takes longer. :raises ValueError: as ``metric``."""
@@ -186,6 +194,17 @@ class WPlus(Space):
         found = generator.mapped.get(generator, name, lambda: self._measured(label))
         return Metric(found[0], found[1:], generator.num_ws)
 
+    def within(self, label: int | None = None) -> Tensor | None:
+        """See ``Space``: half of that of differences between latents whose lasting numbers are the same.
+
+        Which these are is known of the built-in models alone (``lasting``).
+        """
+        generator, numbers = self._generator, lasting(self._generator)
+        if not numbers:
+            return None
+        name = "within" if label is None else f"within-{int(label)}"
+        return generator.mapped.get(generator, name, lambda: self._measured_within(label, numbers))
+
     @guarded
     def samples(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Return normal numbers ``z`` (n, z_dim) of a seed and the latents ``w`` (n, w_dim) they are mapped to.
@@ -229,6 +248,19 @@ class WPlus(Space):
         variances = covariance.diagonal().tolist()
         covariance.diagonal().add_(FLOOR * math.fsum(variances) / len(variances))
         return torch.cat([mean, covariance])
+
+    @guarded
+    def _measured_within(self, label: int | None, numbers: list[int]) -> Tensor:
+        """Return half the covariance of differences (w_dim, w_dim) of latents that have ``numbers`` of z in common."""
+        z, other = self._z(SEED, SAMPLES), self._z(OTHERS, SAMPLES)
+        other[:, numbers] = z[:, numbers]
+        one, two = (self._checked(self._mapped(each, label), label) for each in (z, other))
+        with one_thread():
+            apart = one - two
+            covariance = exact_product(apart.T, apart) / (2 * len(one))
+        variances = covariance.diagonal().tolist()
+        covariance.diagonal().add_(FLOOR * math.fsum(variances) / len(variances))
+        return covariance
 
     @guarded
     def _class_means(self) -> Tensor:

@@ -14,6 +14,7 @@ from random_stylegan2 import small_stylegan2
 from random_stylegan3 import small_stylegan3
 
 from draggan_widget import drag, load_generator
+from draggan_widget.directions import Directions
 from draggan_widget.engines import Natural, State, begin_with
 from draggan_widget.engines.natural import Metric, mahalanobis, sparing
 from draggan_widget.engines.natural.looks import DEAR, LOOKS, SEED, TRUNCATION, measured
@@ -21,6 +22,7 @@ from draggan_widget.engines.natural.metric import Sparing
 from draggan_widget.engines.natural.sparing import PLACES, Rest, places, rest_of
 from draggan_widget.engines.natural.staying import rows_of
 from draggan_widget.models import TunedCopy, fingerprint
+from draggan_widget.models.lasting import lasting
 from draggan_widget.models.mapped import Mapped
 
 
@@ -356,11 +358,86 @@ def test_a_lid_that_is_pulled_down_leaves_the_head_where_it_is(name):
     y, x = np.mgrid[:256, :256]
     below = (y > 140) & (np.abs(x - 128) < 100)
     pull = faces, 31, [(94, 100), (103, 100)], [(94, 108), (103, 108)], below
-    whole, _ = changes(*pull, locality=0.0)
-    local, result = changes(*pull, locality=0.5)
+    # Of what one and the same person does, to bow is nearer than to close an eye.
+    whole, _ = changes(*pull, locality=0.0, identity=0.0)
+    local, result = changes(*pull, locality=0.5, identity=0.0)
     assert result.reason == "arrived"
     assert local < 0.8 * whole
     assert mahalanobis(faces.space.metric().covariance, result.ws - faces.mapping(seed=31, truncation=0.7)) < 10
+
+
+@pytest.mark.parametrize(("name", "share"), [("faces-1", 0.9), ("faces", 0.5)])
+def test_lips_that_part_open_the_mouth_of_the_same_person(name, share):
+    """What is read of the latent: the jaw opens, and sex, shape, skin and beard stay nearer than they would."""
+    faces = load_generator(name)
+    ws, directions = faces.mapping(seed=5, truncation=0.7), Directions(faces)
+    lips = [(124, 172), (124, 184)], [(124, 162), (124, 198)]
+
+    def read(identity):
+        result = drag(faces, ws, *lips, config=Natural(identity=identity))
+        assert result.reason in ("arrived", "near")
+        return changes_of(directions, ws, result.ws)
+
+    def changes_of(directions, before, after):
+        was, now = directions.measure(before), directions.measure(after)
+        return {name: now[name] - was[name] for name in was}
+
+    anyone, same = read(0.0), read(0.95)
+    names = list(directions)
+    last = [names[number] for number in lasting(faces)]
+    assert len(last) > 40
+    other = np.linalg.norm([anyone[name] for name in last])
+    assert np.linalg.norm([same[name] for name in last]) < share * other
+    assert same["jaw"] > anyone["jaw"] > 0
+
+
+def test_how_one_person_differs_is_less_than_how_all_do(faces):
+    within, whole = faces.space.within(), faces.space.metric().covariance
+    assert torch.equal(within, within.T)
+    assert float(torch.linalg.eigvalsh(within)[0]) > 0
+    assert float(within.trace()) < 0.6 * float(whole.trace())
+    readings = torch.stack([Directions(faces)[name].reading for name in ("sex", "hair_tone", "yaw", "smile")])
+    left = [float(a @ within @ a / (a @ whole @ a)) for a in readings]
+    assert max(left[:2]) < 0.3
+    assert min(left[2:]) > 0.8
+
+
+def test_a_model_of_which_nobody_knows_who_is_shown_has_no_such_measure(wide):
+    assert wide.space.within() is None
+    ends = [
+        drag(wide, wide.mapping(seed=3), [(30, 30)], [(34, 30)], config=Natural(identity=identity)).ws
+        for identity in (0.0, 0.95)
+    ]
+    assert torch.equal(*ends)
+
+
+def test_a_state_goes_on_when_the_same_person_is_dear_no_more(faces):
+    ws = faces.mapping(seed=5, truncation=0.7)
+    state = begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural())
+    assert state.memory.identity == 0.95
+    (state,) = state.advance()
+    anyone = begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural(identity=0.0))
+    memory = anyone.bound.adapt(state.edit, state.edit, state.memory)
+    assert memory.identity == 0
+    assert torch.equal(memory.covariance, anyone.memory.covariance)
+    tensors, values = state.bound.pack(state.memory)
+    again = state.bound.unpack(state.edit, tensors, values)
+    assert again.identity == 0.95
+    assert torch.equal(again.covariance, state.memory.covariance)
+    del values["identity"]
+    assert state.bound.unpack(state.edit, tensors, values).identity == 0
+    with pytest.raises(ValueError, match="identity is 2; it must be a number from 0 to 1"):
+        state.bound.unpack(state.edit, tensors, {**values, "identity": 2})
+
+
+def test_a_mask_says_itself_what_stays_and_many_points_what_moves(faces):
+    ws, mask = faces.mapping(seed=5, truncation=0.7), np.zeros((256, 256), np.float32)
+    mask[140:] = 1
+    assert begin_with(faces, ws, [(1, (124, 184), (124, 198))], mask, Natural()).memory.identity == 0
+    assert begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural(locality=0.8)).memory.identity == 0
+    many = [(number, (100 + 4 * number, 184), (100 + 4 * number, 188)) for number in range(9)]
+    assert begin_with(faces, ws, many, None, Natural()).memory.identity == 0
+    assert begin_with(faces, ws, many[1:], None, Natural()).memory.identity == 0.95
 
 
 def test_a_nose_that_is_pulled_far_turns_the_head_with_its_ears(faces):

@@ -17,13 +17,21 @@ class Natural(Settings):
     may be given.
     """
 
-    FORMER: ClassVar[Mapping[str, Any]] = {"blend": "none"}
+    FORMER: ClassVar[Mapping[str, Any]] = {"blend": "none", "identity": 0.0}
 
     locality: float = number(
         0.3, "Locality", "How much else may move along: 0 is the whole head, 1 only what is around the points.", most=1
     )
     """How much else may move: 0 all that a natural change takes along, 1 only what is around the points. Between
     them a pull is as local as it can be while the change stays plausible. It is for up to 8 points."""
+    identity: float = number(
+        0.95,
+        "Same person",
+        "How dear it is to change who is shown, not what they do: 0 is no dearer, 1 hardly ever. For built-in models.",
+        most=1,
+    )
+    """How much of the variance of latents counts as another person's, and not as what one person does, where the model
+    is known to tell them apart: that of the built-in ones. 0: all counts alike; 1: none of it but a thousandth."""
     block: int | tuple[int, ...] | None = blocks(
         None, "Feature block", "Whose features say how content moves; one block.", advanced=True
     )

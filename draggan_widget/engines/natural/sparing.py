@@ -182,11 +182,12 @@ class Rest:
         counts = np.pad(np.repeat(counts, 2), (0, len(self.rows) - 2 * len(where)), constant_values=1.0)
         return Sparing.of(self.metric, self.rows * torch.from_numpy(counts).to(self.rows)[:, None, None])
 
-    def weight(self, jacobian: Tensor, wanted: Tensor, locality: float, damping: float) -> float:
+    def weight(self, jacobian: Tensor, wanted: Tensor, locality: float, damping: float, room: float = 1.0) -> float:
         """Return λ: as local as a pull may be.
 
         :param jacobian: J (2M, num_ws, w_dim) of the handles. :param wanted: (2M,), how far the whole change takes
-            them, in float64. :param locality: from 0, for none; above one half it is as there.
+            them, in float64. :param locality: from 0, for none; above one half it is as there. :param room: how many
+            times as much it may cost as the metric of all latents lets it.
         """
         if not locality:
             return 0.0
@@ -210,7 +211,7 @@ class Rest:
         cost, rest = (float(each) for each in costs(nothing))
         if not (rest > 0 and cost > 0 and np.isfinite(cost / rest)):
             return 0.0
-        odds = min(locality / (1 - min(locality, 0.5)), 1.0)
+        odds = min(room * locality / (1 - min(locality, 0.5)), 1.0)
         budget, dearer, flat = BUDGET * odds * len(wanted) / 2, 1 + DEARER * odds, 1 + FLAT * odds
         most = min(budget**2 / cost, (1 + (TIMES - 1) * odds) * cost)
         best, least, tried = 0.0, cost * rest**SHARE, torch.from_numpy(WEIGHTS).to(system) * (cost / rest)
