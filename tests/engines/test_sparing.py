@@ -359,8 +359,8 @@ def test_a_lid_that_is_pulled_down_leaves_the_head_where_it_is(name):
     below = (y > 140) & (np.abs(x - 128) < 100)
     pull = faces, 31, [(94, 100), (103, 100)], [(94, 108), (103, 108)], below
     # Of what one and the same person does, to bow is nearer than to close an eye.
-    whole, _ = changes(*pull, locality=0.0, identity=0.0)
-    local, result = changes(*pull, locality=0.5, identity=0.0)
+    whole, _ = changes(*pull, locality=0.0, same_person=0.0)
+    local, result = changes(*pull, locality=0.5, same_person=0.0)
     assert result.reason == "arrived"
     assert local < 0.8 * whole
     assert mahalanobis(faces.space.metric().covariance, result.ws - faces.mapping(seed=31, truncation=0.7)) < 10
@@ -373,8 +373,8 @@ def test_lips_that_part_open_the_mouth_of_the_same_person(name, share):
     ws, directions = faces.mapping(seed=5, truncation=0.7), Directions(faces)
     lips = [(124, 172), (124, 184)], [(124, 162), (124, 198)]
 
-    def read(identity):
-        result = drag(faces, ws, *lips, config=Natural(identity=identity))
+    def read(same_person):
+        result = drag(faces, ws, *lips, config=Natural(same_person=same_person))
         assert result.reason in ("arrived", "near")
         return changes_of(directions, ws, result.ws)
 
@@ -405,8 +405,8 @@ def test_how_one_person_differs_is_less_than_how_all_do(faces):
 def test_a_model_of_which_nobody_knows_who_is_shown_has_no_such_measure(wide):
     assert wide.space.within() is None
     ends = [
-        drag(wide, wide.mapping(seed=3), [(30, 30)], [(34, 30)], config=Natural(identity=identity)).ws
-        for identity in (0.0, 0.95)
+        drag(wide, wide.mapping(seed=3), [(30, 30)], [(34, 30)], config=Natural(same_person=same_person)).ws
+        for same_person in (0.0, 0.95)
     ]
     assert torch.equal(*ends)
 
@@ -414,30 +414,30 @@ def test_a_model_of_which_nobody_knows_who_is_shown_has_no_such_measure(wide):
 def test_a_state_goes_on_when_the_same_person_is_dear_no_more(faces):
     ws = faces.mapping(seed=5, truncation=0.7)
     state = begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural())
-    assert state.memory.identity == 0.95
+    assert state.memory.same_person == 0.95
     (state,) = state.advance()
-    anyone = begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural(identity=0.0))
+    anyone = begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural(same_person=0.0))
     memory = anyone.bound.adapt(state.edit, state.edit, state.memory)
-    assert memory.identity == 0
+    assert memory.same_person == 0
     assert torch.equal(memory.covariance, anyone.memory.covariance)
     tensors, values = state.bound.pack(state.memory)
     again = state.bound.unpack(state.edit, tensors, values)
-    assert again.identity == 0.95
+    assert again.same_person == 0.95
     assert torch.equal(again.covariance, state.memory.covariance)
-    del values["identity"]
-    assert state.bound.unpack(state.edit, tensors, values).identity == 0
-    with pytest.raises(ValueError, match="identity is 2; it must be a number from 0 to 1"):
-        state.bound.unpack(state.edit, tensors, {**values, "identity": 2})
+    del values["same_person"]
+    assert state.bound.unpack(state.edit, tensors, values).same_person == 0
+    with pytest.raises(ValueError, match="same_person is 2; it must be a number from 0 to 1"):
+        state.bound.unpack(state.edit, tensors, {**values, "same_person": 2})
 
 
 def test_a_mask_says_itself_what_stays_and_many_points_what_moves(faces):
     ws, mask = faces.mapping(seed=5, truncation=0.7), np.zeros((256, 256), np.float32)
     mask[140:] = 1
-    assert begin_with(faces, ws, [(1, (124, 184), (124, 198))], mask, Natural()).memory.identity == 0
-    assert begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural(locality=0.8)).memory.identity == 0
+    assert begin_with(faces, ws, [(1, (124, 184), (124, 198))], mask, Natural()).memory.same_person == 0
+    assert begin_with(faces, ws, [(1, (124, 184), (124, 198))], None, Natural(locality=0.8)).memory.same_person == 0
     many = [(number, (100 + 4 * number, 184), (100 + 4 * number, 188)) for number in range(9)]
-    assert begin_with(faces, ws, many, None, Natural()).memory.identity == 0
-    assert begin_with(faces, ws, many[1:], None, Natural()).memory.identity == 0.95
+    assert begin_with(faces, ws, many, None, Natural()).memory.same_person == 0
+    assert begin_with(faces, ws, many[1:], None, Natural()).memory.same_person == 0.95
 
 
 def test_a_nose_that_is_pulled_far_turns_the_head_with_its_ears(faces):

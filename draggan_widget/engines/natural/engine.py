@@ -102,7 +102,7 @@ class BoundNatural(Bound[Memory]):
 
         :raises ValueError: if the latents of the model do not differ, so that nothing says what is natural.
         """
-        covariance, identity = self._covariance(edit)
+        covariance, same_person = self._covariance(edit)
         base = edit.origin
         if edit.held is not None:  # of the way so far nothing is to be taken back that is held from here on
             base = edit.latent
@@ -110,7 +110,7 @@ class BoundNatural(Bound[Memory]):
             base = edit.origin + torch.from_numpy(edit.wish).to(edit.origin)
         there = torch.equal(edit.latent, base)
         home = {point.id: point.handle for point in edit.points} if there else {}
-        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step, identity=identity)
+        return Memory(covariance, base, home, {}, {}, self._track, {}, self._stride, edit.step, same_person=same_person)
 
     def _covariance(self, edit: Edit) -> tuple[Tensor, float]:
         """Return how latents differ, those of one person as far as that is dear, and how dear it is: 0 if unknown.
@@ -122,11 +122,11 @@ class BoundNatural(Bound[Memory]):
         label = space.label_of(edit.origin)
         whole = space.metric(label).covariance
         held = bool(self._only_here) or (edit.mask is not None and settings.mask_weight > 0)
-        dear = settings.identity and not held and len(edit.points) <= FEW
+        dear = settings.same_person and not held and len(edit.points) <= FEW
         within = space.within(label) if dear else None
         if within is None:
             return whole.to(edit.origin), 0.0
-        return within.lerp(whole, max(1 - settings.identity, LEAST)).to(edit.origin), settings.identity
+        return within.lerp(whole, max(1 - settings.same_person, LEAST)).to(edit.origin), settings.same_person
 
     def preparing(self, edit: Edit, memory: Memory) -> Iterator[float] | None:
         """See ``Bound``: how the rest of the picture moves is computed once a model."""
@@ -147,9 +147,9 @@ class BoundNatural(Bound[Memory]):
             if point.id in before.ids and (point is (was := before.point(point.id)) or _followed(was, point))
         }
         known = memory.blocks == self._track  # other settings may follow other features
-        covariance, identity = self._covariance(after)
-        if identity != memory.identity:
-            memory = dataclasses.replace(memory, covariance=covariance, identity=identity)
+        covariance, same_person = self._covariance(after)
+        if same_person != memory.same_person:
+            memory = dataclasses.replace(memory, covariance=covariance, same_person=same_person)
         memory = dataclasses.replace(
             memory,
             references={number: each for number, each in memory.references.items() if number in same and known},
@@ -275,7 +275,7 @@ class BoundNatural(Bound[Memory]):
         own_rows, own, common = self.settings.own_rows, self.settings.own, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
-        elif edit.held is not None or memory.identity:  # what they say was taken of latents whose rows are alike
+        elif edit.held is not None or memory.same_person:  # what they say was taken of latents whose rows are alike
             own, common = own * (1 - ALIKE), common + own * ALIKE
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, own, common)
         if edit.held is not None:
@@ -293,7 +293,7 @@ class BoundNatural(Bound[Memory]):
                 rows = linear.jacobian
                 onward = torch.from_numpy((edit.targets - edit.handles).reshape(-1)).to(rows.device)
                 onward = onward + torch.einsum("krd,rd->k", rows, change).double()
-                room = 1 + (ROOM - 1) * memory.identity
+                room = 1 + (ROOM - 1) * memory.same_person
                 weight = rest.weight(rows, onward, self.settings.locality, self.settings.damping, room)
             metric = metric.sparing(rest.sparing, weight)
         damping = self.settings.damping * (SOFTER if len(edit.points) > FEW else 1)

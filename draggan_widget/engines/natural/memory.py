@@ -17,7 +17,7 @@ from draggan_widget.engines.natural.sparing import PLACES
 from draggan_widget.models import Generator
 from draggan_widget.settings import as_number, shown
 
-VALUES = {"blocks", "reach", "first_step", "idle", "at_rest", "weight", "identity", "home", "seen"}
+VALUES = {"blocks", "reach", "first_step", "idle", "at_rest", "weight", "same_person", "home", "seen"}
 COVARIANCE, BASE, REST, REFERENCE, LATEST = "covariance", "base", "rest", "reference.", "latest."
 
 
@@ -52,7 +52,7 @@ class Memory:
     where that was never asked for."""
     weight: float | None = None
     """How much it weighs in this pull; None until its first step."""
-    identity: float = 0.0
+    same_person: float = 0.0
     """How dear it is, in ``covariance``, to change who is shown; 0 also where nothing is known of that."""
     leaf: Tensor | None = None
     """The latent of the edit as the tensor that features were read of; no file keeps it."""
@@ -74,7 +74,7 @@ class Memory:
             "idle": self.idle,
             "at_rest": self.at_rest,
             "weight": self.weight,
-            "identity": self.identity,
+            "same_person": self.same_person,
             **places,
         }
         rest = {} if self.rest is None else {REST: self.rest}
@@ -95,7 +95,7 @@ class Memory:
         :param blocks: whose features are followed. :param parts: places of a spot at which they are read.
         :raises ValueError: if something is missing or does not fit the edit or the model.
         """
-        values = {"weight": None, "identity": 0.0, **values}  # which older files do not have
+        values = {"weight": None, "same_person": 0.0, **values}  # which older files do not have
         if set(values) != VALUES or not {COVARIANCE, BASE} <= set(tensors):
             raise ValueError("what the engine remembers is incomplete, or of another edit")
         covariance = tensors[COVARIANCE].to(next(model.parameters()).device)
@@ -130,9 +130,9 @@ class Memory:
         no_number = isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf
         if weight is not None and (rest is None or no_number):
             raise ValueError("how much the rest of the picture weighs is no number")
-        identity = as_number(values["identity"])
-        if identity is None or not 0 <= identity <= 1:
-            raise ValueError(f"identity is {shown(values['identity'])}; it must be a number from 0 to 1")
+        same_person = as_number(values["same_person"])
+        if same_person is None or not 0 <= same_person <= 1:
+            raise ValueError(f"same_person is {shown(values['same_person'])}; it must be a number from 0 to 1")
         home, seen = (_places(values[name], edit, model) for name in ("home", "seen"))
         if torch.equal(base, edit.origin):
             base = edit.origin
@@ -150,7 +150,7 @@ class Memory:
             values["at_rest"],
             rest,
             None if weight is None else float(weight),
-            identity,
+            same_person,
         )
 
 

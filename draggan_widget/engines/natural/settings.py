@@ -17,14 +17,14 @@ class Natural(Settings):
     may be given.
     """
 
-    FORMER: ClassVar[Mapping[str, Any]] = {"blend": "none", "identity": 0.0}
+    FORMER: ClassVar[Mapping[str, Any]] = {"blend": "none", "same_person": 0.0}
 
     locality: float = number(
         0.3, "Locality", "How much else may move along: 0 is the whole head, 1 only what is around the points.", most=1
     )
     """How much else may move: 0 all that a natural change takes along, 1 only what is around the points. Between
     them a pull is as local as it can be while the change stays plausible. It is for up to 8 points."""
-    identity: float = number(
+    same_person: float = number(
         0.95,
         "Same person",
         "How dear it is to change who is shown, not what they do: 0 is no dearer, 1 hardly ever. For built-in models.",
