@@ -301,7 +301,7 @@ def test_a_head_beside_a_pull_has_all_that_the_pull_has_changed_but_the_attribut
         said = known.measure(there - latent + 0.0, LATENT)
         return np.array([said[name] * (2 if name == "yaw" and there is end else 1) for name in LATENT])
 
-    made = known.measure(holding.likewise(latent, end, known, "smile", read), LATENT)
+    made = known.measure(holding.likewise(latent, end, known, "smile", read, read(end)), LATENT)
     here = known.measure(latent, LATENT)
     moved = {name: made[name] - here[name] for name in LATENT}
     assert moved["smile"] == pytest.approx(0, abs=1e-3)

@@ -82,14 +82,15 @@ def turned(latent: Tensor, directions: Directions, read: Any, first: float, yaw:
     return latent + directions.change({"yaw": yaw * float(np.clip(share, 0.5, 2))})
 
 
-def likewise(latent: Tensor, end: Tensor, directions: Directions, attribute: str, read: Any) -> Tensor:
+def likewise(
+    latent: Tensor, end: Tensor, directions: Directions, attribute: str, read: Any, goal: np.ndarray
+) -> Tensor:
     """The latent in which all has changed as in ``end`` but an attribute: the pose as read, the rest as there.
 
-    :param read: reads the 80 numbers (80,) of a latent's picture.
+    :param read: reads the 80 numbers (80,) of a latent's picture. :param goal: what it reads of ``end``.
     """
     before, after = directions.measure(latent, LATENT), directions.measure(end, LATENT)
     amounts = {name: after[name] - before[name] for name in LATENT if name != attribute}
-    goal = read(end)
     for _ in range(ROUNDS):
         off = goal - read(latent + directions.change(amounts))
         amounts |= {name: amounts[name] + float(off[LATENT.index(name)]) for name in POSE if name != attribute}
@@ -128,14 +129,15 @@ def measure(source: str, folder: Path, attribute: str, seeds: int, engine: str) 
         made: dict[str, float] = {}
         for name, what in ways.items():
             end = pulled(generator, latent, nose, way, what, engine)
-            far = yaw(end) - float(before[TURN])
+            goal = read(end)
+            turn = turned(latent, directions, yaw, float(before[TURN]), float(goal[TURN] - before[TURN]))
+            same = likewise(latent, end, directions, attribute, read, goal)
             ends = {
-                name: end,
-                f"{name} turn": turned(latent, directions, yaw, float(before[TURN]), far),
-                f"{name} likewise": likewise(latent, end, directions, attribute, read),
+                name: (end, goal),
+                f"{name} turn": (turn, read(turn)),
+                f"{name} likewise": (same, read(same)),
             }
-            for which, there in ends.items():
-                said = read(there)
+            for which, (there, said) in ends.items():
                 made[which] = round(float(said[place] - before[place]), 3)
                 made[f"{which} yaw"] = round(float(said[TURN] - before[TURN]), 3)
                 made[f"{which} latent"] = round(directions.measure(there, [attribute])[attribute] - here, 4)
