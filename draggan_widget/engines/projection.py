@@ -2,6 +2,10 @@
 
 Of each row of a step: ``s ← s - ΣA(AᵀΣA)⁻¹Aᵀs``, with A the readings that are held and Σ the covariance of latents. Of
 all steps that leave the readings as they are, that is the one nearest to ``s``.
+
+Readings were taken of latents that a mapping network made. Of others they say little: what leaves these, by rows that
+part or by numbers that hardly differ there, changes the picture in ways that no reading sees. So where something is
+held, engines that descend by the latent's plain numbers take their steps as the model's latents differ.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from draggan_widget.engines.edit import Edit
     from draggan_widget.models import Generator
 
+ALIKE = 0.9
+"""Of the variance that rows have for themselves, what they have in common where attributes are held, or the person."""
+
 
 class Projection:
     """Takes out of changes of a latent (…, num_ws, w_dim) what some readings of its rows see.
@@ -26,7 +33,7 @@ class Projection:
     """
 
     def __init__(self, held: np.ndarray, covariance: Tensor) -> None:
-        columns = covariance.detach().cpu().double()
+        columns = self._columns = covariance.detach().cpu().double()
         readings = torch.from_numpy(np.ascontiguousarray(held, dtype=np.float64))
         self._readings = readings.view(len(readings), -1, len(columns)).transpose(0, 1)  # (num_ws, n, w_dim)
         spread = self._readings @ columns
@@ -38,6 +45,20 @@ class Projection:
         exact = change.double()
         seen = torch.einsum("...rw,rnw->...rn", exact, self._readings.to(exact.device))
         return (exact - torch.einsum("...rn,rnw->...rw", seen, self._back.to(exact.device))).to(change)
+
+    def along(self, step: Tensor, rows: int | None = None) -> Tensor:
+        """Return a step (num_ws, w_dim) as long as ``step`` that goes where latents of the model differ.
+
+        It is ``RsΣ``, with Σ their covariance, and R that of rows with ``ALIKE`` of their variance in common; what is
+        held is yet to be taken out of it.
+
+        :param rows: of the latent, the first ones that may change; None for all.
+        """
+        spread = torch.zeros_like(step, dtype=torch.float64)
+        part = step[..., :rows, :].double() @ self._columns.to(step.device)
+        spread[..., :rows, :] = (1 - ALIKE) * part + ALIKE * part.sum(dim=-2, keepdim=True)
+        length = spread.norm()
+        return (spread * (step.double().norm() / length) if bool(length > 0) else spread).to(step)
 
     def transposed(self, gradient: Tensor) -> Tensor:
         """Return the gradient (…, num_ws, w_dim) of what is asked of the allowed part of a change."""

@@ -10,7 +10,7 @@ from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig
 from draggan_widget.engines import Natural, begin_with, drag
-from draggan_widget.engines.projection import Projection
+from draggan_widget.engines.projection import ALIKE, Projection
 
 CONFIGS = {"natural": Natural(max_steps=6), "locality": Natural(max_steps=4, locality=0.3), "draggan": DragConfig()}
 
@@ -47,12 +47,16 @@ def test_no_step_changes_what_held_readings_see_in_any_row(model, config):
     assert not torch.equal(kept.ws, kept.w0)
 
 
-def test_rows_of_a_natural_drag_part_less_where_something_is_held_as_readings_are_of_rows_that_are_alike(model):
+@pytest.mark.parametrize(
+    ("config", "rows"),
+    [(Natural(max_steps=6), None), (DragConfig(), DragConfig().edit_layers)],
+    ids=["natural", "draggan"],
+)
+def test_rows_part_less_where_something_is_held_as_readings_are_of_rows_that_are_alike(model, config, rows):
     def parted(state):
-        change = (state.ws - state.w0)[0]
+        change = (state.ws - state.w0)[0, :rows]
         return float((change - change.mean(0)).norm() / change.norm())
 
-    config = Natural(max_steps=6)
     assert parted(pulled(model, config, held_of(model, 2))) < 0.5 * parted(pulled(model, config, None))
 
 
@@ -80,6 +84,42 @@ def test_the_projection_is_the_nearest_allowed_step_in_the_metric():
     other = Projection(held, covariance)(torch.randn(3, 6, dtype=torch.float64, generator=generator))
     assert float((taken * other).sum(dim=1).abs().max()) < 1e-9
     assert torch.allclose(Projection(held, covariance)(allowed), allowed)
+
+
+def unlikeliness(model, change):
+    """How far a change (num_ws, w_dim) goes where latents hardly differ: its squared length in Σ⁻¹ to its plain one."""
+    covariance = model.space.metric().covariance.double()
+    mean = change.double()[:4].mean(0)
+    return float(mean @ torch.linalg.solve(covariance, mean) / mean.square().sum())
+
+
+def test_draggan_goes_as_latents_differ_where_something_is_held(model):
+    free, kept = (pulled(model, DragConfig(), held) for held in (None, held_of(model, 2)))
+    assert unlikeliness(model, (kept.ws - kept.w0)[0]) < 0.5 * unlikeliness(model, (free.ws - free.w0)[0])
+    assert torch.equal(kept.ws[:, DragConfig().edit_layers :], kept.w0[:, DragConfig().edit_layers :])
+
+
+def test_in_w_rows_stay_alike_where_something_is_held(model):
+    kept = pulled(model, DragConfig(space="w"), held_of(model, 2))
+    change = (kept.ws - kept.w0)[0]
+    assert float(change.norm()) > 0
+    assert torch.allclose(change, change[:1].expand_as(change), atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [2, None])
+def test_a_step_along_the_latents_is_as_long_and_changes_no_other_rows(rows):
+    root = torch.randn(5, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    covariance = root @ root.T
+    step = torch.randn(3, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    step[slice(rows, None) if rows else slice(0, 0)] = 0
+    found = Projection(np.zeros((1, 15)), covariance).along(step, rows)
+    assert float(found.norm()) == pytest.approx(float(step.norm()))
+    count = rows or 3
+    common = torch.full((count, count), ALIKE, dtype=torch.float64) + (1 - ALIKE) * torch.eye(count).double()
+    wanted = common @ step[:count] @ covariance
+    assert torch.allclose(found[:count] / found.norm(), wanted / wanted.norm())
+    assert not found[count:].any()
+    assert not Projection(np.zeros((1, 15)), covariance).along(torch.zeros(3, 5)).any()
 
 
 def test_a_reading_that_is_held_twice_is_held_once():

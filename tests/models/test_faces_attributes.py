@@ -33,6 +33,9 @@ from measurer import (
 from pairs import part_file, part_latents
 from scene import LATENT
 
+from draggan_widget import load_generator
+from draggan_widget.directions import Directions
+
 RECIPE = dataclasses.replace(FACES, part=60)
 YAW = LATENT.index("yaw")
 
@@ -221,7 +224,7 @@ def test_the_table_of_the_docs_says_of_each_attribute_once_what_became_of_it():
 
 def test_the_page_has_a_place_for_what_was_measured():
     page = attributes.PAGE.read_text(encoding="utf-8")
-    for place in ("measured", "held smile"):
+    for place in ("measured", "held smile", "held smile draggan"):
         assert f"<!-- {place} -->\n" in page
         assert f"\n<!-- /{place} -->" in page
 
@@ -269,15 +272,69 @@ def test_renders_of_another_edition_and_folders_without_any_are_told(tmp_path):
 
 
 def test_what_is_left_of_a_held_attribute_is_told_beside_the_error_of_the_network():
-    rows = [
-        {"free": 0.6, "held": -0.1, "free turn": 0.1, "held turn": 0.0, "free latent": 0.4, "held latent": 0.0},
-        {"free": -0.3, "held": 0.2, "free turn": 0.0, "held turn": 0.3, "free latent": 0.2, "held latent": 0.001},
-    ]
-    said = holding.summary("smile", rows, "natural")
-    assert "by 0.45 σ on average (2 samples), and by 0.15 σ where it is held" in said
-    assert "read as 0.05 and 0.15 σ away" in said
-    assert "changes it by 0.400 σ, and by 0.100 σ where it is held: 0.25 of it (0.33 asked)" in said
-    assert "0.300 and 0.0005 σ" in said
+    def row(free, held, other, turn, likewise, latent):
+        ends = {"free": free, "held": held, "other": other}
+        beside = {f"{way} turn": turn for way in ends} | {f"{way} likewise": likewise for way in ends}
+        return ends | beside | dict(zip([f"{way} latent" for way in ends], latent, strict=True))
+
+    rows = [row(0.6, -0.1, 0.3, 0.1, 0.0, (0.4, 0.0, 0.1)), row(-0.3, 0.3, 0.3, 0.0, 0.1, (0.2, 0.001, -0.3))]
+    said = holding.summary("smile", rows, "natural", [{"read": 0.3}, {"read": -0.1}, {"read": 0.1}])
+    assert "by 0.450 ± 0.106 σ on average (2 samples), and by 0.200 ± 0.071 σ where it is held: 0.44 of it" in said
+    assert "it reads 0.167 ± 0.054 σ more or less (3 heads; +0.100 with its sign)" in said
+    assert "by *yaw* alone 0.050 and 0.050 σ" in said
+    assert "the pull changes it by 0.400 ± 0.071 σ, and by 0.250 ± 0.035 σ where it is held: 0.62 of it" in said
+    assert "0.500 ± 0.071 σ (median 0.500) and 0.150 ± 0.035 σ (median 0.150): 0.30 of it (0.33 asked)" in said
+    assert "0.250 ± 0.035 σ where *back_blue* is held in its place" in said
+    assert "In the latent it is 0.300, 0.0005 and 0.200 σ" in said
+
+
+@pytest.fixture(scope="module")
+def known():
+    return Directions(load_generator("faces", device="cpu"))
+
+
+def test_a_head_beside_a_pull_has_all_that_the_pull_has_changed_but_the_attribute(known):
+    latent = torch.zeros(1, 14, known["smile"].change.shape[1])
+    end = latent + known.change({"smile": 0.8, "yaw": 0.3, "light_x": -0.4, "age": 0.2})
+
+    def read(there):  # a picture shows twice as much of a turn as the latent says
+        said = known.measure(there - latent + 0.0, LATENT)
+        return np.array([said[name] * (2 if name == "yaw" and there is end else 1) for name in LATENT])
+
+    made = known.measure(holding.likewise(latent, end, known, "smile", read, read(end)), LATENT)
+    here = known.measure(latent, LATENT)
+    moved = {name: made[name] - here[name] for name in LATENT}
+    assert moved["smile"] == pytest.approx(0, abs=1e-3)
+    assert moved["light_x"] == pytest.approx(-0.4, abs=1e-3)
+    assert moved["age"] == pytest.approx(0.2, abs=1e-3)
+    assert moved["yaw"] == pytest.approx(0.6 + here["yaw"], abs=1e-2)
+
+
+def test_heads_that_are_drawn_turn_by_one_and_keep_the_attribute():
+    z, there = holding.turned_heads("smile", 20)
+    smile = LATENT.index("smile")
+    assert np.allclose(np.square(there).mean(1), 1)
+    assert np.allclose(np.abs(there[:, YAW] - z[:, YAW]), 1)
+    assert np.allclose(there[:, smile], z[:, smile])
+    assert (np.abs(there[:, YAW]) <= np.maximum(np.abs(z[:, YAW]), 1)).all()
+    rest = np.delete(there / z, [YAW, smile], axis=1)
+    assert np.allclose(rest, rest[:, :1])
+
+
+def test_rows_are_made_once_and_anew_where_they_are_of_something_else(tmp_path):
+    asked = []
+
+    def row(number):
+        asked.append(number)
+        return {"read": float(number)}
+
+    kept = tmp_path / "rows.json"
+    assert holding.going_on(kept, "one", 2, row) == [{"read": 0.0}, {"read": 1.0}]
+    assert len(holding.going_on(kept, "one", 3, row)) == 3
+    assert len(holding.going_on(kept, "one", 1, row)) == 1
+    assert asked == [0, 1, 2]
+    holding.going_on(kept, "another", 1, row)
+    assert asked == [0, 1, 2, 0]
 
 
 def test_rows_of_what_is_held_are_a_table():
@@ -302,7 +359,7 @@ def test_that_all_is_measured_is_noted_last_so_that_what_was_stopped_goes_on(mon
     asked = []
     monkeypatch.setattr(remake, "run", lambda script, *options: asked.append((script.name, "--write" in options)))
     remake.make_attributes(tmp_path)
-    assert asked == [("attributes.py", False), ("holding.py", True), ("attributes.py", True)]
+    assert asked == [("attributes.py", False), ("holding.py", True), ("holding.py", True), ("attributes.py", True)]
 
 
 def test_that_renders_are_missing_is_said_before_anything_is_made(tmp_path):

@@ -78,7 +78,8 @@ def init(
 def step(generator: Generator, state: DragState, allowed: Projection | None = None) -> DragState:
     """Take one step from ``state``, which stays as it is.
 
-    :param allowed: takes out of the step what it may not change, after Adam: of the gradient, Adam would scale it up.
+    :param allowed: has the step go as latents differ, and takes out of it what it may not change; after Adam: of the
+        gradient, Adam would scale it up.
     :raises ValueError: without points. :raises DivergedError: if the loss, its gradient, the new latent or its
         features are not finite.
     """
@@ -202,6 +203,8 @@ def _supervise(
     loss = {"motion": _value(motion), "mask": _value(keeping)}
     gradient = torch.autograd.grad(total, latent)[0] if total.requires_grad else torch.zeros_like(latent)
     moved, moments = _step_rows(latent.detach(), gradient, state.moments, config, rate_of(state))
+    if allowed is not None:
+        moved = latent.detach() + allowed.along(moved - latent.detach(), rows)
     moved = held_back(generator, moved, state.w0, rows, config)
     if allowed is not None:
         moved = latent.detach() + allowed(moved - latent.detach())

@@ -29,7 +29,7 @@ from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.natural.sparing import Rest, prepared, rest_of
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of, view
-from draggan_widget.engines.projection import Projection
+from draggan_widget.engines.projection import ALIKE, Projection
 
 if TYPE_CHECKING:
     from draggan_widget.models import Generator
@@ -56,8 +56,6 @@ SHORTEST = 0.1
 """Pixels that a step may always go."""
 MORE = 2
 """Rows that may change besides to keep what is outside a mask, as far as its block reads them."""
-ALIKE = 0.9
-"""Of the variance that rows have for themselves, what they have in common where attributes are held, or the person."""
 LEAST = 1e-3
 """Of the variance by which people differ, what is left however dear it is to change who is shown."""
 ROOM = 2.0

@@ -1,21 +1,28 @@
 """Measure in pictures how far a held attribute stays as it is while a head is turned by a pull.
 
-    python examples/generators/faces/holding.py faces --out DIR2 [--attribute smile] [--seeds 24]
-                                                       [--engine natural] [--write]
+    python examples/generators/faces/holding.py faces --out DIR2 [--basis FILE] [--attribute smile] [--seeds 60]
+                                                       [--engine natural] [--heads 60] [--write]
 
 DIR2 is the folder in which ``attributes.py`` has put the network that reads pictures. Of each sample the tip of the
-nose is pulled sideways by 8 % of the picture: freely, and with the attribute held. Beside each of the two the head is
-turned as far as there by the attribute "yaw" alone, which leaves everything else as it is by construction. What is read
-of that more than before is the error of network and generator at this turn, which no way of holding can bring down; so
-what a pull has changed is what is read beyond it. What was done stays in DIR2: run again to go on. ``--write`` puts the
-figures into docs/directions.md, and the rows into docs/data.
+nose is pulled sideways by 8 % of the picture: freely, and with the attribute held. What the network reads of a turned
+head has an error, which no way of holding can bring down. So it is told by renders how large that is: heads are drawn
+twice, turned by one σ, with the same attribute. And beside each of the two pulls there are two heads in whose latents
+the attribute is as it was: one turned as far by "yaw" alone, and one in which all others have changed as in the pull,
+the pose as it is read and the rest as the latent has it. What a pull has changed is what is read beyond these; the
+second says it best, since the network errs by what else has changed too, such as the light. To tell what comes of
+holding as such from what comes of holding this very attribute, another one is held in its place as well.
+
+What was done stays in DIR2: run again to go on. ``--write`` puts the figures into docs/directions.md, and the rows into
+docs/data.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +30,9 @@ import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
 from attributes import NETWORK, PAGE, ROOT, drawn, in_lines, mark_of
-from dataset import SIZE
-from measurer import OF_POSE, Measurer, nose_tips
+from dataset import SIZE, basis_at, drawer
+from measure import edition_of
+from measurer import OF_POSE, POSE, Measurer, nose_tips
 from scene import LATENT
 from torch import Tensor, nn
 
@@ -38,6 +46,14 @@ PULLED = 0.08
 TRUNCATION = 0.7
 FIRST_SEED = 7000
 MOST_STEPS = 60
+ROUNDS = 2
+"""In which a head is brought to the pose that was read of another."""
+TURN = LATENT.index("yaw")
+WAYS = "free", "held", "other"
+OTHER = "back_blue"
+"""What is held in the place of the attribute, which has nothing to do with it."""
+HEADS_SEED = 31
+"""Of the heads that are drawn."""
 MUST = 1 / 3
 """Of what it changes when it is not held, an attribute that is held may change by so much."""
 
@@ -66,65 +82,141 @@ def turned(latent: Tensor, directions: Directions, read: Any, first: float, yaw:
     return latent + directions.change({"yaw": yaw * float(np.clip(share, 0.5, 2))})
 
 
-def measure(source: str, folder: Path, attribute: str, seeds: int, engine: str) -> list[dict[str, float]]:
-    """What the network reads of the attribute more than before: pulled freely, held, and turned alone."""
-    generator, measurer = load_generator(source, device="cpu"), Measurer.load(folder / NETWORK)
-    directions, place, turn = Directions(generator), LATENT.index(attribute), LATENT.index("yaw")
-    kept, mark = folder / f"held-{attribute}-{engine}.json", mark_of(generator, measurer)
+def likewise(
+    latent: Tensor, end: Tensor, directions: Directions, attribute: str, read: Any, goal: np.ndarray
+) -> Tensor:
+    """The latent in which all has changed as in ``end`` but an attribute: the pose as read, the rest as there.
+
+    :param read: reads the 80 numbers (80,) of a latent's picture. :param goal: what it reads of ``end``.
+    """
+    before, after = directions.measure(latent, LATENT), directions.measure(end, LATENT)
+    amounts = {name: after[name] - before[name] for name in LATENT if name != attribute}
+    for _ in range(ROUNDS):
+        off = goal - read(latent + directions.change(amounts))
+        amounts |= {name: amounts[name] + float(off[LATENT.index(name)]) for name in POSE if name != attribute}
+    return latent + directions.change(amounts)
+
+
+def going_on(kept: Path, mark: str, count: int, row: Callable[[int], dict[str, float]]) -> list[dict[str, float]]:
+    """The first rows, of which those are made that are not in a file yet; others than ``mark`` says are made anew."""
     known = json.loads(kept.read_text()) if kept.exists() else {}
     rows: list[dict[str, float]] = known["rows"] if known.get("of") == mark else []
-    held = directions.held([attribute])
+    for number in range(len(rows), count):
+        rows.append(row(number))
+        write_whole(kept, (json.dumps({"of": mark, "rows": rows}, indent=1) + "\n").encode())
+        print(number, rows[-1], flush=True)
+    return rows[:count]
+
+
+def measure(source: str, folder: Path, attribute: str, seeds: int, engine: str) -> list[dict[str, float]]:
+    """What the network reads of the attribute more than before: pulled in each way, and of heads beside these."""
+    generator, measurer = load_generator(source, device="cpu"), Measurer.load(folder / NETWORK)
+    directions, place = Directions(generator), LATENT.index(attribute)
+    ways = dict(zip(WAYS, (None, directions.held([attribute]), directions.held([OTHER])), strict=True))
+
+    def read(latent: Tensor) -> np.ndarray:
+        return measurer(drawn(generator, latent))[0]
 
     def yaw(latent: Tensor) -> float:
-        return float(measurer(drawn(generator, latent))[0, turn])
+        return float(read(latent)[TURN])
 
-    for number in range(len(rows), seeds):
+    def row(number: int) -> dict[str, float]:
         latent = generator.space.draw(seed=FIRST_SEED + number, truncation=TRUNCATION)
-        before = measurer(drawn(generator, latent))[0]
+        before = read(latent)
         nose = nose_tips(torch.from_numpy(before[None, OF_POSE]).float())[0].numpy()
         way = PULLED * SIZE * (-1) ** number
-        ends = {
-            name: pulled(generator, latent, nose, way, what, engine) for name, what in (("free", None), ("held", held))
-        }
-        read = {name: measurer(drawn(generator, end))[0] for name, end in ends.items()}
-        for name in ("free", "held"):
-            far = float(read[name][turn] - before[turn])
-            end = ends[f"{name} turn"] = turned(latent, directions, yaw, float(before[turn]), far)
-            read[f"{name} turn"] = measurer(drawn(generator, end))[0]
         here = directions.measure(latent, [attribute])[attribute]
-        row: dict[str, float] = {}
-        for name, said in read.items():
-            row[name] = round(float(said[place] - before[place]), 3)
-            row[f"{name} yaw"] = round(float(said[turn] - before[turn]), 3)
-            row[f"{name} latent"] = round(directions.measure(ends[name], [attribute])[attribute] - here, 4)
-        rows.append(row)
-        text = json.dumps({"of": mark, "rows": rows}, indent=1) + "\n"
-        write_whole(kept, text.encode())
-        print(number, row, flush=True)
-    return rows[:seeds]
+        made: dict[str, float] = {}
+        for name, what in ways.items():
+            end = pulled(generator, latent, nose, way, what, engine)
+            goal = read(end)
+            turn = turned(latent, directions, yaw, float(before[TURN]), float(goal[TURN] - before[TURN]))
+            same = likewise(latent, end, directions, attribute, read, goal)
+            ends = {
+                name: (end, goal),
+                f"{name} turn": (turn, read(turn)),
+                f"{name} likewise": (same, read(same)),
+            }
+            for which, (there, said) in ends.items():
+                made[which] = round(float(said[place] - before[place]), 3)
+                made[f"{which} yaw"] = round(float(said[TURN] - before[TURN]), 3)
+                made[f"{which} latent"] = round(directions.measure(there, [attribute])[attribute] - here, 4)
+        return made
+
+    kept = folder / f"held-{attribute}-{engine}.json"
+    return going_on(kept, mark_of(generator, measurer, ROUNDS), seeds, row)
 
 
-def summary(attribute: str, rows: list[dict[str, float]], engine: str) -> str:
-    """The figures of an engine in a few sentences."""
-    names = ("free", "held")
-    raw = {name: float(np.mean([abs(row[name]) for row in rows])) for name in names}
-    alone = {name: float(np.mean([abs(row[f"{name} turn"]) for row in rows])) for name in names}
-    beyond = {name: float(np.mean([abs(row[name] - row[f"{name} turn"]) for row in rows])) for name in names}
-    latent = {name: float(np.mean([abs(row[f"{name} latent"]) for row in rows])) for name in names}
+def turned_heads(attribute: str, heads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Heads (n, 80) at unit mean square, and the same turned by one σ with that attribute as it was.
+
+    They turn towards the front, so that none is to turn farther than heads do.
+    """
+    z = np.random.RandomState(HEADS_SEED).randn(heads, len(LATENT))
+    z /= np.sqrt(np.square(z).mean(1, keepdims=True))
+    there = z.copy()
+    there[:, TURN] -= np.where(z[:, TURN] > 0, 1, -1)
+    kept = np.isin(np.arange(len(LATENT)), [TURN, LATENT.index(attribute)])
+    room = len(LATENT) - np.square(there[:, kept]).sum(1, keepdims=True)
+    there[:, ~kept] *= np.sqrt(room / np.square(there[:, ~kept]).sum(1, keepdims=True))
+    return z, there
+
+
+def misread(source: str, folder: Path, basis_file: Path, attribute: str, heads: int) -> list[dict[str, float]]:
+    """What the network reads more of renders that are turned, and whose attribute is the same."""
+    measurer, edition, place = Measurer.load(folder / NETWORK), edition_of(source), LATENT.index(attribute)
+    basis_at(basis_file)
+    draw, (z, there) = drawer(basis_file, edition), turned_heads(attribute, heads)
+
+    def row(number: int) -> dict[str, float]:
+        before, after = measurer(np.stack([draw(each[number])[0] for each in (z, there)]))
+        said = {"read": after[place] - before[place], "yaw": after[TURN] - before[TURN]}
+        return {name: round(float(value), 3) for name, value in said.items()}
+
+    mark = hashlib.sha256(json.dumps([edition, measurer.scores.tolist(), HEADS_SEED]).encode()).hexdigest()
+    return going_on(folder / f"misread-{attribute}.json", mark, heads, row)
+
+
+def _mean(values: np.ndarray) -> str:
+    return f"{values.mean():.3f} ± {values.std() / len(values) ** 0.5:.3f}"
+
+
+def summary(attribute: str, rows: list[dict[str, float]], engine: str, misreads: list[dict[str, float]]) -> str:
+    """The figures of an engine in a few sentences; means have their standard errors."""
+
+    def off(name: str, other: str | None = None) -> np.ndarray:
+        return np.array([abs(row[name] - (row[other] if other else 0.0)) for row in rows])
+
+    def part(other: str | None) -> float:
+        free, held = (off(name, other and f"{name} {other}").mean() for name in ("free", "held"))
+        return float(held / max(free, 1e-9))
+
+    errors = np.array([row["read"] for row in misreads])
+    one, every = ({way: off(way, f"{way} {other}") for way in WAYS} for other in ("turn", "likewise"))
     return (
         f"A nose that `{engine}` pulls sideways by {100 * PULLED:.0f} % changes the {attribute} as read in the "
-        f"picture by {raw['free']:.2f} σ on average ({len(rows)} samples), and by {raw['held']:.2f} σ where it is "
-        f"held. Most of that is the turn itself: heads turned as far by *yaw* alone are read as {alone['free']:.2f} "
-        f"and {alone['held']:.2f} σ away from where they began. Beyond such a head the pull changes it by "
-        f"{beyond['free']:.3f} σ, and by {beyond['held']:.3f} σ where it is held: "
-        f"{beyond['held'] / max(beyond['free'], 1e-9):.2f} of it ({MUST:.2f} asked). In the latent it is "
-        f"{latent['free']:.3f} and {latent['held']:.4f} σ."
+        f"picture by {_mean(off('free'))} σ on average ({len(rows)} samples), and by {_mean(off('held'))} σ where it "
+        f"is held: {part(None):.2f} of it. Most of that is the error of the network. Of renders that are turned by "
+        f"one σ, and whose {attribute} is the same, it reads {_mean(np.abs(errors))} σ more or less ({len(errors)} "
+        f"heads; {errors.mean():+.3f} with its sign); of heads of the generator that are turned as far as the pulled "
+        f"ones by *yaw* alone {off('free turn').mean():.3f} and {off('held turn').mean():.3f} σ. Beyond these the "
+        f"pull changes it by {_mean(one['free'])} σ, and by {_mean(one['held'])} σ where it is held: "
+        f"{part('turn'):.2f} of it. Beyond heads in which all but the {attribute} has changed likewise it is "
+        f"{_mean(every['free'])} σ (median {np.median(every['free']):.3f}) and {_mean(every['held'])} σ (median "
+        f"{np.median(every['held']):.3f}): {part('likewise'):.2f} of it ({MUST:.2f} asked), and "
+        f"{_mean(every['other'])} σ where *{OTHER}* is held in its place. In the latent it is "
+        f"{off('free latent').mean():.3f}, {off('held latent').mean():.4f} and {off('other latent').mean():.3f} σ."
     )
 
 
-def rows_file(attribute: str) -> Path:
-    """Where the rows of an attribute are kept with the docs."""
-    return ROOT / f"docs/data/held_{attribute}.csv"
+def named(attribute: str, engine: str) -> str:
+    """What the figures of an attribute and engine are called; those of `natural` by the attribute alone."""
+    return f"held {attribute}" if engine == "natural" else f"held {attribute} {engine}"
+
+
+def rows_file(name: str) -> Path:
+    """Where the rows of what is called so are kept with the docs."""
+    return ROOT / f"docs/data/{name.replace(' ', '_')}.csv"
 
 
 def as_table(rows: list[dict[str, float]]) -> str:
@@ -140,24 +232,32 @@ def main() -> int:
     parser.add_argument("source", help="a built-in name, or a file of weights")
     parser.add_argument("--out", type=Path, required=True, help="folder of attributes.py, with its network")
     parser.add_argument("--attribute", default="smile", choices=LATENT, metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=24)
+    basis = Path(__file__).parent / "out/basis.npz"
+    parser.add_argument("--basis", type=Path, default=basis, help="to draw heads with")
+    parser.add_argument("--seeds", type=int, default=60)
+    parser.add_argument("--heads", type=int, default=60, help="that are drawn, to tell the error of the network")
     parser.add_argument("--engine", default="natural", help="by which is pulled: natural, draggan")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--write", action="store_true", help=f"put the figures into {PAGE.name}")
     options = parser.parse_args()
+    if options.seeds < 1 or options.heads < 1:
+        parser.error("--seeds and --heads must be at least 1")
     torch.set_num_threads(options.threads)
     try:
+        misreads = misread(options.source, options.out, options.basis, options.attribute, options.heads)
         rows = measure(options.source, options.out, options.attribute, options.seeds, options.engine)
     except FileNotFoundError as error:
         print(f"Cannot measure: {error}", file=sys.stderr)
         return 1
-    said = summary(options.attribute, rows, options.engine)
+    said = summary(options.attribute, rows, options.engine, misreads)
     print(said)
     if options.write:
         from evaluate import put_in
 
-        put_in(PAGE, f"held {options.attribute}", in_lines(said))
-        write_whole(rows_file(options.attribute), as_table(rows).encode())
+        name = named(options.attribute, options.engine)
+        put_in(PAGE, name, in_lines(said))
+        write_whole(rows_file(name), as_table(rows).encode())
+        write_whole(rows_file(f"misread {options.attribute}"), as_table(misreads).encode())
     return 0
 
 

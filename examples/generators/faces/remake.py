@@ -163,7 +163,9 @@ def make_attributes(folder: Path) -> None:
     out, threads = folder / "attributes", ("--threads", os.cpu_count() or 1)
     measure = (HERE / "attributes.py", NAME, "--renders", folder, "--out", out, *threads)
     run(*measure)
-    run(HERE / "holding.py", NAME, "--out", out, *threads, "--write")
+    for engine in ("natural", "draggan"):
+        basis = "--basis", folder / "basis.npz"
+        run(HERE / "holding.py", NAME, "--out", out, *basis, "--engine", engine, *threads, "--write")
     run(*measure, "--write")  # last, since it says for which weights; what was measured is kept
 
 
