@@ -154,7 +154,7 @@ def main() -> int:
     said = summary(options.attribute, rows, options.engine)
     print(said)
     if options.write:
-        from evaluate import put_in
+        from pages import put_in
 
         put_in(PAGE, f"held {options.attribute}", in_lines(said))
         write_whole(rows_file(options.attribute), as_table(rows).encode())
