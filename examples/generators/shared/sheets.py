@@ -32,7 +32,7 @@ class Edit:
 def picture_of(generator: Generator, ws: torch.Tensor) -> np.ndarray:
     """The picture ``(H, W, 3)`` uint8 of a latent."""
     with torch.no_grad():
-        return np.asarray(to_image(generator.synthesize(ws)))
+        return np.array(to_image(generator.synthesize(ws)))
 
 
 def sample_sheet(
