@@ -14,6 +14,8 @@ from PIL import Image
 
 from draggan_widget import Editor, drag, drag_steps, invert, load_generator
 from draggan_widget.directions import Directions
+from draggan_widget.directions.known import read_known
+from draggan_widget.directions.words import meaning
 from draggan_widget.engines.natural.sparing import reading_block, rest_name
 from draggan_widget.inversion import Inversion
 from draggan_widget.inversion.photo import NO_ENCODER
@@ -24,7 +26,7 @@ from draggan_widget.models.mapped import SHIPPED, all_weights, file_name
 FILE = load.BUILTIN / "figures.safetensors"
 CARD = load.BUILTIN / "figures.md"
 ROOT = load.BUILTIN.parents[2]
-MARKS = ("size", "pulls", "reading", "steps")
+MARKS = ("size", "pulls", "reading", "attributes", "steps")
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +133,53 @@ def test_the_editor_says_in_words_that_such_a_pull_stalled(figures, pictures):
 # --- what is of faces -------------------------------------------------------------------------------------------------
 
 
-def test_attributes_are_components_and_sefa_directions(figures):
+def test_attributes_have_names_where_enough_were_measured_to_do_what_they_say_and_are_components_else(figures):
+    values = json.loads((load.BUILTIN / "figures_attributes.json").read_text(encoding="utf-8"))
+    assert values["measured"] == {"fingerprint": fingerprint(figures)}
+    good = [each["name"] for each in values["attributes"] if each["measured"]["qualifies"]]
     directions = Directions(figures)
-    assert {each.source for each in directions.values()} == {"principal", "sefa"}
-    assert not directions.known
-    changed = figures.synthesize(
-        figures.mapping(seed=1, truncation=0.7) + directions.change({"principal-1": 1.0})
-    ) - figures.synthesize(figures.mapping(seed=1, truncation=0.7))
-    assert changed.abs().mean() > 0.02
+    offered = [each.name for each in directions.listed() if each.offered]
+    assert f"{len(good)} of these qualify" in told("attributes")
+    if len(good) < 12:
+        assert values["mapping"] == []
+        assert {each.source for each in directions.values()} == {"principal", "sefa"}
+    else:
+        assert sorted(offered) == sorted(good)
+        assert directions.shows == "a person"
+    ws = figures.mapping(seed=1, truncation=0.7)
+    changed = figures.synthesize(ws + directions.change({offered[0]: 1.0})) - figures.synthesize(ws)
+    assert changed.abs().mean() > 0.005
+
+
+def test_each_number_has_a_name_a_group_and_ends():
+    from person import LATENT
+
+    values = json.loads((load.BUILTIN / "figures_attributes.json").read_text(encoding="utf-8"))
+    assert [each["name"] for each in values["attributes"]] == list(LATENT)
+    assert {each["group"] for each in values["attributes"]} == set(values["groups"])
+    assert len({each["label"] for each in values["attributes"]}) == len(LATENT)
+    for each in values["attributes"]:
+        assert len(set(each["ends"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "amounts"),
+    [
+        ("longer sleeves", {"sleeve": 1}),
+        ("shorter trousers", {"trousers": -1}),
+        ("a longer skirt", {"skirt": 1}),
+        ("raise the left arm", {"arm_raise_left": 1}),
+        ("arms up", {"arm_raise_left": 1, "arm_raise_right": 1}),
+        ("a blue top", {"top_blue": 1}),
+        ("wider waist", {"waist_width": 1}),
+        ("look to the left", {"head_turn": -1}),
+    ],
+)
+def test_words_mean_what_people_mean(text, amounts):
+    known = read_known((load.BUILTIN / "figures_attributes.json").read_text(encoding="utf-8"))
+    found = meaning(text, known.vocabulary)
+    assert {name: np.sign(amount) for name, amount in found.changes} == amounts
+    assert not found.unknown
 
 
 def test_a_photograph_is_fitted_from_the_mean_without_looking_for_a_face(figures):

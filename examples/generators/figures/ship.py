@@ -16,7 +16,6 @@ import argparse
 import json
 import statistics
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from functools import partial
@@ -26,10 +25,13 @@ import beside  # noqa: F401  for what is shared
 import numpy as np
 import remaking
 import torch
+from attributes import READABLE, in_lines
 from body import BodyBasis
 from joint_pulls import KINDS, Row, measured_pulls, people, pull, reading, summary, weights_of
+from naming import LEAST, Numbers, listed, moved, note, numbers_of
 from pages import put_in
 from people import FIGURES, SHAPE
+from person import LATENT
 from reader import load_reader
 from remaking import PACKAGE, ROOT, Part, array_file, make_all, missing_things, tell
 from sheets import Edit, picture_of, sample_sheet, strip
@@ -51,6 +53,9 @@ MOST = 20_000_000
 """Bytes that may be shipped."""
 COLUMNS, LINES = 8, 4
 """Of the sheet of samples."""
+ATTRIBUTES = PLACE.with_name(f"{NAME}_attributes.json")
+SAMPLED = 25
+"""Pictures in which attributes are moved."""
 ROUNDS = 20
 """Pictures and pulls that are timed."""
 
@@ -180,7 +185,41 @@ def in_words(rows: list[Row]) -> str:
         mine = [row.good for row in rows if row.kind == kind]
         if mine:
             told.append(f"{kind} {100 * np.mean(mine):.0f} %")
-    return textwrap.fill(f"Done, of {len(rows)} pulls: {', '.join(told)}.", 120)
+    return in_lines(f"Done, of {len(rows)} pulls: {', '.join(told)}.")
+
+
+def of_attributes() -> str | None:
+    """The weights that attributes were measured on."""
+    return json.loads(ATTRIBUTES.read_text(encoding="utf-8")).get("measured", {}).get("fingerprint")
+
+
+def make_attributes(folder: Path, reader_file: Path) -> None:
+    """Measure what each of the numbers does in pictures, and note which are offered by name."""
+    from draggan_widget.directions.known import read_known
+
+    generator, numbers = load_generator(NAME, device="cpu"), numbers_of(reader_file, folder / "pictures")
+    known = read_known(ATTRIBUTES.read_text(encoding="utf-8"))
+    found = moved(generator, known, numbers, SAMPLED, folder / "moved.json")
+    count = note(ATTRIBUTES, generator, found)
+    put_in(CARD, "attributes", said_of(numbers, count))
+    if count >= LEAST:
+        put_in(PAGE, "attributes", f"{in_lines(said_of(numbers, count))}\n\n{listed(ATTRIBUTES)}")
+    else:
+        put_in(PAGE, "attributes", in_lines(said_of(numbers, count)))
+
+
+def said_of(numbers: Numbers, count: int) -> str:
+    """What became of attributes, in sentences."""
+    read = int((numbers.scores >= READABLE).sum())
+    said = (
+        f"Of {len(LATENT)} numbers {read} can be read off renders that were not learned from (R² of at least "
+        f"{READABLE}), and {count} of these qualify when they are moved on {SAMPLED} samples."
+    )
+    return said + (
+        " Those have sliders, locks and words."
+        if count >= LEAST
+        else f" That is fewer than {LEAST}, so attributes are principal components and SeFa directions, without names."
+    )
 
 
 def parts_of(reader_file: Path, pulls: int) -> tuple[Part, ...]:
@@ -199,6 +238,12 @@ def parts_of(reader_file: Path, pulls: int) -> tuple[Part, ...]:
             partial(make_pulls, reader_file=reader_file, count=pulls),
             draws=True,
             basis=True,
+        ),
+        Part(
+            *("attributes", "which of the numbers have sliders", ()),
+            partial(make_attributes, reader_file=reader_file),
+            of_attributes,
+            renders=2,
         ),
     )
 
@@ -230,7 +275,7 @@ def main() -> int:
         print(f"Cannot ship: {problem}", file=sys.stderr)
         return 1
     problems = missing_things(parts, folder) if not options.list else []
-    if not options.list and any(part.basis for part in parts):
+    if not options.list and any(part.basis or part.renders for part in parts):
         try:
             load_reader(reader_file)
         except FileNotFoundError as error:
