@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from attributes import READABLE, as_text, judged
+from measurer import r_squared
 from pairs import finished_parts, part_file, part_latents
 from people import FIGURES, SHAPE
 from person import LATENT, normalised
@@ -34,6 +35,8 @@ from draggan_widget.models import Generator, fingerprint, mapping_fingerprint
 RIDGES = (3e-3, 1e-2, 3e-2, 1e-1)
 """Of the mean variance of what is seen; the one that reads best is taken."""
 AT_ONCE = 50
+MOST_PARTS = 24
+"""Of renders, that are looked at."""
 LEAST = 12
 """Attributes that must qualify, or none has a name: a short list would take the place of components."""
 SEED, TRUNCATION = 4000, 0.85
@@ -77,12 +80,23 @@ class Numbers:
         return ((seen - self.mean) @ self.weights + self.middle).numpy()
 
 
-def learned(reader: Reader, folder: Path, most: int | None = None) -> Numbers:
+def _part(reader: Reader, folder: Path, part: int, draw: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+    """What is seen of a part's renders, roughened where there is a ``draw``, and their numbers."""
+    pictures = np.load(part_file(folder, part), mmap_mode="r")
+    seen = []
+    for first in range(0, len(pictures), AT_ONCE):
+        some = as_input(np.array(pictures[first : first + AT_ONCE]))
+        seen.append(seen_of(reader, some if draw is None else roughened(some, draw)))
+    truth = normalised(part_latents(FIGURES, part)[: len(pictures)]).astype("f4")
+    return torch.cat(seen), torch.from_numpy(truth)
+
+
+def learned(reader: Reader, folder: Path) -> Numbers:
     """Learn it of the renders of a folder; the last part says how well they are read.
 
-    :param most: parts that are looked at. :raises ValueError: for fewer than two.
+    :raises ValueError: for fewer than two parts.
     """
-    parts = finished_parts(folder)[-most:] if most else finished_parts(folder)
+    parts = finished_parts(folder)[-MOST_PARTS:]
     if len(parts) < 2:
         raise ValueError(
             f"{folder} holds {len(parts)} parts of renders, 2 are needed: run make.py with more --pictures"
@@ -90,32 +104,22 @@ def learned(reader: Reader, folder: Path, most: int | None = None) -> Numbers:
     reader.eval()
     draw = np.random.default_rng(SEED)
     torch.manual_seed(SEED)
-    count, mean, middle, gram, cross = 0, None, None, None, None
-    last: tuple[Tensor, Tensor] | None = None
-    for part in parts:
-        truth = torch.from_numpy(normalised(part_latents(FIGURES, part)).astype("f4"))
-        pictures = np.load(part_file(folder, part), mmap_mode="r")
-        seen = torch.cat([
-            seen_of(reader, roughened(as_input(np.array(pictures[k : k + AT_ONCE])), draw) if part != parts[-1]
-                    else as_input(np.array(pictures[k : k + AT_ONCE])))
-            for k in range(0, len(pictures), AT_ONCE)
-        ])  # fmt: skip
-        if part == parts[-1]:
-            last = seen, truth
-            break
-        if mean is None:
-            mean, middle = seen.mean(0), truth.mean(0)
-            gram, cross = torch.zeros(seen.shape[1], seen.shape[1]), torch.zeros(seen.shape[1], truth.shape[1])
+    seen, truth = _part(reader, folder, parts[0], draw)
+    mean, middle = seen.mean(0), truth.mean(0)
+    gram, cross = torch.zeros(seen.shape[1], seen.shape[1]), torch.zeros(seen.shape[1], truth.shape[1])
+    for part in parts[:-1]:
+        if part != parts[0]:
+            seen, truth = _part(reader, folder, part, draw)
         x, y = seen - mean, truth - middle
         gram.addmm_(x.T, x)
         cross.addmm_(x.T, y)
-        count += len(x)
+    seen, truth = _part(reader, folder, parts[-1], None)
     best: tuple[float, Tensor, np.ndarray] | None = None
     for ridge in RIDGES:
-        system = gram + ridge * count * gram.diagonal().mean() / count * torch.eye(len(gram))
+        system = gram + ridge * gram.diagonal().mean() * torch.eye(len(gram))
         weights = torch.cholesky_solve(cross, torch.linalg.cholesky(system))
-        said = (last[0] - mean) @ weights + middle
-        scores = (1 - (said - last[1]).square().sum(0) / (last[1] - last[1].mean(0)).square().sum(0)).numpy()
+        said = (seen - mean) @ weights + middle
+        scores = r_squared(said.numpy(), truth.numpy())
         if best is None or np.median(scores) > best[0]:
             best = float(np.median(scores)), weights, scores
     return Numbers(reader, mean, middle, best[1], best[2])
