@@ -75,14 +75,6 @@ def offered_names() -> list[str]:
     return [name for name in builtin_names(older=False) if able or not (BUILTIN / name).is_dir()]
 
 
-def lacks_weights(source: str | os.PathLike[str]) -> bool:
-    """Return whether a name is of a built-in generator of which only the card is there, and of no file or folder."""
-    name = os.fspath(source)
-    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9-]+", name) or Path(name).exists():
-        return False
-    return name not in builtin_names() and (BUILTIN / f"{name}.md").is_file()
-
-
 def builtin_base(name: str) -> str:
     """Return a built-in name without the number of an edition: ``faces`` for ``faces-1``."""
     return re.sub(r"-\d+$", "", name)
@@ -153,11 +145,6 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
                 f"{os.fspath(source)} is a diffusion model, which is no file; take it by load_generator or Editor"
             )
         return BUILTIN / f"{os.fspath(source)}.safetensors"
-    if lacks_weights(source):
-        raise FileNotFoundError(
-            f"{os.fspath(source)} is a built-in generator whose weights are missing here; install draggan_widget again "
-            f"from a whole wheel or checkout, or take another one: {', '.join(offered_names())}"
-        )
     try:
         return readable(source, "a checkpoint file")
     except FileNotFoundError as error:
@@ -168,6 +155,12 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
             raise CheckpointError(str(error)) from error
         if not str(error).startswith("no file"):
             raise
+        name = os.fspath(source)
+        if isinstance(name, str) and re.fullmatch(r"[a-z0-9-]{1,40}", name) and (BUILTIN / f"{name}.md").is_file():
+            raise FileNotFoundError(
+                f"{name} is a built-in generator whose weights are missing here; install draggan_widget again from a "
+                f"whole wheel or checkout, or take another one: {', '.join(offered_names())}"
+            ) from error
         known = cause is None or isinstance(cause, FileNotFoundError)
         reason = "" if known else f" ({one_line(getattr(cause, 'strerror', None) or str(cause), 100)})"
         raise FileNotFoundError(

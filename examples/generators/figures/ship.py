@@ -1,13 +1,13 @@
 """Ship what a training of figures has come to: weights into the package, figures into its card, pictures into docs.
 
-    python examples/generators/figures/ship.py DIR [--reader FILE] [--pulls 50] [--only pulls sheets] [--list]
+    python examples/generators/figures/ship.py DIR [--reader FILE] [--pulls 50] [--only pulls sheets …] [--list]
                                                [--as-they-are] [--unfinished]
 
 DIR is a folder of ``make.py``, which may still be at it; FILE is that of ``reader.py`` (``DIR/reader.pt``). First the
 generator of the checkpoint is put into the package, unless ``--as-they-are`` says that the weights that are there stay.
 Then all is made that depends on the weights: the array of how the rest of a picture moves, so that no first pull has to
-wait for it, two sheets, and the figures of the card. What is made for the present weights already is left alone, and
-rows of pulls are kept as they come: stopped at any point, the same command goes on.
+wait for it, two sheets, which numbers have sliders, and the figures of the card. What is made for the present weights
+already is left alone, and rows of pulls are kept as they come: stopped at any point, the same command goes on.
 """
 
 from __future__ import annotations
