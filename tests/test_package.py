@@ -49,6 +49,8 @@ def test_the_wheel_holds_bundle_weights_cards_notebooks_and_type_marker(wheel):
         "draggan_widget/models/builtin/faces.md",
         "draggan_widget/models/builtin/faces_attributes.json",
         "draggan_widget/models/builtin/faces-diffusion.md",
+        "draggan_widget/models/builtin/figures.md",
+        "draggan_widget/models/builtin/figures.safetensors",
         *(f"draggan_widget/models/builtin/faces-diffusion/{name}" for name in DIFFUSION),
         "draggan_widget/analysis/experiments/field.csv",
         *(f"draggan_widget/examples/{path.name}" for path in (ROOT / "examples").glob("*.ipynb")),

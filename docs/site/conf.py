@@ -24,8 +24,10 @@ include_patterns = [
     "docs/site/*.md",
     "examples/*.ipynb",
     "examples/generators/faces_diffusion/README.md",
+    "examples/generators/figures/README.md",
     "draggan_widget/models/builtin/faces.md",
     "draggan_widget/models/builtin/faces-diffusion.md",
+    "draggan_widget/models/builtin/figures.md",
 ]
 # Folders without pages are not searched: there may be thousands of files in them.
 exclude_patterns = [".*", "build", "dist", "js", "tests"]
@@ -57,6 +59,7 @@ CONTENTS = """
 
 docs/site/demo
 docs/widget
+docs/figures
 docs/photos
 docs/directions
 docs/diffusion
@@ -80,6 +83,7 @@ docs/benchmarks
 :caption: Notebooks
 
 examples/quickstart
+examples/figures
 examples/words
 examples/your_photo
 examples/your_checkpoint
@@ -100,7 +104,9 @@ CONTRIBUTING
 CHANGELOG
 draggan_widget/models/builtin/faces
 draggan_widget/models/builtin/faces-diffusion
+draggan_widget/models/builtin/figures
 examples/generators/faces_diffusion/README
+examples/generators/figures/README
 ```
 """
 """The table of contents, which the README itself cannot have: it is read on other pages too."""

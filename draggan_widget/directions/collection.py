@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from draggan_widget.directions.clip import PICTURE
 from draggan_widget.directions.direction import Direction, DirectionError, check_amount
 from draggan_widget.directions.known import known_directions, known_of
 from draggan_widget.directions.unnamed import principal, sefa
@@ -107,6 +108,11 @@ class Directions(Mapping[str, Direction]):
     def known(self) -> dict[str, Direction]:
         """Those whose meaning is known, of which taught ones are made."""
         return {name: each for name, each in self._all.items() if each.source == "known"}
+
+    @property
+    def shows(self) -> str:
+        """What the model's pictures show, as far as that is known: a plain text that others are compared with."""
+        return PICTURE if self._known is None else self._known.shows
 
     @property
     def taught(self) -> list[Direction]:

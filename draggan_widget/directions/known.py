@@ -48,6 +48,8 @@ class Known:
     phrases: Mapping[str, Mapping[str, float]]
     mapping: tuple[str, ...]
     """``mapping_fingerprint`` of the models that have these."""
+    shows: str = "a face"
+    """What the pictures show, in words for a CLIP network."""
 
     @functools.cached_property
     def vocabulary(self) -> Vocabulary:
@@ -77,6 +79,7 @@ def read_known(text: str) -> Known:
         {name: tuple(groups) for name, groups in values["sets"].items()},
         values["phrases"],
         tuple(values["mapping"]),
+        values.get("shows", "a face"),
     )
 
 

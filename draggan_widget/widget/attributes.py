@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from draggan_widget.analysis import changed_attributes
 from draggan_widget.directions import (
-    FACE,
-    PICTURE,
     Clip,
     Direction,
     DirectionError,
@@ -219,7 +217,7 @@ class Attributes:
         if sight is None or sight.model is not model or sight.clip is not clip:
             made = clip
             sight = self._sight = self._session.read(lambda: Sight(model, made))
-        whose = FACE if self.directions.known else PICTURE
+        whose = self.directions.shows
         text = f"{whose}, {phrase}"
         self._session.read(lambda: sight.towards(text, whose))  # what it cannot read is told before the looking
         while self._session.read(sight.look):  # a few pictures at a time, so that the page answers meanwhile

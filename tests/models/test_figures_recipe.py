@@ -220,8 +220,7 @@ def one_part(folder, parts):
 
 
 def test_pulls_are_judged_by_where_points_went(tmp_path):
-    pytest.importorskip("moderngl")
-    from joint_pulls import KINDS, NEAR, Row, finished_rows, judged, summary
+    from joint_pulls import KINDS, NEAR, Row, finished_rows, judged, keep_rows, summary
 
     before = {"nose": np.array([60.0, 50.0]), "neck": np.array([64.0, 70.0]), "hand_left": np.array([90.0, 120.0]),
               "pelvis": np.array([64.0, 130.0])}  # fmt: skip
@@ -235,7 +234,32 @@ def test_pulls_are_judged_by_where_points_went(tmp_path):
     aside = {**before, "nose": target, "neck": before["neck"] + target - before["nose"]}
     error, gone = judged(KINDS["head turned"], before, aside, target)
     assert (error, gone) == pytest.approx((0, 0))
-    rows = [Row("hand up", 1, 25.6, NEAR - 0.1, 0.9, "arrived", 1.0), Row("hand up", 2, 25.6, 1.0, 0.2, "capped", 1.0)]
+    rows = [
+        Row("hand up", 1, 25.6, round(NEAR - 0.1, 2), 0.9, "arrived", 2, 0.2, "01234567"),
+        Row("hand up", 2, 25.6, 1.0, 0.2, "capped", 9, 1.0, "01234567"),
+    ]
     assert [row.good for row in rows] == [True, False]
-    assert "| hand up | 2 | 50 % |" in summary(rows)
+    assert "| hand up | 2 | 50 % | 5.6 | 0.55 | 5.5 | 0.60 |" in summary(rows)
     assert finished_rows(tmp_path / "none.csv") == []
+    keep_rows(tmp_path / "rows.csv", rows)
+    assert finished_rows(tmp_path / "rows.csv") == rows
+
+
+def test_rows_are_gone_on_with_and_those_of_other_weights_are_not_kept(tmp_path, monkeypatch):
+    import joint_pulls
+
+    done, file = [], tmp_path / "rows.csv"
+    row = joint_pulls.Row("hand up", 3, 25.6, 1.0, 0.9, "arrived", 2, 0.2, "present")
+    joint_pulls.keep_rows(file, [row, dataclasses.replace(row, seed=4, weights="another")])
+    monkeypatch.setattr(joint_pulls, "weights_of", lambda generator: "present")
+    monkeypatch.setattr(joint_pulls, "people", lambda kind, basis, renderer, count: range(3, 3 + count))
+
+    def pull(generator, reader, name, seed, weights):
+        done.append((name, seed))
+        return dataclasses.replace(row, kind=name, seed=seed, weights=weights), None
+
+    monkeypatch.setattr(joint_pulls, "pull", pull)
+    rows = joint_pulls.measured_pulls(None, None, None, None, file, 2, ["hand up", "foot out"])
+    assert done == [("hand up", 4), ("foot out", 3), ("foot out", 4)]
+    assert joint_pulls.finished_rows(file) == rows
+    assert {each.weights for each in rows} == {"present"}

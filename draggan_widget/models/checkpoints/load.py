@@ -155,6 +155,12 @@ def find_checkpoint(source: str | os.PathLike[str]) -> Path:
             raise CheckpointError(str(error)) from error
         if not str(error).startswith("no file"):
             raise
+        name = os.fspath(source)
+        if isinstance(name, str) and re.fullmatch(r"[a-z0-9-]{1,40}", name) and (BUILTIN / f"{name}.md").is_file():
+            raise FileNotFoundError(
+                f"{name} is a built-in generator whose weights are missing here; install draggan_widget again from a "
+                f"whole wheel or checkout, or take another one: {', '.join(offered_names())}"
+            ) from error
         known = cause is None or isinstance(cause, FileNotFoundError)
         reason = "" if known else f" ({one_line(getattr(cause, 'strerror', None) or str(cause), 100)})"
         raise FileNotFoundError(

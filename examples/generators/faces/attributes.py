@@ -283,7 +283,7 @@ def main() -> int:
     found = move(generator, Directions(generator), measurer, options.samples, people, options.out / "measured.json")
     print(summary(found))
     if options.write:
-        from evaluate import put_in
+        from pages import put_in
 
         write(FILE, options.source, found)
         values = json.loads(FILE.read_text(encoding="utf-8"))

@@ -19,15 +19,17 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
 from measure import edition_of
-from pulls import DISTANCE, Team, picture_of, summary
-from show import edit_strip, sample_sheet
+from pages import put_in
+from pulls import DISTANCE, Team, summary
+from sheets import picture_of, sample_sheet
+from show import edit_strip
 from variety import Faces
 
 from draggan_widget import DragConfig, drag, load_generator
-from draggan_widget.files import write_whole
 from draggan_widget.inversion import Landmarks
 from draggan_widget.models import Generator, find_checkpoint
 
@@ -97,19 +99,6 @@ def table(rows: dict[str, dict[str, float]]) -> str:
 
     lines += [f"| {title} |" + "|".join(cell(row, name) for name in columns) + "|" for title, row in rows.items()]
     return "\n".join(lines)
-
-
-def put_in(card: Path, name: str, text: str) -> None:
-    """Replace what stands in a card between ``<!-- name -->`` and ``<!-- /name -->``.
-
-    :raises ValueError: if the card has no such place.
-    """
-    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
-    before, there, rest = card.read_text(encoding="utf-8").partition(begin)
-    _, ends, after = rest.partition(end)
-    if not (there and ends):
-        raise ValueError(f"{card} has no place for figures between {begin.strip()} and {end.strip()}")
-    write_whole(card, f"{before}{begin}{text}{end}{after}".encode())
 
 
 def report(name: str, basis_file: Path, looked_at: int, pulled: int, card: Path | None = None) -> None:

@@ -252,7 +252,7 @@ def main() -> int:
     said = summary(options.attribute, rows, options.engine, misreads)
     print(said)
     if options.write:
-        from evaluate import put_in
+        from pages import put_in
 
         name = named(options.attribute, options.engine)
         put_in(PAGE, name, in_lines(said))

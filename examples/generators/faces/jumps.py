@@ -26,8 +26,9 @@ from typing import Any
 import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
-from evaluate import put_in
-from pulls import PULLED, TRUNCATION, Pull, picture_of, pulls
+from pages import put_in
+from pulls import PULLED, TRUNCATION, Pull, pulls
+from sheets import picture_of
 
 from draggan_widget import drag, load_generator
 from draggan_widget.engines import Predicted, begin_with, default_config

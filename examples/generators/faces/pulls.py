@@ -12,11 +12,12 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+import beside  # noqa: F401  for what is shared
 import numpy as np
 import torch
+from sheets import picture_of
 
 from draggan_widget import DragConfig, drag, load_generator
-from draggan_widget.engines import to_image
 from draggan_widget.inversion import CHIN, EYE_CORNER, MOUTH_CORNER, NOSE_TIP, Landmarks
 from draggan_widget.models import Generator
 
@@ -61,12 +62,6 @@ def pulls(count: int) -> list[Pull]:
     names = list(PULLED)
     ways = DISTANCE * np.stack([np.cos(angles), np.sin(angles)], 1)
     return [Pull(FIRST_SEED + k, names[k % len(names)], (float(x), float(y))) for k, (x, y) in enumerate(ways)]
-
-
-def picture_of(generator: Generator, ws: torch.Tensor) -> np.ndarray:
-    """The picture (H, W, 3) uint8 of a latent."""
-    with torch.no_grad():
-        return np.asarray(to_image(generator.synthesize(ws)))
 
 
 def pull_one(

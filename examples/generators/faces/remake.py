@@ -12,28 +12,21 @@ two and a half hours on two cores.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import beside  # noqa: F401  for what is shared
-from pairs import finished_parts
-from whole import write_atomically
+import remaking
+from remaking import PACKAGE, ROOT, TO_DRAW, Part, array_file, make_all, put, run, tell
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
-PACKAGE = ROOT / "draggan_widget"
 NAME = "faces"
 MADE_FOR = HERE / "made_for.json"
 ENCODER = PACKAGE / f"inversion/encoders/{NAME}.safetensors"
 METRIC = PACKAGE / f"engines/trackers/{NAME}_metric.safetensors"
 ATTRIBUTES = PACKAGE / f"models/builtin/{NAME}_attributes.json"
-ARRAYS = PACKAGE / "models/builtin/computed"
 PREDICTORS = PACKAGE / "engines/predicted/weights"
 JUMPS = ROOT / "docs/data/jumps.csv", ROOT / "docs/predictors.md"
 """The rows of pulls by predictors, and the page with their figures."""
@@ -44,76 +37,14 @@ MINUTES, PULLS, PULLING = 6.0, 40, ("natural", "draggan")
 """To train each predictor, the pulls it is then measured by, and the engines that go on from its jump."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """Something that depends on the weights."""
-
-    name: str
-    what: str
-    needs: tuple[str, ...]
-    """Packages without which it cannot be made, whatever there is already."""
-    make: Callable[[Path], None]
-    """Makes it, working in a folder."""
-    own: Callable[[], str | None] | None = None
-    """The fingerprint that it names itself; of a part without, ``made_for.json`` says it."""
-    draws: bool = False
-    """Whether heads are drawn for it, by the packages ``TO_DRAW``."""
-    basis: bool = False
-    """Whether the ``basis.npz`` of the folder is read, by which heads differ."""
-    drawn: Callable[[Path], bool] = lambda folder: False
-    """Whether what would be drawn is in the folder already; then neither packages nor basis are needed."""
-    renders: int = 0
-    """Parts of renders that the folder must have."""
-
-    def made_for(self) -> str | None:
-        """The fingerprint of the weights that it was made for."""
-        if self.own is not None:
-            return self.own()
-        return json.loads(MADE_FOR.read_text()).get(self.name) if MADE_FOR.exists() else None
-
-
 def present() -> str:
     """The fingerprint of the weights that are in the package now."""
-    from draggan_widget.models import fingerprint, load_generator
-
-    return fingerprint(load_generator(NAME, device="cpu"))
-
-
-def run(script: Path | str, *arguments: object) -> None:
-    """Run a script of the project. :raises subprocess.CalledProcessError: if it fails."""
-    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, str(script), *(str(each) for each in arguments)]
-    subprocess.run(command, check=True, cwd=ROOT, env={**os.environ, "PYTHONPATH": paths})
-
-
-def put(made: Path, there: Path) -> None:
-    """Copy a file to its place, whole or not at all."""
-    write_atomically(there, lambda stream: stream.write(made.read_bytes()))
-
-
-def array_file() -> Path:
-    """Where the array of how the rest of a face moves lies, for the present weights."""
-    from draggan_widget.engines.natural.sparing import reading_block, rest_name
-    from draggan_widget.models import load_generator
-    from draggan_widget.models.mapped import all_weights, file_name
-
-    model = load_generator(NAME, device="cpu")
-    return ARRAYS / file_name(model, rest_name(reading_block(model, model.blocks[-1])), all_weights(model))
+    return remaking.present(NAME)
 
 
 def make_arrays(_: Path) -> None:
-    """Compute how the rest of a face moves, and leave out what other weights had."""
-    from draggan_widget.engines.natural.sparing import rest_of
-    from draggan_widget.files import write_whole
-    from draggan_widget.models import load_generator
-    from draggan_widget.models.mapped import packed
-
-    model, file = load_generator(NAME, device="cpu"), array_file()
-    found = rest_of(model, None, model.blocks[-1]).reshape(-1, model.w_dim)
-    for other in ARRAYS.glob("*.npy"):
-        if other.name.partition("-")[0] == file.name.partition("-")[0]:
-            other.unlink()
-    write_whole(file, packed(found.numpy().astype("f4")))
+    """Compute how the rest of a face moves."""
+    remaking.make_arrays(NAME)
 
 
 def make_encoder(folder: Path) -> None:
@@ -216,7 +147,7 @@ def header_of(path: Path) -> dict[str, str]:
 
 def of_arrays() -> str | None:
     """The present weights if the package has their array, which has their fingerprint for a name."""
-    return present() if array_file().exists() else None
+    return present() if array_file(NAME).exists() else None
 
 
 def of_encoder() -> str | None:
@@ -243,7 +174,6 @@ def of_attributes() -> str | None:
     return json.loads(ATTRIBUTES.read_text(encoding="utf-8")).get("measured", {}).get("fingerprint")
 
 
-TO_DRAW = ("moderngl", "anny")
 PARTS = (
     Part("arrays", "how the rest of a face moves", (), make_arrays, of_arrays),
     Part("encoder", "the encoder of photographs", (), make_encoder, of_encoder, basis=True),
@@ -267,28 +197,12 @@ PARTS = (
 def stale(parts: tuple[Part, ...] = PARTS) -> list[Part]:
     """The parts that were made for other weights than those in the package, or were never made."""
     now = present()
-    return [part for part in parts if part.made_for() != now]
+    return [part for part in parts if part.made_for(MADE_FOR) != now]
 
 
 def missing_things(parts: list[Part], folder: Path) -> list[str]:
     """What would make the work fail, in words, each with its remedy."""
-    undrawn = [part for part in parts if not part.drawn(folder)]
-    problems = [
-        f'{part.name}: the package {name} is not installed: pip install -e ".[test,faces]"'
-        for part in parts
-        for name in (*(TO_DRAW if part.draws and part in undrawn else ()), *part.needs)
-        if importlib.util.find_spec(name) is None
-    ]
-    differing = sorted(part.name for part in undrawn if part.basis)
-    if differing and not (folder / "basis.npz").exists():
-        problems.append(f"{', '.join(differing)}: {folder} holds no basis.npz: run make.py --out {folder} first")
-    there = len(finished_parts(folder / "pictures"))
-    problems += [
-        f"{part.name}: {folder} holds {there} parts of renders, {part.renders} are needed: run make.py --out {folder}"
-        for part in parts
-        if there < part.renders
-    ]
-    return problems
+    return remaking.missing_things(parts, folder, TO_DRAW)
 
 
 def main() -> int:
@@ -301,29 +215,13 @@ def main() -> int:
     chosen = tuple(part for part in PARTS if options.only is None or part.name in options.only)
     old = stale(chosen)
     if options.list:
-        for part in chosen:
-            print(f"{part.name:12}{'to be made' if part in old else 'as it should be':16}{part.what}")
+        tell(chosen, old)
         return 0
     folder = options.out.absolute()
     if problems := missing_things(old, folder):
         print("Cannot start:\n- " + "\n- ".join(problems), file=sys.stderr)
         return 1
-    now = present()
-    for number, part in enumerate(old, start=1):
-        print(f"{number} of {len(old)}: {part.name}, {part.what}", flush=True)
-        try:
-            part.make(folder)
-        except (subprocess.CalledProcessError, OSError) as error:
-            print(f"{part.name} failed: {error}; mend that, and the same command goes on", file=sys.stderr)
-            return 1
-        if part.own is None:
-            said = json.loads(MADE_FOR.read_text()) if MADE_FOR.exists() else {}
-            MADE_FOR.write_text(json.dumps({**said, part.name: now}, indent=1, sort_keys=True) + "\n")
-        elif part.own() != now:
-            print(f"{part.name} was made, and is not for the present weights ({now[:8]})", file=sys.stderr)
-            return 1
-    print("all is made for the present weights")
-    return 0
+    return make_all(old, folder, MADE_FOR, present())
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ are measured.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import measure  # of this folder: before train, which looks into those of other 
 import torch
 import train
 import words_and_pull
+from pages import put_in
 from PIL import Image
 from whole import write_atomically
 
@@ -75,12 +75,7 @@ def enlarged(picture: Image.Image) -> Image.Image:
 
 def put(name: str, text: str, tell: Callable[[str], None] = print) -> None:
     """Write a text between two marks of the card. :raises ValueError: if it has none of that name."""
-    marks = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)", re.DOTALL)
-    card = CARD.read_text(encoding="utf-8")
-    if not marks.search(card):
-        raise ValueError(f"{CARD} has no place for {name}")
-    made = marks.sub(lambda found: found[1] + text + found[2], card)
-    write_atomically(CARD, lambda stream: stream.write(made.encode()))
+    put_in(CARD, name, text)
     tell(f"{name}:\n{text}\n")
 
 

@@ -6,31 +6,33 @@
 Eight kinds of pulls, 50 people each that no render was learned of. A pull has done its work if the point, as the
 reader (``reader.py``) sees it before and after, ends within 4 % of the picture's height from where it was to go, and
 has gone at least half the way; of a head that turns, the nose counts relative to the neck. Rows of the file that are
-there already are not done again, so the same command goes on. First is told how well the reader reads: renders that
-nothing has learned from, and the generator's pictures of the same latents, where the truth is known as well.
+there already are not done again, so the same command goes on; those of other weights are not kept. First is told how
+well the reader reads: renders that nothing has learned from, and the generator's pictures of the same latents, where
+the truth is known as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import io
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import beside  # noqa: F401  for what is shared
 import numpy as np
-import torch
 from body import BodyBasis
-from draw import POINTS
 from people import FIGURES, SHAPE
 from person import LATENT, Person, person_from_latent
 from reader import Reader, load_reader, read_points
+from sheets import Edit, picture_of
+from whole import write_atomically
 
 from draggan_widget import drag, load_generator
-from draggan_widget.models import Generator
+from draggan_widget.models import Generator, fingerprint
 
 NEAR = 0.04 * SHAPE[0]
 """Pixels from the target within which a point has arrived."""
@@ -117,7 +119,11 @@ class Row:
     gone: float
     """The share of the way that it went."""
     reason: str
+    steps: int
     seconds: float
+    """Of processor time."""
+    weights: str
+    """The first digits of their fingerprint."""
 
     @property
     def good(self) -> bool:
@@ -137,18 +143,15 @@ def judged(kind: Kind, before: Points, after: Points, target: np.ndarray) -> tup
 
 def seen_points(reader: Reader, picture: np.ndarray) -> Points:
     """The points that are read off a picture ``(256, 128, 3)``."""
+    from draw import POINTS  # which needs a package that draws
+
     return dict(zip(POINTS, read_points(reader, picture[None])[0].astype(float)))
-
-
-@torch.no_grad()
-def picture_of(generator: Generator, ws: torch.Tensor) -> np.ndarray:
-    """The picture ``(256, 128, 3)`` uint8 of a latent."""
-    made = (generator.synthesize(ws)[0] * 127.5 + 127.5).round().clamp(0, 255).byte()
-    return made.permute(1, 2, 0).numpy()
 
 
 def people(kind: Kind, basis: BodyBasis, renderer, count: int) -> Iterator[int]:
     """The seeds of people whom a kind of pull can be tried on, whose handle the renderer sees."""
+    from draw import POINTS
+
     place = POINTS.index(kind.handle)
     for seed in range(FIRST_SEED, FIRST_SEED + MOST_TRIED):
         person = person_from_latent(np.random.RandomState(seed).randn(len(LATENT)), basis)
@@ -159,43 +162,78 @@ def people(kind: Kind, basis: BodyBasis, renderer, count: int) -> Iterator[int]:
                 return
 
 
-def pull(generator: Generator, reader: Reader, name: str, seed: int) -> Row:
-    """Do one pull."""
+def pull(generator: Generator, reader: Reader, name: str, seed: int, weights: str) -> tuple[Row, Edit]:
+    """Do one pull; return what came of it, and what it looks like."""
     kind = KINDS[name]
     ws = generator.mapping(seed=seed, truncation=TRUNCATION)
-    before = seen_points(reader, picture_of(generator, ws))
+    picture = picture_of(generator, ws)
+    before = seen_points(reader, picture)
     high, wide = SHAPE
-    target = np.clip(kind.to(before), 0, (wide - 1, high - 1))
-    began = time.perf_counter()
-    result = drag(generator, ws, [before[kind.handle]], [target])
-    seconds = time.perf_counter() - began
+    handle, target = before[kind.handle], np.clip(kind.to(before), 0, (wide - 1, high - 1))
+    began = time.process_time()
+    result = drag(generator, ws, [handle], [target])
+    seconds = time.process_time() - began
     after = seen_points(reader, np.array(result.image))
     error, gone = judged(kind, before, after, target)
-    asked = float(np.linalg.norm(target - before[kind.handle]))
-    return Row(name, seed, round(asked, 2), round(error, 2), round(gone, 3), result.reason, round(seconds, 2))
+    asked = float(np.linalg.norm(target - handle))
+    figures = (round(asked, 2), round(error, 2), round(gone, 3), result.reason, result.steps, round(seconds, 2))
+    return Row(name, seed, *figures, weights), Edit(name, picture, [handle], [target], result.image)
 
 
 def finished_rows(file: Path) -> list[Row]:
     """The rows of a file; none where there is no file."""
     if not file.exists():
         return []
+    of = {"str": str, "int": int, "float": float}
     with file.open(newline="") as stream:
-        return [
-            Row(row["kind"], int(row["seed"]), *(float(row[name]) for name in ("asked", "error", "gone")),
-                row["reason"], float(row["seconds"]))
-            for row in csv.DictReader(stream)
-        ]  # fmt: skip
+        return [Row(**{field.name: of[field.type](row[field.name]) for field in fields(Row)})
+                for row in csv.DictReader(stream)]  # fmt: skip
+
+
+def keep_rows(file: Path, rows: list[Row]) -> None:
+    """Write all rows, whole or not at all."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_atomically(file, lambda stream: stream.write(text.getvalue().encode()))
+
+
+def weights_of(generator: Generator) -> str:
+    """How rows name the weights that they were measured with."""
+    return fingerprint(generator)[:8]
+
+
+def measured_pulls(
+    generator: Generator, reader: Reader, basis: BodyBasis, renderer, file: Path, count: int, kinds: Sequence[str]
+) -> list[Row]:
+    """The rows of ``count`` pulls of each kind, kept in a file as they come; those of other weights are not kept."""
+    weights = weights_of(generator)
+    rows = [row for row in finished_rows(file) if row.weights == weights]
+    done = {(row.kind, row.seed) for row in rows}
+    for name in kinds:
+        for seed in people(KINDS[name], basis, renderer, count):
+            if (name, seed) not in done:
+                rows.append(pull(generator, reader, name, seed, weights)[0])
+                keep_rows(file, rows)
+    return rows
 
 
 def summary(rows: list[Row]) -> str:
     """A table of what came of the pulls."""
-    lines = ["| pull | people | arrived | median error, px | median share of the way |", "|---|---:|---:|---:|---:|"]
+    lines = [
+        "| pull | people | done | median error, px | median share of the way | steps | s |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name in KINDS:
         mine = [row for row in rows if row.kind == name]
         if mine:
             good = 100 * np.mean([row.good for row in mine])
-            error, gone = (np.median([getattr(row, field) for row in mine]) for field in ("error", "gone"))
-            lines.append(f"| {name} | {len(mine)} | {good:.0f} % | {error:.1f} | {gone:.2f} |")
+            error, gone, steps, seconds = (
+                np.median([getattr(row, field) for row in mine]) for field in ("error", "gone", "steps", "seconds")
+            )
+            figures = f"{good:.0f} % | {error:.1f} | {gone:.2f} | {steps:.3g} | {seconds:.2f}"
+            lines.append(f"| {name} | {len(mine)} | {figures} |")
     return "\n".join(lines)
 
 
@@ -241,18 +279,7 @@ def main() -> int:
     basis = BodyBasis.load(basis_file)
     renderer = Renderer(basis)
     print(reading(generator, reader, basis, renderer), flush=True)
-    rows = finished_rows(options.csv)
-    done = {(row.kind, row.seed) for row in rows}
-    with options.csv.open("a", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Row)])
-        if not rows:
-            writer.writeheader()
-        for name in options.kinds:
-            for seed in people(KINDS[name], basis, renderer, options.pulls):
-                if (name, seed) not in done:
-                    rows.append(pull(generator, reader, name, seed))
-                    writer.writerow(asdict(rows[-1]))
-                    stream.flush()
+    rows = measured_pulls(generator, reader, basis, renderer, options.csv, options.pulls, options.kinds)
     print(summary(rows))
     return 0
 

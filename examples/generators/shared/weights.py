@@ -73,8 +73,11 @@ def export(recipe: Recipe, generator: StyleGAN2, path: Path, edition: int) -> No
     path.chmod(0o644)
 
 
-def export_checkpoint(recipe: Recipe, folder: Path, path: Path) -> None:
-    """Write the generator of a folder's checkpoint to ``path``."""
+def export_checkpoint(recipe: Recipe, folder: Path, path: Path) -> tuple[int, float]:
+    """Write the generator of a folder's checkpoint to ``path``; return after how many steps and seconds it was.
+
+    :raises FileNotFoundError: if there is no checkpoint. :raises RuntimeError: if it is of another network.
+    """
     checkpoint = folder / "checkpoint.pt"
     if not checkpoint.exists():
         raise FileNotFoundError(f"no checkpoint in {folder} yet: run make.py --out {folder} first")
@@ -83,3 +86,4 @@ def export_checkpoint(recipe: Recipe, folder: Path, path: Path) -> None:
     generator.network.load_state_dict(state["average"])
     export(recipe, generator, path, state.get("edition", 1))
     print(f"{path}: the average after {state['steps']} steps, {state['seconds'] / 60:.0f} min")
+    return int(state["steps"]), float(state["seconds"])

@@ -104,7 +104,7 @@ def test_rows_are_gone_on_with_and_those_of_other_weights_are_not_kept(ship, pix
     assert "takes 0.20 s by the same clock" in card
     assert "<!-- samples -->\nold\n" in card
     ship.CARD.write_text("nothing")
-    with pytest.raises(ValueError, match=r"card\.md has no place for size"):
+    with pytest.raises(ValueError, match=r"card\.md has no place for figures between <!-- size -->"):
         ship.ship(pixels, samples=0, drags=0, identity=20)
 
 
