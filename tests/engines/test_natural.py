@@ -17,6 +17,7 @@ from draggan_widget.editing import Session
 from draggan_widget.engines import DivergedError, Natural, State, begin_with, default_config, engine_names
 from draggan_widget.engines.common.geometry import Frame
 from draggan_widget.engines.natural import Metric, engine, mahalanobis
+from draggan_widget.engines.natural.metric import Unlikeness
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
 from draggan_widget.engines.predicted import forget, give
@@ -417,3 +418,21 @@ def test_it_is_the_default_and_draggan_is_chosen_by_name(generator):
         assert editor.engine == "natural"
     finally:
         editor.close()
+
+
+def test_a_pull_beyond_what_the_models_pictures_can_do_ends_before_the_picture_falls_apart():
+    figures = load_generator("figures")
+    ws, covariance = figures.mapping(seed=6, truncation=0.7), figures.space.metric().covariance
+    unlike = Unlikeness(covariance)
+    samples = [figures.mapping(seed=seed) for seed in range(40)]
+    between = np.mean([unlike((a - b)[0, :5]) for a, b in itertools.pairwise(samples)])
+    assert unlike.typical == pytest.approx(between, rel=0.15)
+    state = begin_with(figures, ws, [(1, (111, 108), (111, 4))], None, Natural())
+    while state.verdict is None:
+        (state,) = state.advance()
+    assert state.verdict == "stalled"
+    gone = unlike((state.ws - ws)[0, :5])
+    assert 0.05 * between < gone < 0.25 * between
+    assert 10 < state.edit.distances.max() < 80
+    (state,) = state.move_target(1, (111, 108)).advance()
+    assert torch.equal(state.ws, ws)

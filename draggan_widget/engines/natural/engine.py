@@ -23,7 +23,7 @@ from draggan_widget.engines.common.sampling import DivergedError, Reader
 from draggan_widget.engines.draggan.engine import texture_of
 from draggan_widget.engines.edit import XY, Edit
 from draggan_widget.engines.natural.memory import Memory
-from draggan_widget.engines.natural.metric import Metric
+from draggan_widget.engines.natural.metric import Metric, Unlikeness
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
 from draggan_widget.engines.natural.solving import FEW, Linear, least_change
@@ -44,6 +44,8 @@ HARDLY = 0.01
 """Of what is left: a step that brought less than that is taken, and counts as one of these all the same."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
+FAR = 0.2
+"""Of how unlike each other two samples are: a step whose latent is less like the first one than that is not taken."""
 LESS = 0.9
 """Of what has changed outside the mask, or far from the points, to which a step must bring it to be taken for that."""
 NEAR = 0.01
@@ -89,6 +91,7 @@ class BoundNatural(Bound[Memory]):
         if self._reading.is_coarse:
             self._reading = dataclasses.replace(self._reading, followed=(self._track, self._spot))
         self._look: Callable[[Tensor], np.ndarray] | None = None
+        self._unlike: tuple[Tensor, Unlikeness] | None = None
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
         self._rest: tuple[tuple[Any, ...], Rest] | None = None
         self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray, float | None]] | None = None
@@ -311,6 +314,8 @@ class BoundNatural(Bound[Memory]):
     ) -> Step[Memory]:
         """Return the step to ``tried``, where the handles are ``found``, if that is nearer; else one that stays.
 
+        One to a latent so far from the first that the picture would fall apart stays too, unless it leads back.
+
         :param spared: how much of what is to stay has changed before the step, and after it. A step that changes less
             of it is taken too, where it leaves all handles at their targets or as near as they are.
         """
@@ -319,8 +324,9 @@ class BoundNatural(Bound[Memory]):
         before, after = _left(edit.targets - edit.handles), _left(edit.targets - found)
         report = {"reach": memory.reach, "met": met}
         there = float(lengths(edit.targets - found).max()) <= self.settings.tolerance
+        far = self._is_far(edit, memory, tried)
         less = spared is not None and (there or after <= before) and spared[1] < LESS * spared[0]
-        if after > before - NEARER and not less:
+        if far or (after > before - NEARER and not less):
             longest = min(memory.reach, float(lengths(edit.targets - edit.handles).max()))
             reach = max(SHORTER * longest, SHORTEST)
             idle = memory.idle + 1 if memory.reach > SHORTEST else PATIENCE  # the same would be tried again
@@ -352,6 +358,17 @@ class BoundNatural(Bound[Memory]):
             {"left": after},
             report,
         )
+
+    def _is_far(self, edit: Edit, memory: Memory, tried: Tensor) -> bool:
+        """Return whether a latent is farther from the first than the model's own pictures let one go."""
+        space = self.model.space
+        covariance = space.metric(space.label_of(edit.origin)).covariance
+        if self._unlike is None or self._unlike[0] is not covariance:
+            self._unlike = covariance, Unlikeness(covariance)
+        unlike = self._unlike[1]
+        rows = self.settings.own_rows
+        gone = unlike((tried.detach() - memory.base)[0, :rows])
+        return gone > FAR * unlike.typical and gone > unlike((edit.latent - memory.base)[0, :rows])
 
     def _check_spots(self, edit: Edit) -> None:
         handles, targets = edit.handles, edit.targets

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.engines.projection import Projection
+from draggan_widget.models.space import FLOOR
 
 HARDLY = 1e-5
 """Of the largest of what is spared: what counts less is rounding."""
@@ -137,6 +138,22 @@ class Sparing:
         kept = values > max(HARDLY * float(values[-1]), torch.finfo(torch.float32).tiny)
         directions = torch.einsum("kl,krd->lrd", vectors[:, kept].to(spread), spread)
         return cls(rows, values[kept], directions)
+
+
+class Unlikeness:
+    """How unlike each other two pictures of a model are, by their latents."""
+
+    def __init__(self, covariance: Tensor) -> None:
+        """:param covariance: (w_dim, w_dim) of the model's latents, with the floor that ``Space.metric`` gives it."""
+        self._columns = Columns(covariance)
+        floor = FLOOR * float(covariance.diagonal().mean()) / (1 + FLOOR)
+        self.typical = 2 * (len(covariance) - floor * float(torch.linalg.inv(covariance.double()).trace()))
+        """Of two samples, on the average: twice the number of directions in which latents differ."""
+
+    def __call__(self, change: Tensor) -> float:
+        """Return the squared Mahalanobis distance of a change (rows, w_dim), the mean over its rows."""
+        moved = change.double().cpu()
+        return float((moved * self._columns.solved(moved)).sum(dim=1).mean())
 
 
 def mahalanobis(covariance: Tensor, change: Tensor, rows: int = 6) -> float:
