@@ -10,6 +10,7 @@ import abc
 import contextlib
 import dataclasses
 import math
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -202,7 +203,7 @@ class WPlus(Space):
         generator, numbers = self._generator, lasting(self._generator)
         if not numbers:
             return None
-        name = "within" if label is None else f"within-{int(label)}"
+        name = f"within{zlib.crc32(bytes(numbers)):08x}" + ("" if label is None else f"-{int(label)}")
         return generator.mapped.get(generator, name, lambda: self._measured_within(label, numbers))
 
     @guarded
