@@ -140,12 +140,13 @@ def test_the_page_hears_what_settings_there_are_when_it_asks_and_when_the_model_
     page = Page(editor)
     page.say("ready", view="page")
     page.say("schema")
+    page.wait_for(lambda p: p.of("schema"))
     (told,) = page.of("schema")
     assert [field["name"] for field in told["fields"]] == [NAMES[0], "first", *NAMES[1:]]
     blocks = {field["name"]: field["choices"] for field in told["fields"]}["block"]
     assert blocks == [["1", "1"], ["2", "2"], ["3", "3"]]
     editor.load_model(Planted((64, 64)))
-    assert len(page.of("schema")) == 2
+    page.wait_for(lambda p: len(p.of("schema")) == 2)
 
 
 # --- status ----------------------------------------------------------------------------------------------------------
