@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from draggan_widget.models import Generator
 
 ALIKE = 0.9
-"""Of the variance that rows have for themselves, what they have in common where attributes are held, or the person."""
+"""Of the variance that rows have for themselves, what they have in common where attributes are held."""
 
 
 class Projection:

@@ -58,6 +58,8 @@ SHORTEST = 0.1
 """Pixels that a step may always go."""
 MORE = 2
 """Rows that may change besides to keep what is outside a mask, as far as its block reads them."""
+PARTLY = 0.3
+"""The same where who is shown is dear: with more the latent goes so far that mouths tear."""
 LEAST = 1e-3
 """Of the variance by which people differ, what is left however dear it is to change who is shown."""
 ROOM = 2.0
@@ -277,7 +279,8 @@ class BoundNatural(Bound[Memory]):
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
         elif edit.held is not None or memory.same_person:  # what they say was taken of latents whose rows are alike
-            own, common = own * (1 - ALIKE), common + own * ALIKE
+            alike = ALIKE if edit.held is not None else PARTLY
+            own, common = own * (1 - alike), common + own * alike
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, own, common)
         if edit.held is not None:
             metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
