@@ -44,8 +44,9 @@ HARDLY = 0.01
 """Of what is left: a step that brought less than that is taken, and counts as one of these all the same."""
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
-FAR = 0.2
-"""Of how unlike each other two samples are: a step whose latent is less like the first one than that is not taken."""
+FAR, FARTHEST = 0.2, 100.0
+"""Of how unlike each other two samples are, and at least, where latents differ in few directions: a step whose latent is
+less like the first one than that is not taken."""
 LESS = 0.9
 """Of what has changed outside the mask, or far from the points, to which a step must bring it to be taken for that."""
 NEAR = 0.01
@@ -371,7 +372,7 @@ class BoundNatural(Bound[Memory]):
         unlike = self._unlike[1]
         rows = self.settings.own_rows
         gone = unlike((tried.detach() - memory.base)[0, :rows])
-        return gone > FAR * unlike.typical and gone > unlike((edit.latent - memory.base)[0, :rows])
+        return gone > max(FAR * unlike.typical, FARTHEST) and gone > unlike((edit.latent - memory.base)[0, :rows])
 
     def _check_spots(self, edit: Edit) -> None:
         handles, targets = edit.handles, edit.targets

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from draggan_widget.engines.projection import Projection
-from draggan_widget.models.space import FLOOR
 
 HARDLY = 1e-5
 """Of the largest of what is spared: what counts less is rounding."""
@@ -144,9 +143,9 @@ class Unlikeness:
     """How unlike each other two pictures of a model are, by their latents."""
 
     def __init__(self, covariance: Tensor) -> None:
-        """:param covariance: (w_dim, w_dim) of the model's latents, with the floor that ``Space.metric`` gives it."""
+        """:param covariance: (w_dim, w_dim) of the model's latents; its least eigenvalue counts as none at all."""
         self._columns = Columns(covariance)
-        floor = FLOOR * float(covariance.diagonal().mean()) / (1 + FLOOR)
+        floor = float(torch.linalg.eigvalsh(covariance.double())[0])
         self.typical = 2 * (len(covariance) - floor * float(torch.linalg.inv(covariance.double()).trace()))
         """Of two samples, on the average: twice the number of directions in which latents differ."""
 
