@@ -45,8 +45,8 @@ HARDLY = 0.01
 NEARER = 0.02
 """Pixels by which the handles must come nearer, root mean square, for a step to be taken."""
 FAR, FARTHEST = 0.2, 100.0
-"""Of how unlike each other two samples are, and at least, where latents differ in few directions: a step whose latent is
-less like the first one than that is not taken."""
+"""Of how unlike each other two samples are, and at least, where latents differ in few directions: a step whose latent
+is less like the first one than that is not taken."""
 LESS = 0.9
 """Of what has changed outside the mask, or far from the points, to which a step must bring it to be taken for that."""
 NEAR = 0.01
