@@ -246,9 +246,7 @@ class WPlus(Space):
             mean = exact_product(torch.ones_like(w[:, :1]).T, w) / len(w)
             apart = w - mean
             covariance = exact_product(apart.T, apart) / len(w)
-        variances = covariance.diagonal().tolist()
-        covariance.diagonal().add_(FLOOR * math.fsum(variances) / len(variances))
-        return torch.cat([mean, covariance])
+        return torch.cat([mean, _with_floor(covariance)])
 
     @guarded
     def _measured_within(self, label: int | None, numbers: list[int]) -> Tensor:
@@ -259,9 +257,7 @@ class WPlus(Space):
         with one_thread():
             apart = one - two
             covariance = exact_product(apart.T, apart) / (2 * len(one))
-        variances = covariance.diagonal().tolist()
-        covariance.diagonal().add_(FLOOR * math.fsum(variances) / len(variances))
-        return covariance
+        return _with_floor(covariance)
 
     @guarded
     def _class_means(self) -> Tensor:
@@ -308,6 +304,13 @@ class WPlus(Space):
                 "are natural; choose the engine draggan"
             )
         return w
+
+
+def _with_floor(covariance: Tensor) -> Tensor:
+    """Return a covariance, changed in place, in which every direction has some variance."""
+    variances = covariance.diagonal().tolist()
+    covariance.diagonal().add_(FLOOR * math.fsum(variances) / len(variances))
+    return covariance
 
 
 @contextlib.contextmanager

@@ -122,15 +122,19 @@ class BoundNatural(Bound[Memory]):
         Where what is outside a mask or far from the points is held itself it is not, for that takes all the room there
         is; nor with many points, which say themselves what is to move.
         """
-        space, settings = self.model.space, self.settings
+        space, dear = self.model.space, self._dear(edit)
         label = space.label_of(edit.origin)
         whole = space.metric(label).covariance
-        held = bool(self._only_here) or (edit.mask is not None and settings.mask_weight > 0)
-        dear = settings.same_person and not held and len(edit.points) <= FEW
         within = space.within(label) if dear else None
         if within is None:
             return whole.to(edit.origin), 0.0
-        return within.lerp(whole, max(1 - settings.same_person, LEAST)).to(edit.origin), settings.same_person
+        return within.lerp(whole, max(1 - dear, LEAST)).to(edit.origin), dear
+
+    def _dear(self, edit: Edit) -> float:
+        """Return how dear it is to change who is shown, where that is known."""
+        settings = self.settings
+        held = bool(self._only_here) or (edit.mask is not None and settings.mask_weight > 0)
+        return 0.0 if held or len(edit.points) > FEW else settings.same_person
 
     def preparing(self, edit: Edit, memory: Memory) -> Iterator[float] | None:
         """See ``Bound``: how the rest of the picture moves is computed once a model."""
@@ -151,9 +155,10 @@ class BoundNatural(Bound[Memory]):
             if point.id in before.ids and (point is (was := before.point(point.id)) or _followed(was, point))
         }
         known = memory.blocks == self._track  # other settings may follow other features
-        covariance, same_person = self._covariance(after)
-        if same_person != memory.same_person:
-            memory = dataclasses.replace(memory, covariance=covariance, same_person=same_person)
+        if self._dear(after) != memory.same_person:
+            covariance, same_person = self._covariance(after)
+            if same_person != memory.same_person:
+                memory = dataclasses.replace(memory, covariance=covariance, same_person=same_person)
         memory = dataclasses.replace(
             memory,
             references={number: each for number, each in memory.references.items() if number in same and known},
@@ -367,7 +372,8 @@ class BoundNatural(Bound[Memory]):
         """Return whether a latent is farther from the first than the model's own pictures let one go."""
         space = self.model.space
         covariance = space.metric(space.label_of(edit.origin)).covariance
-        if self._unlike is None or self._unlike[0] is not covariance:
+        # It is a view of what the model remembers, made anew each time.
+        if self._unlike is None or self._unlike[0].data_ptr() != covariance.data_ptr():
             self._unlike = covariance, Unlikeness(covariance)
         unlike = self._unlike[1]
         rows = self.settings.own_rows
