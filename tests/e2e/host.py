@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Page, expect
+from playwright.sync_api import Browser, Frame, Page, TimeoutError as LateError, expect
 
 EDITOR = ".draggan-widget"
 PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar button:not([data-away])']
@@ -297,8 +297,18 @@ class Editor:
         return self.page.evaluate("[...window.seen].map(([step, {at}]) => [Number(step), at])")
 
     def wait_for_pictures(self, count: int, timeout: float = 30) -> None:
-        """Waits until so many different pictures were seen since ``count_pictures``."""
-        self.page.wait_for_function("count => window.seen.size >= count", arg=count, timeout=timeout * 1000)
+        """Waits until so many different pictures were seen since ``count_pictures``.
+
+        :raises AssertionError: if they do not come, with what the page shows instead.
+        """
+        try:
+            self.page.wait_for_function("count => window.seen.size >= count", arg=count, timeout=timeout * 1000)
+        except LateError as error:
+            points = self.root.locator('[aria-label^="Point "]').evaluate_all("all => all.map(each => each.ariaLabel)")
+            data = self.root.evaluate("root => ({...root.dataset})")
+            raise AssertionError(
+                f"{len(self.pictures_seen())} of {count} pictures came: {data}, {points}, {self.status_line()!r}"
+            ) from error
 
     def status_line(self) -> str:
         return self.root.locator("[aria-live]").first.inner_text()
@@ -319,8 +329,21 @@ class Editor:
         self.button(label).click()
 
     def at(self, xy) -> tuple[float, float]:
-        """Where an image pixel is on the page."""
+        """Where an image pixel is on the page, once nothing above it grows or scrolls any more."""
         self.canvas.scroll_into_view_if_needed()
+        self.canvas.evaluate(
+            """async canvas => {
+                const until = performance.now() + 3000;
+                const place = () => JSON.stringify(canvas.getBoundingClientRect());
+                const frame = () => new Promise(requestAnimationFrame);
+                for (let last = '', same = 0; same < 2 && performance.now() < until; ) {
+                    const now = place();
+                    same = now === last ? same + 1 : 0;
+                    last = now;
+                    await frame();
+                }
+            }"""
+        )
         box = self.canvas.bounding_box()
         width, height = self.canvas.evaluate("canvas => [canvas.width, canvas.height]")
         return box["x"] + (xy[0] + 0.5) * box["width"] / width, box["y"] + (xy[1] + 0.5) * box["height"] / height
