@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Browser, Frame, Page, TimeoutError as LateError, expect
+from playwright.sync_api import Browser, Frame, Page, expect
+from playwright.sync_api import TimeoutError as LateError
 
 EDITOR = ".draggan-widget"
 PLACES = """root => ['.dg-stage', '.dg-status', '.dg-timeline', '.dg-toolbar button:not([data-away])']
