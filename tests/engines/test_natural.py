@@ -181,8 +181,10 @@ def test_how_many_points_should_move_is_told_as_their_jacobian_says(wide):
     assert np.linalg.norm(told - wanted) < np.linalg.norm(wanted)
 
 
-@pytest.mark.parametrize(("count", "times"), [(FEW, 1), (FEW + 1, 4)])
-def test_targets_of_many_points_are_softer(wide, monkeypatch, count, times):
+@pytest.mark.parametrize(
+    ("count", "times"), [(1, 1), (2, engine.FIRMER), (FEW, engine.FIRMER), (FEW + 1, engine.SOFTER)]
+)
+def test_targets_of_several_points_are_firmer_and_those_of_many_softer(wide, monkeypatch, count, times):
     asked, solve = [], engine.least_change
     monkeypatch.setattr(engine, "least_change", lambda *given: (asked.append(given[-1]), solve(*given))[1])
     places = [(x, y) for x in (14, 24, 34, 44) for y in (14, 30, 46)][:count]
@@ -418,6 +420,23 @@ def test_it_is_the_default_and_draggan_is_chosen_by_name(generator):
         assert editor.engine == "natural"
     finally:
         editor.close()
+
+
+def test_a_pull_that_is_how_people_differ_is_not_asked_to_keep_who_is_shown():
+    faces = load_generator("faces")
+    ws = faces.mapping(seed=9, truncation=0.7)
+    points = {number: [handle] for number, handle in enumerate([(110, 153), (134, 152)])}
+    for pulls, dear in (((-8, 8), 0.0), ((-8, -8), Natural().same_person)):
+        wanted = [(n, xy, (xy[0] + by, xy[1])) for (n, (xy,)), by in zip(points.items(), pulls, strict=True)]
+        state = begin_with(faces, ws, wanted, None, Natural())
+        assert state.memory.same_person == Natural().same_person
+        (state,) = state.advance()
+        assert state.memory.same_person == dear
+        while state.verdict is None:
+            (state,) = state.advance()
+        assert state.verdict == "arrived"
+    (state,) = begin_with(faces, ws, wanted[:1], None, Natural()).move_target(0, (104, 150)).advance()
+    assert state.memory.same_person == Natural().same_person
 
 
 def test_a_pull_beyond_what_the_models_pictures_can_do_ends_before_the_picture_falls_apart():

@@ -87,7 +87,8 @@ class Plainly:
         jacobian = self.jacobian().flatten(1)
         wanted = torch.from_numpy(aim.reshape(-1)) + jacobian @ (self.latent - self.base).flatten()
         stiff = jacobian @ whole @ jacobian.T
-        ridge = size.damping * stiff.diagonal().mean() * torch.eye(len(stiff))
+        damping = size.damping if len(aim) == 1 else 0.01 * size.damping  # several points, none of them many
+        ridge = damping * stiff.diagonal().mean() * torch.eye(len(stiff))
         return (whole @ jacobian.T @ torch.linalg.solve(stiff + ridge, wanted)).view(1, count, -1)
 
     def follow(self, latent, expected, ways):

@@ -26,7 +26,7 @@ from draggan_widget.engines.natural.memory import Memory
 from draggan_widget.engines.natural.metric import Metric, Unlikeness
 from draggan_widget.engines.natural.motion import Reading
 from draggan_widget.engines.natural.settings import Natural
-from draggan_widget.engines.natural.solving import FEW, Linear, least_change
+from draggan_widget.engines.natural.solving import FEW, Linear, least_change, least_cost
 from draggan_widget.engines.natural.sparing import Rest, prepared, rest_of
 from draggan_widget.engines.natural.staying import Held, firmness, held_block, rows_of, view
 from draggan_widget.engines.projection import ALIKE, Projection
@@ -38,8 +38,9 @@ PATIENCE = 4
 """Steps in a row that brought no handle nearer, after which no step will."""
 LITTLE, IMPATIENCE = 0.1, 2
 """Of many points some never arrive: a step that brought less of what is left than that counts as so many of these."""
-SOFTER = 4.0
-"""Times the damping where points are many: their landmarks end nearer and the latent goes less far for it."""
+FIRMER, SOFTER = 0.01, 4.0
+"""Times the damping of several points, and of many. What moves two apart is a hundredth of what moves both, so that the
+damping of one keeps them short of their targets; landmarks of many end nearer and the latent goes less far for it."""
 HARDLY = 0.01
 """Of what is left: a step that brought less than that is taken, and counts as one of these all the same."""
 NEARER = 0.02
@@ -63,6 +64,9 @@ PARTLY = 0.3
 """The same where who is shown is dear: with more the latent goes so far that mouths tear."""
 LEAST = 1e-3
 """Of the variance by which people differ, what is left however dear it is to change who is shown."""
+DIFFERENT = 3.0
+"""Times what a pull costs by how all latents differ, from which on those of one person are not asked: who is shown is
+what it changes, as a wider nose does."""
 ROOM = 2.0
 """Times the cost that a pull may have to be local, where people's differences are dear: what is left costs more."""
 HALF = 0.5
@@ -95,6 +99,7 @@ class BoundNatural(Bound[Memory]):
             self._reading = dataclasses.replace(self._reading, followed=(self._track, self._spot))
         self._look: Callable[[Tensor], np.ndarray] | None = None
         self._unlike: tuple[Tensor, Unlikeness] | None = None
+        self._covariances: dict[tuple[int | None, float], Tensor] = {}
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
         self._rest: tuple[tuple[Any, ...], Rest] | None = None
         self._solved: tuple[tuple[tuple[Any, ...], bytes], tuple[Tensor, np.ndarray, float | None]] | None = None
@@ -122,13 +127,21 @@ class BoundNatural(Bound[Memory]):
         Where what is outside a mask or far from the points is held itself it is not, for that takes all the room there
         is; nor with many points, which say themselves what is to move.
         """
-        space, dear = self.model.space, self._dear(edit)
+        dear = self._dear(edit)
+        if not dear or self.model.space.within(self.model.space.label_of(edit.origin)) is None:
+            dear = 0.0
+        return self._how_latents_differ(edit, dear), dear
+
+    def _how_latents_differ(self, edit: Edit, dear: float) -> Tensor:
+        """Return the covariance at how dear it is to change who is shown, the very same one each time."""
+        space = self.model.space
         label = space.label_of(edit.origin)
-        whole = space.metric(label).covariance
-        within = space.within(label) if dear else None
-        if within is None:
-            return whole.to(edit.origin), 0.0
-        return within.lerp(whole, max(1 - dear, LEAST)).to(edit.origin), dear
+        if (label, dear) not in self._covariances:
+            covariance, within = space.metric(label).covariance, space.within(label) if dear else None
+            if within is not None:
+                covariance = within.lerp(covariance, max(1 - dear, LEAST))
+            self._covariances[label, dear] = covariance.to(edit.origin)
+        return self._covariances[label, dear]
 
     def _dear(self, edit: Edit) -> float:
         """Return how dear it is to change who is shown, where that is known."""
@@ -235,8 +248,7 @@ class BoundNatural(Bound[Memory]):
         if back:
             wanted, latent = to_go, memory.base.detach().clone()
         else:
-            whole, moved, weight = self._least_change(edit, memory, leaf, ahead, held, aim)
-            memory = dataclasses.replace(memory, weight=weight)
+            whole, moved, memory = self._least_change(edit, memory, leaf, ahead, held, aim)
             latent, wanted = edit.latent.lerp(memory.base + whole[None], share), share * moved
         if not bool(torch.isfinite(latent).all()):
             raise DivergedError(
@@ -256,20 +268,22 @@ class BoundNatural(Bound[Memory]):
 
     def _least_change(
         self, edit: Edit, memory: Memory, leaf: Tensor, ahead: Mapping[int, Tensor], held: Held | None, aim: np.ndarray
-    ) -> tuple[Tensor, np.ndarray, float | None]:
+    ) -> tuple[Tensor, np.ndarray, Memory]:
         """Return the whole change from the base that takes handles on by ``aim`` (N, 2), and how they move by it.
 
-        And how much the rest weighs, of a pull all of whose steps are to weigh it alike.
+        And the memory with how much the rest weighs, and whether one person's latents are asked, of a pull all of whose
+        steps are to ask alike.
 
         After a step that was not taken the same is asked again, and known.
 
         :raises ValueError: if a handle is where the picture is the same everywhere.
         """
-        asked = (edit.latent, memory.base, memory.covariance, held, edit.held), edit.handles.tobytes() + aim.tobytes()
+        numbers = edit.handles.tobytes() + aim.tobytes()
         if self._solved is not None:
-            (before, numbers), solution = self._solved
-            if numbers == asked[1] and all(a is b for a, b in zip(before, asked[0], strict=True)):
-                return solution
+            (before, known), (whole, moved, weight) = self._solved
+            asked = edit.latent, memory.base, memory.covariance, held, edit.held
+            if numbers == known and all(a is b for a, b in zip(before, asked, strict=True)):
+                return whole, moved, dataclasses.replace(memory, weight=weight)
         if held is None and len(edit.points) > FEW:
             # Many passes will go through what is read, so no more is read than what says how handles move.
             leaf, ahead = leaf.detach().clone().requires_grad_(), self._reading.ahead(edit.handles)
@@ -281,6 +295,44 @@ class BoundNatural(Bound[Memory]):
                 "it moves; put it on something that stands out"
             )
         linear = Linear(motion, held, None if held is None else self._view(leaf, held))
+        change = (edit.latent - memory.base)[0]
+        onward = None
+        if memory.weight is None and len(edit.points) <= FEW:  # of the whole way, so that no step undoes another
+            rows = linear.jacobian
+            onward = torch.from_numpy((edit.targets - edit.handles).reshape(-1)).to(rows.device)
+            onward = onward + torch.einsum("krd,rd->k", rows, change).double()
+        metric, damping = self._metric(edit, memory, held), self._damping(len(edit.points))
+        if onward is not None and memory.same_person:
+            covariance = self._how_latents_differ(edit, 0.0)
+            plain = self._metric(edit, dataclasses.replace(memory, covariance=covariance), held)
+            ways = [least_cost(linear.jacobian, each, onward, damping) for each in (metric, plain)]
+            if ways[0] > DIFFERENT * ways[1]:
+                memory = dataclasses.replace(memory, covariance=covariance, same_person=0.0)
+                metric = self._metric(edit, memory, held)
+        weight = None
+        # Where all outside a mask is held, and shows, that is local enough, and leaves no room for more. What moves is
+        # measured from the base, which a mask that was set later does not ask for.
+        masked = edit.mask is not None and held is not None
+        later = masked and bool(edit.below) and not torch.equal(edit.below[-1].latent, memory.base)
+        spared = bool(self.settings.locality) and not (later or (masked and self.settings.blend == "none"))
+        if memory.rest is not None and spared and len(edit.points) <= FEW:
+            rest, weight = self._rest_in(edit, memory, metric), memory.weight
+            if weight is None:
+                assert onward is not None
+                room = 1 + (ROOM - 1) * memory.same_person
+                weight = rest.weight(linear.jacobian, onward, self.settings.locality, damping, room)
+            metric = metric.sparing(rest.sparing, weight)
+        whole, moved = least_change(linear, metric, aim, change, damping)
+        asked = edit.latent, memory.base, memory.covariance, held, edit.held
+        self._solved = (asked, numbers), (whole, moved, weight)
+        return whole, moved, dataclasses.replace(memory, weight=weight)
+
+    def _damping(self, points: int) -> float:
+        """Return ε of so many points."""
+        return self.settings.damping * (SOFTER if points > FEW else FIRMER if points > 1 else 1.0)
+
+    def _metric(self, edit: Edit, memory: Memory, held: Held | None) -> Metric:
+        """Return the metric of changes, before it spares what else moves."""
         own_rows, own, common = self.settings.own_rows, self.settings.own, self.settings.common
         if held is not None:  # rows beyond those that its block reads would change the picture unseen
             own_rows, common = min(own_rows + MORE, rows_of(self.model, held.block) or own_rows), 0.0
@@ -290,26 +342,7 @@ class BoundNatural(Bound[Memory]):
         metric = Metric.of(memory.covariance, self.model.num_ws, own_rows, own, common)
         if edit.held is not None:
             metric = dataclasses.replace(metric, allowed=Projection(edit.held, memory.covariance))
-        change = (edit.latent - memory.base)[0]
-        weight = None
-        # Where all outside a mask is held, and shows, that is local enough, and leaves no room for more. What moves is
-        # measured from the base, which a mask that was set later does not ask for.
-        masked = edit.mask is not None and held is not None
-        later = masked and bool(edit.below) and not torch.equal(edit.below[-1].latent, memory.base)
-        spared = bool(self.settings.locality) and not (later or (masked and self.settings.blend == "none"))
-        if memory.rest is not None and spared and len(edit.points) <= FEW:
-            rest, weight = self._rest_in(edit, memory, metric), memory.weight
-            if weight is None:  # of the whole way, so that no step undoes what another one does
-                rows = linear.jacobian
-                onward = torch.from_numpy((edit.targets - edit.handles).reshape(-1)).to(rows.device)
-                onward = onward + torch.einsum("krd,rd->k", rows, change).double()
-                room = 1 + (ROOM - 1) * memory.same_person
-                weight = rest.weight(rows, onward, self.settings.locality, self.settings.damping, room)
-            metric = metric.sparing(rest.sparing, weight)
-        damping = self.settings.damping * (SOFTER if len(edit.points) > FEW else 1)
-        solution = (*least_change(linear, metric, aim, change, damping), weight)
-        self._solved = asked, solution
-        return solution
+        return metric
 
     def _judged(
         self,

@@ -73,7 +73,8 @@ class Natural(Settings):
     damping: float = number(
         1e-2, "Damping", "How soft targets are that pull against each other.", above=True, most=10, advanced=True
     )
-    """Part of the mean stiffness of the handles that is added to each; four times it with more than 8 points."""
+    """Part of the mean stiffness of the handles that is added to each, of one point; of two to 8 a hundredth of it, of
+    more four times it."""
     mask_weight: float = number(
         1e4, "Mask weight", "How firmly the picture outside the mask is held.", most=1e8, advanced=True
     )

@@ -101,6 +101,11 @@ def least_change(
     return change + more, moved.cpu().numpy().reshape(-1, 2)
 
 
+def least_cost(jacobian: Tensor, metric: Metric, wanted: Tensor, damping: float) -> float:
+    """Return what the least change costs that moves handles by ``wanted`` (2N,), in a metric."""
+    return float(wanted @ _Handles.of(jacobian, metric, damping).inner @ wanted)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Free:
     """The metric alone."""
