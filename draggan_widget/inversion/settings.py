@@ -19,7 +19,7 @@ class Inversion(Settings):
     """How much each row of the latent may differ from the others, as a part of how latents differ; 0: W."""
     prior: float = number(2e-3, "Prior", "How firmly the latent stays among the model's own.", most=10)
     """Weight of the mean square of the whitened coordinates."""
-    tuning_steps: int = whole(150, "Tuning steps", "Steps at most in which weights are tuned; 0: none.", most=10_000)
+    tuning_steps: int = whole(220, "Tuning steps", "Steps at most in which weights are tuned; 0: none.", most=10_000)
     """Steps of Adam at most in which the weights of a copy are tuned."""
     tuned_from: int = whole(
         32, "Tuned from", "Pixels of the coarsest maps whose weights are tuned.", least=4, most=8192
