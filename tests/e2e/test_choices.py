@@ -94,7 +94,7 @@ def test_a_class_is_typed_stepped_and_undone_and_a_wrong_one_is_refused(show):
     notebook = show(SMALL, CLASSES)
     editor = notebook.editor()
     field = editor.button("Class")
-    assert field.input_value() == "5"
+    expect(field).to_have_value("5")
     first = editor.picture()
     field.fill("281")
     field.press("Enter")
@@ -111,7 +111,7 @@ def test_a_class_is_typed_stepped_and_undone_and_a_wrong_one_is_refused(show):
     said(editor, "from 0 to 999")
     assert field.get_attribute("aria-invalid") == "true"
     field.press("Escape")
-    assert field.input_value() == "284"
+    expect(field).to_have_value("284")
     for _ in range(6):
         editor.click("Undo")
     notebook.wait_for_output("print(editor.label)", "5")

@@ -243,7 +243,7 @@ def test_sliding_on_the_timeline_shows_the_past_and_one_goes_on_from_there(noteb
     expect(slider).to_have_attribute("aria-valuetext", f"step 3 of {steps}")
     editor.page.wait_for_function("canvas => canvas.dataset.step === '3'", arg=editor.canvas.element_handle())
     assert editor.picture().tobytes() not in (first.tobytes(), newest.tobytes())
-    assert "Looking at step 3" in editor.root.locator(".dg-sentence").inner_text()
+    expect(editor.root.locator(".dg-sentence")).to_contain_text("Looking at step 3")
     assert notebook.execute("print(editor.step)")[0].strip() == str(steps)  # looking changes nothing
     editor.page.keyboard.press("Escape")
     assert editor.wait_for_lossless().tobytes() == newest.tobytes()
@@ -295,7 +295,7 @@ def test_results_are_a_picture_with_its_provenance_films_and_the_code_that_makes
     editor.click("Show code")
     code = editor.root.locator(".dg-code")
     code.wait_for()
-    assert "generator.mapping(seed=3" in code.inner_text()
+    expect(code).to_contain_text("generator.mapping(seed=3")
     editor.page.keyboard.press("Escape")
     expect(code).to_be_hidden()
 

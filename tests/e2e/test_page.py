@@ -361,7 +361,7 @@ def test_where_full_screen_is_refused_the_page_is_filled_and_escape_leaves_it_be
     editor.click("Full screen")
     expect(editor.button("Full screen")).to_have_attribute("aria-pressed", "true")
     assert editor.root.bounding_box() == {"x": 0, "y": 0, **page.viewport_size}
-    assert "the editor fills the page" in editor.root.locator(".dg-sentence").inner_text()
+    expect(editor.root.locator(".dg-sentence")).to_contain_text("the editor fills the page")
     assert page.evaluate(places) == below
     page.keyboard.press("Escape")
     expect(editor.button("Full screen")).to_have_attribute("aria-pressed", "false")

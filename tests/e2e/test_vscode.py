@@ -105,7 +105,7 @@ def test_each_key_of_the_widget_acts_and_none_comes_to_the_notebook(vscode):
     for key in ("a", "c", "d", "d", "j", "k", "m", "m", "v", "v", "x", "y", "z", "[", "]", "+", "-", "0"):
         press(key)
     press("?")
-    assert editor.root.get_by_role("dialog", name="Gestures and keys").is_visible()
+    expect(editor.root.get_by_role("dialog", name="Gestures and keys")).to_be_visible()
     press("Escape")
     editor.root.locator(".dg-stage").focus()
     press("Space")
@@ -196,7 +196,7 @@ def test_it_takes_the_colours_of_the_theme(vscode, theme):
 def test_full_screen_fills_the_webview_where_the_screen_is_refused(vscode):
     editor = vscode.editor()
     editor.click("Full screen")
-    assert "the editor fills the page" in editor.root.locator(".dg-sentence").inner_text()
+    expect(editor.root.locator(".dg-sentence")).to_contain_text("the editor fills the page")
     vscode.page.keyboard.press("Escape")
     assert editor.button("Full screen").get_attribute("aria-pressed") == "false"
     assert vscode.commands == []
