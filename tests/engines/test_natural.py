@@ -425,9 +425,9 @@ def test_it_is_the_default_and_draggan_is_chosen_by_name(generator):
 def test_a_pull_that_is_how_people_differ_is_not_asked_to_keep_who_is_shown():
     faces = load_generator("faces")
     ws = faces.mapping(seed=9, truncation=0.7)
-    points = {number: [handle] for number, handle in enumerate([(110, 153), (134, 152)])}
+    wings = (110, 153), (134, 152)
     for pulls, dear in (((-8, 8), 0.0), ((-8, -8), Natural().same_person)):
-        wanted = [(n, xy, (xy[0] + by, xy[1])) for (n, (xy,)), by in zip(points.items(), pulls, strict=True)]
+        wanted = [(n, (x, y), (x + by, y)) for n, ((x, y), by) in enumerate(zip(wings, pulls, strict=True))]
         state = begin_with(faces, ws, wanted, None, Natural())
         assert state.memory.same_person == Natural().same_person
         (state,) = state.advance()
