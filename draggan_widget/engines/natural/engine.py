@@ -98,7 +98,7 @@ class BoundNatural(Bound[Memory]):
         if self._reading.is_coarse:
             self._reading = dataclasses.replace(self._reading, followed=(self._track, self._spot))
         self._look: Callable[[Tensor], np.ndarray] | None = None
-        self._unlike: tuple[Tensor, Unlikeness] | None = None
+        self._unlike: dict[int | None, Unlikeness] = {}
         self._covariances: dict[tuple[int | None, float], Tensor] = {}
         self._held: tuple[tuple[Any, ...], Held | None] | None = None
         self._rest: tuple[tuple[Any, ...], Rest] | None = None
@@ -168,10 +168,9 @@ class BoundNatural(Bound[Memory]):
             if point.id in before.ids and (point is (was := before.point(point.id)) or _followed(was, point))
         }
         known = memory.blocks == self._track  # other settings may follow other features
-        if self._dear(after) != memory.same_person:
-            covariance, same_person = self._covariance(after)
-            if same_person != memory.same_person:
-                memory = dataclasses.replace(memory, covariance=covariance, same_person=same_person)
+        covariance, same_person = self._covariance(after)
+        if same_person != memory.same_person:
+            memory = dataclasses.replace(memory, covariance=covariance, same_person=same_person)
         memory = dataclasses.replace(
             memory,
             references={number: each for number, each in memory.references.items() if number in same and known},
@@ -404,11 +403,10 @@ class BoundNatural(Bound[Memory]):
     def _is_far(self, edit: Edit, memory: Memory, tried: Tensor) -> bool:
         """Return whether a latent is farther from the first than the model's own pictures let one go."""
         space = self.model.space
-        covariance = space.metric(space.label_of(edit.origin)).covariance
-        # It is a view of what the model remembers, made anew each time.
-        if self._unlike is None or self._unlike[0].data_ptr() != covariance.data_ptr():
-            self._unlike = covariance, Unlikeness(covariance)
-        unlike = self._unlike[1]
+        label = space.label_of(edit.origin)
+        if label not in self._unlike:
+            self._unlike[label] = Unlikeness(space.metric(label).covariance)
+        unlike = self._unlike[label]
         rows = self.settings.own_rows
         gone = unlike((tried.detach() - memory.base)[0, :rows])
         return gone > max(FAR * unlike.typical, FARTHEST) and gone > unlike((edit.latent - memory.base)[0, :rows])
