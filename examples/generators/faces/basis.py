@@ -13,7 +13,6 @@ from pathlib import Path
 
 import beside  # noqa: F401  for what is shared
 import numpy as np
-from hair import smoothstep
 from whole import write_atomically
 
 PHENOTYPE = ("gender", "age", "muscle", "weight", "african", "asian")
@@ -81,6 +80,12 @@ class HeadBasis:
                 action_names=tuple(str(name) for name in arrays["action_names"]),
                 triangles=triangles,
             )
+
+
+def smoothstep(low: float | np.ndarray, high: float | np.ndarray, value: np.ndarray | float) -> np.ndarray:
+    """GLSL's function of that name; here ``low`` may be the larger edge, from which it then falls."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def _own_changes(rest: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ import numpy as np
 from basis import JAW_WIDTH, LEFT_BROW, PHENOTYPE, RIGHT_BROW, HeadBasis, phenotype_features
 from scipy.special import ndtr
 
-EDITIONS = (1, 2)
-"""Those that can be drawn. The second has single hairs, a skin with detail, more kinds of light and backgrounds."""
+EDITIONS = (1, 2, 3)
+"""Those that can be drawn. The second has single hairs, a skin with detail, more kinds of light and backgrounds; in the
+third lids, brows and jaws go as far as those of people."""
 
 LOCAL_AXES: dict[str, dict[str, float]] = {
     "nose_width": {"nose-scale-horiz-incr": 0.8, "nose-nostrils-width-incr": 0.5},
@@ -106,7 +107,7 @@ def _colour(light: float, blue: float, red: float) -> np.ndarray:
 
 
 def _soft_ramp(value: float, start: float, width: float, sharp: float = 6) -> float:
-    """0 below ``start``, rising smoothly, the less ``sharp`` the sooner, about ``(value - start) / width`` far above."""
+    """0 below ``start``, then about ``(value - start) / width``; the less ``sharp``, the sooner it rises."""
     scaled = (value - start) / width
     return float(np.logaddexp(0.0, sharp * scaled) / sharp)
 
@@ -117,7 +118,7 @@ IRIS = np.array([[0.20, 0.12, 0.07], [0.31, 0.20, 0.11], [0.33, 0.37, 0.23], [0.
 
 
 def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITIONS[-1]) -> Scene:
-    """The scene of one latent ``(80,)``, as the renderer of an ``edition`` (1 or 2) draws it.
+    """The scene of one latent ``(80,)``, as the renderer of an ``edition`` draws it.
 
     The latent is brought to unit mean square first, since that is all a StyleGAN2 mapping sees of it.
     """
@@ -144,7 +145,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
     for axis, blend in LOCAL_AXES.items():
         for name, amount in blend.items():
             local[basis.local_names.index(name)] += 0.42 * z[axis] * amount
-    if edition == 2:
+    if edition >= 3:
         local[basis.local_names.index(JAW_WIDTH)] += 0.035 * z["jaw_width"]
     local[basis.local_names.index("head-age-incr")] += 0.5 * old
     local[basis.local_names.index("mouth-angles-up")] += 0.40
@@ -160,7 +161,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
     smile = _soft_ramp(z["smile"], -0.9, 2.1)
     grin = _soft_ramp(z["smile"], 0.4, 1.7)
     frown = _soft_ramp(-z["smile"], 1.1, 2.2)
-    jaw = _soft_ramp(z["jaw"], 0.75, 2.1, 6 if edition == 1 else 3)
+    jaw = _soft_ramp(z["jaw"], 0.75, 2.1, 6 if edition < 3 else 3)
     shift, uneven = z["mouth_shift"], z["asymmetry"]
     act(smile * (1 + 0.18 * shift + 0.12 * uneven), "mouthSmileLeft")
     act(smile * (1 - 0.18 * shift - 0.12 * uneven), "mouthSmileRight")
@@ -181,7 +182,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
         act(0.9 * raised + 0.16 * sign * uneven, f"browOuterUp{side}")
         act(0.7 * lowered - 0.06 * sign * uneven, f"browDown{side}")
         act(0.05 * sign * uneven, f"noseSneer{side}")
-        if edition == 1:
+        if edition < 3:
             lid = z["blink"] + 0.5 * sign * z["wink"]
             closed = _soft_ramp(lid, 1.35, 0.5)
             closed = closed / (1 + closed**6) ** (1 / 6)
@@ -256,7 +257,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
         "hair_back": float(ndtr(1.5 * z["hair_back"] - 0.9)),
         "gaze": (0.10 * z["gaze_x"], 0.07 * z["gaze_y"]),
     }
-    if edition == 2:
+    if edition >= 2:
         uniforms |= _second_edition(z, u, hair, skin, grey, float(african))
         uniforms["beard"] = float(male * male * np.tanh(_soft_ramp(z["beard"], 0.1, 1.3)))
     return Scene(
@@ -276,7 +277,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
 def _second_edition(
     z: dict[str, float], u: dict[str, float], hair: np.ndarray, skin: np.ndarray, grey: float, african: float
 ) -> dict[str, float | tuple[float, ...]]:
-    """What the second edition draws otherwise: hairs, wider light, rooms for backgrounds."""
+    """What editions from the second on draw otherwise: hairs, wider light, rooms for backgrounds."""
     towards = np.array([1.45 * z["light_x"], -1.0, 0.70 + 0.45 * z["light_z"]])
     towards /= np.linalg.norm(towards)
     warm, hard = z["light_warmth"], 1 - u["light_softness"]
