@@ -138,3 +138,37 @@ def test_the_second_edition_has_finer_detail_of_the_same_head(basis):
     (there, seen), (here, visible) = first.landmarks(scenes[0]), second.landmarks(scenes[1])
     assert np.abs(there - here).max() < 1e-3
     assert np.array_equal(seen, visible)
+
+
+def test_in_the_third_edition_lids_brows_and_jaws_go_as_far_as_those_of_people(basis):
+    from render import LANDMARK_NAMES, Renderer
+    from scene import LATENT
+
+    renderer = Renderer(basis, size=256, edition=1)  # depth is all that is drawn, and this one is quickest
+    head = np.random.default_rng(5).normal(size=80) * 0.4
+    head[[LATENT.index(name) for name in ("yaw", "pitch", "roll", "blink", "wink")]] = 0
+
+    def places(edition: int, **values: float) -> dict[str, np.ndarray]:
+        latent = head.copy()
+        moved = [LATENT.index(name) for name in values]
+        latent[moved] = 0
+        latent *= np.sqrt((80 - sum(value**2 for value in values.values())) / np.square(latent).sum())
+        latent[moved] = list(values.values())
+        points = renderer.landmarks(scene_from_latent(latent, basis, edition))[0]
+        return dict(zip(LANDMARK_NAMES, points, strict=True))
+
+    def moves(edition: int, landmark: str, name: str, first: float, last: float) -> np.ndarray:
+        return places(edition, **{name: last})[landmark] - places(edition, **{name: first})[landmark]
+
+    for landmark in ("left_brow_inner", "left_brow_outer", "right_brow_inner", "right_brow_outer"):
+        assert (
+            moves(3, landmark, "brow_raise", -2.4, 2.4)[1] < -15 < -6 < moves(2, landmark, "brow_raise", -2.4, 2.4)[1]
+        )
+    left, right = (moves(3, f"{side}_brow_inner", "asymmetry", 0, 2)[1] for side in ("left", "right"))
+    assert left < -3
+    assert right > 3
+    lids = [places(3, blink=blink)["left_upper_lid"][1] for blink in np.linspace(-2.4, 2.4, 9)]
+    assert lids[-1] - lids[0] > 12
+    assert (np.diff(lids) > 0.5).all()
+    assert (np.diff(lids) < 5).all()
+    assert moves(3, "left_jaw", "jaw_width", -2.4, 2.4)[0] > 8

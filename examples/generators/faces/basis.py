@@ -32,6 +32,8 @@ PARTS = (
 )
 
 _LOCAL_WORDS = ("chin", "nose", "mouth", "eye", "cheek", "head-", "ear", "forehead", "neck")
+JAW_WIDTH, LEFT_BROW, RIGHT_BROW = "jaw-width", "l-brow-up", "r-brow-up"
+"""Local changes beside those of MakeHuman, which has none that moves the angles of the jaw alone, or a whole brow."""
 _PHENOTYPE_SAMPLES = 320
 _BATCH = 16
 _LOWEST = -5.0  # eye distances below the eyes; nothing lower is ever in the picture
@@ -68,15 +70,38 @@ class HeadBasis:
         """Read what :meth:`save` wrote, less any part that is not in :data:`PARTS`."""
         with np.load(path) as arrays:
             used, triangles = _used({name: arrays[f"triangles/{name}"] for name in PARTS})
+            rest = arrays["rest"][used]
             return cls(
-                rest=arrays["rest"][used],
+                rest=rest,
                 phenotype=arrays["phenotype"].take(used, 1),
-                local=arrays["local"].take(used, 1),
+                local=np.concatenate([arrays["local"].take(used, 1), _own_changes(rest)]),
                 actions=arrays["actions"].take(used, 1),
-                local_names=tuple(str(name) for name in arrays["local_names"]),
+                local_names=(*(str(name) for name in arrays["local_names"]), JAW_WIDTH, LEFT_BROW, RIGHT_BROW),
                 action_names=tuple(str(name) for name in arrays["action_names"]),
                 triangles=triangles,
             )
+
+
+def smoothstep(low: float | np.ndarray, high: float | np.ndarray, value: np.ndarray | float) -> np.ndarray:
+    """GLSL's function of that name; here ``low`` may be the larger edge, from which it then falls."""
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _own_changes(rest: np.ndarray) -> np.ndarray:
+    """The displacements ``(3, V, 3)``, one for each of our own names, of resting points ``(V, 3)``.
+
+    At 1 a jaw is twice as wide, which fades towards mouth, cheeks, ears and neck, and a brow stands an eye distance
+    higher, which fades towards lids, forehead, nose and temples.
+    """
+    x, y, z = rest.T
+    moved = np.zeros((3, *rest.shape), "f4")
+    jaw = smoothstep(-2.45, -1.55, z) * smoothstep(-0.25, -1.15, z) * smoothstep(1.3, 0.5, y)
+    moved[0, :, 0] = x * jaw * smoothstep(0.3, 0.8, np.abs(x))
+    brow = np.exp(-np.square((z - 0.41) / 0.22)) * smoothstep(1.1, 0.6, y)
+    for row, side in ((1, x), (2, -x)):
+        moved[row, :, 2] = brow * smoothstep(-0.05, 0.2, side) * smoothstep(1.45, 1.0, side)
+    return moved
 
 
 def _used(triangles: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:

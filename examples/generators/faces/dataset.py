@@ -84,7 +84,7 @@ FACES = Recipe(
     # What ``evaluate.py --search`` found best.
     drag_config=DragConfig(block=4, edit_layers=6, learning_rate=1e-2, supervision_radius=12.0, mask_weight=5.0),
     notes={"licence": "CC0-1.0", "card": "faces.md"},
-    edition=EDITIONS[-1],
+    edition=2,  # the third is drawn, and not yet learned
     editions=EDITIONS,
-    finished=(2,),
+    finished=(2, 3),
 )

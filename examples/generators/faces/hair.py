@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import moderngl
 import numpy as np
+from basis import smoothstep
 from scipy import sparse
 from scipy.ndimage import gaussian_filter
 from shaders import HAIR_FRAGMENT, HAIR_VERTEX, HAIRLINE, of_edition
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 _AROUND, _CAP, _HANG = 91, 32, 32
 _CENTRE = np.array([0.0, 1.2, 0.25])
 _LOWEST = -3.3  # of the sheet, eye distances below the eyes
-
-
-def smoothstep(low: float | np.ndarray, high: float | np.ndarray, value: np.ndarray | float) -> np.ndarray:
-    """GLSL's function of that name; here ``low`` may be the larger edge, from which it then falls."""
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
 
 
 def _larger(a: np.ndarray, b: np.ndarray, width: float) -> np.ndarray:

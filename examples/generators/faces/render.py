@@ -11,8 +11,8 @@ from __future__ import annotations
 import moderngl
 import numpy as np
 import shaders
-from basis import HeadBasis
-from hair import Hair, HairPainter, smoothstep
+from basis import HeadBasis, smoothstep
+from hair import Hair, HairPainter
 from scene import EDITIONS, Scene
 from scipy import sparse
 from scipy.ndimage import gaussian_filter
@@ -69,7 +69,7 @@ class Renderer:
     """Draws scenes of one basis; create it once, it holds the graphics context."""
 
     def __init__(self, basis: HeadBasis, size: int = 256, edition: int = EDITIONS[-1]) -> None:
-        """``size`` is the height and width of the pictures; ``edition`` (1 or 2) must be that of the scenes."""
+        """``size`` is the height and width of the pictures; ``edition`` must be that of the scenes."""
         self.basis = basis
         self.edition = edition
         self.size = size
@@ -138,7 +138,7 @@ class Renderer:
         self._back = self.context.vertex_array(self._back_program, [(corners_2d, "2f", "corner")])
         self._landmarks = self._landmark_vertices(np.flatnonzero(kinds == BODY))
         self._paint = self._painting(corners_2d)
-        if edition == 2:
+        if edition >= 2:
             self._strands = HairStrands(hair)
             middle = basis.rest[ears > 0.6].mean(0)
             beside = np.abs(hair.rest[..., 0]) > 0.6
@@ -299,12 +299,12 @@ class Renderer:
         vertices = self._pose(self.basis.rest + self._inside + moved, self._turns, scene)
         sheet, traits = self._hair.hair.shape(scene.uniforms, moved)
         sheet = self._pose(sheet.reshape(-1, 3), self._hair_turns, scene).reshape(sheet.shape)
-        if self.edition == 2:  # short hair leaves the ears free
+        if self.edition >= 2:  # short hair leaves the ears free
             short = smoothstep(-0.55, 0.35, scene.uniforms["hair_length"])
             traits[..., 0] -= short * self._ear_holes
         across = self._hair.update(sheet, traits, scene.uniforms)
         normals = self._normals(vertices)
-        if self.edition == 2:
+        if self.edition >= 2:
             eye = self.camera(scene)[1]
             self._ribbons["hair"].update(self._strands.shape(sheet, across, traits, scene.uniforms, eye), eye)
             self._ribbons["fur"].update(self._fur.shape(vertices, normals, scene.uniforms, eye), eye)
@@ -333,7 +333,7 @@ class Renderer:
             "teeth_front": self._teeth_front,
         }
         programs = [*self._programs.values(), self._back_program, self._hair.program]
-        if self.edition == 2:
+        if self.edition >= 2:
             self._detail.use(5)
             programs += [ribbons.program for ribbons in self._ribbons.values()]
         for name, value in (scene.uniforms | constants).items():
@@ -353,7 +353,7 @@ class Renderer:
             mesh.render()
         self.context.disable(moderngl.BLEND)
         self._hair.draw(scene.uniforms)
-        if self.edition == 2:
+        if self.edition >= 2:
             self.context.disable(moderngl.CULL_FACE)
             for ribbons in self._ribbons.values():
                 ribbons.draw()

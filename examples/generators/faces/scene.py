@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from basis import PHENOTYPE, HeadBasis, phenotype_features
+from basis import JAW_WIDTH, LEFT_BROW, PHENOTYPE, RIGHT_BROW, HeadBasis, phenotype_features
 from scipy.special import ndtr
 
-EDITIONS = (1, 2)
-"""Those that can be drawn. The second has single hairs, a skin with detail, more kinds of light and backgrounds."""
+EDITIONS = (1, 2, 3)
+"""Those that can be drawn. The second has single hairs, a skin with detail, more kinds of light and backgrounds; in the
+third lids, brows and jaws go as far as those of people."""
 
 LOCAL_AXES: dict[str, dict[str, float]] = {
     "nose_width": {"nose-scale-horiz-incr": 0.8, "nose-nostrils-width-incr": 0.5},
@@ -105,10 +106,10 @@ def _colour(light: float, blue: float, red: float) -> np.ndarray:
     return np.clip(rgb, 0.03, 0.97)
 
 
-def _soft_ramp(value: float, start: float, width: float) -> float:
-    """0 below ``start``, rising smoothly, about ``(value - start) / width`` far above it."""
+def _soft_ramp(value: float, start: float, width: float, sharp: float = 6) -> float:
+    """0 below ``start``, then about ``(value - start) / width``; the less ``sharp``, the sooner it rises."""
     scaled = (value - start) / width
-    return float(np.logaddexp(0.0, 6 * scaled) / 6)
+    return float(np.logaddexp(0.0, sharp * scaled) / sharp)
 
 
 SKIN = np.array([[0.37, 0.25, 0.20], [0.54, 0.38, 0.30], [0.73, 0.55, 0.45], [0.86, 0.69, 0.60], [0.94, 0.80, 0.73]])
@@ -117,7 +118,7 @@ IRIS = np.array([[0.20, 0.12, 0.07], [0.31, 0.20, 0.11], [0.33, 0.37, 0.23], [0.
 
 
 def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITIONS[-1]) -> Scene:
-    """The scene of one latent ``(80,)``, as the renderer of an ``edition`` (1 or 2) draws it.
+    """The scene of one latent ``(80,)``, as the renderer of an ``edition`` draws it.
 
     The latent is brought to unit mean square first, since that is all a StyleGAN2 mapping sees of it.
     """
@@ -144,6 +145,8 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
     for axis, blend in LOCAL_AXES.items():
         for name, amount in blend.items():
             local[basis.local_names.index(name)] += 0.42 * z[axis] * amount
+    if edition >= 3:
+        local[basis.local_names.index(JAW_WIDTH)] += 0.035 * z["jaw_width"]
     local[basis.local_names.index("head-age-incr")] += 0.5 * old
     local[basis.local_names.index("mouth-angles-up")] += 0.40
     for name, amount in SEX_CHANGES.items():
@@ -158,7 +161,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
     smile = _soft_ramp(z["smile"], -0.9, 2.1)
     grin = _soft_ramp(z["smile"], 0.4, 1.7)
     frown = _soft_ramp(-z["smile"], 1.1, 2.2)
-    jaw = _soft_ramp(z["jaw"], 0.75, 2.1)
+    jaw = _soft_ramp(z["jaw"], 0.75, 2.1, 6 if edition < 3 else 3)
     shift, uneven = z["mouth_shift"], z["asymmetry"]
     act(smile * (1 + 0.18 * shift + 0.12 * uneven), "mouthSmileLeft")
     act(smile * (1 - 0.18 * shift - 0.12 * uneven), "mouthSmileRight")
@@ -175,15 +178,23 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
     act(0.50 * _soft_ramp(z["pucker"], 0.7, 1.6), "mouthPucker", "mouthFunnel")
     act(0.35 * _soft_ramp(-z["pucker"], 0.8, 1.6), "mouthStretchLeft", "mouthStretchRight")
     raised, lowered = _soft_ramp(z["brow_raise"], 0.2, 2.0), _soft_ramp(-z["brow_raise"], 0.6, 2.4)
-    for side, sign in (("Left", 1), ("Right", -1)):
-        lid = z["blink"] + 0.5 * sign * z["wink"]
-        closed = _soft_ramp(lid, 1.35, 0.5)
-        closed = closed / (1 + closed**6) ** (1 / 6)
-        act(closed, f"eyeBlink{side}")
-        act((0.50 + 0.4 * _soft_ramp(-lid, 0.5, 1.6)) * (1 - closed), f"eyeWide{side}")
+    for side, sign, brow in (("Left", 1, LEFT_BROW), ("Right", -1, RIGHT_BROW)):
         act(0.9 * raised + 0.16 * sign * uneven, f"browOuterUp{side}")
         act(0.7 * lowered - 0.06 * sign * uneven, f"browDown{side}")
         act(0.05 * sign * uneven, f"noseSneer{side}")
+        if edition < 3:
+            lid = z["blink"] + 0.5 * sign * z["wink"]
+            closed = _soft_ramp(lid, 1.35, 0.5)
+            closed = closed / (1 + closed**6) ** (1 / 6)
+            wide = 0.50 + 0.4 * _soft_ramp(-lid, 0.5, 1.6)
+        else:
+            # As far as faces go, and evenly: a lid that snaps shut, or a brow that hardly moves, cannot be pulled.
+            lid = z["blink"] + 0.6 * sign * z["wink"]
+            closed = float(ndtr((lid - 1.6) / 0.9))
+            wide = 0.55 + 0.6 * _soft_ramp(-lid, 0.2, 1.0)
+            local[basis.local_names.index(brow)] += 0.05 * z["brow_raise"] + 0.04 * sign * uneven
+        act(closed, f"eyeBlink{side}")
+        act(wide * (1 - closed), f"eyeWide{side}")
     act(0.12 + 0.5 * raised + 0.6 * _soft_ramp(z["brow_inner"], 0.9, 2.2), "browInnerUp")
 
     tone = 0.70 - 0.62 * african - 0.06 * asian + 0.10 * z["skin_tone"]
@@ -246,7 +257,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
         "hair_back": float(ndtr(1.5 * z["hair_back"] - 0.9)),
         "gaze": (0.10 * z["gaze_x"], 0.07 * z["gaze_y"]),
     }
-    if edition == 2:
+    if edition >= 2:
         uniforms |= _second_edition(z, u, hair, skin, grey, float(african))
         uniforms["beard"] = float(male * male * np.tanh(_soft_ramp(z["beard"], 0.1, 1.3)))
     return Scene(
@@ -266,7 +277,7 @@ def scene_from_latent(latent: np.ndarray, basis: HeadBasis, edition: int = EDITI
 def _second_edition(
     z: dict[str, float], u: dict[str, float], hair: np.ndarray, skin: np.ndarray, grey: float, african: float
 ) -> dict[str, float | tuple[float, ...]]:
-    """What the second edition draws otherwise: hairs, wider light, rooms for backgrounds."""
+    """What editions from the second on draw otherwise: hairs, wider light, rooms for backgrounds."""
     towards = np.array([1.45 * z["light_x"], -1.0, 0.70 + 0.45 * z["light_z"]])
     towards /= np.linalg.norm(towards)
     warm, hard = z["light_warmth"], 1 - u["light_softness"]

@@ -82,7 +82,7 @@ float lit_share(vec3 world, vec3 n) {
 _SHADE = """
 uniform vec3 light_direction, light_colour;
 uniform float light_softness, light_top;
-uniform vec3 sky_colour, ground_colour, fill_colour, rim_direction, rim_colour;  // of the second edition
+uniform vec3 sky_colour, ground_colour, fill_colour, rim_direction, rim_colour;  // from the second edition on
 // Colour under all lights, gamma encoded: ambient 0..1 is the open share of the sky, shine and sharp the highlight's
 // strength and exponent, wrap how far (per channel) the key light reaches around edges, shadow the share of it seen.
 vec3 shade(vec3 colour, vec3 n, vec3 v, float ambient, float shine, float sharp, vec3 wrap, float shadow) {
@@ -97,7 +97,7 @@ vec3 shade(vec3 colour, vec3 n, vec3 v, float ambient, float shine, float sharp,
   float rim = edge * edge * edge * clamp(0.6 + 0.6 * n.z, 0.0, 1.0) * 0.22;
   vec3 base = colour * colour;
   float up = n.z * 0.5 + 0.5;
-  if (edition == 2) {
+  if (edition >= 2) {
     vec3 around = mix(ground_colour, sky_colour, up) + fill_colour * fill;
     float behind = clamp(dot(n, rim_direction) + 0.15, 0.0, 1.0);
     float grazing = 0.04 + 0.96 * edge * edge * edge * edge * edge;
@@ -179,7 +179,7 @@ vec3 room() {
 }
 // Out of focus: a gradient between two shades, a large soft light and darker corners.
 void main() {
-  if (edition == 2) { pixel = vec4(clamp(room(), 0.0, 1.0), 1.0); return; }
+  if (edition >= 2) { pixel = vec4(clamp(room(), 0.0, 1.0), 1.0); return; }
   float run = dot(at, back_way);
   vec3 c = back * (1.0 + 0.20 * back_contrast * run) + vec3(0.035, 0.0, -0.035) * back_contrast * run;
   vec2 far = at - back_glow;
@@ -310,7 +310,7 @@ void main() {
     vec4 tones = unpacked(masks.x), lined = unpacked(masks.y), mouth = unpacked(masks.z), lids = unpacked(masks.w);
     float front = fade(0.5, 0.9, r.y);
     vec4 fine = vec4(0.5);
-    if (edition == 2) {
+    if (edition >= 2) {
       fine = texture(detail, at);
       float facing = clamp(-across.y * 1.4, 0.0, 1.0) * front;
       n = normalize(n + 0.24 * facing * vec3(fine.x - 0.5, 0.0, fine.y - 0.5));
@@ -324,9 +324,9 @@ void main() {
     c *= 1.0 - freckles * tones.w * front * vec3(0.26, 0.36, 0.42);
     c *= 1.0 - blush * front * (tones.x + 0.6 * tones.y) * vec3(-0.06, 0.20, 0.22);
     float lip = mouth.x * fade(0.1, 0.3, r.y), nostril = mouth.z * fade(-0.1, 0.0, r.y);
-    float creased = edition == 2 ? 1.0 + 0.30 * (fine.z - 0.5) + 0.10 * sin(r.x * 95.0 + 8.0 * fine.x) : 1.0;
+    float creased = edition >= 2 ? 1.0 + 0.30 * (fine.z - 0.5) + 0.10 * sin(r.x * 95.0 + 8.0 * fine.x) : 1.0;
     c = mix(c, lips * creased, lip * 0.9);
-    shine = mix(shine, edition == 2 ? 0.17 : 0.30, lip);
+    shine = mix(shine, edition >= 2 ? 0.17 : 0.30, lip);
     sharp = mix(sharp, 26.0, lip);
     c *= 1.0 - (dot(lined, lines) + 0.34 * mouth.y) * front * vec3(0.85, 1.0, 1.0) - nostril * vec3(0.36, 0.45, 0.45);
     c *= mix(vec3(1.0), eye_shade, makeup * lids.y * front);
@@ -340,13 +340,13 @@ void main() {
     float off = (r.z - centre) / taper;
     float brow = smoothstep(-1.0, -0.45, off) * fade(0.15, 1.15, off);
     brow *= smoothstep(0.10, 0.30, ax) * fade(0.78, 1.04, ax) * front * (0.78 + 0.22 * lids.w);
-    c = mix(c, brow_colour, (edition == 2 ? 0.26 : 0.90) * brow);
+    c = mix(c, brow_colour, (edition >= 2 ? 0.26 : 0.90) * brow);
     shine *= 1.0 - 0.7 * brow;
     // Beard and moustache; short ones let the skin show.
     float jaw = fade(-1.30, -0.78, r.z + 0.34 * smoothstep(0.3, 0.95, ax)) * smoothstep(-2.40, -1.90, r.z);
     float round_lip = fade(0.30, 0.56, ax) * fade(-0.93, -0.80, r.z) * smoothstep(-2.35, -1.95, r.z);
     jaw = (jaw + round_lip - jaw * round_lip) * fade(0.75, 1.05, r.y) * (1.0 - lip) * (1.0 - 0.5 * nostril);
-    float bearded = jaw * beard * (edition == 2 ? 0.30 + 0.35 * beard : 0.62 + 0.18 * lids.w + 0.20 * beard);
+    float bearded = jaw * beard * (edition >= 2 ? 0.30 + 0.35 * beard : 0.62 + 0.18 * lids.w + 0.20 * beard);
     c = mix(c, hair * 0.78 * (0.85 + 0.25 * lids.w) + skin * 0.08, bearded);
     shine *= 1.0 - 0.8 * bearded;
     // Clothes: a round to pointed neckline with a band, and wide soft folds.
@@ -368,7 +368,7 @@ void main() {
     vec3 cloth_colour = shirt * (1.0 - 0.20 * exp(-sq((cloth - edge + 0.13) / 0.022)));
     cloth_colour *= 1.0 + 0.07 * folds * fade(edge - 0.5, edge - 0.1, cloth);
     wrap = mix(wrap, vec3(0.35), shirted);
-    if (edition == 2) {
+    if (edition >= 2) {
       float slant = 0.55 * sin(r.x * 2.2 + 2.0) + 0.45 * sin(ax * 3.7 + r.z * 2.4);
       vec3 pull = vec3(cos(ax * 4.1 + r.z * 3.1 + slant) * sign(r.x), 0.0, 0.6 * sin(r.z * 3.0 + slant * 2.0));
       n = normalize(n + shirted * 0.26 * fade(edge - 0.35, edge - 0.1, cloth) * pull);
@@ -379,7 +379,7 @@ void main() {
     c = mix(c, cloth_colour, shirted);
     shine = mix(shine, 0.02, shirted);
     ambient = mix(ambient, 1.0, hairy * 0.6);
-    c = mix(c, edition == 2 ? mix(skin * 0.55, hair * 0.62, 0.75) : hair * 0.8, hairy);
+    c = mix(c, edition >= 2 ? mix(skin * 0.55, hair * 0.62, 0.75) : hair * 0.8, hairy);
     shine = mix(shine, 0.02, hairy);
   } else if (kind == EYE) {
     vec3 d = (r - (r.x > 0.0 ? eye_left : eye_right)) / eye_radius;
@@ -387,7 +387,7 @@ void main() {
     c = vec3(0.86, 0.845, 0.835);
     vec2 lamp = vec2(0.26 * light_direction.x, 0.20);
     float glow = dot(d.xz - gaze, -normalize(lamp + vec2(0.0, 0.05)));
-    if (edition == 2) {
+    if (edition >= 2) {
       float turn = atan(d.z - gaze.y, d.x - gaze.x);
       float fibres = 0.5 + 0.5 * sin(turn * 23.0 + 3.0 * sin(turn * 7.0) + a * 9.0);
       vec3 veins = vec3(0.0, 0.10, 0.10) * smoothstep(0.55, 1.0, abs(d.x));
@@ -422,7 +422,7 @@ void main() {
     float tip = clamp((length(d) / eye_radius - 1.02) / 0.40, 0.0, 1.0);
     c = vec3(0.13, 0.09, 0.075);
     alpha = fade(0.10, 1.0, tip) * smoothstep(0.0, 0.08, tip);
-    if (edition == 2) {
+    if (edition >= 2) {
       float fan = d.x * (1.0 - 0.35 * tip);
       float single = sin(105.0 * fan + 2.0 * sin(31.0 * fan));
       alpha = fade(0.35, 1.0, tip) * smoothstep(-0.7 - 0.5 * (1.0 - tip), 0.3, single);
@@ -487,7 +487,7 @@ void main() {
   s = mix(vec3(0.5), s, spread);
   float loose = trait.y;
   float soft = mix(0.10, 0.12, loose);
-  if (edition == 2) {  // only what is seen between the strands
+  if (edition >= 2) {  // only what is seen between the strands
     float deep = trait.x - mix(0.03, 0.16, loose) + 0.3 * loose * (s.z - 0.5);
     float share = smoothstep(-soft, soft, deep) * smoothstep(0.0, 0.26, abs(dot(n, v)) + 0.04);
     if (share < 0.02) discard;

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import moderngl
 import numpy as np
-from hair import _AROUND, _CAP, _HANG, Hair, smoothstep
+from basis import smoothstep
+from hair import _AROUND, _CAP, _HANG, Hair
 from shaders import HAIRLINE, RIBBON_FRAGMENT, RIBBON_VERTEX, of_edition
 
 STRANDS, LOCKS = 5200, 130

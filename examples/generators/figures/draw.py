@@ -11,9 +11,10 @@ import beside  # noqa: F401  for the faces' modules
 import looks
 import moderngl
 import numpy as np
+from basis import smoothstep
 from body import BONES, TIPS, BodyBasis
 from garments import SHOES, TOP, TROUSERS, Places, Skirt, Wardrobe, gathering, normals_of
-from hair import Hair, HairPainter, smoothstep
+from hair import Hair, HairPainter
 from person import WAIST, Person
 from posing import posed_bones, skinned
 from scipy.ndimage import gaussian_filter

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import beside  # noqa: F401  for the faces' modules
 import numpy as np
+from basis import smoothstep
 from body import BONES, BodyBasis
-from hair import smoothstep
 from person import ANKLE, CROTCH, HIP, KNEE, WAIST, Person
 from scipy import sparse
 

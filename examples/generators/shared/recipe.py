@@ -58,7 +58,7 @@ class Recipe:
     """Editions whose last part of training has an adversary."""
     schedule: tuple[tuple[float, int, int], ...] = ((0.12, 32, 32), (0.32, 64, 24), (0.58, 128, 16), (1.0, 256, 12))
     """Until which fraction of the time: height of pictures, batch size."""
-    continued: tuple[tuple[float, int, int], ...] = ((0.15, 128, 16), (1.0, 256, 12))
+    continued: tuple[tuple[float, int, int], ...] = ((1.0, 256, 12),)
     """The same where training goes on from other weights, that know coarse pictures already."""
     part: int = 500
     """Pictures a file."""

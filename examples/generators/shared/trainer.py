@@ -31,7 +31,10 @@ from weights import checkpoint_problems, export, new_generator, take_weights
 from whole import write_atomically
 
 FINISH_FROM = 0.35
-"""From which fraction of the time on there is an adversary, where the recipe has one."""
+"""From which fraction of the time on there is an adversary, where the recipe has one.
+
+Training that goes on from other weights has it at once: these were sharp, and would blur without.
+"""
 FINISH_RATE, CRITIC_RATE = 1.5e-3, 5e-4
 """Learning rates of the generator (which fades on) and the critic from then on."""
 ADVERSARIAL_SHARE, MATCHING = 1.2, 1.0
@@ -121,8 +124,10 @@ class Trainer:
             if self.critic is not None:
                 self.critic.load_state_dict(state["critic"])
                 self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.finish_from = FINISH_FROM
         if self.schedule == recipe.continued:
             self.optimiser.param_groups[1]["factor"] = 0.0
+            self.finish_from = 0.0
 
     @property
     def fraction(self) -> float:
@@ -154,7 +159,7 @@ class Trainer:
 
     def step(self, size: int, batch: int) -> float:
         """One step of the optimiser and of the running average; returns the loss."""
-        finishing = self.critic is not None and size == self.full and self.fraction >= FINISH_FROM
+        finishing = self.critic is not None and size == self.full and self.fraction >= self.finish_from
         highest = FINISH_RATE if finishing else LEARNING_RATE
         decay = max(0.0, (self.fraction - DECAY_FROM) / (1 - DECAY_FROM))
         self.fresh_steps += 1
