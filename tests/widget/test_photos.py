@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import threading
 import time
 import weakref
 
@@ -15,7 +16,8 @@ from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, Editor
-from draggan_widget.editing import DragFileError
+from draggan_widget.editing import DragFileError, in_thread
+from draggan_widget.editing.fitting import Fitting
 from draggan_widget.inversion import Inversion, Square, open_photo
 from draggan_widget.models import fingerprint
 
@@ -473,12 +475,26 @@ def test_what_is_given_up_is_said(make, photo, monkeypatch):
     page.wait_for(lambda p: any("Undo no longer leads back to photograph" in s["message"] for s in p.of("state")))
 
 
-def test_the_constructor_takes_one_and_does_not_wait_but_says_at_once_what_is_wrong_with_it(make, photo, tmp_path):
+def test_the_constructor_takes_one_and_does_not_wait_but_says_at_once_what_is_wrong_with_it(
+    make, photo, tmp_path, monkeypatch
+):
     path = tmp_path / "me at sea.png"
     photo.save(path)
-    editor = make(photo=path)
+    begun, go_on, work = threading.Event(), threading.Event(), Fitting.work
+
+    def held(fitting):
+        begun.set()
+        yield from in_thread(lambda tell: go_on.wait(60))
+        return (yield from work(fitting))
+
+    monkeypatch.setattr(Fitting, "work", held)
+    editor = make(photo=path)  # returns, though the photograph is not fitted before the test says so
+    assert begun.wait(20)
     assert editor.photo is None
     assert editor._session.latest.loading == "me at sea.png"
+    go_on.set()
+    until(lambda: editor.photo is not None)
+    assert (editor.model, editor.photo.crop.size) == ("me at sea", (32, 32))
     with pytest.raises(ValueError, match="nothing is fetched"):
         make(photo="https://example.org/me.png")
     with pytest.raises(FileNotFoundError, match="no file"):
