@@ -95,8 +95,13 @@ def test_another_model_takes_the_place_of_one_and_what_fails_changes_nothing(mak
     session = make(Planted((32, 32)), seed=3, on_change=published.append, on_notice=notices.append)
     session.put_point(1, handle=(9, 9), target=(20, 9))
     before = session.newest()
+
+    def open_when_that_is_told(progress):
+        until(lambda: published[-1].loading == "a.pkl")
+        open_on_a_bad_disk()
+
     with pytest.raises(OSError, match="the disk is gone"):
-        session.load("a.pkl", lambda progress: open_on_a_bad_disk()).result(5)
+        session.load("a.pkl", open_when_that_is_told).result(30)
     assert [(s.loading, s.trouble) for s in published[-2:]] == [
         ("a.pkl", ""),
         (None, "a.pkl was not loaded: the disk is gone"),

@@ -494,7 +494,7 @@ def test_the_constructor_takes_one_and_does_not_wait_but_says_at_once_what_is_wr
     assert editor._session.latest.loading == "me at sea.png"
     go_on.set()
     until(lambda: editor.photo is not None)
-    assert (editor.model, editor.photo.crop.size) == ("me at sea", (32, 32))
+    assert (editor.model, editor.photo.crop.size) == ("me at sea.png", (32, 32))
     with pytest.raises(ValueError, match="nothing is fetched"):
         make(photo="https://example.org/me.png")
     with pytest.raises(FileNotFoundError, match="no file"):
