@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from page import Page
+from page import Page, until
 from PIL import Image
 from random_stylegan2 import small_stylegan2
 
@@ -73,8 +73,7 @@ def test_traits_in_a_notebook_are_set_on_the_loops_thread_only(generator):
         editor.points = [POINT]
         editor.start()
         result = await editor.finished()
-        await asyncio.sleep(0.05)
-        assert (editor.status, editor.step) == (result.reason, result.steps)
+        await until(lambda: (editor.status, editor.step) == (result.reason, result.steps))
         editor.close()
 
     asyncio.run(cell())
@@ -337,8 +336,7 @@ def test_traits_are_told_to_the_page_now_and_then_and_not_at_every_step(generato
         seconds = time.monotonic() - began
         editor.stop()
         result = await editor.finished()
-        await asyncio.sleep(0.05)
-        assert editor.step == result.steps
+        await until(lambda: editor.step == result.steps)
         editor.close()
         return len(told), seconds, masks
 

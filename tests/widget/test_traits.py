@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import traitlets
-from page import Page
+from page import Page, until
 from planted import Planted
 
 from draggan_widget import DragConfig, DragGAN
@@ -266,7 +266,7 @@ def test_an_observer_that_fails_ends_neither_run_nor_loop_in_a_notebook(make, er
         editor.observe(lambda change: seen.append(change["new"]), "status")
         editor.start()
         reason = (await editor.finished()).reason
-        await asyncio.sleep(0.05)
+        await until(lambda: editor.status == "capped")
         return reason, editor.status, editor.step, seen
 
     assert asyncio.run(cell()) == ("capped", "capped", 6, ["running", "capped"])
@@ -301,7 +301,7 @@ def test_an_observer_may_command_the_editor_wherever_it_runs(make):
     async def cell():
         editor, end = script()
         result = await asyncio.wrap_future(end)
-        await asyncio.sleep(0.02)
+        await until(lambda: editor.status == "stopped")
         return result.reason, editor.status
 
     assert asyncio.run(cell()) == ("stopped", "stopped")
