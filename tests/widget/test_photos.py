@@ -213,6 +213,7 @@ def test_undo_while_it_is_tuned_ends_that_and_redo_leads_to_what_it_had_come_to(
     before = editor.generator
     waiting = editor._session.open_photo(open_photo(photo), settings=LONG)
     until_stage(page_of(editor), "tuning")
+    until(lambda: editor.photo.tuned.changes)  # it has come to something
     editor.undo()
     assert editor.generator is before
     waiting.result(20)
@@ -311,6 +312,7 @@ def test_another_model_that_is_loaded_while_a_photograph_is_tuned_takes_its_plac
     page = page_of(editor)
     waiting = editor._session.open_photo(open_photo(photo), settings=LONG)
     until_stage(page, "tuning")
+    until(lambda: editor.photo.tuned.changes)
     editor.load_model(small_stylegan2(64))
     waiting.result(20)
     page.wait_for_state(jobs=[], width=64, photo=False)
