@@ -343,6 +343,11 @@ class Editor:
     def click(self, label: str) -> None:
         self.button(label).click()
 
+    def open_settings(self) -> None:
+        """Opens *All settings*, and waits until they are there: the kernel says what settings there are."""
+        self.click("All settings")
+        expect(self.root.locator(".dg-setting:visible").first).to_be_visible()
+
     def wait_until_drawn(self) -> None:
         """Waits until what the view knows is drawn over the picture: that is done with the next animation frame.
 

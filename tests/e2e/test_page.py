@@ -278,7 +278,7 @@ CONTRAST = """(root, selectors) => {
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_all_text_can_be_read_in_the_theme(editor, theme):
     editor.page.emulate_media(color_scheme=theme)
-    editor.click("All settings")
+    editor.open_settings()
     texts = [".dg-sentence", ".dg-about", ".dg-way", ".dg-words", ".dg-setting small", ".dg-name", ".dg-result small"]
     found = editor.root.evaluate(CONTRAST, texts)
     assert min(found) >= 4.5, dict(zip(texts, found, strict=True))
@@ -292,7 +292,7 @@ def test_all_text_can_be_read_in_the_theme(editor, theme):
 
 def test_nothing_sticks_out_at_300_pixels_and_everything_is_there(editor):
     editor.root.evaluate("root => { document.body.style.width = '300px'; }")
-    editor.click("All settings")
+    editor.open_settings()
     editor.click("Brush")
     out = """root => [...root.querySelectorAll('button, input, select, small, span')]
         .filter(e => e.checkVisibility() && !e.matches('.dg-spoken, .dg-point, .dg-split'))

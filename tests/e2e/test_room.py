@@ -63,7 +63,7 @@ def boxes(editor, *names):
 
 
 def test_nothing_lies_over_anything_else_at_any_width(editor, room):
-    editor.click("All settings")
+    editor.open_settings()
     for tool in ("Points", "Rectangle"):
         editor.click(tool)
         for width in (300, 320, 344, 370, 400, 430, 444, 470, 500, 534, 640, 800, 900, 1300):
@@ -115,7 +115,7 @@ def test_on_a_small_screen_the_controls_stand_beside_the_picture_and_all_is_in_v
     for box in others:
         assert box["x"] >= stage["x"] + stage["width"]
         assert box["y"] + box["height"] <= 646
-    editor.click("All settings")
+    editor.open_settings()
     bottom = editor.root.bounding_box()
     assert bottom["y"] + bottom["height"] <= 646
     editor.click("All settings")

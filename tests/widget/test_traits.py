@@ -6,6 +6,7 @@ import asyncio
 import functools
 import json
 import math
+import threading
 import time
 
 import numpy as np
@@ -18,6 +19,7 @@ from planted import Planted
 from draggan_widget import DragConfig, DragGAN
 from draggan_widget.editing.settings import SETTINGS, settings_of
 from draggan_widget.engines import Natural
+from draggan_widget.engines.draggan import captured_steps
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 POINT = {"handle": [20, 15], "target": [30, 20]}
@@ -180,13 +182,22 @@ def test_each_command_shows_in_the_status_at_once_in_a_cell_that_holds_the_loop(
     assert asyncio.run(cell()) == SEEN
 
 
-def test_a_cell_may_wait_for_the_end_by_looking_at_the_status(make):
+def test_a_cell_may_wait_for_the_end_by_looking_at_the_status(make, monkeypatch):
+    looked, step = threading.Event(), captured_steps.step
+
+    def step_when_it_was_looked_at(*arguments):
+        assert looked.wait(20)
+        return step(*arguments)
+
+    monkeypatch.setattr(captured_steps, "step", step_when_it_was_looked_at)
+
     async def cell():
         editor = make(config=ENDLESS.replace(max_steps=6), points=[POINT])
         editor.start()
         rounds, deadline = 0, time.monotonic() + 20
         while editor.status == "running":
             rounds += 1
+            looked.set()
             time.sleep(0.01)
             assert time.monotonic() < deadline, "it never ended"
         return rounds, editor.status, editor.step
