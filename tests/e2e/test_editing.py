@@ -444,7 +444,7 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
         editor.click("Undo")
         expect(editor.button("Learning rate")).to_have_value("0.05")
         expect(engine).to_have_value("draggan")
-        expect(fields(editor).filter(has_text="Pace")).to_have_count(0)
+        expect(fields(editor).filter(has_text=re.compile("^Pace$"))).to_have_count(0)
         notebook.wait_for_output(USED, "draggan 40")
         editor.click("Redo")
         expect(editor.button("Pace")).to_be_visible()
