@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pytest
 from host import SHOW, Editor, Lab
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 TOKEN = "tok"
+expect.set_options(timeout=20_000)  # the five seconds that are usual are short where other work is on the machine
 FRESH = """
 editor.stop()
 editor.points = []
@@ -124,6 +125,8 @@ def notebook(opened):
     opened.execute(FRESH)
     editor = opened.editor()
     editor.wait_for_exact_step(0)
+    editor.expect_points(0)
+    opened.wait_for_kernels_picture(editor)
     editor.root.locator(".dg-stage").focus()
     for key in ("Escape", "Escape", "Escape", "0", "p"):
         editor.page.keyboard.press(key)

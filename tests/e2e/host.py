@@ -39,7 +39,7 @@ STATUS = "editor._session.latest.status"
 """What the edit is doing, asked in the kernel: at the end of a busy cell, whether *Stop* was heard before it."""
 
 
-def wait_for_output(page: Page, run: Callable[[], str], said: str, timeout: float = 10) -> None:
+def wait_for_output(page: Page, run: Callable[[], str], said: str, timeout: float = 30) -> None:
     """Calls ``run`` again and again until it gives ``said``."""
     deadline = time.monotonic() + timeout
     while (found := run().strip()) != said:
@@ -178,9 +178,16 @@ class Notebook:
         self.page.wait_for_function("window.cellDone", timeout=30_000)
         return self.page.evaluate("window.cellSaid").split()[-1]
 
-    def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
+    def wait_for_output(self, code: str, said: str, timeout: float = 30) -> None:
         """Runs code in the kernel again and again until it prints ``said``."""
         wait_for_output(self.page, lambda: self.execute(code)[0], said, timeout)
+
+    def wait_for_kernels_picture(self, editor: Editor) -> None:
+        """Waits until a view shows the newest picture of ``editor``, to the bit, and not one from before."""
+        data = "import base64; print(base64.b64encode(editor.image.tobytes()).decode())"
+        picture = editor.picture()
+        kernels = base64.b64decode(self.execute(data)[0])
+        editor.wait_for_that_picture(Image.frombytes("RGB", picture.size, kernels))
 
     def set_theme(self, name: str) -> None:
         """ "JupyterLab Light" or "JupyterLab Dark"."""
@@ -204,6 +211,9 @@ class Editor:
         self.page, self.root = page, root
         self.mouse = page.mouse if isinstance(page, Page) else page.page.mouse
         self.canvas = root.locator('canvas[data-layer="image"]')
+        self.sentence = root.locator(".dg-sentence")
+        """What the status line says for the eye. For the ear it is ``said``, of progress only now and then."""
+        self.said = root.locator("[aria-live]").first
 
     # --- what it shows
 
@@ -263,6 +273,13 @@ class Editor:
             self.page.wait_for_timeout(50)
         return now
 
+    def wait_for_that_picture(self, picture: Image.Image, timeout: float = 30) -> None:
+        """Waits until the image layer shows just that one."""
+        deadline = time.monotonic() + timeout
+        while self.picture().tobytes() != picture.tobytes():
+            assert time.monotonic() < deadline, "it is another picture that is shown"
+            self.page.wait_for_timeout(50)
+
     def wait_for_lossless(self) -> Image.Image:
         """Waits until the image layer shows the picture of the step that the widget has settled at, without loss."""
         self.page.wait_for_function(
@@ -308,11 +325,8 @@ class Editor:
             points = self.root.locator('[aria-label^="Point "]').evaluate_all("all => all.map(each => each.ariaLabel)")
             data = self.root.evaluate("root => ({...root.dataset})")
             raise AssertionError(
-                f"{len(self.pictures_seen())} of {count} pictures came: {data}, {points}, {self.status_line()!r}"
+                f"{len(self.pictures_seen())} of {count} pictures came: {data}, {points}, {self.said.inner_text()!r}"
             ) from error
-
-    def status_line(self) -> str:
-        return self.root.locator("[aria-live]").first.inner_text()
 
     def expect_points(self, count: int) -> None:
         """Waits until so many points, each a handle or a target, are there to be focused.
@@ -329,8 +343,20 @@ class Editor:
     def click(self, label: str) -> None:
         self.button(label).click()
 
-    def at(self, xy) -> tuple[float, float]:
-        """Where an image pixel is on the page, once nothing above it grows or scrolls any more."""
+    def open_settings(self) -> None:
+        """Opens *All settings*, and waits until they are there: the kernel says what settings there are."""
+        self.click("All settings")
+        expect(self.root.locator(".dg-setting:visible").first).to_be_visible()
+
+    def wait_until_drawn(self) -> None:
+        """Waits until what the view knows is drawn over the picture: that is done with the next animation frame.
+
+        What the words and the attributes tell does not wait for it.
+        """
+        self.root.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    def place(self) -> dict[str, float]:
+        """Where the picture is on the page, once nothing above it grows or scrolls any more."""
         self.canvas.scroll_into_view_if_needed()
         self.canvas.evaluate(
             """async canvas => {
@@ -345,7 +371,11 @@ class Editor:
                 }
             }"""
         )
-        box = self.canvas.bounding_box()
+        return self.canvas.bounding_box()
+
+    def at(self, xy) -> tuple[float, float]:
+        """Where an image pixel is on the page; see ``place``."""
+        box = self.place()
         width, height = self.canvas.evaluate("canvas => [canvas.width, canvas.height]")
         return box["x"] + (xy[0] + 0.5) * box["width"] / width, box["y"] + (xy[1] + 0.5) * box["height"] / height
 

@@ -36,7 +36,7 @@ class Standin:
         """Run a cell, and wait for its end; what it printed."""
         return self.page.evaluate("([cell, code]) => host.run(cell, code)", [cell, code])
 
-    def wait_for_output(self, code: str, said: str, timeout: float = 10) -> None:
+    def wait_for_output(self, code: str, said: str, timeout: float = 30) -> None:
         """Runs code in a cell of its own again and again until it prints ``said``."""
         wait_for_output(self.page, lambda: self.run(code, 2), said, timeout)
 

@@ -55,7 +55,10 @@ def shown(page):
 
 
 def newest(page):
-    return int(page.get_by_label("Timeline").get_attribute("max"))
+    """The last step of the recording, once that has come."""
+    timeline = page.get_by_label("Timeline")
+    expect(timeline).to_have_attribute("max", re.compile("[1-9]"))
+    return int(timeline.get_attribute("max"))
 
 
 def test_the_edit_is_scrubbed_and_compared_with_what_was_before(page):
@@ -69,14 +72,15 @@ def test_the_edit_is_scrubbed_and_compared_with_what_was_before(page):
     expect(widget).to_contain_text(f"Looking at step 2 of {last}.")
     page.get_by_label("Before and after").click()
     expect(page.get_by_label("Split")).to_be_visible()
-    assert page.get_by_label("Brush").is_hidden()
-    assert page.get_by_label("Undo").is_hidden()
+    expect(page.get_by_label("Brush")).to_be_hidden()
+    expect(page.get_by_label("Undo")).to_be_hidden()
 
 
 def test_a_pull_plays_the_recording_and_says_that_it_is_one(page):
     last = newest(page)
     expect(shown(page)).to_have_attribute("data-step", str(last))
     points = page.get_by_label(re.compile(r"^Point \d+ handle$"))
+    expect(points).not_to_have_count(0)  # they are drawn after the picture
     before = points.count()
     box = shown(page).bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
@@ -87,7 +91,7 @@ def test_a_pull_plays_the_recording_and_says_that_it_is_one(page):
     expect(page.locator(".draggan-widget")).to_have_attribute("data-status", "running")
     expect(shown(page)).to_have_attribute("data-step", str(last), timeout=30_000)
     expect(page.locator(".draggan-widget")).not_to_have_attribute("data-status", "running")
-    assert points.count() == before
+    expect(points).to_have_count(before)
 
 
 def test_the_widget_takes_the_theme_that_the_site_was_given(page):

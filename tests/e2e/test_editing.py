@@ -141,8 +141,8 @@ def test_rectangle_lasso_invert_and_clear_do_what_the_words_say_and_are_undone(n
     editor = notebook.editor()
     inside_outside = MASK.format("(20, 20), (50, 50)")
     editor.click("Rectangle")
-    words = editor.root.locator(".dg-mask").inner_text()
-    assert "Painted may move; with nothing painted everything may move." in words
+    words = editor.root.locator(".dg-mask")
+    expect(words).to_contain_text("Painted may move; with nothing painted everything may move.")
     editor.pull((10, 10), (30, 30))
     notebook.wait_for_output(inside_outside, "[1.0, 0.0]")
     editor.click("Invert mask")
@@ -187,6 +187,7 @@ def test_a_soft_brush_leaves_values_between_and_its_ring_is_as_big_as_its_stroke
     editor.click("Brush")
     editor.root.get_by_label("Soft edge").fill("1")
     editor.page.mouse.move(*editor.at((32, 32)))
+    editor.wait_until_drawn()
     ring = editor.root.locator(".dg-ring").bounding_box()
     assert ring["width"] == pytest.approx(48, abs=3)
     editor.page.mouse.down()
@@ -243,7 +244,7 @@ def test_sliding_on_the_timeline_shows_the_past_and_one_goes_on_from_there(noteb
     expect(slider).to_have_attribute("aria-valuetext", f"step 3 of {steps}")
     editor.page.wait_for_function("canvas => canvas.dataset.step === '3'", arg=editor.canvas.element_handle())
     assert editor.picture().tobytes() not in (first.tobytes(), newest.tobytes())
-    expect(editor.root.locator(".dg-sentence")).to_contain_text("Looking at step 3")
+    expect(editor.sentence).to_contain_text("Looking at step 3")
     assert notebook.execute("print(editor.step)")[0].strip() == str(steps)  # looking changes nothing
     editor.page.keyboard.press("Escape")
     assert editor.wait_for_lossless().tobytes() == newest.tobytes()
@@ -341,15 +342,15 @@ def test_nothing_moves_about_while_a_run_is_on(notebook):
 def test_at_full_screen_points_zoom_and_mask_are_exact_and_escape_leaves_nothing_but_full_screen(notebook):
     editor = notebook.editor()
     full = editor.button("Full screen")
-    before = editor.canvas.bounding_box()["width"]
+    before = editor.place()["width"]
     editor.click("Hold")
     editor.root.locator(".dg-stage").focus()
     editor.page.keyboard.press("f")
     editor.page.wait_for_function("document.fullscreenElement?.matches('.draggan-widget')")
     expect(full).to_have_attribute("aria-pressed", "true")
+    assert editor.place()["width"] > 1.5 * before
     room = editor.root.bounding_box()
     assert (room["width"], room["height"]) == tuple(editor.page.viewport_size.values())
-    assert editor.canvas.bounding_box()["width"] > 1.5 * before
     editor.pull((22, 41), (27, 38))
     notebook.wait_for_output(POINTS, "[[22, 41, 27, 38]]")
     wheel(editor, (22, 41), -200, held="Control")
@@ -370,7 +371,7 @@ def test_at_full_screen_points_zoom_and_mask_are_exact_and_escape_leaves_nothing
     expect(full).to_have_attribute("aria-pressed", "false")
     expect_zoom(editor, re.compile("^1[1-9]"))
     editor.page.keyboard.press("0")
-    assert editor.canvas.bounding_box()["width"] == pytest.approx(before, abs=1)
+    assert editor.place()["width"] == pytest.approx(before, abs=1)
     notebook.wait_for_output(POINTS, "[[22, 41, 27, 38], [40, 30, 44, 33]]")
 
 
@@ -399,15 +400,15 @@ USED = "print(editor.engine, editor.config.pace if editor.engine == 'nudge' else
 
 
 def fields(editor):
-    """The settings that the drawer shows, in their order."""
-    return editor.root.locator(".dg-setting .dg-name:visible").all_inner_texts()
+    """The names of the settings that the drawer shows, in their order."""
+    return editor.root.locator(".dg-setting .dg-name:visible")
 
 
 def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with_and_undone(notebook):
     editor = notebook.editor()
     editor.click("All settings")
     expect(editor.button("Learning rate")).to_be_visible()
-    assert editor.button("Engine").locator("option").all_inner_texts() == list(engine_names("gan"))
+    expect(editor.button("Engine").locator("option")).to_have_text(list(engine_names("gan")))
     editor.click("All settings")
     notebook.execute(NUDGE)
     try:
@@ -419,7 +420,7 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
         engine.focus()
         engine.select_option("nudge")
         expect(editor.button("Pace")).to_have_value("0.25")
-        assert fields(editor) == ["Engine", "First jump", "Pace", "Patience", "Speed"]
+        expect(fields(editor)).to_have_text(["Engine", "First jump", "Pace", "Patience", "Speed"])
         expect(engine).to_be_focused()  # the field in use is not made anew
         expect(editor.root.locator(".dg-about")).to_contain_text("nudge")
         expect(engine).to_have_value("nudge")
@@ -443,7 +444,7 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
         editor.click("Undo")
         expect(editor.button("Learning rate")).to_have_value("0.05")
         expect(engine).to_have_value("draggan")
-        assert "Pace" not in fields(editor)
+        expect(fields(editor).filter(has_text=re.compile("^Pace$"))).to_have_count(0)
         notebook.wait_for_output(USED, "draggan 40")
         editor.click("Redo")
         expect(editor.button("Pace")).to_be_visible()

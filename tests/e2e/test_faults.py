@@ -133,7 +133,7 @@ def test_a_hundred_points_are_set_run_and_taken_away_while_the_page_stays_in_han
     expect(chip).to_have_count(1)
     editor.click("Stop")
     editor.wait_for_status("stopped")
-    assert "px to go" in editor.status_line()
+    expect(editor.said).to_contain_text("px to go")
     editor.click("Remove all")
     expect(editor.root.locator(".dg-point")).to_have_count(0)
     notebook.wait_for_output("print(editor.points)", "[]")
@@ -162,14 +162,15 @@ def test_a_brush_that_leaves_the_picture_paints_up_to_its_edge_and_nothing_else(
     editor.page.mouse.move(*editor.at((56, 20)), steps=4)
     editor.page.mouse.up()
     notebook.wait_for_output(MASK.format("(63, 40), (63, 20), (63, 30), (30, 30)"), "[1.0, 1.0, 0.0, 0.0]")
-    said = editor.status_line()
+    expect(editor.button("Undo")).to_have_attribute("title", "Undo: mask (Ctrl+Z)")  # the page has heard of it
+    said = editor.said.inner_text()
     beside = editor.at((70, 50))
     editor.page.mouse.move(*beside)
     editor.page.mouse.down()
     editor.page.mouse.move(beside[0] + 30, beside[1], steps=4)
     editor.page.mouse.up()
     notebook.wait_for_output(MASK.format("(63, 50), (63, 40)"), "[0.0, 1.0]")
-    assert editor.status_line() == said
+    expect(editor.said).to_have_text(said)
 
 
 def test_start_without_points_and_undo_at_the_first_state_do_nothing_and_say_what_to_do(notebook):
@@ -231,5 +232,5 @@ def test_fifty_runs_of_the_cell_leave_one_editor_one_thread_and_no_more_memory(l
     notebook.execute(HELD)
     warm = run(9)
     assert run(40) < 1.05 * warm
-    assert notebook.page.locator(".draggan-widget").count() == 1
+    expect(notebook.page.locator(".draggan-widget")).to_have_count(1)
     lab.close_pages()

@@ -13,6 +13,7 @@ import pytest
 from conftest import free_port, wait_until_served
 from host import BUSY, EDITOR, SHOW, STATUS, Editor
 from playwright.sync_api import TimeoutError as Late
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
@@ -235,7 +236,8 @@ def test_an_export_of_marimo_shows_the_picture_with_its_points_and_no_editor_tha
     page.goto("http://exported.test/")
     still = page.get_by_role("img", name="A still picture of the edit")
     still.wait_for(timeout=60_000)
-    assert not page.get_by_role("button", name="Start").is_visible()
+    expect(page.get_by_role("button", name="Start")).to_be_hidden()
+    expect(still).to_have_js_property("width", 512)
     width, height = still.evaluate("canvas => [canvas.width, canvas.height]")
     assert (width, height > width) == (512, True), "a picture with words below it"
     middle = still.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 260, 512, 1).data]")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-import time
+import re
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ editor.inversion = Inversion(pivot_steps=4, tuning_steps=10_000, enough=100)
 editor.config = endless
 """
 
+UNDONE = "print(len(editor._session._live.undo.past))"
 COPIES = """
 import gc
 gc.collect()
@@ -67,6 +68,15 @@ def give(editor, kind, **data):
     )
 
 
+def undo_photographs(opened, editor):
+    """Until the edit is of the model's own picture, and the page says so. Each press is answered before the next."""
+    while opened.execute("print(editor.photo is None)")[0].strip() != "True":
+        left = int(opened.execute(UNDONE)[0])
+        editor.click("Undo")
+        opened.wait_for_output(UNDONE, str(left - 1))
+    expect(editor.root.locator(".dg-about")).to_have_text(re.compile("^StyleGAN2"))
+
+
 def test_a_photograph_is_opened_placed_pulled_while_it_is_tuned_ended_and_saved(opened, photo):
     editor, (pixels, data) = opened.editor(), photo
     placer, job = editor.root.get_by_role("dialog", name="Place the square"), editor.root.locator(".dg-job")
@@ -78,6 +88,7 @@ def test_a_photograph_is_opened_placed_pulled_while_it_is_tuned_ended_and_saved(
         editor.button(name).focus()
         for _ in range(presses):
             editor.page.keyboard.press("PageDown")
+    editor.wait_until_drawn()
     assert placer.locator(".dg-square").bounding_box()["width"] < 0.9 * square["width"]
     editor.click("Use this square")
     expect(placer).to_be_hidden()
@@ -105,15 +116,14 @@ def test_a_photograph_is_opened_placed_pulled_while_it_is_tuned_ended_and_saved(
     assert saved.shape == pixels.shape
     assert changed.any()
     assert not changed[:4].any()
-    while not editor.root.locator(".dg-about").inner_text().startswith("StyleGAN2"):
-        editor.click("Undo")
-        editor.page.wait_for_timeout(100)
+    undo_photographs(opened, editor)
 
 
 def test_cancel_leads_back_and_nothing_is_fetched_or_too_large(opened, photo):
     editor, (_, data) = opened.editor(), photo
     line, job = editor.root.locator(".dg-sentence"), editor.root.locator(".dg-job")
-    before = editor.wait_for_lossless()
+    opened.wait_for_kernels_picture(editor)
+    before = editor.picture()
     give(editor, "drop", text="https://example.org/me.jpg")
     expect(line).to_contain_text("Nothing is fetched")
     give(editor, "paste", text="https://example.org/me.jpg")
@@ -125,10 +135,7 @@ def test_cancel_leads_back_and_nothing_is_fetched_or_too_large(opened, photo):
     expect(job).to_contain_text("Tuning me.png", timeout=30_000)
     job.get_by_label("Cancel").click()
     expect(job).to_be_hidden(timeout=30_000)
-    end = time.monotonic() + 30  # the picture follows the line
-    while editor.wait_for_lossless().tobytes() != before.tobytes():
-        assert time.monotonic() < end, "the picture of before does not come back"
-        time.sleep(0.1)
+    editor.wait_for_that_picture(before)  # it follows the line
 
 
 def test_of_two_photographs_one_after_the_other_one_copy_of_the_weights_is_left(opened, photo):
@@ -142,9 +149,7 @@ def test_of_two_photographs_one_after_the_other_one_copy_of_the_weights_is_left(
         expect(job).to_be_hidden(timeout=60_000)
     opened.wait_for_output(COPIES, "2 models", timeout=60)  # as it came, and tuned for the second photograph
     opened.execute("editor.inversion = usual")
-    while not about.inner_text().startswith("StyleGAN2"):
-        editor.click("Undo")
-        editor.page.wait_for_timeout(100)
+    undo_photographs(opened, editor)
 
 
 def test_a_kernel_that_is_started_again_in_the_midst_of_it_is_noticed(opened, photo):

@@ -70,10 +70,10 @@ def test_the_prompt_is_said_in_words_and_undone(notebook, drawer):
     expect(field).to_have_value("young beard")
     drawer.get_by_role("button", name="Make", exact=True).click()
     editor.wait_for_other_picture(before)
-    notebook.wait_for_output(PROMPT, "young beard", timeout=30)
+    notebook.wait_for_output(PROMPT, "young beard")
     expect(editor.button("Undo")).to_have_attribute("title", re.compile("prompt 'young beard'"), timeout=SLOW)
     editor.click("Undo")
-    notebook.wait_for_output(PROMPT, "young smiling", timeout=30)
+    notebook.wait_for_output(PROMPT, "young smiling")
     expect(field).to_have_value("young smiling", timeout=SLOW)
 
 

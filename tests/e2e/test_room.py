@@ -63,7 +63,7 @@ def boxes(editor, *names):
 
 
 def test_nothing_lies_over_anything_else_at_any_width(editor, room):
-    editor.click("All settings")
+    editor.open_settings()
     for tool in ("Points", "Rectangle"):
         editor.click(tool)
         for width in (300, 320, 344, 370, 400, 430, 444, 470, 500, 534, 640, 800, 900, 1300):
@@ -115,7 +115,7 @@ def test_on_a_small_screen_the_controls_stand_beside_the_picture_and_all_is_in_v
     for box in others:
         assert box["x"] >= stage["x"] + stage["width"]
         assert box["y"] + box["height"] <= 646
-    editor.click("All settings")
+    editor.open_settings()
     bottom = editor.root.bounding_box()
     assert bottom["y"] + bottom["height"] <= 646
     editor.click("All settings")
@@ -135,12 +135,13 @@ def test_in_a_scaled_page_pulls_ring_and_buttons_are_where_they_are_seen(editor,
     assert point["target"] == pytest.approx([50, 12], abs=0.2)
     for part, place in (("handle", (10, 50)), ("target", (50, 12))):
         button = editor.button(f"Point {point['id']} {part}")
-        editor.page.wait_for_timeout(60)
+        editor.wait_until_drawn()
         box, at = button.bounding_box(), editor.at(place)
         assert (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) == pytest.approx(at, abs=1.5)
     editor.click("Brush")
     at = editor.at((44, 40))
     editor.page.mouse.move(*at)
+    editor.wait_until_drawn()
     ring = editor.root.locator(".dg-ring").bounding_box()
     assert (ring["x"] + ring["width"] / 2, ring["y"] + ring["height"] / 2) == pytest.approx(at, abs=1.5)
     picture = editor.canvas.bounding_box()["width"] / editor.canvas.evaluate("canvas => canvas.offsetWidth")
@@ -298,13 +299,13 @@ def test_a_kernel_that_falls_silent_in_a_run_is_said_within_two_seconds_and_at_r
     editor.page.evaluate("kernel.alive = false")
     expect(sentence).to_contain_text("The kernel does not answer", timeout=2000)
     editor.page.evaluate("kernel.alive = true")
-    expect(sentence).to_contain_text("Pulling", timeout=2000)
+    expect(sentence).to_contain_text("Pulling")
     editor.page.evaluate("kernel.put({status: 'stopped'}); kernel.alive = false")
     editor.click("Undo")
     editor.click("New image")
     expect(sentence).to_contain_text("The kernel does not answer", timeout=4000)
     editor.page.evaluate("kernel.alive = true")
-    expect(sentence).to_contain_text("Stopped", timeout=4000)
+    expect(sentence).to_contain_text("Stopped")
 
 
 def test_from_before_the_editor_two_presses_of_tab_lead_to_the_picture_and_arrows_to_each_tool(editor):

@@ -33,20 +33,25 @@ def box(editor, name):
     return editor.root.get_by_role("dialog", name="Points and mask").get_by_label(name, exact=True)
 
 
-def darkened(editor):
-    """How much darker the veil makes a white picture where all must stay, 0 … 1, and whether it is striped."""
-    colours = editor.root.locator(VEIL).evaluate(
-        """canvas => {
-            if (getComputedStyle(canvas).display === 'none') return null;
-            const {data} = canvas.getContext('2d').getImageData(42, 2, 16, 1);
-            const opacity = Number(getComputedStyle(canvas).opacity);
-            const pixels = Array.from({length: 16}, (_, n) => [...data.slice(4 * n, 4 * n + 4)]);
-            return pixels.map(([red, , , alpha]) => [red, opacity * alpha / 255]);
-        }"""
+DARKENED = """canvas => {
+    if (getComputedStyle(canvas).display === 'none') return [0, false];
+    const {data} = canvas.getContext('2d').getImageData(42, 2, 16, 1);
+    const opacity = Number(getComputedStyle(canvas).opacity);
+    const pixels = Array.from({length: 16}, (_, n) => [...data.slice(4 * n, 4 * n + 4)]);
+    return [Math.max(...pixels.map(each => opacity * each[3] / 255)), new Set(pixels.map(([red]) => red)).size > 1];
+}"""
+"""How much darker the veil makes a white picture where all must stay, 0 … 1, and whether it is striped."""
+
+
+def expect_darkened(editor, share, *, striped):
+    """Waits until the veil is as dark as that, and striped or not."""
+    editor.page.wait_for_function(
+        f"""([canvas, share, striped]) => {{
+            const [dark, stripes] = ({DARKENED})(canvas);
+            return Math.abs(dark - share) < 0.01 && stripes === striped;
+        }}""",
+        arg=[editor.root.locator(VEIL).element_handle(), share, striped],
     )
-    if colours is None:
-        return 0.0, False
-    return max(alpha for _, alpha in colours), len({red for red, _ in colours}) > 1
 
 
 def test_reset_takes_the_points_away_and_the_same_pull_starts_again(notebook, editor):
@@ -68,29 +73,25 @@ def test_reset_takes_the_points_away_and_the_same_pull_starts_again(notebook, ed
 
 def test_a_mask_is_a_light_tint_outside_its_tools_in_a_run_and_after_it(notebook, editor):
     notebook.execute(f"import numpy as np; {PAINT}; editor.config = endless")
-    editor.page.wait_for_function(
-        "veil => veil.getContext('2d').getImageData(2, 2, 1, 1).data[3] > 0",
-        arg=editor.root.locator(VEIL).element_handle(),
-    )
-    assert darkened(editor) == (pytest.approx(0.18, abs=0.01), False)
+    expect_darkened(editor, 0.18, striped=False)
     editor.pull((30, 30), (36, 30))
     editor.wait_for_step(3)
-    assert darkened(editor) == (pytest.approx(0.18, abs=0.01), False)
+    expect_darkened(editor, 0.18, striped=False)
     editor.click("Stop")
     editor.page.keyboard.press("b")
-    assert darkened(editor) == (pytest.approx(0.6, abs=0.01), True)
+    expect_darkened(editor, 0.6, striped=True)
     editor.click("Show and hide")
     box(editor, "Mask opacity").fill("0.9")
-    assert darkened(editor)[0] == pytest.approx(0.9, abs=0.01)
+    expect_darkened(editor, 0.9, striped=True)
     box(editor, "Show mask").uncheck()
-    assert darkened(editor) == (0, False)
+    expect_darkened(editor, 0, striped=False)
     editor.page.keyboard.press("Escape")
     editor.page.keyboard.press("m")
-    assert darkened(editor)[1]
+    expect_darkened(editor, 0.9, striped=True)
     editor.page.keyboard.press("m")
-    assert darkened(editor) == (0, False)
+    expect_darkened(editor, 0, striped=False)
     editor.pull((10, 10), (12, 10))  # nobody paints what they do not see
-    assert darkened(editor)[1]
+    expect_darkened(editor, 0.9, striped=True)
 
 
 def test_points_are_hidden_from_eye_and_pointer_and_shown_again_by_the_next_pull(notebook, editor):

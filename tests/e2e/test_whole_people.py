@@ -45,9 +45,8 @@ def editor(opened):
 def test_the_whole_picture_is_seen_twice_as_high_as_wide(opened, editor, width):
     editor.root.evaluate("(root, width) => { root.style.width = width; }", width)
     try:
-        editor.canvas.scroll_into_view_if_needed()
-        opened.page.wait_for_timeout(300)
-        box, room = editor.canvas.bounding_box(), editor.root.bounding_box()
+        editor.wait_until_drawn()  # the observers of sizes speak before
+        box, room = editor.place(), editor.root.bounding_box()
         assert editor.canvas.evaluate("canvas => [canvas.width, canvas.height]") == [128, 256]
         assert box["height"] == pytest.approx(2 * box["width"], rel=0.02)
         assert box["width"] >= 100
@@ -59,7 +58,7 @@ def test_the_whole_picture_is_seen_twice_as_high_as_wide(opened, editor, width):
 
 
 def test_it_is_in_the_list_of_models_and_a_place_is_pulled_where_it_is_pressed(opened, editor):
-    assert "figures" in editor.button("Model").locator("option").all_inner_texts()
+    expect(editor.button("Model").locator("option").get_by_text("figures", exact=True)).to_have_count(1)
     before = editor.picture()
     editor.pull((84, 110), (84, 98))
     editor.wait_for_status("arrived", "near", "stalled")

@@ -36,20 +36,22 @@ class VSCode(Standin):
         pages = {"http://webview.localhost/": WEBVIEW.replace(' src="/frame.js">', f">{frame}")}
         super().__init__(lab, "vscode_host.js", "python3", pages)
 
-    @property
-    def keys(self) -> list[str]:
-        """Keys that came to the notebook since they were last asked for."""
-        return self._come("keys")
+    def expect_keys(self, *keys: str) -> None:
+        """Waits until these keys, and no others, have come to the notebook since it was last asked."""
+        self._expect("keys", keys)
 
-    @property
-    def commands(self) -> list[str]:
-        """Commands that ran since they were last asked for."""
-        return self._come("ran")
+    def expect_commands(self, *commands: str) -> None:
+        """Waits until these commands, and no others, have run since it was last asked."""
+        self._expect("ran", commands)
 
     def forget_keys(self) -> None:
         """What was pressed so far is asked for no more."""
         self._come("keys")
         self._come("ran")
+
+    def _expect(self, name: str, wanted: tuple[str, ...]) -> None:
+        self.page.wait_for_function("([name, count]) => host[name].length >= count", arg=[name, len(wanted)])
+        assert self._come(name) == list(wanted)
 
     def _come(self, name: str) -> list[str]:
         # What the webview tells comes a moment later.

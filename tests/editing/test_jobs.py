@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 
 import pytest
 
@@ -217,7 +217,10 @@ def test_jobs_that_are_given_up_say_why_and_end_their_threads():
         finally:
             ended.set()
 
-    waits = [made.add(in_thread(work)), made.add(counting(3), lane="film"), made.add(counting(3), lane="film")]
+    def endless():
+        yield Future()  # or it would be over, were the thread slow to begin
+
+    waits = [made.add(in_thread(work)), made.add(endless(), lane="film"), made.add(counting(3), lane="film")]
     drive(made, began.is_set)
     made.close("the editor was closed")
     for done in waits:

@@ -86,7 +86,7 @@ def test_another_class_begins_a_new_edit_and_undo_brings_the_old_one_back(make):
     assert session.now().label == 1
     assert torch.equal(session.now().drag.ws, before.drag.ws)
     with pytest.raises(ValueError, match="0 to 3"):
-        session.relabel(4).result(5)
+        session.relabel(4).result(30)
     assert session.now().label == 1
 
 
@@ -95,8 +95,13 @@ def test_another_model_takes_the_place_of_one_and_what_fails_changes_nothing(mak
     session = make(Planted((32, 32)), seed=3, on_change=published.append, on_notice=notices.append)
     session.put_point(1, handle=(9, 9), target=(20, 9))
     before = session.newest()
+
+    def open_when_that_is_told(progress):
+        until(lambda: published[-1].loading == "a.pkl")
+        open_on_a_bad_disk()
+
     with pytest.raises(OSError, match="the disk is gone"):
-        session.load("a.pkl", lambda progress: open_on_a_bad_disk()).result(5)
+        session.load("a.pkl", open_when_that_is_told).result(30)
     assert [(s.loading, s.trouble) for s in published[-2:]] == [
         ("a.pkl", ""),
         (None, "a.pkl was not loaded: the disk is gone"),
@@ -105,7 +110,7 @@ def test_another_model_takes_the_place_of_one_and_what_fails_changes_nothing(mak
     assert (after.document, after.model, after.status) == (before.document, before.model, before.status)
     assert after.can_undo
     other = Model(Planted((64, 32), channels=1), "b.pkl")
-    session.load("b.pkl", lambda progress: other).result(5)
+    session.load("b.pkl", lambda progress: other).result(30)
     now = session.newest()
     assert (now.model, now.loading, now.trouble, now.undo, now.can_redo) == (other, None, "", "model b", False)
     assert (now.document.drag.resolution, now.document.seed, session.generator) == ((64, 32), 3, other.generator)
@@ -179,13 +184,13 @@ def test_undo_keeps_two_models_alive_besides_the_present_one_and_then_ends(make)
     assert said == ["pull of point 1", "model d", "pull of point 1", "model c", "pull of point 1"]
     assert session.newest().model.name == "b.pkl"
     with pytest.raises(ValueError, match="nothing to undo"):
-        session.undo().result(5)
+        session.undo().result(30)
     while session.newest().can_redo:
         session.redo()
     assert session.newest().model.name == "d.pkl"
     session.undo()
-    session.undo().result(5)
-    session.set_mask(None).result(5)  # and what was undone is forgotten, its model with it
+    session.undo().result(30)
+    session.set_mask(None).result(30)  # and what was undone is forgotten, its model with it
     gc.collect()
     assert [held() is not None for held in alive] == [False, True, True, False]
 
@@ -431,7 +436,7 @@ def test_how_much_of_a_model_is_read_is_told_now_and_then(make, monkeypatch):
                 time.sleep(0.01)
         return Model(Planted((32, 32)))
 
-    session.load("b.pkl", read).result(5)
+    session.load("b.pkl", read).result(30)
     told = [snapshot.jobs[0].share for snapshot in published if snapshot.loading == "b.pkl"]
     assert told[0] is None
     assert told[1:] == sorted(told[1:])
@@ -457,7 +462,7 @@ def test_a_gesture_under_way_ends_with_its_model(make):
 def test_a_mask_of_another_shape_leaves_no_trace_in_undo(make):
     session = make(Planted((64, 32)))
     with pytest.raises(ValueError, match=r"needs \(64, 32\)"):
-        session.set_mask(torch.ones(32, 64).numpy()).result(5)
+        session.set_mask(torch.ones(32, 64).numpy()).result(30)
     assert not session.newest().can_undo
 
 

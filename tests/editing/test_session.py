@@ -223,10 +223,10 @@ def test_a_point_that_is_not_whole_is_refused_before_a_run_stops_or_undo_remembe
     pull(session)
     session.start()
     log.wait_for(lambda s: s.step >= 3)
-    session.look(1).result(5)
+    session.look(1).result(30)
     name = session.latest.undo
     with pytest.raises(ValueError, match="there is no point 2; give its handle and its target"):
-        session.put_point(2, target=(24, 40)).result(5)
+        session.put_point(2, target=(24, 40)).result(30)
     assert (session.latest.status, session.latest.shown, session.latest.undo) == ("running", 1, name)
 
 
@@ -280,7 +280,7 @@ def test_a_latent_of_ones_own_begins_an_edit_without_a_seed(make, log):
     session.set_latent(ws)
     assert torch.equal(latent(session), ws)
     with pytest.raises(ValueError, match="did not come from a seed"):
-        session.retruncate(0.5).result(5)
+        session.retruncate(0.5).result(30)
     assert "did not come from a seed" in log.notices[0]
 
 
@@ -308,7 +308,7 @@ def test_other_settings_hold_from_the_next_step_on_and_survive_undo(make):
     pull(session)
     session.step_once()
     before = latent(session)
-    session.set_config(FAST.replace(learning_rate=0.01)).result(5)
+    session.set_config(FAST.replace(learning_rate=0.01)).result(30)
     session.step_once()
     assert float((latent(session) - before).abs().max()) < 0.02
     session.undo()
@@ -319,11 +319,11 @@ def test_other_settings_hold_from_the_next_step_on_and_survive_undo(make):
 def test_a_start_without_points_is_a_notice_and_changes_nothing(make, log):
     session = make()
     with pytest.raises(ValueError, match="no points yet"):
-        session.start(by_view=True).result(5)
+        session.start(by_view=True).result(30)
     assert "no points yet" in log.notices[0]
     assert session.latest.status == "idle"
     with pytest.raises(ValueError, match="nothing to undo"):
-        session.undo().result(5)
+        session.undo().result(30)
 
 
 def test_an_exception_in_the_worker_is_published_and_raised_by_finished_and_the_edit_is_kept(make, monkeypatch):
@@ -391,7 +391,7 @@ def test_closing_in_mid_run_ends_it_and_whoever_waits_is_told(make, log):
     session.now()
     session.close()
     with pytest.raises(RuntimeError, match="closed"):
-        waiting.result(5)
+        waiting.result(30)
 
 
 def test_a_drag_file_goes_on_exactly_as_if_never_interrupted(make, generator, tmp_path):
@@ -408,7 +408,7 @@ def test_a_drag_file_goes_on_exactly_as_if_never_interrupted(make, generator, tm
     path = tmp_path / "edit.drag"
     save_drag(path, first.now(), generator, "small")
     again = make()
-    again.restore(load_drag(path, small_stylegan2())).result(5)
+    again.restore(load_drag(path, small_stylegan2())).result(30)
     for session in (whole, again):
         session.put_point(2, target=(22, 44))
         session.start()
@@ -437,7 +437,7 @@ def test_the_thread_is_released_a_while_after_the_last_work_though_a_view_is_the
     while not session.resting:
         assert time.monotonic() < until, "the thread was not released"
         time.sleep(0.01)
-    thread.join(5)
+    thread.join(30)
     assert not thread.is_alive()
     assert session.latest is arrived, "the edit stays"
     session.put_point(1, target=(30, 34))
@@ -512,7 +512,7 @@ def test_waiting_for_the_end_of_a_session_that_closes_at_that_moment_is_told(gen
     threading.Timer(0.1, busy.set).start()
     session.close()
     with pytest.raises(RuntimeError, match="closed"):
-        waiting.result(5)
+        waiting.result(30)
 
 
 def test_somebody_who_stopped_waiting_does_not_keep_an_unattended_run_going(make, log):

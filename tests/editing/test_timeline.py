@@ -35,40 +35,40 @@ def latent(session):
 
 def test_looking_shows_a_moment_of_the_past_and_changes_nothing_of_the_edit(session):
     newest = latent(session)
-    session.look(2).result(5)
+    session.look(2).result(30)
     snapshot = session.newest()
     assert (snapshot.shown, snapshot.step) == (2, 6)
     assert torch.equal(snapshot.seen.drag.ws, torch.from_numpy(snapshot.document.records[2].ws))
     assert torch.equal(latent(session), newest)
-    session.look(None).result(5)
+    session.look(None).result(30)
     assert session.newest().shown is None
 
 
 def test_going_on_from_the_past_leads_where_it_led_before_and_undo_brings_back_what_came_after(session):
     newest = latent(session)
-    session.branch(2).result(5)
+    session.branch(2).result(30)
     assert session.now().drag.step == 2
     for _ in range(4):
         session.step_once()
     assert torch.equal(latent(session), newest), "Adam's moments and references are those of that step"
     for _ in range(4):
         session.undo()
-    session.undo().result(5)
+    session.undo().result(30)
     assert session.now().drag.step == 6
     assert torch.equal(latent(session), newest)
 
 
 def test_a_pull_while_looking_at_the_past_goes_on_from_what_is_seen(session):
-    session.look(3).result(5)
-    session.put_point(1, target=(10, 10)).result(5)
+    session.look(3).result(30)
+    session.put_point(1, target=(10, 10)).result(30)
     assert (session.now().drag.step, session.newest().shown) == (3, None)
-    session.undo().result(5)
+    session.undo().result(30)
     assert session.now().drag.step == 6
 
 
 def test_there_is_no_going_on_from_a_step_that_is_not_there_yet(session):
     with pytest.raises(ValueError, match="no step 9 yet; the edit has 6 steps"):
-        session.branch(9).result(5)
+        session.branch(9).result(30)
 
 
 def test_records_are_thinned_evenly_with_both_ends_kept():
@@ -103,7 +103,7 @@ def test_a_run_of_thousands_of_steps_keeps_no_more_than_it_says_and_every_kept_o
         assert len(alive) == len(steps) <= MOST_RECORDS
         assert (steps[0], steps[-1]) == (0, 5000)
         assert set(np.diff(steps)) == {4}, "of 5,000 every 4th, since every 2nd would be too many"
-        session.branch(2501).result(5)
+        session.branch(2501).result(30)
         document = session.now()
         assert (document.drag.step, len(document.records)) == (2500, 626)
         assert ("steps", 2500) in document.script
@@ -138,7 +138,7 @@ def test_a_setting_that_cannot_be_taken_is_named_with_what_can_be(values, told):
 def test_editing_in_w_moves_all_rows_alike(session):
     session.set_settings({"space": "w"})
     before = latent(session)
-    session.step_once().result(5)
+    session.step_once().result(30)
     change = latent(session) - before
     assert change.abs().max() > 0
     torch.testing.assert_close(change, change[:, :1].expand_as(change))
@@ -240,12 +240,12 @@ def test_undo_and_redo_lead_back_to_how_the_run_had_ended():
         session.start()
         assert session.finished().result(30).reason == "capped"
         session.set_mask(np.ones((32, 48), np.float32))
-        session.undo().result(5)
+        session.undo().result(30)
         now = session.newest()
         assert (now.status, now.message, now.step) == ("capped", "Undone: mask.", 2)
-        session.undo().result(5)
+        session.undo().result(30)
         assert session.newest().status == "idle"
-        session.redo().result(5)
+        session.redo().result(30)
         assert session.newest().status == "capped"
     finally:
         session.close()

@@ -12,7 +12,7 @@ from draggan_widget.editing import worker as worker_module
 from draggan_widget.editing.worker import Worker
 
 
-def until(condition, timeout=5.0):
+def until(condition, timeout=30.0):
     """Waits for a condition; fails if it does not come."""
     end = time.monotonic() + timeout
     while not condition():
@@ -24,7 +24,7 @@ def test_jobs_run_in_order_on_one_thread_that_is_not_the_callers():
     worker, ran = Worker(lambda: None, "test"), []
     futures = [worker.submit(lambda n=n: ran.append((n, threading.current_thread().name))) for n in range(20)]
     for future in futures:
-        future.result(5)
+        future.result(30)
     assert ran == [(n, "test") for n in range(20)]
     worker.close()
 
@@ -37,7 +37,7 @@ def test_work_goes_on_between_jobs_and_stops_when_there_is_none():
         return 0.0 if left[0] > 0 else None
 
     worker = Worker(work, "test")
-    worker.submit(lambda: None).result(5)
+    worker.submit(lambda: None).result(30)
     until(lambda: left[0] == 0)
     time.sleep(0.05)
     assert left[0] == 0
@@ -71,14 +71,14 @@ def test_work_that_raises_does_not_end_the_thread(caplog):
 def test_an_exception_of_a_job_reaches_who_waits_for_it_and_the_next_job_runs():
     worker = Worker(lambda: None, "test")
     with pytest.raises(ZeroDivisionError):
-        worker.submit(lambda: 1 / 0).result(5)
+        worker.submit(lambda: 1 / 0).result(30)
     assert worker.call(lambda: 42) == 42
     worker.close()
 
 
 def test_a_call_from_the_thread_itself_does_not_wait_for_itself():
     worker = Worker(lambda: None, "test")
-    assert worker.submit(lambda: worker.call(lambda: "inner")).result(5) == "inner"
+    assert worker.submit(lambda: worker.call(lambda: "inner")).result(30) == "inner"
     worker.close()
 
 
@@ -87,7 +87,7 @@ def test_an_idle_thread_is_given_back_and_the_next_job_starts_a_new_one(monkeypa
     worker = Worker(lambda: None, "test")
     first = worker.call(threading.current_thread)
     until(lambda: worker.resting)
-    first.join(5)
+    first.join(30)
     assert not first.is_alive()
     assert worker.call(threading.current_thread) is not first
     worker.close()
@@ -98,7 +98,7 @@ def test_closing_ends_the_thread_cancels_what_waits_and_refuses_more():
     worker.submit(go.wait)
     waiting = worker.submit(lambda: "never")
     threading.Timer(0.05, go.set).start()
-    worker.close(timeout=5)
+    worker.close(timeout=30)
     until(lambda: worker.resting)
     assert waiting.cancelled()
     with pytest.raises(RuntimeError, match="closed; make a new one"):

@@ -88,13 +88,13 @@ def test_it_runs_in_the_session_with_undo_timeline_and_code(generator):
         assert session.finished().result(20).reason == "arrived"
         after = session.now()
         assert [record.step for record in after.records] == [0, 1, 2, 3, 4]
-        session.branch(2).result(5)
+        session.branch(2).result(30)
         assert session.now().drag.handles.tolist() == [[27.5, 20.0]]
-        session.undo().result(5)
+        session.undo().result(30)
         assert torch.equal(session.now().drag.ws, after.drag.ws)
-        session.undo().result(5)
+        session.undo().result(30)
         assert session.now().drag.step == 0
-        session.redo().result(5)
+        session.redo().result(30)
         assert session.now().drag.config == Nudge(pace=0.5)
     finally:
         session.close()
@@ -154,14 +154,14 @@ def test_its_settings_are_in_the_schema_that_the_page_draws(generator):
         fields = {field["name"]: field for field in schema_message(session.latest.document)["fields"]}
         assert list(fields) == ["engine", "first", "pace", "patience", "speed"]
         assert fields["engine"]["choices"] == [[name, name] for name in engine_names("gan")]
-        session.set_settings({"pace": 0.75}).result(5)
+        session.set_settings({"pace": 0.75}).result(30)
         assert session.config == Nudge(pace=0.75)
         with pytest.raises(
             ValueError,
             match="the engine nudge has no setting 'learning_rate'; draggan, freedrag, stabledrag, gooddrag have it",
         ):
-            session.set_settings({"learning_rate": 0.1}).result(5)
+            session.set_settings({"learning_rate": 0.1}).result(30)
         with pytest.raises(ValueError, match="pace is 3; it must be a number above 0 and up to 1"):
-            session.set_settings({"pace": 3}).result(5)
+            session.set_settings({"pace": 3}).result(30)
     finally:
         session.close()

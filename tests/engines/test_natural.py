@@ -384,10 +384,10 @@ def test_it_runs_in_the_session_with_undo_timeline_and_confidence(generator):
         after = session.now()
         assert 0 <= after.drag.confidence[1] <= 1
         assert [record.step for record in after.records] == list(range(after.drag.step + 1))
-        session.branch(1).result(5)
-        session.undo().result(5)
+        session.branch(1).result(30)
+        session.undo().result(30)
         assert torch.equal(session.now().drag.ws, after.drag.ws)
-        session.undo().result(5)
+        session.undo().result(30)
         assert session.now().drag.step == 0
     finally:
         session.close()

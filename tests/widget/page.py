@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
+
+
+async def until(condition, timeout=20):
+    """Lets the loop go on until a condition holds; fails if it does not come."""
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not come"
+        await asyncio.sleep(0.005)
 
 
 class Page:

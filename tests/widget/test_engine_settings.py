@@ -312,7 +312,7 @@ def test_settings_asked_for_before_another_engine_is_chosen_are_not_asked_of_tha
     asked = [session.set_settings(values) for values in ({"max_steps": 100}, {"engine": "slide"}, {"pace": 0.5})]
     gate.set()
     for each in asked:
-        each.result(5)
+        each.result(30)
     assert session.config == Slide(pace=0.5)
 
 

@@ -103,7 +103,7 @@ def test_in_a_real_kernel_it_shows_follows_stops_and_bears_busy_cells(page):
     page.say("ready", view="wire")
     page.until(lambda: page.frames() > 0 and page.state())
     page.say("point", id=1, handle=[30, 30], target=[44, 30], pulling=False)
-    for cell in (None, "await asyncio.sleep(3)", "time.sleep(3)"):
+    for cell in (None, "await asyncio.sleep(6)", "time.sleep(6)"):
         page.say("start")
         page.until(lambda: page.state()["status"] == "running")
         seen, running = page.frames(), None

@@ -94,7 +94,7 @@ def loading(make, slow):
     editor = make(config=NEVER)
     page = ready(editor)
     page.say("load", name="cats.safetensors")
-    assert begun.wait(10)
+    assert begun.wait(30)
     return editor, page, go
 
 
@@ -349,7 +349,7 @@ def test_a_cell_that_waits_for_a_model_can_be_interrupted_and_nothing_changes(ma
     editor = make(points=[POINT])
     before = editor._session.newest()
     usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born deaf to it
-    threading.Thread(target=lambda: begun.wait(10) and os.kill(os.getpid(), signal.SIGINT)).start()
+    threading.Thread(target=lambda: begun.wait(30) and os.kill(os.getpid(), signal.SIGINT)).start()
     try:
         with pytest.raises(KeyboardInterrupt):
             editor.load_model("cats.safetensors")
@@ -366,7 +366,7 @@ def test_code_and_files_of_an_edit_can_be_had_while_a_model_is_read(make, slow, 
     ready(editor)
     editor.step_once()
     loaded = editor._session.load("cats.safetensors", lambda progress: Model.load("cats.safetensors", "cpu", progress))
-    assert begun.wait(10)
+    assert begun.wait(30)
     assert "handles" in editor.code()
     editor.save(tmp_path / "a.drag")
     editor.export(tmp_path / "a.gif")
@@ -417,7 +417,7 @@ def test_a_choice_of_the_page_is_loaded_while_the_picture_stays_and_then_takes_i
     editor = make(small_stylegan2(32, c_dim=3), label=2)
     page = ready(editor)
     page.say("load", name="digits.safetensors")
-    assert begun.wait(10)
+    assert begun.wait(30)
     state = page.wait_for_state(jobs=[job_of("digits.safetensors")])
     assert (state["generator"], state["status"], state["label"]) == ("StyleGAN2", "idle", 2)
     frames, pongs = len(page.of("frame")), len(page.of("pong"))
@@ -470,7 +470,7 @@ def test_loading_during_a_run_is_told_at_once_and_ends_the_run(make, slow):
     page.say("load", name="cats.safetensors")
     loading = job_of("cats.safetensors")
     page.wait_for_state(jobs=[loading], status="running")
-    assert begun.wait(10)
+    assert begun.wait(30)
     go.set()
     page.wait_for_state(model="cats.safetensors", status="idle")
 
@@ -508,7 +508,7 @@ def test_undo_and_reset_while_a_model_is_read_take_back_what_was_done_and_the_mo
     page.wait_for_state(generator="StyleGAN2", undo="reset")
 
 
-def until(condition, timeout=10.0):
+def until(condition, timeout=30.0):
     """Waits for a condition; fails if it does not come."""
     end = time.monotonic() + timeout
     while not condition():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+import threading
 import time
 import weakref
 
@@ -15,7 +16,8 @@ from PIL import Image
 from random_stylegan2 import small_stylegan2
 
 from draggan_widget import DragConfig, Editor
-from draggan_widget.editing import DragFileError
+from draggan_widget.editing import DragFileError, in_thread
+from draggan_widget.editing.fitting import Fitting
 from draggan_widget.inversion import Inversion, Square, open_photo
 from draggan_widget.models import fingerprint
 
@@ -211,6 +213,7 @@ def test_undo_while_it_is_tuned_ends_that_and_redo_leads_to_what_it_had_come_to(
     before = editor.generator
     waiting = editor._session.open_photo(open_photo(photo), settings=LONG)
     until_stage(page_of(editor), "tuning")
+    until(lambda: editor.photo.tuned.changes)  # it has come to something
     editor.undo()
     assert editor.generator is before
     waiting.result(20)
@@ -309,6 +312,7 @@ def test_another_model_that_is_loaded_while_a_photograph_is_tuned_takes_its_plac
     page = page_of(editor)
     waiting = editor._session.open_photo(open_photo(photo), settings=LONG)
     until_stage(page, "tuning")
+    until(lambda: editor.photo.tuned.changes)
     editor.load_model(small_stylegan2(64))
     waiting.result(20)
     page.wait_for_state(jobs=[], width=64, photo=False)
@@ -473,12 +477,26 @@ def test_what_is_given_up_is_said(make, photo, monkeypatch):
     page.wait_for(lambda p: any("Undo no longer leads back to photograph" in s["message"] for s in p.of("state")))
 
 
-def test_the_constructor_takes_one_and_does_not_wait_but_says_at_once_what_is_wrong_with_it(make, photo, tmp_path):
+def test_the_constructor_takes_one_and_does_not_wait_but_says_at_once_what_is_wrong_with_it(
+    make, photo, tmp_path, monkeypatch
+):
     path = tmp_path / "me at sea.png"
     photo.save(path)
-    editor = make(photo=path)
+    begun, go_on, work = threading.Event(), threading.Event(), Fitting.work
+
+    def held(fitting):
+        begun.set()
+        yield from in_thread(lambda tell: go_on.wait(60))
+        return (yield from work(fitting))
+
+    monkeypatch.setattr(Fitting, "work", held)
+    editor = make(photo=path)  # returns, though the photograph is not fitted before the test says so
+    assert begun.wait(20)
     assert editor.photo is None
     assert editor._session.latest.loading == "me at sea.png"
+    go_on.set()
+    until(lambda: editor.photo is not None)
+    assert (editor.model, editor.photo.crop.size) == ("me at sea.png", (32, 32))
     with pytest.raises(ValueError, match="nothing is fetched"):
         make(photo="https://example.org/me.png")
     with pytest.raises(FileNotFoundError, match="no file"):

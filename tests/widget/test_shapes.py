@@ -135,7 +135,7 @@ def test_positions_are_checked_against_the_shape(make, resolution):
     editor = make(resolution)
     editor.points = [{"handle": [width - 1, height - 1], "target": [0, 0]}]
     with pytest.raises(ValueError, match=f"from 0 to {width - 1} in x, {height - 1} in y"):
-        editor._session.put_point(2, handle=(width, 0), target=(1, 1)).result(5)
+        editor._session.put_point(2, handle=(width, 0), target=(1, 1)).result(30)
 
 
 @each_shape

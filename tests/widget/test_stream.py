@@ -293,7 +293,7 @@ def test_a_picture_that_settles_while_none_may_go_is_sent_by_a_clock_though_no_p
         stream.offer(snapshot)
     stream.offer(settled(snapshots[WINDOW]))
     assert frames(sent) == list(range(WINDOW))
-    assert woken.wait(5)
+    assert woken.wait(30)
     assert stream.behind()
     stream.pump()
     assert frames(sent)[-1] == WINDOW

@@ -6,18 +6,20 @@ import asyncio
 import functools
 import json
 import math
+import threading
 import time
 
 import numpy as np
 import pytest
 import torch
 import traitlets
-from page import Page
+from page import Page, until
 from planted import Planted
 
 from draggan_widget import DragConfig, DragGAN
 from draggan_widget.editing.settings import SETTINGS, settings_of
 from draggan_widget.engines import Natural
+from draggan_widget.engines.draggan import captured_steps
 
 ENDLESS = DragConfig(learning_rate=0.02, tolerance=0.0, max_steps=None, stall_steps=None)
 POINT = {"handle": [20, 15], "target": [30, 20]}
@@ -180,13 +182,22 @@ def test_each_command_shows_in_the_status_at_once_in_a_cell_that_holds_the_loop(
     assert asyncio.run(cell()) == SEEN
 
 
-def test_a_cell_may_wait_for_the_end_by_looking_at_the_status(make):
+def test_a_cell_may_wait_for_the_end_by_looking_at_the_status(make, monkeypatch):
+    looked, step = threading.Event(), captured_steps.step
+
+    def step_when_it_was_looked_at(*arguments):
+        assert looked.wait(20)
+        return step(*arguments)
+
+    monkeypatch.setattr(captured_steps, "step", step_when_it_was_looked_at)
+
     async def cell():
         editor = make(config=ENDLESS.replace(max_steps=6), points=[POINT])
         editor.start()
         rounds, deadline = 0, time.monotonic() + 20
         while editor.status == "running":
             rounds += 1
+            looked.set()
             time.sleep(0.01)
             assert time.monotonic() < deadline, "it never ended"
         return rounds, editor.status, editor.step
@@ -266,7 +277,7 @@ def test_an_observer_that_fails_ends_neither_run_nor_loop_in_a_notebook(make, er
         editor.observe(lambda change: seen.append(change["new"]), "status")
         editor.start()
         reason = (await editor.finished()).reason
-        await asyncio.sleep(0.05)
+        await until(lambda: editor.status == "capped")
         return reason, editor.status, editor.step, seen
 
     assert asyncio.run(cell()) == ("capped", "capped", 6, ["running", "capped"])
@@ -301,7 +312,7 @@ def test_an_observer_may_command_the_editor_wherever_it_runs(make):
     async def cell():
         editor, end = script()
         result = await asyncio.wrap_future(end)
-        await asyncio.sleep(0.02)
+        await until(lambda: editor.status == "stopped")
         return result.reason, editor.status
 
     assert asyncio.run(cell()) == ("stopped", "stopped")

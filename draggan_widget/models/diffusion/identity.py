@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 from collections.abc import Generator as Work
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from draggan_widget.models.diffusion.network import Diffusion
 from draggan_widget.models.diffusion.schedule import Schedule
@@ -130,13 +132,9 @@ def with_adapter(model: Diffusion, rank: int) -> Diffusion:
 
     with plain_torch():
         made = bare(model)
-        known = torch.random.get_rng_state()
-        try:
-            torch.manual_seed(SEED)
-            config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(BESIDE), lora_dropout=0.0)
+        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(BESIDE), lora_dropout=0.0)
+        with _Drawn(torch.Generator().manual_seed(SEED)):
             unet: Any = inject_adapter_in_model(config, made.unet, NAME)
-        finally:
-            torch.random.set_rng_state(known)
         layer: nn.Module
         for name, layer in unet.named_modules():
             if name.endswith((f"lora_A.{NAME}", f"lora_B.{NAME}")):
@@ -144,6 +142,26 @@ def with_adapter(model: Diffusion, rank: int) -> Diffusion:
         made.unet = unet
         made.freeze()
     return made
+
+
+class _Drawn(TorchFunctionMode):
+    """New matrices are drawn by a generator of their own, in this thread.
+
+    PEFT takes that of the whole process, from which others may draw at the same time: a cell of a notebook, say.
+    """
+
+    def __init__(self, draw: torch.Generator) -> None:
+        super().__init__()
+        self._draw = draw
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is not nn.init.kaiming_uniform_:
+            return function(*args, **kwargs)
+        matrix = kwargs["tensor"]
+        bound = math.sqrt(3.0) * (math.sqrt(2.0 / (1 + kwargs["a"] ** 2)) / math.sqrt(matrix.shape[1]))
+        with torch.no_grad():
+            return matrix.uniform_(-bound, bound, generator=self._draw)
 
 
 def bare(model: Diffusion) -> Diffusion:

@@ -12,8 +12,9 @@ from random_diffusion import small_pixels, small_stable_diffusion
 
 from draggan_widget.models import fingerprint
 from draggan_widget.models.diffusion import Identity, bare, identity_of, inverted, learning, with_identity
+from draggan_widget.models.diffusion.identity import with_adapter
 
-pytest.importorskip("peft")
+peft = pytest.importorskip("peft")
 QUICK = Identity(steps=30, rank=4, rate=0.02, batch=2)
 
 
@@ -49,6 +50,26 @@ def test_the_model_knows_the_picture_better_and_the_one_it_was_made_of_stays(mod
     assert (knowing.synthesize(latent) - drawn).abs().max() > 1e-3
     assert not any(weight.requires_grad for weight in knowing.parameters())
     assert knowing.unet.conv_in.weight.data_ptr() == model.unet.conv_in.weight.data_ptr()
+
+
+def test_whoever_draws_random_numbers_meanwhile_gets_their_own_and_the_matrices_are_the_same(monkeypatch):
+    model, inject, drawn = small_pixels(), peft.inject_adapter_in_model, []
+    alone = identity_of(with_adapter(model, 4))
+
+    def with_others(*arguments):
+        drawn.append(torch.rand(1))  # as another thread does
+        made = inject(*arguments)
+        drawn.append(torch.rand(1))
+        return made
+
+    monkeypatch.setattr(peft, "inject_adapter_in_model", with_others)
+    torch.manual_seed(7)
+    made = identity_of(with_adapter(model, 4))
+    drawn.append(torch.rand(1))
+    torch.manual_seed(7)
+    assert torch.equal(torch.cat(drawn), torch.cat([torch.rand(1) for _ in range(3)]))
+    assert made.keys() == alone.keys()
+    assert all(torch.equal(made[name], alone[name]) for name in alone)
 
 
 def test_it_is_kept_as_small_matrices_from_which_it_comes_back_to_the_bit(model):
