@@ -633,7 +633,7 @@ def test_the_square_is_pulled_sized_and_used_and_of_several_faces_one_is_chosen(
     editor.page.evaluate(
         "job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 0], [100, 100, 80, 5]]))", OPENING
     )
-    expect(placer).to_contain_text("A note. Pull the square around")
+    expect(placer).to_contain_text("A note. Pull the square over the head")
     placer.get_by_label("Face 2").click()
     placer.get_by_label("Face 1").click()
     scale = 640 / placer.locator("canvas").bounding_box()["width"]

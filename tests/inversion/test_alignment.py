@@ -90,7 +90,7 @@ def test_without_dlib_the_middle_is_taken_and_the_note_says_what_to_install(face
     monkeypatch.setattr(alignment, "loaded_landmarks", missing)
     found = align(portrait, faces)
     assert found.square == Square.middle(portrait.size, faces.resolution)
-    assert re.search(r"so the middle is taken: .*pip install \"draggan_widget\[photos\]\"", found.notes[0])
+    assert re.search(r"so the middle is taken; .*pip install \"draggan_widget\[photos\]\"", found.notes[0])
 
 
 def missing():

@@ -4,7 +4,7 @@ import type { Job, PlacingMessage, Square } from "../protocol.ts";
 import { blobOf, clamp, make, on, putStyle, STAYS_HERE, say, wide } from "../shared.ts";
 import type { ViewState } from "../viewstate.ts";
 
-const TO_PLACE = "Pull the square around what the model makes, such as a face with its hair; its corner sizes it.";
+const TO_PLACE = "Pull the square over the head with its hair, or what else the model makes; its corner sizes it.";
 
 export class Placer {
   readonly element: HTMLElement;
