@@ -15,6 +15,8 @@ import torch
 
 from draggan_widget import cli
 from draggan_widget.config import DragConfig
+from draggan_widget.editing.settings import settings_for
+from draggan_widget.engines import Natural
 from draggan_widget.settings import (
     Limits,
     SettingError,
@@ -142,6 +144,13 @@ def test_another_engines_dataclass_has_all_of_it_with_no_line_elsewhere():
         ("way", "choice", False),
     ]
     assert schema[2]["choices"] == [["near", "Nearest"], ["far", "Farthest"]]
+
+
+def test_the_choice_of_the_engine_tells_of_the_one_in_use():
+    told = {type(config).__name__: settings_for(config)["engine"].help for config in (DragConfig(), Natural())}
+    assert "Pan et al. 2023" in told["DragConfig"]
+    assert told["Natural"].startswith("The least change")
+    assert all(len(each) < 120 for each in told.values())
 
 
 def test_the_schema_has_what_a_model_has():

@@ -112,7 +112,8 @@ def meaning(text: str, vocabulary: Vocabulary, *, beyond: bool = False) -> Meani
         left[match.words] = max(left.get(match.words, 0.0), match.factor, key=abs)
     if not changes and not left:
         said = [_not_known(word, near) for word, near in unknown.items()] or [
-            f"{quoted(text.strip())} names nothing that could change, or does not say how"
+            f"{quoted(text.strip())} names nothing that could change, or does not say how; "
+            "say what should be more or less, such as 'older, turned left'"
         ]
         raise WordError("; ".join(said))
     return Meaning(tuple((name, amount) for name, (amount, _) in changes.items()), unknown, tuple(left.items()))

@@ -268,7 +268,7 @@ class Fitting:
         assert photo is not None
         live.show_photo(model)
         near = photo.report.psnr.get("tuned", photo.report.psnr["pivot"])
-        notes = " ".join([f"{model.title} is here, {near:.1f} dB near.", *photo.report.notes])
+        notes = " ".join([f"{model.title} is fitted, to {near:.1f} dB: press on it and pull.", *photo.report.notes])
         if live.runner.on:
             live.audience.publish()
         else:

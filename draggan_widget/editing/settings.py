@@ -55,10 +55,9 @@ def settings_for(config: Any, *, of_photo: bool = False) -> dict[str, Setting]:
     """
     names = engine_names(engine_of(config).family)
     texts = tuple((name, name) for name in names)
-    told = "; ".join(f"{name}: {engine_named(name).help}" for name in names) + "."
-    asked = {"engine": Setting("engine", "choice", "Engine", told, choices=texts)} if len(names) > 1 else {}
+    asked = Setting("engine", "choice", "Engine", f"{engine_of(config).help}.", choices=texts)
     own = settings_in(_OfAPhotograph) if of_photo else {}
-    return {**asked, **settings_in(type(config)), **own, **settings_in(_Pace)}
+    return {**({"engine": asked} if len(names) > 1 else {}), **settings_in(type(config)), **own, **settings_in(_Pace)}
 
 
 def settings_there(document: Document) -> dict[str, Setting]:

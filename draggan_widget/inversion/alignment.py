@@ -125,7 +125,7 @@ def align(photo: Image.Image, model: Generator, face: int | None = None, landmar
         try:
             landmarks = loaded_landmarks()
         except ModuleNotFoundError as error:
-            return Aligned(middle, 0, (f"No face was looked for, and the middle is taken: {error}.",))
+            return Aligned(middle, 0, (f"No face was looked for, so the middle is taken; {error}.",))
     usual = usual_landmarks(model, landmarks)
     if usual is None:
         return Aligned(middle, 0, ("This model makes no faces that could be found, so the middle is taken.",))

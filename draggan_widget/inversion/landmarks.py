@@ -12,7 +12,7 @@ from PIL import Image
 
 MOUTH_CORNER, CHIN, NOSE_TIP, EYE_CORNER = 48, 8, 30, 45
 """Numbers of landmarks, as dlib counts them."""
-INSTALL = 'landmarks of faces need dlib and its models: pip install "draggan_widget[photos]"'
+INSTALL = 'finding faces needs dlib: pip install "draggan_widget[photos]"'
 _SIZE = 256  # the detector wants faces of 80 px and more
 _LARGEST = 1000
 """Pixels of the longer side of a photograph in which faces are looked for; a smaller face is none to edit."""

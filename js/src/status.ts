@@ -30,7 +30,7 @@ export const badClass = (classes: number) => `A class is a whole number from 0 t
 
 export const NOT_FETCHED = "Nothing is fetched from elsewhere: save the picture, then open its file.";
 export const UNREADABLE = "The browser cannot read that file any more.";
-export const STAYS_HERE = "It goes to the kernel and nowhere else.";
+export const STAYS_HERE = "The photo goes to the kernel and nowhere else.";
 export const tooLarge = (bytes: number) =>
   `That file has ${Math.round(bytes / 1e6)} MB, and 100 can be sent. Make it smaller, or use editor.open_photo(path).`;
 

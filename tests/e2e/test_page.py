@@ -628,7 +628,7 @@ def test_the_square_is_pulled_sized_and_used_and_of_several_faces_one_is_chosen(
     editor.page.evaluate(
         "job => (kernel.put({jobs: [job]}), kernel.place([[320, 240, 200, 0], [100, 100, 80, 5]]))", OPENING
     )
-    expect(placer).to_contain_text("A note. It goes to the kernel and nowhere else.")
+    expect(placer).to_contain_text("A note. Pull the square over the head")
     placer.get_by_label("Face 2").click()
     placer.get_by_label("Face 1").click()
     scale = 640 / placer.locator("canvas").bounding_box()["width"]
@@ -643,6 +643,9 @@ def test_the_square_is_pulled_sized_and_used_and_of_several_faces_one_is_chosen(
     editor.mouse.down()
     editor.mouse.move(corner[0] + 10, corner[1] + 10, steps=4)
     editor.mouse.up()
+    for name in ("Across", "Down", "Size"):
+        expect(placer.get_by_text(name, exact=True)).to_be_visible()
+    expect(placer).to_contain_text("its corner sizes it. The photo goes to the kernel and nowhere else.")
     placer.get_by_label("Across").focus()
     editor.page.keyboard.press("ArrowLeft")
     editor.click("Use this square")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from draggan_widget import load_generator
 from draggan_widget.inversion import Landmarks, Square, align, alignment, crop, open_photo, paste, usual_landmarks
+from draggan_widget.inversion.landmarks import INSTALL
 
 PORTRAIT = Path(__file__).parent.parent / "data" / "astronaut.jpg"
 
@@ -82,6 +84,17 @@ def test_without_a_face_the_middle_is_taken_and_said_and_a_face_that_is_not_ther
     assert "No face was found" in found.notes[0]
     with pytest.raises(ValueError, match="face is 7, but .* found; give a number from 0 on"):
         align(portrait, faces, face=7)
+
+
+def test_without_dlib_the_middle_is_taken_and_the_note_says_what_to_install(faces, portrait, monkeypatch):
+    monkeypatch.setattr(alignment, "loaded_landmarks", missing)
+    found = align(portrait, faces)
+    assert found.square == Square.middle(portrait.size, faces.resolution)
+    assert re.search(r"so the middle is taken; .*pip install \"draggan_widget\[photos\]\"", found.notes[0])
+
+
+def missing():
+    raise ModuleNotFoundError(INSTALL)
 
 
 def test_a_model_of_other_things_gets_the_middle(generator, portrait):

@@ -4,6 +4,8 @@ import type { Job, PlacingMessage, Square } from "../protocol.ts";
 import { blobOf, clamp, make, on, putStyle, STAYS_HERE, say, wide } from "../shared.ts";
 import type { ViewState } from "../viewstate.ts";
 
+const TO_PLACE = "Pull the square over the head with its hair, or what else the model makes; its corner sizes it.";
+
 export class Placer {
   readonly element: HTMLElement;
   readonly #host: PanelHost;
@@ -12,9 +14,7 @@ export class Placer {
   readonly #faces = make("div");
   readonly #square = make("div", "dg-square", make("i", "dg-grip"));
   readonly #over = make("div", "dg-over", this.#picture, this.#faces, this.#square);
-  readonly #sliders = ["Across", "Down", "Size"].map((name) =>
-    make("input", { type: "range", named: name, title: name }),
-  );
+  readonly #sliders = ["Across", "Down", "Size"].map((name) => make("input", { type: "range", named: name }));
   #placing: PlacingMessage | null = null;
   #at: Square = [0, 0, 1, 0];
   /** A square was used, which the kernel has not told of yet. */
@@ -29,7 +29,13 @@ export class Placer {
       { class: "dg-placer", role: "dialog", named: "Place the square", hidden: true },
       this.#words,
       make("div", "dg-around", this.#over),
-      make("div", "dg-row", ...this.#sliders, use, cancel),
+      make(
+        "div",
+        "dg-row",
+        ...this.#sliders.map((slider) => make("label", {}, slider.ariaLabel ?? "", slider)),
+        use,
+        cancel,
+      ),
     );
     on(use, "click", () => {
       const [x = 0, y = 0, size = 0, angle = 0] = this.#at;
@@ -50,7 +56,7 @@ export class Placer {
     const { width, height, squares, note } = placing;
     this.#placing = placing;
     this.#used = false;
-    say(this.#words, `${note} ${STAYS_HERE}`);
+    say(this.#words, `${note} ${TO_PLACE} ${STAYS_HERE}`);
     putStyle(this.#over, "--dg-shape", String(width / height));
     for (const [part, most] of [width - 1, height - 1, 1.5 * Math.max(width, height)].entries()) {
       const slider = this.#sliders[part];
