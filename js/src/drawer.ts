@@ -12,6 +12,8 @@ interface Row {
   readonly reset: HTMLButtonElement;
   /** What is wrong with what was typed, at its field. */
   readonly wrong: HTMLElement;
+  /** What the setting does. */
+  readonly help: HTMLElement;
   /** What was sent, as text. */
   readonly sent: Pending<string>;
 }
@@ -35,8 +37,12 @@ export class Drawer {
 
   /** What settings there are. Only the fields that differ are made anew: somebody may be in one of the others. */
   receive({ fields }: SchemaMessage): void {
-    const before = new Map(this.#rows.map((row) => [JSON.stringify(row.field), row]));
-    this.#rows = fields.map((field) => before.get(JSON.stringify(field)) ?? this.#make(field));
+    const before = new Map(this.#rows.map((row) => [madeOf(row.field), row]));
+    this.#rows = fields.map((field) => {
+      const row = before.get(madeOf(field)) ?? this.#make(field);
+      say(row.help, field.help);
+      return row;
+    });
     if (this.#typing && !this.#rows.includes(this.#typing)) this.#typing = null;
     for (const advanced of [false, true]) {
       const rows = this.#rows.filter(({ field }) => field.advanced === advanced);
@@ -101,15 +107,16 @@ export class Drawer {
         });
     const reset = button(`Reset ${field.label}`, "reset", "Back to the model's own");
     const wrong = make("strong", { id: `${id}-wrong`, role: "alert", class: "dg-wrong", hidden: true });
+    const help = make("small", { id });
     const element = make(
       "div",
       "dg-setting",
       make("span", { "aria-hidden": "true", class: "dg-name" }, field.label),
       make("span", "dg-field", control, reset),
       wrong,
-      make("small", { id }, field.help),
+      help,
     );
-    const row = { field, element, control, reset, wrong, sent: new Pending<string>() };
+    const row = { field, element, control, reset, wrong, help, sent: new Pending<string>() };
     on(control, "change", () => this.#take(row));
     on(control, "input", () => {
       this.#typing = row;
@@ -166,6 +173,11 @@ export class Drawer {
     row.wrong.hidden = true;
     say(row.wrong, "");
   }
+}
+
+/** All of a field but its help, which may change while somebody is in it: that of the engine does with the engine. */
+function madeOf(field: Field): string {
+  return JSON.stringify({ ...field, help: 0 });
 }
 
 /** Gives a box other children; those that stay are not touched, for what is taken out loses the focus. */

@@ -203,7 +203,7 @@ export class Timeline {
       context.stroke(line);
     }
     if (lines.length === 0) return;
-    const text = `${most.toFixed(most < 10 ? 1 : 0)} px to go at most`;
+    const text = `top: ${most.toFixed(most < 10 ? 1 : 0)} px to go`;
     context.font = `11px ${style.fontFamily}`;
     const label = { width: context.measureText(text).width + 8, height: 15 };
     const hand = (width * (view.looking ?? view.newest)) / view.newest;

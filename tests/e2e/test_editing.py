@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from test_lab import TARGET
 
-from draggan_widget.engines import engine_names
+from draggan_widget.engines import engine_named, engine_names
 
 pytestmark = pytest.mark.browser
 
@@ -416,11 +416,14 @@ def test_an_engine_that_a_cell_registers_is_chosen_in_the_drawer_set_pulled_with
         engine = editor.button("Engine")
         expect(engine).to_have_value("draggan")
         expect(engine.locator("option")).to_have_text([*engine_names("gan"), "nudge"])
+        told = editor.root.locator(".dg-setting:has([aria-label=Engine]) small")
+        expect(told).to_have_text(f"{engine_named('draggan').help}.")
         first = editor.picture()
         engine.focus()
         engine.select_option("nudge")
         expect(editor.button("Pace")).to_have_value("0.25")
         expect(fields(editor)).to_have_text(["Engine", "First jump", "Pace", "Patience", "Speed"])
+        expect(told).not_to_contain_text("Motion supervision")
         expect(engine).to_be_focused()  # the field in use is not made anew
         expect(editor.root.locator(".dg-about")).to_contain_text("nudge")
         expect(engine).to_have_value("nudge")
